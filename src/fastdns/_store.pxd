@@ -1,0 +1,128 @@
+"""The zone store: keys to payloads in shared memory, one writer, many lock-free readers.
+
+Layout of the mapping (offsets from its start; blocks are counted in units of 16 bytes):
+
+    StoreHeader | ReaderSlot[READER_SLOTS] | SourceState[MAX_SOURCES] | blocks …
+
+A block holds an index (an array of 64-bit slots) or a Record. An index slot is 0 (never used), 1 (removed), or
+the upper half of the key's hash and the record's unit offset. Everything a reader can reach is published with
+one release store and never changes afterwards; what is replaced is retired and reused only after every reader
+has left the epoch in which it could see it. Readers enter an epoch once a batch.
+
+The allocator's state is the writer's own: a successor rebuilds it from what the index reaches, so a writer may
+die at any instruction.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    UNIT_BYTES = 16
+    READER_SLOTS = 512
+    MAX_SOURCES = 64
+    SLOT_EMPTY = 0
+    SLOT_REMOVED = 1
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline uint64_t fd_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+    static inline void fd_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+    static inline void fd_store_seq(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
+    static inline void fd_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+    static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
+        unsigned __int128 r = (unsigned __int128)a * b;
+        return (uint64_t)r ^ (uint64_t)(r >> 64);
+    }
+    static inline uint64_t fd_hash(uint64_t seed, const uint8_t *p, uint32_t n) {
+        uint64_t h = seed ^ (n * 0x9E3779B97F4A7C15ull), v;
+        while (n >= 8) { memcpy(&v, p, 8); h = fd_mix(h ^ v, 0xA0761D6478BD642Full); p += 8; n -= 8; }
+        if (n) { v = 0; memcpy(&v, p, n); h = fd_mix(h ^ v, 0xE7037ED1A0B428DBull); }
+        return fd_mix(h, 0x8EBC6AF09C88C6E3ull);
+    }
+    """
+    uint64_t load "fd_load"(const uint64_t* at) noexcept nogil
+    void publish_u64 "fd_store"(uint64_t* at, uint64_t value) noexcept nogil
+    void store_seq "fd_store_seq"(uint64_t* at, uint64_t value) noexcept nogil
+    void fence "fd_fence"() noexcept nogil
+    uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
+
+cdef struct StoreHeader:
+    uint64_t magic
+    uint64_t size_bytes
+    uint64_t seed
+    uint64_t index              # unit offset << 8 | log2 of the slot count; published
+    uint64_t high_water         # first unit never used; the writer's
+    uint64_t records            # the writer's count, for metrics
+    uint64_t used_units         # the writer's, for metrics
+    uint64_t pad0
+    uint64_t epoch              # alone on its line: readers load it once a batch
+    uint64_t pad1[7]
+
+cdef struct ReaderSlot:
+    uint64_t epoch              # 0: not reading
+    uint64_t pad[7]
+
+# What readers need to know of a source as a whole.
+cdef struct SourceState:
+    uint64_t synced             # bit 0: every resource has been listed once
+    uint64_t soa_serial         # Unix second of the last change that answers could show
+    uint64_t changes
+    uint64_t pad[5]
+
+cdef struct Record:
+    uint64_t hash
+    uint32_t payload_len
+    uint16_t key_len
+    uint16_t pad
+    # key bytes, then the payload at the next multiple of 4
+
+cdef inline const uint8_t* record_key(const Record* r) noexcept nogil:
+    return <const uint8_t*>r + sizeof(Record)
+
+cdef inline const uint8_t* record_payload(const Record* r) noexcept nogil:
+    return <const uint8_t*>r + sizeof(Record) + ((r.key_len + 3) & ~3u)
+
+cdef inline ReaderSlot* reader_slot(StoreHeader* h, uint32_t slot) noexcept nogil:
+    return <ReaderSlot*>(<uint8_t*>h + sizeof(StoreHeader)) + slot
+
+cdef inline SourceState* source_state(StoreHeader* h, uint32_t source) noexcept nogil:
+    return <SourceState*>(<uint8_t*>h + sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot)) + source
+
+cdef inline void enter_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
+    # Sequentially consistent: the writer either sees this slot taken or has already unlinked what it frees.
+    store_seq(&reader_slot(h, slot).epoch, load(&h.epoch))
+
+cdef inline void leave_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
+    publish_u64(&reader_slot(h, slot).epoch, 0)
+
+# The record with this hash and key, or NULL. With key NULL the hash alone decides; the caller verifies.
+cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
+                        uint32_t key_len) noexcept nogil
+
+
+cdef class Store:
+    cdef StoreHeader* header
+    cdef readonly int fd
+    cdef readonly size_t size_bytes
+
+
+cdef class Writer:
+    cdef readonly Store store
+    cdef StoreHeader* h
+    cdef bint started               # the first look for free space has been taken
+    cdef uint32_t* free_heads
+    cdef uint64_t* retired          # triples: unit offset, units, epoch
+    cdef size_t retired_first
+    cdef size_t retired_count
+    cdef size_t retired_room
+    cdef uint64_t used_slots        # index slots that are not empty
+    cdef uint32_t allocate(self, uint32_t units) except 0
+    cdef uint32_t try_allocate(self, uint32_t units) noexcept
+    cdef void release(self, uint32_t at, uint32_t units) noexcept
+    cdef int retire(self, uint32_t at, uint32_t units) except -1
+    cdef int rebuild_free_space(self) except -1
+    cdef int resize_index(self, uint32_t bits) except -1
+    cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+                 uint32_t payload_len) except -1
+    cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1

@@ -1,0 +1,481 @@
+"""The zone store: see _store.pxd for the layout and the rules that readers and the writer keep."""
+
+import os
+
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+from fastdns.errors import StoreFull
+
+cdef extern from "sys/mman.h" nogil:
+    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
+    int c_munmap "munmap"(void* addr, size_t length)
+    enum:
+        PROT_READ
+        PROT_WRITE
+        MAP_SHARED
+        MAP_NORESERVE
+    void* MAP_FAILED
+
+DEF_MAGIC = 0x66617374646E7331
+
+cdef enum:
+    EXACT_CLASSES = 256             # free lists of 1 to 256 units, one a size
+    LARGE_CLASSES = 40              # above: one a power of two
+    FREE_CLASSES = 296
+    MIN_INDEX_BITS = 10
+    MIN_BYTES = 1048576
+
+# A free block begins with these; readers never reach it.
+cdef struct FreeBlock:
+    uint32_t next
+    uint32_t units
+
+
+cdef inline uint32_t units_of(uint64_t size) noexcept nogil:
+    return <uint32_t>((size + UNIT_BYTES - 1) // UNIT_BYTES)
+
+
+cdef inline uint32_t record_units(uint32_t key_len, uint32_t payload_len) noexcept nogil:
+    return units_of(sizeof(Record) + ((key_len + 3) & ~3u) + <uint64_t>payload_len)
+
+
+cdef inline void* at_unit(const StoreHeader* h, uint64_t unit) noexcept nogil:
+    return <uint8_t*>h + unit * UNIT_BYTES
+
+
+cdef inline uint32_t first_block_unit() noexcept nogil:
+    return units_of(sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot) + MAX_SOURCES * sizeof(SourceState))
+
+
+cdef inline uint32_t class_of(uint32_t units) noexcept nogil:
+    cdef uint32_t large = 0
+    if units <= EXACT_CLASSES:
+        return units - 1
+    while (units >> (large + 9)) and large < LARGE_CLASSES - 1:
+        large += 1
+    return EXACT_CLASSES + large
+
+
+cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
+                        uint32_t key_len) noexcept nogil:
+    cdef uint64_t index = load(&h.index)
+    cdef const uint64_t* slots = <const uint64_t*>at_unit(h, index >> 8)
+    cdef uint64_t mask = (<uint64_t>1 << (index & 0xFF)) - 1
+    cdef uint64_t i = hash & mask
+    cdef uint64_t slot
+    cdef const Record* record
+    while True:
+        slot = load(&slots[i])
+        if slot == SLOT_EMPTY:
+            return NULL
+        if (slot >> 32) == (hash >> 32) and <uint32_t>slot != SLOT_REMOVED:
+            record = <const Record*>at_unit(h, <uint32_t>slot)
+            if record.hash == hash and (key == NULL or (
+                    record.key_len == key_len and memcmp(record_key(record), key, key_len) == 0)):
+                return record
+        i = (i + 1) & mask
+
+
+cdef class Store:
+    """The shared mapping. Made by the supervisor before it forks; readers and the writer use it by offset.
+
+    max_bytes bounds it (at least 1 MiB); memory is taken as it is used. Raises OSError where the kernel
+    refuses the mapping.
+    """
+
+    def __cinit__(self, size_t max_bytes=268435456):
+        self.fd = -1
+        if max_bytes < MIN_BYTES or max_bytes > (<size_t>1 << 35):
+            raise ValueError(f"the zone store takes 1 MiB to 32 GiB, got {max_bytes} bytes")
+        self.size_bytes = (max_bytes + 4095) & ~<size_t>4095
+        self.fd = os.memfd_create("fastdns-store", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, self.size_bytes)
+        cdef void* at = c_mmap(NULL, self.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                               self.fd, 0)
+        if at == MAP_FAILED:
+            raise OSError("the zone store cannot be mapped")
+        self.header = <StoreHeader*>at
+        cdef StoreHeader* h = self.header
+        cdef uint32_t first = first_block_unit()
+        h.size_bytes = self.size_bytes
+        h.seed = int.from_bytes(os.urandom(8), "little")
+        h.epoch = 1
+        # The first index: all slots empty, as the kernel zeroes new pages.
+        h.high_water = first + units_of(<uint64_t>8 << MIN_INDEX_BITS)
+        publish_u64(&h.index, <uint64_t>first << 8 | MIN_INDEX_BITS)
+        h.magic = DEF_MAGIC
+
+    def __dealloc__(self):
+        if self.header != NULL:
+            c_munmap(self.header, self.size_bytes)
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def get(self, bytes key not None):
+        """The payload published under key, or None. For tests and tools; not within an epoch."""
+        cdef const Record* r = find(self.header, hash_bytes(self.header.seed, key, len(key)), key, len(key))
+        if r == NULL:
+            return None
+        return record_payload(r)[:r.payload_len]
+
+    def items(self, bytes prefix=b""):
+        """A list of (key, payload) whose key begins with prefix, in no order. For the writer and tests."""
+        cdef StoreHeader* h = self.header
+        cdef const uint64_t* slots = <const uint64_t*>at_unit(h, h.index >> 8)
+        cdef uint64_t i
+        cdef uint32_t unit
+        cdef const Record* r
+        cdef const char* want = prefix
+        cdef uint32_t want_len = len(prefix)
+        found = []
+        for i in range(<uint64_t>1 << (h.index & 0xFF)):
+            unit = <uint32_t>slots[i]
+            if unit > SLOT_REMOVED:
+                r = <const Record*>at_unit(h, unit)
+                if r.key_len >= want_len and memcmp(record_key(r), want, want_len) == 0:
+                    found.append((record_key(r)[:r.key_len], record_payload(r)[:r.payload_len]))
+        return found
+
+    def clear_reader(self, uint32_t slot):
+        """Forget the epoch of a reader that is dead. Raises IndexError."""
+        if slot >= READER_SLOTS:
+            raise IndexError(slot)
+        leave_epoch(self.header, slot)
+
+    def source(self, uint32_t source):
+        """(synced, soa_serial, changes) of a source. Raises IndexError."""
+        if source >= MAX_SOURCES:
+            raise IndexError(source)
+        cdef SourceState* s = source_state(self.header, source)
+        return bool(load(&s.synced) & 1), load(&s.soa_serial), load(&s.changes)
+
+    @property
+    def records(self):
+        return self.header.records
+
+    @property
+    def used_bytes(self):
+        return self.header.used_units * UNIT_BYTES
+
+    @property
+    def high_water_bytes(self):
+        return self.header.high_water * UNIT_BYTES
+
+
+cdef struct Extent:
+    uint32_t at
+    uint32_t units
+
+
+cdef int by_offset(const void* a, const void* b) noexcept nogil:
+    cdef uint32_t x = (<const Extent*>a).at
+    cdef uint32_t y = (<const Extent*>b).at
+    return (x > y) - (x < y)
+
+
+cdef class Writer:
+    """The one writer of a store. A new Writer on a store with contents takes over from a dead one.
+
+    publish and remove raise StoreFull when the bound is reached, and leave what was published as it was.
+    """
+
+    def __cinit__(self, Store store not None):
+        self.store = store
+        self.h = store.header
+        self.free_heads = <uint32_t*>calloc(FREE_CLASSES, sizeof(uint32_t))
+        if self.free_heads == NULL:
+            raise MemoryError
+        self.rebuild_free_space()
+
+    def __dealloc__(self):
+        free(self.free_heads)
+        free(self.retired)
+
+    cdef int rebuild_free_space(self) except -1:
+        """Find free space from what the index reaches: what a dead writer left, and neighbours joined."""
+        cdef StoreHeader* h = self.h
+        cdef uint64_t* slots = <uint64_t*>at_unit(h, h.index >> 8)
+        cdef uint64_t slot_count = <uint64_t>1 << (h.index & 0xFF)
+        cdef uint64_t i, count = 0, records = 0
+        cdef uint32_t unit, cursor
+        cdef const Record* r
+        cdef bint fresh = not self.started
+        # Retired blocks may still be read: they count as used here and stay in their queue.
+        cdef Extent* live = <Extent*>malloc((slot_count + self.retired_count + 1) * sizeof(Extent))
+        if live == NULL:
+            raise MemoryError
+        self.used_slots = 0
+        live[count].at = <uint32_t>(h.index >> 8)
+        live[count].units = units_of(slot_count * 8)
+        count += 1
+        h.used_units = live[0].units
+        for i in range(slot_count):
+            unit = <uint32_t>slots[i]
+            if slots[i] == SLOT_EMPTY:
+                continue
+            self.used_slots += 1
+            if unit == SLOT_REMOVED:
+                continue
+            r = <const Record*>at_unit(h, unit)
+            live[count].at = unit
+            live[count].units = record_units(r.key_len, r.payload_len)
+            h.used_units += live[count].units
+            records += 1
+            count += 1
+        for i in range(self.retired_count):
+            live[count].at = <uint32_t>self.retired[3 * (self.retired_first + i)]
+            live[count].units = <uint32_t>self.retired[3 * (self.retired_first + i) + 1]
+            count += 1
+        h.records = records
+        qsort(live, count, sizeof(Extent), by_offset)
+        memset(self.free_heads, 0, FREE_CLASSES * sizeof(uint32_t))
+        cursor = first_block_unit()
+        self.started = True
+        for i in range(count):
+            if live[i].at > cursor:
+                if fresh:
+                    # A predecessor's readers may still stand on what it unlinked.
+                    self.retire(cursor, live[i].at - cursor)
+                else:
+                    self.release(cursor, live[i].at - cursor)
+            cursor = max(cursor, live[i].at + live[i].units)
+        if cursor < h.high_water and fresh:
+            self.retire(cursor, <uint32_t>(h.high_water - cursor))
+        else:
+            h.high_water = cursor
+        free(live)
+        return 0
+
+    cdef void release(self, uint32_t at, uint32_t units) noexcept:
+        cdef FreeBlock* block = <FreeBlock*>at_unit(self.h, at)
+        cdef uint32_t klass = class_of(units)
+        block.next = self.free_heads[klass]
+        block.units = units
+        self.free_heads[klass] = at
+
+    cdef int retire(self, uint32_t at, uint32_t units) except -1:
+        cdef size_t room
+        cdef uint64_t* grown
+        if self.retired_first + self.retired_count == self.retired_room:
+            if self.retired_first > self.retired_room // 2:
+                memcpy(self.retired, self.retired + 3 * self.retired_first, 24 * self.retired_count)
+                self.retired_first = 0
+            else:
+                room = max(<size_t>1024, self.retired_room * 2)
+                grown = <uint64_t*>realloc(self.retired, room * 24)
+                if grown == NULL:
+                    raise MemoryError
+                self.retired = grown
+                self.retired_room = room
+        cdef uint64_t* entry = self.retired + 3 * (self.retired_first + self.retired_count)
+        entry[0] = at
+        entry[1] = units
+        entry[2] = self.h.epoch
+        self.retired_count += 1
+        return 0
+
+    def reclaim(self):
+        """Start a new epoch and free what no reader can see any more. Returns the blocks still waited for."""
+        cdef StoreHeader* h = self.h
+        cdef uint64_t oldest, seen
+        cdef uint64_t* entry
+        cdef int i
+        if self.retired_count == 0:
+            return 0
+        store_seq(&h.epoch, h.epoch + 1)
+        fence()
+        oldest = h.epoch
+        for i in range(READER_SLOTS):
+            seen = load(&reader_slot(h, i).epoch)
+            if seen != 0 and seen < oldest:
+                oldest = seen
+        while self.retired_count:
+            entry = self.retired + 3 * self.retired_first
+            if entry[2] >= oldest:
+                break
+            self.release(<uint32_t>entry[0], <uint32_t>entry[1])
+            self.retired_first += 1
+            self.retired_count -= 1
+        if self.retired_count == 0:
+            self.retired_first = 0
+        return self.retired_count
+
+    cdef uint32_t try_allocate(self, uint32_t units) noexcept:
+        cdef StoreHeader* h = self.h
+        cdef uint32_t klass = class_of(units)
+        cdef uint32_t at, previous
+        cdef FreeBlock* block
+        if klass < EXACT_CLASSES and self.free_heads[klass]:
+            at = self.free_heads[klass]
+            self.free_heads[klass] = (<FreeBlock*>at_unit(h, at)).next
+            return at
+        if h.high_water + units <= h.size_bytes // UNIT_BYTES and klass < EXACT_CLASSES:
+            at = <uint32_t>h.high_water
+            h.high_water += units
+            return at
+        # First fit among what is larger; the rest goes back.
+        while klass < FREE_CLASSES:
+            previous = 0
+            at = self.free_heads[klass]
+            while at:
+                block = <FreeBlock*>at_unit(h, at)
+                if block.units >= units:
+                    if previous:
+                        (<FreeBlock*>at_unit(h, previous)).next = block.next
+                    else:
+                        self.free_heads[klass] = block.next
+                    if block.units > units:
+                        self.release(at + units, block.units - units)
+                    return at
+                previous = at
+                at = block.next
+            klass += 1
+        if h.high_water + units <= h.size_bytes // UNIT_BYTES:
+            at = <uint32_t>h.high_water
+            h.high_water += units
+            return at
+        return 0
+
+    cdef uint32_t allocate(self, uint32_t units) except 0:
+        cdef uint32_t at = self.try_allocate(units)
+        if at == 0:
+            self.reclaim()
+            self.rebuild_free_space()
+            at = self.try_allocate(units)
+        if at == 0:
+            raise StoreFull(
+                f"the zone store is full: {self.h.records} records use {self.h.used_units * UNIT_BYTES} of "
+                f"{self.h.size_bytes} bytes and {units * UNIT_BYTES} more are needed; "
+                f"what it holds is served on. Raise FASTDNS_STORE_MIB")
+        self.h.used_units += units
+        return at
+
+    cdef int resize_index(self, uint32_t bits) except -1:
+        """Publish a new index of 2**bits slots, without the slots of removed records."""
+        cdef StoreHeader* h = self.h
+        cdef uint32_t units = units_of(<uint64_t>8 << bits)
+        cdef uint32_t at = self.allocate(units)
+        cdef uint64_t* slots = <uint64_t*>at_unit(h, at)
+        cdef uint64_t* old = <uint64_t*>at_unit(h, h.index >> 8)
+        cdef uint64_t old_at = h.index >> 8
+        cdef uint64_t old_count = <uint64_t>1 << (h.index & 0xFF)
+        cdef uint64_t mask = (<uint64_t>1 << bits) - 1
+        cdef uint64_t i, j
+        memset(slots, 0, <size_t>8 << bits)
+        self.used_slots = 0
+        for i in range(old_count):
+            if <uint32_t>old[i] > SLOT_REMOVED:
+                j = (<const Record*>at_unit(h, <uint32_t>old[i])).hash & mask
+                while slots[j] != SLOT_EMPTY:
+                    j = (j + 1) & mask
+                slots[j] = old[i]
+                self.used_slots += 1
+        publish_u64(&h.index, <uint64_t>at << 8 | bits)
+        h.used_units -= units_of(old_count * 8)
+        self.retire(<uint32_t>old_at, units_of(old_count * 8))
+        return 0
+
+    cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+                 uint32_t payload_len) except -1:
+        cdef StoreHeader* h = self.h
+        cdef uint64_t hash = hash_bytes(h.seed, key, key_len)
+        cdef uint32_t units = record_units(key_len, payload_len)
+        cdef uint32_t bits = h.index & 0xFF
+        cdef uint32_t at
+        cdef Record* record
+        cdef uint64_t* slots
+        cdef uint64_t mask, i, slot, place
+        cdef const Record* old
+        # Before the record: while space is looked for, a block that nothing reaches would count as free.
+        if (self.used_slots + 1) * 4 > (<uint64_t>3 << bits):
+            # Mostly removed slots: the same size again. Otherwise twice as large.
+            self.resize_index(bits + 1 if (h.records + 1) * 2 > (<uint64_t>1 << bits) else bits)
+            bits = h.index & 0xFF
+        at = self.allocate(units)
+        record = <Record*>at_unit(h, at)
+        record.hash = hash
+        record.payload_len = payload_len
+        record.key_len = key_len
+        record.pad = 0
+        memcpy(<uint8_t*>record + sizeof(Record), key, key_len)
+        memcpy(<uint8_t*>record_payload(record), payload, payload_len)
+        slots = <uint64_t*>at_unit(h, h.index >> 8)
+        mask = (<uint64_t>1 << bits) - 1
+        i = hash & mask
+        place = mask + 1
+        while True:
+            slot = slots[i]
+            if slot == SLOT_EMPTY:
+                break
+            if <uint32_t>slot == SLOT_REMOVED:
+                if place > mask:
+                    place = i
+            elif (slot >> 32) == (hash >> 32):
+                old = <const Record*>at_unit(h, <uint32_t>slot)
+                if old.hash == hash and old.key_len == key_len and memcmp(record_key(old), key, key_len) == 0:
+                    publish_u64(&slots[i], (hash >> 32) << 32 | at)
+                    units = record_units(old.key_len, old.payload_len)
+                    h.used_units -= units
+                    self.retire(<uint32_t>slot, units)
+                    return 0
+            i = (i + 1) & mask
+        if place > mask:
+            place = i
+            self.used_slots += 1
+        publish_u64(&slots[place], (hash >> 32) << 32 | at)
+        h.records += 1
+        return 0
+
+    cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1:
+        cdef StoreHeader* h = self.h
+        cdef uint64_t hash = hash_bytes(h.seed, key, key_len)
+        cdef uint64_t* slots = <uint64_t*>at_unit(h, h.index >> 8)
+        cdef uint64_t mask = (<uint64_t>1 << (h.index & 0xFF)) - 1
+        cdef uint64_t i = hash & mask
+        cdef uint64_t slot
+        cdef const Record* old
+        cdef uint32_t units
+        while True:
+            slot = slots[i]
+            if slot == SLOT_EMPTY:
+                return False
+            if (slot >> 32) == (hash >> 32) and <uint32_t>slot != SLOT_REMOVED:
+                old = <const Record*>at_unit(h, <uint32_t>slot)
+                if old.hash == hash and old.key_len == key_len and memcmp(record_key(old), key, key_len) == 0:
+                    publish_u64(&slots[i], SLOT_REMOVED)
+                    units = record_units(old.key_len, old.payload_len)
+                    h.used_units -= units
+                    h.records -= 1
+                    self.retire(<uint32_t>slot, units)
+                    return True
+            i = (i + 1) & mask
+
+    def publish(self, bytes key not None, bytes payload not None):
+        """Make payload what readers find under key. Raises StoreFull; ValueError for a key over 65,535 bytes."""
+        if len(key) > 65535 or len(payload) > 0x7FFFFFFF:
+            raise ValueError("the store takes keys up to 65,535 bytes and payloads up to 2 GiB")
+        self.put(key, len(key), payload, len(payload))
+
+    def remove(self, bytes key not None):
+        """Make key absent. Returns whether it was there."""
+        return bool(self.drop(key, len(key)))
+
+    def get(self, bytes key not None):
+        """The payload published under key, or None."""
+        return self.store.get(key)
+
+    def set_source(self, uint32_t source, *, synced=None, soa_serial=None):
+        """Publish what is true of a source as a whole. Raises IndexError."""
+        if source >= MAX_SOURCES:
+            raise IndexError(source)
+        cdef SourceState* s = source_state(self.h, source)
+        if soa_serial is not None:
+            publish_u64(&s.soa_serial, soa_serial)
+            publish_u64(&s.changes, s.changes + 1)
+        if synced is not None:
+            publish_u64(&s.synced, 1 if synced else 0)
+
+    @property
+    def retired_blocks(self):
+        return self.retired_count

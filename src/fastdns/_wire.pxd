@@ -1,0 +1,213 @@
+"""DNS messages as bytes (RFC 1035 section 4, RFC 6891): parse a query, write a reply. Sans-IO.
+
+Parsing assumes a hostile sender: every read is bounds-checked at the cursor, once; a failed read sets
+``Cursor.failed`` and the caller looks once. No name in the parts that are parsed may use a forward
+compression pointer, and each pointer must lead strictly backwards, so parsing ends.
+
+Writing takes records as references (``RR``): owner and rdata stay where they are (the zone store, the
+configuration, the scratch of the query's context) until ``write_reply`` copies them out once.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef enum:
+    HEADER_BYTES = 12
+    MAX_NAME_BYTES = 255            # RFC 1035 section 2.3.4
+    MAX_LABELS = 128
+    MAX_MESSAGE_BYTES = 65535
+    MIN_UDP_BYTES = 512             # RFC 1035 section 2.3.4
+    MAX_SECTION_RRS = 4160          # over 65535 / 16 bytes, the most A records that one message holds
+    SCRATCH_BYTES = 262144
+    MAX_OPT_ECHO_BYTES = 512
+
+cdef enum Rcode:
+    NOERROR = 0
+    FORMERR = 1
+    SERVFAIL = 2
+    NXDOMAIN = 3
+    NOTIMP = 4
+    REFUSED = 5
+    BADVERS = 16
+
+cdef enum RRType:
+    TYPE_A = 1
+    TYPE_NS = 2
+    TYPE_CNAME = 5
+    TYPE_SOA = 6
+    TYPE_PTR = 12
+    TYPE_MX = 15
+    TYPE_TXT = 16
+    TYPE_AAAA = 28
+    TYPE_SRV = 33
+    TYPE_OPT = 41
+    TYPE_DS = 43
+    TYPE_IXFR = 251
+    TYPE_AXFR = 252
+
+cdef enum:
+    CLASS_IN = 1
+
+cdef enum Opcode:
+    OPCODE_QUERY = 0
+    OPCODE_NOTIFY = 4
+
+cdef enum Accept:
+    ACCEPTED = 0        # a question for the chain
+    IGNORED = 1         # silence: shorter than a header, or itself a response
+    REJECTED = 2        # answer Query.reject_rcode with nothing but the header (and the question, if it parsed)
+
+cdef struct Cursor:
+    const uint8_t* msg
+    uint32_t length
+    uint32_t pos
+    bint failed
+
+cdef inline uint16_t read_u16(Cursor* c) noexcept nogil:
+    if c.pos + 2 > c.length:
+        c.failed = True
+        return 0
+    cdef uint16_t value = (<uint16_t>c.msg[c.pos] << 8) | c.msg[c.pos + 1]
+    c.pos += 2
+    return value
+
+cdef inline uint32_t read_u32(Cursor* c) noexcept nogil:
+    cdef uint32_t high = read_u16(c)
+    return (high << 16) | read_u16(c)
+
+cdef inline void skip(Cursor* c, uint32_t count) noexcept nogil:
+    if count > c.length - c.pos:
+        c.failed = True
+        return
+    c.pos += count
+
+cdef inline void put_u16(uint8_t* out, uint16_t value) noexcept nogil:
+    out[0] = value >> 8
+    out[1] = value & 0xFF
+
+cdef inline void put_u32(uint8_t* out, uint32_t value) noexcept nogil:
+    put_u16(out, value >> 16)
+    put_u16(out + 2, value & 0xFFFF)
+
+# A question and what the transport must know of the message around it. ``name`` is the qname in
+# uncompressed wire form, lowercased; the sender's own spelling stays at ``msg + HEADER_BYTES``.
+cdef struct Query:
+    const uint8_t* msg
+    uint32_t msg_len
+    uint16_t id
+    uint16_t flags                      # second 16 bits of the header, as received
+    uint8_t opcode
+    uint8_t reject_rcode
+    bint has_question
+    uint16_t name_len                   # with the root label
+    uint8_t label_count                 # without the root label
+    uint8_t label_at[MAX_LABELS]        # offset of each label in name
+    uint8_t name[MAX_NAME_BYTES + 1]
+    uint64_t boundary[4]                # bit n: a label (or the root) starts at name[n]
+    uint16_t qtype
+    uint16_t qclass
+    bint has_opt
+    bint do_bit
+    uint8_t edns_version
+    uint16_t udp_bytes                  # as advertised; 512 without an OPT record
+    uint16_t opt_echo_len               # options that the reply's OPT record repeats
+    uint8_t opt_echo[MAX_OPT_ECHO_BYTES]
+
+cdef inline bint is_boundary(const Query* q, uint32_t offset) noexcept nogil:
+    return (q.boundary[offset >> 6] >> (offset & 63)) & 1
+
+# True where the qname is zone or below it; zone is lowercased wire form of zone_len bytes.
+cdef inline bint in_zone(const Query* q, const uint8_t* zone, uint32_t zone_len) noexcept nogil:
+    if zone_len > q.name_len:
+        return False
+    cdef uint32_t offset = q.name_len - zone_len
+    cdef uint32_t i
+    if not is_boundary(q, offset):
+        return False
+    for i in range(zone_len):
+        if q.name[offset + i] != zone[i]:
+            return False
+    return True
+
+# One record by reference. Its owner is owner (uncompressed wire form) or, where that is NULL, the suffix of the
+# question's name that begins at message offset owner_at. rdata is fixed, then (where name is not NULL) a domain name, then tail.
+cdef struct RR:
+    const uint8_t* owner
+    const uint8_t* fixed
+    const uint8_t* name
+    const uint8_t* tail
+    uint32_t ttl_s
+    uint16_t owner_len
+    uint16_t owner_at
+    uint16_t rrtype
+    uint16_t fixed_len
+    uint16_t name_len
+    uint16_t tail_len
+    uint16_t saved                      # bytes that pointers already in fixed save
+    bint compress_name                  # RFC 3597 section 4: only in types of RFC 1035
+    uint8_t inline_fixed[8]             # a home for short rdata that stands nowhere else
+
+cdef struct Section:
+    uint32_t count
+    RR rr[MAX_SECTION_RRS]
+
+# A reply under construction.
+cdef struct Reply:
+    uint16_t rcode
+    bint aa
+    bint ra
+    bint tc                             # something was left out before writing
+    bint no_opt                         # leave out the OPT record that the question's asks for
+    uint32_t scratch_used
+    Section answer
+    Section authority
+    Section additional
+    uint8_t scratch[SCRATCH_BYTES]
+
+cdef inline void reply_reset(Reply* r) noexcept nogil:
+    r.rcode = NOERROR
+    r.aa = False
+    r.ra = False
+    r.tc = False
+    r.no_opt = False
+    r.scratch_used = 0
+    r.answer.count = 0
+    r.authority.count = 0
+    r.additional.count = 0
+
+# The next record of a section, zeroed but for what every record has; NULL (and TC) when the section is full.
+cdef inline RR* add_rr(Reply* r, Section* section, uint16_t rrtype, uint32_t ttl_s) noexcept nogil:
+    if section.count >= MAX_SECTION_RRS:
+        r.tc = True
+        return NULL
+    cdef RR* rr = &section.rr[section.count]
+    section.count += 1
+    rr.owner = NULL
+    rr.fixed = NULL
+    rr.name = NULL
+    rr.tail = NULL
+    rr.ttl_s = ttl_s
+    rr.owner_len = 0
+    rr.owner_at = HEADER_BYTES
+    rr.saved = 0
+    rr.rrtype = rrtype
+    rr.fixed_len = 0
+    rr.name_len = 0
+    rr.tail_len = 0
+    rr.compress_name = False
+    return rr
+
+# Room in the context's scratch, valid until the reply is written; NULL (and TC) when it is used up.
+cdef inline uint8_t* scratch(Reply* r, uint32_t size) noexcept nogil:
+    if size > SCRATCH_BYTES - r.scratch_used:
+        r.tc = True
+        return NULL
+    cdef uint8_t* at = &r.scratch[r.scratch_used]
+    r.scratch_used += size
+    return at
+
+cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
+cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
+cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
+cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil
+cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) noexcept nogil

@@ -1,0 +1,571 @@
+"""DNS messages as bytes: see _wire.pxd for the shapes and RFC 1035 section 4 for the format.
+
+      0  1  2  3  4  5  6  7  8  9  0  1  2  3  4  5
+    +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
+    |                      ID                       |
+    |QR|   Opcode  |AA|TC|RD|RA| Z|AD|CD|   RCODE   |
+    |                    QDCOUNT                    |
+    |                    ANCOUNT                    |
+    |                    NSCOUNT                    |
+    |                    ARCOUNT                    |
+    +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
+"""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
+
+cdef enum:
+    FLAG_QR = 0x8000
+    FLAG_AA = 0x0400
+    FLAG_TC = 0x0200
+    FLAG_RD = 0x0100
+    FLAG_RA = 0x0080
+    FLAG_CD = 0x0010
+    OPT_FIXED_BYTES = 11
+    MAX_POINTERS = 127              # more cannot be needed by a name of 255 bytes
+    MAX_POINTER_TARGET = 0x3FFF
+    SUFFIX_SLOTS = 256              # power of two
+    MAX_SUFFIXES = 160
+
+
+cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
+    # Branchless: 'A'..'Z' get bit 5.
+    return byte | (<uint8_t>(<uint8_t>(byte - 65) < 26) << 5)
+
+
+cdef inline bint read_qname(Cursor* c, Query* q) noexcept nogil:
+    """The question's name, lowercased into q.name. A pointer has nothing to point to there: FORMERR."""
+    cdef uint32_t at = 0
+    cdef uint32_t labels = 0
+    cdef uint32_t length, i
+    cdef const uint8_t* msg = c.msg
+    memset(q.boundary, 0, sizeof(q.boundary))
+    while True:
+        if c.pos >= c.length:
+            return False
+        length = msg[c.pos]
+        q.boundary[at >> 6] |= <uint64_t>1 << (at & 63)
+        if length == 0:
+            q.name[at] = 0
+            c.pos += 1
+            break
+        if length > 63 or c.pos + 1 + length >= c.length or at + 1 + length >= MAX_NAME_BYTES:
+            return False
+        q.label_at[labels] = at
+        labels += 1
+        q.name[at] = length
+        for i in range(1, length + 1):
+            q.name[at + i] = lower(msg[c.pos + i])
+        at += length + 1
+        c.pos += length + 1
+    q.name_len = at + 1
+    q.label_count = labels
+    return True
+
+
+cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) noexcept nogil:
+    """Fill q's name from an uncompressed wire name, for lookups that the server itself starts."""
+    cdef Cursor c
+    c.msg = wire
+    c.length = length
+    c.pos = 0
+    c.failed = False
+    return read_qname(&c, q)
+
+
+cdef bint skip_name(Cursor* c) noexcept nogil:
+    """Step over an owner name. Each pointer must lead strictly backwards, so the walk ends."""
+    cdef uint32_t pos = c.pos
+    cdef uint32_t limit = c.pos         # where a pointer may still lead: strictly before this
+    cdef uint32_t total = 0
+    cdef uint32_t target
+    cdef uint8_t length
+    cdef bint jumped = False
+    while True:
+        if pos >= c.length:
+            return False
+        length = c.msg[pos]
+        if length == 0:
+            if not jumped:
+                c.pos = pos + 1
+            return True
+        if length & 0xC0 == 0xC0:
+            if pos + 2 > c.length:
+                return False
+            target = (<uint32_t>(length & 0x3F) << 8) | c.msg[pos + 1]
+            if not jumped:
+                c.pos = pos + 2
+                jumped = True
+            if target >= limit or target < HEADER_BYTES:
+                return False
+            limit = target
+            pos = target
+            continue
+        if length & 0xC0:
+            return False
+        total += length + 1
+        if total >= MAX_NAME_BYTES:
+            return False
+        pos += length + 1
+
+
+cdef inline bint echoed_option(uint16_t code) noexcept nogil:
+    # NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING: what CoreDNS repeats to the client; ECS is not.
+    return code == 3 or (code >= 9 and code <= 12)
+
+
+cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
+    cdef uint32_t end = c.pos + rdlength
+    cdef uint32_t start
+    cdef uint16_t code, length
+    while c.pos < end:
+        start = c.pos
+        code = read_u16(c)
+        length = read_u16(c)
+        skip(c, length)
+        if c.failed or c.pos > end:
+            return False
+        if echoed_option(code) and q.opt_echo_len + 4 + length <= MAX_OPT_ECHO_BYTES:
+            memcpy(&q.opt_echo[q.opt_echo_len], c.msg + start, 4 + length)
+            q.opt_echo_len += 4 + length
+    return True
+
+
+cdef bint read_records(Cursor* c, Query* q, uint32_t count, bint opt_allowed) noexcept nogil:
+    """Step over count records, keeping what an OPT record says (RFC 6891 section 6.1)."""
+    cdef uint32_t i, ttl, start
+    cdef uint16_t rrtype, rclass, rdlength
+    for i in range(count):
+        start = c.pos
+        if not skip_name(c):
+            return False
+        rrtype = read_u16(c)
+        rclass = read_u16(c)
+        ttl = read_u32(c)
+        rdlength = read_u16(c)
+        if c.failed or rdlength > c.length - c.pos:
+            return False
+        if rrtype == TYPE_OPT:
+            # RFC 6891 section 6.1.1: one OPT record at most, in the additional section, owned by the root.
+            if not opt_allowed or q.has_opt or c.msg[start] != 0:
+                return False
+            q.has_opt = True
+            q.udp_bytes = rclass
+            q.edns_version = (ttl >> 16) & 0xFF
+            q.do_bit = (ttl >> 15) & 1
+            if not read_opt(c, q, rdlength):
+                return False
+        else:
+            skip(c, rdlength)
+    return not c.failed
+
+
+cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil:
+    """The one acceptance function of every transport: what is answered, refused, or met with silence.
+
+    ACCEPTED leaves a whole question in q. REJECTED leaves q.reject_rcode and q.has_question for write_bare.
+    """
+    cdef Cursor c
+    cdef uint16_t qdcount, ancount, nscount, arcount
+    c.msg = msg
+    c.length = length
+    c.pos = 0
+    c.failed = False
+    if length < HEADER_BYTES:
+        return IGNORED
+    q.msg = msg
+    q.msg_len = length
+    q.id = read_u16(&c)
+    q.flags = read_u16(&c)
+    if q.flags & FLAG_QR:
+        return IGNORED
+    q.opcode = (q.flags >> 11) & 0xF
+    q.has_question = False
+    q.has_opt = False
+    q.do_bit = False
+    q.edns_version = 0
+    q.udp_bytes = MIN_UDP_BYTES
+    q.opt_echo_len = 0
+    if q.opcode != OPCODE_QUERY and q.opcode != OPCODE_NOTIFY:
+        q.reject_rcode = NOTIMP
+        return REJECTED
+    q.reject_rcode = FORMERR
+    qdcount = read_u16(&c)
+    ancount = read_u16(&c)
+    nscount = read_u16(&c)
+    arcount = read_u16(&c)
+    if qdcount != 1 or ancount > 1 or nscount > 1 or arcount > 2:
+        return REJECTED
+    if not read_qname(&c, q):
+        return REJECTED
+    q.qtype = read_u16(&c)
+    q.qclass = read_u16(&c)
+    if c.failed:
+        return REJECTED
+    q.has_question = True
+    if arcount | ancount | nscount:
+        if not (read_records(&c, q, ancount, False) and read_records(&c, q, nscount, False)
+                and read_records(&c, q, arcount, True)):
+            # A half-read OPT record must not shape the refusal.
+            q.has_opt = False
+            return REJECTED
+    return ACCEPTED
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+# Suffixes of names already written, for compression (RFC 1035 section 4.1.4).
+cdef struct Suffixes:
+    uint32_t count
+    uint16_t offset[SUFFIX_SLOTS]       # 0: empty
+    uint32_t hashes[SUFFIX_SLOTS]
+
+
+cdef struct Writer:
+    uint8_t* out
+    uint32_t pos
+    uint32_t limit
+    bint suffixes_ready
+    const uint8_t* last_name            # the last name written outside the question, and where
+    uint32_t last_name_at
+    Suffixes suffixes
+
+
+cdef bint same_suffix(const Writer* w, uint32_t at, const uint8_t* name) noexcept nogil:
+    """Compare the (possibly compressed) name at out[at] with an uncompressed one, byte for byte.
+
+    Only names that this writer wrote are walked, and its pointers lead strictly backwards.
+    """
+    cdef uint8_t length
+    while True:
+        length = w.out[at]
+        if length & 0xC0 == 0xC0:
+            at = (<uint32_t>(length & 0x3F) << 8) | w.out[at + 1]
+            continue
+        if length != name[0]:
+            return False
+        if length == 0:
+            return True
+        if memcmp(w.out + at + 1, name + 1, length) != 0:
+            return False
+        at += length + 1
+        name += length + 1
+
+
+cdef inline uint32_t label_hash(uint32_t rest, const uint8_t* label) noexcept nogil:
+    cdef uint32_t value = rest * <uint32_t>0x9E3779B1 + label[0]
+    cdef uint32_t i
+    for i in range(1, label[0] + 1):
+        value = (value ^ label[i]) * <uint32_t>0x01000193
+    return value | 1
+
+
+cdef uint32_t write_name(Writer* w, const uint8_t* name, uint32_t name_len, bint compress) noexcept nogil:
+    """Write a name; with compress, end it in a pointer where a suffix stands already.
+
+    Returns 0 where it does not fit. Its own suffixes are remembered either way, as long as there is room.
+    """
+    cdef uint8_t starts[MAX_LABELS]
+    cdef uint32_t hashes[MAX_LABELS]
+    cdef uint32_t labels = 0
+    cdef uint32_t at = 0
+    cdef uint32_t i, slot, kept, found = 0
+    cdef uint32_t begin = w.pos
+    cdef uint32_t value = 0
+    cdef Suffixes* s = &w.suffixes
+    while name[at] != 0:
+        starts[labels] = at
+        labels += 1
+        at += name[at] + 1
+    i = labels
+    while i > 0:
+        i -= 1
+        value = label_hash(value, name + starts[i])
+        hashes[i] = value
+    kept = labels
+    if compress:
+        for i in range(labels):
+            slot = hashes[i] & (SUFFIX_SLOTS - 1)
+            while s.offset[slot] != 0:
+                if s.hashes[slot] == hashes[i] and same_suffix(w, s.offset[slot], name + starts[i]):
+                    found = s.offset[slot]
+                    break
+                slot = (slot + 1) & (SUFFIX_SLOTS - 1)
+            if found:
+                kept = i
+                break
+    cdef uint32_t plain = starts[kept] if kept < labels else name_len - 1
+    if w.pos + plain + (2 if found else 1) > w.limit:
+        return 0
+    memcpy(w.out + w.pos, name, plain)
+    w.pos += plain
+    if found:
+        put_u16(w.out + w.pos, 0xC000 | found)
+        w.pos += 2
+    else:
+        w.out[w.pos] = 0
+        w.pos += 1
+    for i in range(kept):
+        if s.count >= MAX_SUFFIXES or begin + starts[i] > MAX_POINTER_TARGET:
+            break
+        slot = hashes[i] & (SUFFIX_SLOTS - 1)
+        while s.offset[slot] != 0:
+            slot = (slot + 1) & (SUFFIX_SLOTS - 1)
+        s.offset[slot] = begin + starts[i]
+        s.hashes[slot] = hashes[i]
+        s.count += 1
+    return w.pos - begin
+
+
+cdef void remember_qname(Writer* w, const Query* q) noexcept nogil:
+    """Make the question's name and its suffixes targets for pointers, in the spelling that was asked."""
+    cdef uint32_t i, slot, value = 0
+    cdef Suffixes* s = &w.suffixes
+    memset(s, 0, sizeof(Suffixes))
+    w.suffixes_ready = True
+    i = q.label_count
+    while i > 0:
+        i -= 1
+        value = label_hash(value, w.out + HEADER_BYTES + q.label_at[i])
+        slot = value & (SUFFIX_SLOTS - 1)
+        while s.offset[slot] != 0:
+            slot = (slot + 1) & (SUFFIX_SLOTS - 1)
+        s.offset[slot] = HEADER_BYTES + q.label_at[i]
+        s.hashes[slot] = value
+        s.count += 1
+
+
+cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
+    cdef uint32_t start = w.pos
+    cdef uint32_t rdata_at
+    cdef uint8_t* out = w.out
+    if rr.owner == NULL:
+        if w.pos + 12 > w.limit:
+            return False
+        put_u16(out + w.pos, 0xC000 | rr.owner_at)
+        w.pos += 2
+    else:
+        if not w.suffixes_ready:
+            remember_qname(w, q)
+        if write_name(w, rr.owner, rr.owner_len, True) == 0 or w.pos + 10 > w.limit:
+            w.pos = start
+            return False
+    put_u16(out + w.pos, rr.rrtype)
+    put_u16(out + w.pos + 2, CLASS_IN)
+    put_u32(out + w.pos + 4, rr.ttl_s)
+    rdata_at = w.pos + 10
+    if rdata_at + rr.fixed_len > w.limit:
+        w.pos = start
+        return False
+    w.pos = rdata_at
+    if rr.fixed_len:
+        memcpy(out + w.pos, rr.fixed, rr.fixed_len)
+        w.pos += rr.fixed_len
+    if rr.name != NULL:
+        if not w.suffixes_ready:
+            remember_qname(w, q)
+        if write_name(w, rr.name, rr.name_len, rr.compress_name) == 0:
+            w.pos = start
+            return False
+    if rr.tail_len:
+        if w.pos + rr.tail_len > w.limit:
+            w.pos = start
+            return False
+        memcpy(out + w.pos, rr.tail, rr.tail_len)
+        w.pos += rr.tail_len
+    put_u16(out + rdata_at - 2, w.pos - rdata_at)
+    return True
+
+
+cdef bint write_section(Writer* w, const Query* q, const Section* section, uint8_t* count_at) noexcept nogil:
+    cdef uint32_t i
+    for i in range(section.count):
+        if not write_rr(w, q, &section.rr[i]):
+            put_u16(count_at, i)
+            return False
+    put_u16(count_at, section.count)
+    return True
+
+
+cdef inline uint32_t write_header(const Query* q, uint16_t flags, uint16_t rcode, bint question,
+                                  uint8_t* out) noexcept nogil:
+    """Header and question as asked, counts other than QDCOUNT zero. Returns the bytes written."""
+    cdef uint32_t question_bytes = <uint32_t>q.name_len + 4 if question else 0
+    put_u16(out, q.id)
+    # RD is repeated in every reply, CD only in a query's (RFC 4035 section 3.1.6).
+    flags |= FLAG_QR | (<uint16_t>q.opcode << 11) | (rcode & 0xF)
+    if q.opcode == OPCODE_QUERY:
+        flags |= q.flags & (FLAG_RD | FLAG_CD)
+    put_u16(out + 2, flags)
+    memset(out + 4, 0, 8)
+    if question:
+        out[5] = 1
+        memcpy(out + HEADER_BYTES, q.msg + HEADER_BYTES, question_bytes)
+    return HEADER_BYTES + question_bytes
+
+
+cdef void write_opt(const Query* q, uint16_t udp_bytes, uint16_t rcode, bint options,
+                    uint8_t* out) noexcept nogil:
+    cdef uint16_t length = q.opt_echo_len if options else 0
+    out[0] = 0
+    put_u16(out + 1, TYPE_OPT)
+    put_u16(out + 3, udp_bytes)
+    out[5] = rcode >> 4
+    out[6] = 0                                          # version 0
+    put_u16(out + 7, 0x8000 if q.do_bit else 0)
+    put_u16(out + 9, length)
+    memcpy(out + OPT_FIXED_BYTES, q.opt_echo, length)
+
+
+cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil:
+    """A reply without records: a refusal of accept, or BADVERS. At most 512 + 12 bytes; returns the size."""
+    cdef uint32_t size = write_header(q, 0, rcode, q.has_question, out)
+    if rcode == NOTIMP or rcode == FORMERR:
+        put_u16(out + 2, FLAG_QR | (<uint16_t>q.opcode << 11) | (q.flags & FLAG_RD) | rcode)
+    if rcode > 15:
+        write_opt(q, 0, rcode, False, out + size)
+        out[11] = 1
+        size += OPT_FIXED_BYTES
+    return size
+
+
+cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil:
+    """Write the whole reply into at most max_bytes (at least 512); returns its size.
+
+    Records that do not fit are left out from the first such one on, in the order answer, authority,
+    additional, and TC is set (RFC 2181 section 9 asks it of the answer; CoreDNS sets it for every section).
+    The OPT record always fits.
+    """
+    cdef Writer w
+    cdef uint32_t opt_bytes = 0
+    cdef bint opt = q.has_opt and not r.no_opt
+    cdef uint16_t flags
+    cdef bint whole
+    w.out = out
+    w.suffixes_ready = False
+    w.pos = write_header(q, 0, r.rcode, True, out)
+    if opt:
+        opt_bytes = OPT_FIXED_BYTES + q.opt_echo_len
+        if w.pos + opt_bytes > max_bytes:
+            # Only option padding can make it so large; it is the first thing to go.
+            opt_bytes = OPT_FIXED_BYTES
+    w.limit = max_bytes - opt_bytes
+    whole = (write_section(&w, q, &r.answer, out + 6) and write_section(&w, q, &r.authority, out + 8)
+             and write_section(&w, q, &r.additional, out + 10))
+    if opt:
+        write_opt(q, q.udp_bytes, r.rcode, opt_bytes > OPT_FIXED_BYTES, out + w.pos)
+        w.pos += opt_bytes
+        put_u16(out + 10, ((<uint16_t>out[10] << 8) | out[11]) + 1)
+    flags = 0
+    if r.aa:
+        flags |= FLAG_AA
+    if r.ra:
+        flags |= FLAG_RA
+    if r.tc or not whole:
+        flags |= FLAG_TC
+    out[2] |= flags >> 8
+    out[3] |= flags & 0xFF
+    return w.pos
+
+
+cdef uint32_t rr_bytes(const Query* q, const RR* rr) noexcept nogil:
+    cdef uint32_t owner_len = rr.owner_len if rr.owner != NULL else q.name_len + HEADER_BYTES - rr.owner_at
+    return owner_len + 10 + rr.fixed_len + rr.saved + rr.name_len + rr.tail_len
+
+
+cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil:
+    """The reply's size without compression or limit: what CoreDNS counts as the response's size."""
+    cdef uint32_t total = HEADER_BYTES + q.name_len + 4
+    cdef uint32_t i
+    for i in range(r.answer.count):
+        total += rr_bytes(q, &r.answer.rr[i])
+    for i in range(r.authority.count):
+        total += rr_bytes(q, &r.authority.rr[i])
+    for i in range(r.additional.count):
+        total += rr_bytes(q, &r.additional.rr[i])
+    return total
+
+
+# ------------------------------------------------------------------------------- for Python and the tests
+
+def parse_query(bytes message not None):
+    """What accept says of a message: ("accepted" | "ignored" | "rejected", details).
+
+    details: dict with id, opcode, rcode (of a rejection), and where a question parsed qname (lowercased wire
+    form, bytes), qtype, qclass, labels, has_opt, do, edns_version, udp_bytes, options (echoed ones, bytes).
+    """
+    cdef Query q
+    cdef Accept result = accept(<const uint8_t*>message, len(message), &q)
+    if result == IGNORED:
+        return "ignored", {}
+    details = {"id": q.id, "opcode": q.opcode}
+    if result == REJECTED:
+        details["rcode"] = q.reject_rcode
+    if q.has_question:
+        details.update(
+            qname=q.name[:q.name_len], qtype=q.qtype, qclass=q.qclass, labels=q.label_count,
+            has_opt=bool(q.has_opt), do=bool(q.do_bit), edns_version=q.edns_version, udp_bytes=q.udp_bytes,
+            options=q.opt_echo[:q.opt_echo_len],
+        )
+    return ("accepted" if result == ACCEPTED else "rejected"), details
+
+
+cdef bint fill_section(Reply* r, Section* section, list records, list keep) except -1:
+    cdef RR* rr
+    for owner, rrtype, ttl_s, fixed, name, tail, compress in records:
+        rr = add_rr(r, section, rrtype, ttl_s)
+        if rr == NULL:
+            return True
+        keep.extend((owner, fixed, name, tail))
+        if owner is not None:
+            rr.owner = <const uint8_t*><bytes>owner
+            rr.owner_len = len(owner)
+        rr.fixed = <const uint8_t*><bytes>fixed
+        rr.fixed_len = len(fixed)
+        if name is not None:
+            rr.name = <const uint8_t*><bytes>name
+            rr.name_len = len(name)
+        rr.tail = <const uint8_t*><bytes>tail
+        rr.tail_len = len(tail)
+        rr.compress_name = compress
+    return True
+
+
+def build_reply(bytes message not None, *, int rcode=0, bint aa=False, answer=(), authority=(),
+                additional=(), int max_bytes=65535):
+    """The reply to a query message, or None where accept ignores it.
+
+    A record is (owner | None, type, ttl_s, fixed, name | None, tail, compress): owner and name uncompressed
+    wire names, None meaning the question's name and no name. Raises ValueError for max_bytes out of range.
+    """
+    if not 512 <= max_bytes <= MAX_MESSAGE_BYTES:
+        raise ValueError(f"max_bytes must be 512 to {MAX_MESSAGE_BYTES}, got {max_bytes}")
+    cdef Query q
+    cdef uint8_t* out
+    cdef Reply* r
+    cdef uint32_t size
+    cdef Accept result = accept(<const uint8_t*>message, len(message), &q)
+    if result == IGNORED:
+        return None
+    out = <uint8_t*>malloc(max_bytes + MAX_OPT_ECHO_BYTES)
+    r = <Reply*>malloc(sizeof(Reply))
+    if out == NULL or r == NULL:
+        free(out)
+        free(r)
+        raise MemoryError
+    keep = []
+    try:
+        if result == REJECTED:
+            size = write_bare(&q, q.reject_rcode, out)
+        else:
+            reply_reset(r)
+            r.rcode = rcode
+            r.aa = aa
+            fill_section(r, &r.answer, list(answer), keep)
+            fill_section(r, &r.authority, list(authority), keep)
+            fill_section(r, &r.additional, list(additional), keep)
+            size = write_reply(&q, r, out, max_bytes)
+        return out[:size]
+    finally:
+        free(out)
+        free(r)

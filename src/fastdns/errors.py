@@ -1,0 +1,39 @@
+"""The tree of errors: everything fastdns raises on purpose derives from FastdnsError.
+
+A message names the broken rule and what was expected; where the cause stands in a file, it begins
+with ``FILE:LINE - ``.
+"""
+
+from __future__ import annotations
+
+
+class FastdnsError(Exception):
+    """Root of every error that fastdns raises on purpose."""
+
+
+class CorefileError(FastdnsError):
+    """A Corefile that cannot be served: the rule it breaks, and where.
+
+    ``plugin`` is the plugin whose options are wrong, or None where the grammar itself is broken.
+    """
+
+    def __init__(self, message: str, file: str = "", line: int = 0, plugin: str | None = None) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.plugin = plugin
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line} - " if self.file else ""
+        if self.plugin is not None:
+            return f"plugin/{self.plugin}: {where}Error during parsing: {self.message}"
+        return f"{where}Error during parsing: {self.message}" if where else self.message
+
+
+class StoreFull(FastdnsError):
+    """The zone store has reached its bound; what was published before goes on being served."""
+
+
+class SourceError(FastdnsError):
+    """A source (API server, manifests) gave something that cannot be used: what, and where."""
