@@ -130,7 +130,8 @@ cdef inline bint in_zone(const Query* q, const uint8_t* zone, uint32_t zone_len)
     return True
 
 # One record by reference. Its owner is owner (uncompressed wire form) or, where that is NULL, the suffix of the
-# question's name that begins at message offset owner_at. rdata is fixed, then (where name is not NULL) a domain name, then tail.
+# question's name that begins at message offset owner_at. rdata is fixed, then (where name is not NULL) a
+# domain name, then tail.
 cdef struct RR:
     const uint8_t* owner
     const uint8_t* fixed

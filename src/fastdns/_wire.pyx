@@ -133,9 +133,9 @@ cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
 
 cdef bint read_records(Cursor* c, Query* q, uint32_t count, bint opt_allowed) noexcept nogil:
     """Step over count records, keeping what an OPT record says (RFC 6891 section 6.1)."""
-    cdef uint32_t i, ttl, start
+    cdef uint32_t _i, ttl, start
     cdef uint16_t rrtype, rclass, rdlength
-    for i in range(count):
+    for _i in range(count):
         start = c.pos
         if not skip_name(c):
             return False

@@ -1,0 +1,303 @@
+"""From bytes to bytes: see _chain.pxd for the shapes and what a step may do."""
+
+import os
+
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
+from fastdns._store cimport Store, enter_epoch, leave_epoch
+from fastdns._wire cimport (
+    BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MIN_UDP_BYTES, REFUSED,
+    REJECTED, RR, SERVFAIL, TYPE_DS, Accept, accept, in_zone, parse_question_name, reply_reset, scratch, write_bare,
+    write_reply,
+)
+
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec* at)
+    enum:
+        CLOCK_MONOTONIC
+
+ERROR_TEXTS = {1: "no next plugin found"}
+
+
+cdef uint64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t size) noexcept nogil:
+    """One query and its reply in the counters of a (server, zone)."""
+    if slot == NO_SLOT or ctx.counters == NULL:
+        return
+    cdef uint64_t took = monotonic_ns() - ctx.received_ns
+    cdef uint32_t tcp = ctx.transport != OVER_UDP
+    cdef uint32_t which = 2 * tcp + (ctx.client_len == 16)
+    z = &ctx.counters.zones[slot]
+    z.requests[which][type_slot(ctx.q.qtype)] += 1
+    z.responses[by_plugin][rcode if rcode < 24 else 23] += 1
+    if ctx.q.do_bit:
+        z.do_requests += 1
+    z.duration[duration_bucket(took)] += 1
+    z.duration_sum_ns += took
+    z.request_bytes[tcp][size_bucket(ctx.q.msg_len)] += 1
+    z.request_bytes_sum[tcp] += ctx.q.msg_len
+    z.response_bytes[tcp][size_bucket(size)] += 1
+    z.response_bytes_sum[tcp] += size
+
+
+cdef const ZoneEntry* select_zone(const Server* server, const Query* q) noexcept nogil:
+    """The longest zone that holds the qname. A question for DS belongs to the parent's side of a cut, so the
+    shortest zone other than the root takes it (RFC 4035 section 3.1.4.1)."""
+    cdef uint32_t i
+    cdef const ZoneEntry* found = NULL
+    cdef const ZoneEntry* zone
+    for i in range(server.zone_count):
+        zone = &server.zones[i]
+        if in_zone(q, zone.name, zone.name_len):
+            if q.qtype != TYPE_DS:
+                return zone
+            if found == NULL or not zone.is_root:
+                found = zone
+    return found
+
+
+cdef Outcome run(Context* ctx, const Chain* chain) noexcept nogil:
+    cdef Outcome outcome = NEXT
+    cdef uint32_t i = 0
+    while i < chain.count:
+        if chain.steps[i].before != NULL:
+            outcome = chain.steps[i].before(ctx, chain.steps[i].conf)
+            if outcome != NEXT:
+                break
+        i += 1
+    if outcome == NEXT:
+        ctx.error = ERROR_NO_NEXT_PLUGIN
+        outcome = bare(ctx, SERVFAIL)
+    while i > 0:
+        i -= 1
+        if chain.steps[i].after != NULL:
+            chain.steps[i].after(ctx, chain.steps[i].conf)
+    return outcome
+
+
+cdef Outcome answer(Context* ctx) noexcept nogil:
+    """Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the longest zone."""
+    cdef const ZoneEntry* zone
+    if ctx.q.qclass != CLASS_IN:
+        count_query(ctx, ctx.server.dropped_slot, REFUSED, False, 0)
+        return bare(ctx, REFUSED)
+    if ctx.q.edns_version != 0:
+        # RFC 6891 section 6.1.3
+        return bare(ctx, BADVERS)
+    zone = select_zone(ctx.server, ctx.q)
+    if zone == NULL or zone.chain.count == 0:
+        count_query(ctx, ctx.server.dropped_slot, REFUSED, False, 0)
+        return bare(ctx, REFUSED)
+    ctx.zone_slot = zone.zone_slot
+    return run(ctx, zone.chain)
+
+
+cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
+    """The whole way of one message. Returns the reply's bytes in out, or 0 for silence.
+
+    room is at least 65,535 bytes over TCP and what a UDP reply may ever have otherwise; out must hold it.
+    The caller has entered an epoch and set transport, client and received_ns.
+    """
+    cdef Query* q = ctx.q
+    cdef Reply* reply = ctx.reply
+    cdef Accept verdict = accept(msg, length, q)
+    cdef uint32_t limit
+    if ctx.counters != NULL:
+        ctx.counters.queries += 1
+    if verdict == IGNORED:
+        if ctx.counters != NULL:
+            ctx.counters.ignored += 1
+        return 0
+    if verdict == REJECTED:
+        if ctx.counters != NULL:
+            ctx.counters.rejected += 1
+        return write_bare(q, q.reject_rcode, out)
+    reply_reset(reply)
+    ctx.written = False
+    ctx.error = NO_ERROR
+    ctx.depth = 0
+    if answer(ctx) == DROPPED:
+        if ctx.counters != NULL:
+            ctx.counters.dropped += 1
+        return 0
+    if reply.rcode == BADVERS and not ctx.written:
+        return write_bare(q, BADVERS, out)
+    limit = room
+    if ctx.transport == OVER_UDP:
+        limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
+        if limit > room:
+            limit = room
+    return write_reply(q, reply, out, limit)
+
+
+cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil:
+    """Ask the whole server for another name, and append what it answers to the reply under construction.
+
+    Returns False where nothing came back (a drop, too deep, no room). rcode, AA and the other sections of the
+    reply stay as they were.
+    """
+    cdef Query inner
+    cdef Query* outer = ctx.q
+    cdef Reply* reply = ctx.reply
+    cdef uint8_t* msg
+    cdef uint32_t first = reply.answer.count
+    cdef uint32_t authority = reply.authority.count
+    cdef uint32_t additional = reply.additional.count
+    cdef uint32_t zone_slot = ctx.zone_slot
+    cdef uint16_t rcode = reply.rcode
+    cdef bint aa = reply.aa
+    cdef uint8_t error = ctx.error
+    cdef Outcome outcome
+    cdef uint32_t i
+    cdef RR* rr
+    if ctx.depth >= MAX_LOOKUP_DEPTH:
+        return False
+    msg = scratch(reply, HEADER_BYTES + MAX_NAME_BYTES)
+    if msg == NULL:
+        return False
+    memcpy(msg, outer.msg, HEADER_BYTES)
+    memcpy(msg + HEADER_BYTES, name, name_len)
+    memcpy(&inner, outer, sizeof(Query))
+    if not parse_question_name(name, name_len, &inner):
+        return False
+    inner.msg = msg
+    inner.msg_len = HEADER_BYTES + name_len + 4
+    inner.qtype = qtype
+    inner.qclass = CLASS_IN
+    inner.edns_version = 0
+    ctx.q = &inner
+    ctx.depth += 1
+    reply.rcode = 0
+    outcome = answer(ctx)
+    ctx.depth -= 1
+    ctx.q = outer
+    for i in range(first, reply.answer.count):
+        rr = &reply.answer.rr[i]
+        if rr.owner == NULL:
+            rr.owner = msg + rr.owner_at
+            rr.owner_len = inner.name_len + HEADER_BYTES - rr.owner_at
+    reply.authority.count = authority
+    reply.additional.count = additional
+    reply.rcode = rcode
+    reply.aa = aa
+    ctx.error = error
+    ctx.zone_slot = zone_slot
+    return outcome == ANSWERED
+
+
+cdef class NativeStep:
+    def __cinit__(self, *args, **kwargs):
+        self.step.before = NULL
+        self.step.after = NULL
+        self.step.conf = NULL
+
+
+cdef bytes wire_of(str zone):
+    """A zone's lowercased name in wire form. zone is fully qualified."""
+    out = bytearray()
+    for part in zone.lower().rstrip(".").split("."):
+        if part:
+            raw = part.encode()
+            out.append(len(raw))
+            out += raw
+    out.append(0)
+    return bytes(out)
+
+
+cdef class ServerTable:
+    """zones: (fully qualified zone, block number, counter slot | None); blocks: a list of NativeSteps each."""
+
+    def __cinit__(self, list zones, list blocks, dropped_slot=None):
+        cdef uint32_t i, j
+        cdef NativeStep step
+        cdef ZoneEntry* entry
+        self.keep = [zones, blocks]
+        self.chains = <Chain*>calloc(max(1, len(blocks)), sizeof(Chain))
+        self.server.zones = <ZoneEntry*>calloc(max(1, len(zones)), sizeof(ZoneEntry))
+        if self.chains == NULL or self.server.zones == NULL:
+            raise MemoryError
+        for i in range(len(blocks)):
+            if len(blocks[i]) > MAX_STEPS:
+                raise ValueError(f"a server block takes {MAX_STEPS} plugins at most")
+            for j in range(len(blocks[i])):
+                step = blocks[i][j]
+                self.chains[i].steps[j] = step.step
+            self.chains[i].count = len(blocks[i])
+        ordered = sorted(((wire_of(zone), block, slot) for zone, block, slot in zones),
+                         key=lambda entry: -len(entry[0]))
+        self.keep.append(ordered)
+        for i in range(len(ordered)):
+            entry = &self.server.zones[i]
+            entry.name = <const uint8_t*><bytes>ordered[i][0]
+            entry.name_len = len(ordered[i][0])
+            entry.is_root = entry.name_len == 1
+            entry.chain = &self.chains[ordered[i][1]]
+            entry.zone_slot = NO_SLOT if ordered[i][2] is None else ordered[i][2]
+            if entry.zone_slot != NO_SLOT and entry.zone_slot >= MAX_ZONE_SLOTS:
+                raise ValueError("counter slot out of range")
+        self.server.zone_count = len(ordered)
+        self.server.dropped_slot = NO_SLOT if dropped_slot is None else dropped_slot
+
+    def __dealloc__(self):
+        free(self.chains)
+        free(self.server.zones)
+
+
+cdef class Worker:
+    """One thread's way to serve. store: Store | None; stats: Stats | None with this thread's counter slot."""
+
+    def __cinit__(self, ServerTable table not None, Store store=None, uint32_t reader_slot=0, Stats stats=None,
+                  uint32_t counter_slot=0):
+        self.reply = <Reply*>malloc(sizeof(Reply))
+        if self.reply == NULL:
+            raise MemoryError
+        memset(&self.ctx, 0, sizeof(Context))
+        self.table = table
+        self.store = store
+        self.stats = stats
+        self.reader_slot = reader_slot
+        self.ctx.q = &self.query
+        self.ctx.reply = self.reply
+        self.ctx.server = &table.server
+        self.ctx.store = store.header if store is not None else NULL
+        self.ctx.counters = stats.block(counter_slot) if stats is not None else NULL
+        self.ctx.random = int.from_bytes(os.urandom(8), "little") | 1
+
+    def __dealloc__(self):
+        free(self.reply)
+
+    def serve(self, bytes message not None, *, bytes client=b"\x7f\0\0\1", int client_port=0, bint tcp=False):
+        """The reply to one message, or None for silence. client: 4 or 16 address bytes."""
+        cdef uint8_t* out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
+        cdef int32_t size
+        if out == NULL:
+            raise MemoryError
+        self.ctx.transport = OVER_TCP if tcp else OVER_UDP
+        self.ctx.client = <const uint8_t*>client
+        self.ctx.client_len = len(client)
+        self.ctx.client_port = client_port
+        self.ctx.received_ns = monotonic_ns()
+        if self.ctx.store != NULL:
+            enter_epoch(self.ctx.store, self.reader_slot)
+        size = serve(&self.ctx, <const uint8_t*>message, len(message), out, MAX_MESSAGE_BYTES)
+        if self.ctx.store != NULL:
+            leave_epoch(self.ctx.store, self.reader_slot)
+        try:
+            return out[:size] if size > 0 else None
+        finally:
+            free(out)
+
+    @property
+    def error(self):
+        """Why the last reply was an error, for the errors plugin: (rcode, text) or None."""
+        return (self.reply.rcode, ERROR_TEXTS[self.ctx.error]) if self.ctx.error else None

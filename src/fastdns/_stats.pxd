@@ -1,0 +1,48 @@
+"""Counters in shared memory: one block a serving thread, summed when scraped.
+
+A block has one writer; a scrape reads it as it changes and never touches the thread. Blocks belong to slots that
+the supervisor hands out; a dead process's block is folded into the totals before its slot is used again.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    MAX_ZONE_SLOTS = 256        # (server, zone) pairs that are counted apart; the last one takes the rest
+    TYPE_SLOTS = 48
+    RCODE_SLOTS = 24
+    DURATION_BUCKETS = 16       # 0.00025 * 2^i seconds, i 0 to 15, and +Inf
+    SIZE_BUCKETS = 14           # 0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000, and +Inf
+
+cdef struct ZoneCounters:
+    uint64_t requests[4][TYPE_SLOTS]            # [2 * tcp + ipv6][type]
+    uint64_t responses[2][RCODE_SLOTS]          # [written by a plugin][rcode]
+    uint64_t do_requests
+    uint64_t duration[DURATION_BUCKETS + 1]
+    uint64_t duration_sum_ns
+    uint64_t request_bytes[2][SIZE_BUCKETS + 1]
+    uint64_t request_bytes_sum[2]
+    uint64_t response_bytes[2][SIZE_BUCKETS + 1]
+    uint64_t response_bytes_sum[2]
+
+cdef struct ThreadCounters:
+    uint64_t heartbeat_ns       # CLOCK_MONOTONIC
+    uint64_t queries
+    uint64_t ignored            # met with silence by accept
+    uint64_t rejected           # refused by accept
+    uint64_t dropped            # a plugin chose silence
+    uint64_t shed               # a bound was reached
+    uint64_t send_errors
+    uint64_t errors_unlogged    # error events that found the log's ring full
+    uint64_t pad[56]
+    ZoneCounters zones[MAX_ZONE_SLOTS]
+
+cdef uint32_t size_bucket(uint32_t size) noexcept nogil
+cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil
+cdef uint32_t type_slot(uint16_t rrtype) noexcept nogil
+
+
+cdef class Stats:
+    cdef ThreadCounters* blocks
+    cdef readonly uint32_t slots
+    cdef readonly size_t size_bytes
+    cdef ThreadCounters* block(self, uint32_t slot) except NULL

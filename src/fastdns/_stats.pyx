@@ -1,0 +1,140 @@
+"""Counters in shared memory: see _stats.pxd."""
+
+from libc.string cimport memset
+
+cdef extern from "sys/mman.h" nogil:
+    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
+    int c_munmap "munmap"(void* addr, size_t length)
+    enum:
+        PROT_READ
+        PROT_WRITE
+        MAP_SHARED
+        MAP_ANONYMOUS
+        MAP_NORESERVE
+    void* MAP_FAILED
+
+# The types that CoreDNS counts by name; slot 0 is "other".
+TYPES = (
+    "other", "A", "AAAA", "CNAME", "DNSKEY", "DS", "HTTPS", "MX", "NS", "NSEC", "NSEC3", "PTR", "SOA", "SRV",
+    "SVCB", "TXT", "RRSIG", "AXFR", "IXFR", "ANY",
+)
+TYPE_NUMBERS = {
+    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "DS": 43,
+    "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "NSEC3": 50, "SVCB": 64, "HTTPS": 65, "IXFR": 251, "AXFR": 252,
+    "ANY": 255,
+}
+RCODES = {
+    0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN",
+    7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 16: "BADVERS", 17: "BADKEY", 18: "BADTIME",
+    19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
+}
+DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
+SIZE_BOUNDS = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
+
+cdef uint8_t type_slots[256]
+cdef uint32_t size_bounds[SIZE_BUCKETS]
+
+for _number in range(256):
+    type_slots[_number] = 0
+for _name, _number in TYPE_NUMBERS.items():
+    type_slots[_number] = TYPES.index(_name)
+for _number in range(SIZE_BUCKETS):
+    size_bounds[_number] = SIZE_BOUNDS[_number]
+
+
+cdef uint32_t type_slot(uint16_t rrtype) noexcept nogil:
+    return type_slots[rrtype] if rrtype < 256 else 0
+
+
+cdef uint32_t size_bucket(uint32_t size) noexcept nogil:
+    cdef uint32_t i = 0
+    while i < SIZE_BUCKETS and size > size_bounds[i]:
+        i += 1
+    return i
+
+
+cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil:
+    cdef uint32_t i = 0
+    cdef uint64_t bound = 250000
+    while i < DURATION_BUCKETS and ns > bound:
+        bound <<= 1
+        i += 1
+    return i
+
+
+cdef class Stats:
+    """A shared mapping of ``slots`` blocks. Made by the supervisor before it forks. Memory is taken when used."""
+
+    def __cinit__(self, uint32_t slots):
+        if not 0 < slots <= 65536:
+            raise ValueError(f"1 to 65536 counter slots expected, got {slots}")
+        self.slots = slots
+        self.size_bytes = slots * sizeof(ThreadCounters)
+        cdef void* at = c_mmap(NULL, self.size_bytes, PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if at == MAP_FAILED:
+            raise OSError("the counters cannot be mapped")
+        self.blocks = <ThreadCounters*>at
+
+    def __dealloc__(self):
+        if self.blocks != NULL:
+            c_munmap(self.blocks, self.size_bytes)
+
+    cdef ThreadCounters* block(self, uint32_t slot) except NULL:
+        if slot >= self.slots:
+            raise IndexError(f"counter slot {slot} of {self.slots}")
+        return &self.blocks[slot]
+
+    def heartbeat_ns(self, uint32_t slot):
+        """When the thread of this slot last said that it lives, in ns of CLOCK_MONOTONIC."""
+        return self.block(slot).heartbeat_ns
+
+    def beat(self, uint32_t slot, uint64_t now_ns):
+        """Say that the thread of this slot lives."""
+        self.block(slot).heartbeat_ns = now_ns
+
+    def thread(self, uint32_t slot):
+        """The counters of a slot that are not a zone's, as a dict."""
+        cdef ThreadCounters* t = self.block(slot)
+        return {
+            "queries": t.queries, "ignored": t.ignored, "rejected": t.rejected, "dropped": t.dropped,
+            "shed": t.shed, "send_errors": t.send_errors, "errors_unlogged": t.errors_unlogged,
+        }
+
+    def zone_values(self, uint32_t slot, uint32_t zone_slot):
+        """The counters of one (server, zone) in one block: a flat list, which adds up over blocks."""
+        if zone_slot >= MAX_ZONE_SLOTS:
+            raise IndexError(zone_slot)
+        cdef uint64_t* at = <uint64_t*>&self.block(slot).zones[zone_slot]
+        cdef uint32_t i
+        return [at[i] for i in range(sizeof(ZoneCounters) // 8)]
+
+    def fold(self, uint32_t slot, uint32_t into):
+        """Add the block of a dead thread to another block, and clear it for its next user."""
+        cdef uint64_t* source = <uint64_t*>self.block(slot)
+        cdef uint64_t* target = <uint64_t*>self.block(into)
+        cdef uint32_t i
+        source[0] = 0
+        for i in range(sizeof(ThreadCounters) // 8):
+            if source[i]:
+                target[i] += source[i]
+        memset(source, 0, sizeof(ThreadCounters))
+
+
+def layout():
+    """Where each counter stands in zone_values: name -> (offset, shape)."""
+    cdef uint32_t at = 0
+    fields = {}
+    for name, shape in (
+        ("requests", (4, TYPE_SLOTS)), ("responses", (2, RCODE_SLOTS)), ("do_requests", ()),
+        ("duration", (DURATION_BUCKETS + 1,)), ("duration_sum_ns", ()),
+        ("request_bytes", (2, SIZE_BUCKETS + 1)), ("request_bytes_sum", (2,)),
+        ("response_bytes", (2, SIZE_BUCKETS + 1)), ("response_bytes_sum", (2,)),
+    ):
+        size = 1
+        for extent in shape:
+            size *= extent
+        fields[name] = (at, shape)
+        at += size
+    assert at * 8 == sizeof(ZoneCounters)
+    return fields
