@@ -292,7 +292,7 @@ cdef inline bint port_matches(const Request* r, const PortHead* port) noexcept n
 cdef uint32_t matching_ports(const Request* r, const PortHead* port, uint32_t count, uint16_t* numbers,
                              uint32_t* distinct) noexcept nogil:
     """How many ports match; numbers gets each different port number once, the stand-in not at all."""
-    cdef uint32_t _i, i, j, matched = 0
+    cdef uint32_t _i, j, matched = 0
     distinct[0] = 0
     for _i in range(count):
         if port_matches(r, port):
@@ -388,7 +388,7 @@ cdef uint64_t answer_endpoints(Context* ctx, const Conf* conf, const Request* r,
     cdef uint8_t identity[64 + 64 + 16]
     cdef uint16_t numbers[MAX_PORTS]
     cdef uint16_t target_len = 0, tag = 0, weight = 0
-    cdef uint32_t _i, _k, i, j, k, distinct, size, cluster_len, identity_len
+    cdef uint32_t _i, _k, i, j, distinct, size, cluster_len, identity_len
     cdef uint64_t candidates = 0
     cdef uint64_t matched
     cdef const uint8_t* cluster
@@ -709,7 +709,7 @@ cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype
 
 cdef bint section_has(const Section* s, const uint8_t* address, uint32_t size) noexcept nogil:
     cdef const uint8_t* at = section_addresses(s)
-    cdef uint32_t _i, i
+    cdef uint32_t _i
     if s.address_len != size:
         return False
     for _i in range(s.count):
@@ -879,7 +879,7 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
     cdef uint8_t* target
     cdef uint16_t target_len = 0
     cdef uint64_t hash
-    cdef uint32_t _j, i, j, n, length
+    cdef uint32_t _j, i, n, length
     cdef int kind, turn
     cdef Seen seen
     seen_start(ctx, &seen, True)
