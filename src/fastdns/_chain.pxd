@@ -22,11 +22,26 @@ cdef enum:
     MAX_STEPS = 48
     MAX_LOOKUP_DEPTH = 8
     NO_SLOT = 0xFFFFFFFF
+    ERROR_EVENTS = 128          # power of two
 
 # Why a reply is an error, for the errors plugin; texts in _chain.pyx.
 cdef enum ErrorReason:
     NO_ERROR = 0
     ERROR_NO_NEXT_PLUGIN = 1
+
+# What the errors plugin logs, on its way from a serving thread to the one that writes.
+cdef struct ErrorEvent:
+    uint16_t rcode
+    uint16_t qtype
+    uint16_t name_len
+    uint8_t reason
+    uint8_t name[256]           # lowercased wire form
+
+# One producer, one consumer; what finds it full is counted.
+cdef struct ErrorRing:
+    uint64_t head               # next to write
+    uint64_t tail               # next to read
+    ErrorEvent events[ERROR_EVENTS]
 
 cdef struct Context:
     Query* q
@@ -43,6 +58,7 @@ cdef struct Context:
     uint8_t depth               # of lookups that a step started
     uint8_t error
     bint written                # a plugin made the reply; else it is bare
+    ErrorRing* errors           # NULL: nobody reads
     uint32_t zone_slot          # counters of the (server, zone) that answers
 
 ctypedef Outcome (*before_fn)(Context* ctx, const void* conf) noexcept nogil
@@ -89,6 +105,7 @@ cdef inline Outcome written(Context* ctx) noexcept nogil:
     return ANSWERED
 
 cdef uint64_t monotonic_ns() noexcept nogil
+cdef void report_error(Context* ctx) noexcept nogil
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil
 cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t bytes) noexcept nogil
@@ -111,6 +128,7 @@ cdef class Worker:
     cdef Context ctx
     cdef Query query
     cdef Reply* reply
+    cdef ErrorRing* ring
     cdef readonly object store
     cdef readonly object stats
     cdef ServerTable table

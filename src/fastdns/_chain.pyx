@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
-from fastdns._store cimport Store, enter_epoch, leave_epoch
+from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
     BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MIN_UDP_BYTES, REFUSED,
     REJECTED, RR, SERVFAIL, TYPE_DS, Accept, accept, in_zone, parse_question_name, reply_reset, scratch, write_bare,
@@ -48,6 +48,25 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     z.request_bytes_sum[tcp] += ctx.q.msg_len
     z.response_bytes[tcp][size_bucket(size)] += 1
     z.response_bytes_sum[tcp] += size
+
+
+cdef void report_error(Context* ctx) noexcept nogil:
+    """Hand ctx.error to the thread that logs. Never waits: a full ring is counted."""
+    cdef ErrorRing* ring = ctx.errors
+    cdef ErrorEvent* event
+    if ring == NULL:
+        return
+    if ring.head - load(&ring.tail) >= ERROR_EVENTS:
+        if ctx.counters != NULL:
+            ctx.counters.errors_unlogged += 1
+        return
+    event = &ring.events[ring.head & (ERROR_EVENTS - 1)]
+    event.rcode = ctx.reply.rcode
+    event.qtype = ctx.q.qtype
+    event.name_len = ctx.q.name_len
+    event.reason = ctx.error
+    memcpy(event.name, ctx.q.name, ctx.q.name_len)
+    publish_u64(&ring.head, ring.head + 1)
 
 
 cdef const ZoneEntry* select_zone(const Server* server, const Query* q) noexcept nogil:
@@ -271,10 +290,15 @@ cdef class Worker:
         self.ctx.server = &table.server
         self.ctx.store = store.header if store is not None else NULL
         self.ctx.counters = stats.block(counter_slot) if stats is not None else NULL
+        self.ring = <ErrorRing*>calloc(1, sizeof(ErrorRing))
+        if self.ring == NULL:
+            raise MemoryError
+        self.ctx.errors = self.ring
         self.ctx.random = int.from_bytes(os.urandom(8), "little") | 1
 
     def __dealloc__(self):
         free(self.reply)
+        free(self.ring)
 
     def serve(self, bytes message not None, *, bytes client=b"\x7f\0\0\1", int client_port=0, bint tcp=False):
         """The reply to one message, or None for silence. client: 4 or 16 address bytes."""
@@ -297,7 +321,12 @@ cdef class Worker:
         finally:
             free(out)
 
-    @property
-    def error(self):
-        """Why the last reply was an error, for the errors plugin: (rcode, text) or None."""
-        return (self.reply.rcode, ERROR_TEXTS[self.ctx.error]) if self.ctx.error else None
+    def take_errors(self):
+        """What the errors plugin has to log since the last call: (rcode, qname wire form, qtype, reason)."""
+        cdef ErrorEvent* event
+        taken = []
+        while self.ring.tail != load(&self.ring.head):
+            event = &self.ring.events[self.ring.tail & (ERROR_EVENTS - 1)]
+            taken.append((event.rcode, event.name[:event.name_len], event.qtype, ERROR_TEXTS[event.reason]))
+            publish_u64(&self.ring.tail, self.ring.tail + 1)
+        return taken

@@ -146,7 +146,7 @@ cdef struct RR:
     uint16_t tail_len
     uint16_t saved                      # bytes that pointers already in fixed save
     bint compress_name                  # RFC 3597 section 4: only in types of RFC 1035
-    uint8_t inline_fixed[8]             # a home for short rdata that stands nowhere else
+    uint8_t inline_fixed[8]             # what fixed_len speaks of where fixed is NULL; moves with the record
 
 cdef struct Section:
     uint32_t count

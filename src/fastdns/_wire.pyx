@@ -359,7 +359,7 @@ cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
         return False
     w.pos = rdata_at
     if rr.fixed_len:
-        memcpy(out + w.pos, rr.fixed, rr.fixed_len)
+        memcpy(out + w.pos, rr.fixed if rr.fixed != NULL else rr.inline_fixed, rr.fixed_len)
         w.pos += rr.fixed_len
     if rr.name != NULL:
         if not w.suffixes_ready:

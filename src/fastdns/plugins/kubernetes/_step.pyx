@@ -216,7 +216,6 @@ cdef bint add_srv(Context* ctx, const Request* r, uint16_t weight, uint16_t port
     put_u16(rr.inline_fixed, 0)
     put_u16(rr.inline_fixed + 2, weight)
     put_u16(rr.inline_fixed + 4, port)
-    rr.fixed = rr.inline_fixed
     rr.fixed_len = 6
     # RFC 2782: the target is not compressed.
     rr.name = target

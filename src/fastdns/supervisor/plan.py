@@ -1,0 +1,118 @@
+"""What the supervisor should do next, as a pure function of what it sees. No process is touched here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+# A worker that dies sooner than this after its start waits before the next try.
+STEADY_S = 5.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 10.0
+# A thread beats every 0.25 s; a live one that is silent for so long hangs.
+HANG_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process: what it is, and how it is doing. Times are of CLOCK_MONOTONIC, in seconds."""
+
+    role: str  # "worker" or "watcher"
+    index: int
+    generation: int
+    pid: int | None = None
+    started_at: float = 0.0
+    ready: bool = False
+    draining: bool = False
+    drain_deadline: float = 0.0
+    last_beat: float | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start the process of a place that has none."""
+
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Let a process finish what it has and end, until the deadline."""
+
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End a process now."""
+
+    child: Child
+    why: str
+
+
+Action = Spawn | Drain | Kill
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All places of all generations. generation is the newest; it serves alone once its workers are ready."""
+
+    generation: int
+    children: tuple[Child, ...] = ()
+    stopping: bool = False
+    drain_s: float = 5.0
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+def generation_ready(state: State) -> bool:
+    """Whether every worker of the newest generation has said ready."""
+    return all(
+        child.ready for child in state.children if child.role == "worker" and child.generation == state.generation
+    )
+
+
+def died(child: Child, now: float) -> Child:
+    """The place after its process has ended: when it may be filled again."""
+    steady = child.ready and now - child.started_at >= STEADY_S
+    failures = 0 if steady else child.failures + 1
+    wait = 0.0 if failures <= 1 else min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 2))
+    return replace(
+        child, pid=None, ready=False, last_beat=None, failures=failures, retry_at=now + wait, killed=False
+    )
+
+
+def plan(state: State, now: float) -> list[Action]:
+    """The actions that are due now, in the order in which they should be done."""
+    actions: list[Action] = []
+    replaced = generation_ready(state)
+    for child in state.children:
+        old = child.role == "worker" and child.generation != state.generation
+        if child.pid is None:
+            if not state.stopping and now >= child.retry_at and not (old and replaced):
+                actions.append(Spawn(child))
+            continue
+        if child.killed:
+            continue
+        if child.draining:
+            if now >= child.drain_deadline:
+                actions.append(Kill(child, "it did not finish within the drain time"))
+            continue
+        if state.stopping or (old and replaced):
+            actions.append(Drain(child))
+            continue
+        if child.ready and child.last_beat is not None and now - child.last_beat > HANG_S:
+            actions.append(Kill(child, f"no heartbeat for {now - child.last_beat:.1f} s"))
+    return actions
+
+
+def next_wakeup(state: State, now: float) -> float:
+    """Seconds until plan may have something new to say, without any event."""
+    due = [1.0]
+    for child in state.children:
+        if child.pid is None:
+            due.append(child.retry_at - now)
+        elif child.draining:
+            due.append(child.drain_deadline - now)
+    return max(0.01, min(due))
