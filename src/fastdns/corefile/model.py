@@ -1,0 +1,52 @@
+"""What a Corefile becomes: frozen server blocks and listeners. Everything is resolved; nothing is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBlock:
+    """One block: its zones and its plugins' configurations.
+
+    zones: fully qualified, lowercased, CIDR keys expanded, in key order (expanded ones last).
+    plugins: plugin name to its Config, in the order of ``fastdns.plugins.ORDER``.
+    """
+
+    index: int
+    file: str
+    line: int
+    zones: tuple[str, ...]
+    plugins: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address and port of a transport, and the zones that are served there.
+
+    address: IP text, or "" for every address of both families. zones: (zone, index of its block).
+    """
+
+    transport: str
+    address: str
+    port: int
+    zones: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """A whole Corefile. sha512 is over tokens with their lines, in hex; files are all that were read."""
+
+    blocks: tuple[ServerBlock, ...]
+    listeners: tuple[Listener, ...]
+    sha512: str
+    files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    debug: bool = False
+    source: str = field(default="Corefile")
+
+    def with_plugin(self, name: str) -> list[tuple[ServerBlock, Any]]:
+        """Every block that has a plugin, with its configuration there."""
+        return [(block, block.plugins[name]) for block in self.blocks if name in block.plugins]
