@@ -34,6 +34,7 @@ cdef struct ErrorEvent:
     uint16_t rcode
     uint16_t qtype
     uint16_t name_len
+    uint16_t block              # number of the server block whose chain it was
     uint8_t reason
     uint8_t name[256]           # lowercased wire form
 
@@ -105,7 +106,7 @@ cdef inline Outcome written(Context* ctx) noexcept nogil:
     return ANSWERED
 
 cdef uint64_t monotonic_ns() noexcept nogil
-cdef void report_error(Context* ctx) noexcept nogil
+cdef void report_error(Context* ctx, uint16_t block) noexcept nogil
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil
 cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t bytes) noexcept nogil

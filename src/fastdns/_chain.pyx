@@ -3,14 +3,14 @@
 import os
 
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
-    BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MIN_UDP_BYTES, REFUSED,
-    REJECTED, RR, SERVFAIL, TYPE_DS, Accept, accept, in_zone, parse_question_name, reply_reset, scratch, write_bare,
-    write_reply,
+    BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS, MIN_UDP_BYTES,
+    REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone, parse_question_name, put_u16,
+    reply_reset, scratch, write_bare, write_reply,
 )
 
 cdef extern from "time.h" nogil:
@@ -50,7 +50,7 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     z.response_bytes_sum[tcp] += size
 
 
-cdef void report_error(Context* ctx) noexcept nogil:
+cdef void report_error(Context* ctx, uint16_t block) noexcept nogil:
     """Hand ctx.error to the thread that logs. Never waits: a full ring is counted."""
     cdef ErrorRing* ring = ctx.errors
     cdef ErrorEvent* event
@@ -65,6 +65,7 @@ cdef void report_error(Context* ctx) noexcept nogil:
     event.qtype = ctx.q.qtype
     event.name_len = ctx.q.name_len
     event.reason = ctx.error
+    event.block = block
     memcpy(event.name, ctx.q.name, ctx.q.name_len)
     publish_u64(&ring.head, ring.head + 1)
 
@@ -159,33 +160,63 @@ cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* o
     return write_reply(q, reply, out, limit)
 
 
+cdef RR* set_aside(Reply* reply, Section* section) noexcept nogil:
+    """Copy a section to scratch and empty it; NULL where there is no room (the section stays as it is)."""
+    cdef uint8_t* at = scratch(reply, (section.count + 1) * sizeof(RR))
+    cdef RR* kept
+    if at == NULL:
+        return NULL
+    kept = <RR*>((<size_t>at + 7) & ~<size_t>7)
+    memcpy(kept, section.rr, section.count * sizeof(RR))
+    section.count = 0
+    return kept
+
+
+cdef void put_before(Reply* reply, Section* section, const RR* kept, uint32_t count) noexcept nogil:
+    """Put records back in front of what a section has got meanwhile; what is too much is left out."""
+    if section.count > MAX_SECTION_RRS - count:
+        section.count = MAX_SECTION_RRS - count
+        reply.tc = True
+    memmove(&section.rr[count], section.rr, section.count * sizeof(RR))
+    memcpy(section.rr, kept, count * sizeof(RR))
+    section.count += count
+
+
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil:
     """Ask the whole server for another name, and append what it answers to the reply under construction.
 
-    Returns False where nothing came back (a drop, too deep, no room). rcode, AA and the other sections of the
-    reply stay as they were.
+    The steps that answer see an empty reply. Returns False where nothing came back (a drop, too deep, no room).
+    rcode, AA and the other sections of the reply stay as they were.
     """
     cdef Query inner
     cdef Query* outer = ctx.q
     cdef Reply* reply = ctx.reply
     cdef uint8_t* msg
-    cdef uint32_t first = reply.answer.count
-    cdef uint32_t authority = reply.authority.count
-    cdef uint32_t additional = reply.additional.count
+    cdef RR* answers
+    cdef RR* authorities
+    cdef RR* additionals
+    cdef uint32_t answer_count = reply.answer.count
+    cdef uint32_t authority_count = reply.authority.count
+    cdef uint32_t additional_count = reply.additional.count
     cdef uint32_t zone_slot = ctx.zone_slot
     cdef uint16_t rcode = reply.rcode
     cdef bint aa = reply.aa
+    cdef bint ra = reply.ra
+    cdef bint no_opt = reply.no_opt
+    cdef bint was_written = ctx.written
     cdef uint8_t error = ctx.error
     cdef Outcome outcome
     cdef uint32_t i
     cdef RR* rr
-    if ctx.depth >= MAX_LOOKUP_DEPTH:
+    if ctx.depth >= MAX_LOOKUP_DEPTH or name_len > MAX_NAME_BYTES:
         return False
-    msg = scratch(reply, HEADER_BYTES + MAX_NAME_BYTES)
+    msg = scratch(reply, HEADER_BYTES + MAX_NAME_BYTES + 4)
     if msg == NULL:
         return False
     memcpy(msg, outer.msg, HEADER_BYTES)
     memcpy(msg + HEADER_BYTES, name, name_len)
+    put_u16(msg + HEADER_BYTES + name_len, qtype)
+    put_u16(msg + HEADER_BYTES + name_len + 2, CLASS_IN)
     memcpy(&inner, outer, sizeof(Query))
     if not parse_question_name(name, name_len, &inner):
         return False
@@ -194,21 +225,41 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     inner.qtype = qtype
     inner.qclass = CLASS_IN
     inner.edns_version = 0
+    answers = set_aside(reply, &reply.answer)
+    authorities = set_aside(reply, &reply.authority)
+    additionals = set_aside(reply, &reply.additional)
+    if answers == NULL or authorities == NULL or additionals == NULL:
+        # Scratch ran out, so TC is set; what was set aside comes back.
+        if answers != NULL:
+            put_before(reply, &reply.answer, answers, answer_count)
+        if authorities != NULL:
+            put_before(reply, &reply.authority, authorities, authority_count)
+        return False
     ctx.q = &inner
     ctx.depth += 1
+    ctx.written = False
     reply.rcode = 0
+    reply.aa = False
     outcome = answer(ctx)
     ctx.depth -= 1
     ctx.q = outer
-    for i in range(first, reply.answer.count):
+    for i in range(reply.answer.count):
         rr = &reply.answer.rr[i]
         if rr.owner == NULL:
             rr.owner = msg + rr.owner_at
             rr.owner_len = inner.name_len + HEADER_BYTES - rr.owner_at
-    reply.authority.count = authority
-    reply.additional.count = additional
+    if outcome != ANSWERED:
+        reply.answer.count = 0
+    reply.authority.count = 0
+    reply.additional.count = 0
+    put_before(reply, &reply.answer, answers, answer_count)
+    put_before(reply, &reply.authority, authorities, authority_count)
+    put_before(reply, &reply.additional, additionals, additional_count)
     reply.rcode = rcode
     reply.aa = aa
+    reply.ra = ra
+    reply.no_opt = no_opt
+    ctx.written = was_written
     ctx.error = error
     ctx.zone_slot = zone_slot
     return outcome == ANSWERED
@@ -322,11 +373,12 @@ cdef class Worker:
             free(out)
 
     def take_errors(self):
-        """What the errors plugin has to log since the last call: (rcode, qname wire form, qtype, reason)."""
+        """What the errors plugin has to log since the last call: (block, rcode, qname wire form, qtype, reason)."""
         cdef ErrorEvent* event
         taken = []
         while self.ring.tail != load(&self.ring.head):
             event = &self.ring.events[self.ring.tail & (ERROR_EVENTS - 1)]
-            taken.append((event.rcode, event.name[:event.name_len], event.qtype, ERROR_TEXTS[event.reason]))
+            taken.append((event.block, event.rcode, event.name[:event.name_len], event.qtype,
+                          ERROR_TEXTS[event.reason]))
             publish_u64(&self.ring.tail, self.ring.tail + 1)
         return taken

@@ -109,16 +109,22 @@ cdef class Stats:
         cdef uint32_t i
         return [at[i] for i in range(sizeof(ZoneCounters) // 8)]
 
-    def fold(self, uint32_t slot, uint32_t into):
-        """Add the block of a dead thread to another block, and clear it for its next user."""
+    def fold(self, uint32_t slot, uint32_t into, uint32_t zones):
+        """Add the block of a dead thread to another block, and clear it for its next user.
+
+        zones: how many zone slots are in use; the pages of others are not touched, as that would take memory.
+        """
+        if zones > MAX_ZONE_SLOTS:
+            raise IndexError(zones)
         cdef uint64_t* source = <uint64_t*>self.block(slot)
         cdef uint64_t* target = <uint64_t*>self.block(into)
-        cdef uint32_t i
+        cdef uint64_t words = (sizeof(ThreadCounters) - (MAX_ZONE_SLOTS - zones) * sizeof(ZoneCounters)) // 8
+        cdef uint64_t i
         source[0] = 0
-        for i in range(sizeof(ThreadCounters) // 8):
+        for i in range(words):
             if source[i]:
                 target[i] += source[i]
-        memset(source, 0, sizeof(ThreadCounters))
+        memset(source, 0, words * 8)
 
 
 def layout():

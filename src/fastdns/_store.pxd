@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     UNIT_BYTES = 16
-    READER_SLOTS = 512
+    READER_SLOTS = 4160          # two threads of each of 1024 workers, in two generations
     MAX_SOURCES = 64
     SLOT_EMPTY = 0
     SLOT_REMOVED = 1

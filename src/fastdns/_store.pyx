@@ -17,6 +17,9 @@ cdef extern from "sys/mman.h" nogil:
         MAP_NORESERVE
     void* MAP_FAILED
 
+cdef extern from "unistd.h" nogil:
+    int c_close "close"(int fd)
+
 DEF_MAGIC = 0x66617374646E7331
 
 cdef enum:
@@ -110,7 +113,8 @@ cdef class Store:
         if self.header != NULL:
             c_munmap(self.header, self.size_bytes)
         if self.fd >= 0:
-            os.close(self.fd)
+            # Not os.close: the module may be gone when the interpreter ends.
+            c_close(self.fd)
 
     def get(self, bytes key not None):
         """The payload published under key, or None. For tests and tools; not within an epoch."""

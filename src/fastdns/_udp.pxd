@@ -15,6 +15,7 @@ cdef enum:
     CONTROL_ROOM = 64
     MAX_SOCKETS = 256
     WAIT_MS = 250               # how long a beat of the heart may take
+    STOP_NS = 1000000000        # a stopping loop under load ends after so long, between batches
 
 cdef struct HotSocket:
     int fd

@@ -145,7 +145,7 @@ cdef class HotLoop:
             self.run_batches()
 
     def stop(self):
-        """End run after what the sockets hold has been answered. From any thread."""
+        """End run after what the sockets hold has been answered, or after STOP_NS. From any thread."""
         self.stopping = 1
         os.eventfd_write(self.event_fd, 1)
 
@@ -154,7 +154,10 @@ cdef class HotLoop:
         cdef Context* ctx = &self.worker.ctx
         cdef int ready, i, rounds
         cdef uint32_t which
+        cdef uint64_t stopped_ns = 0
         while True:
+            if self.stopping and stopped_ns == 0:
+                stopped_ns = monotonic_ns()
             if ctx.counters != NULL:
                 ctx.counters.heartbeat_ns = monotonic_ns()
             ready = epoll_wait(self.epoll_fd, events, 32, 0 if self.stopping else WAIT_MS)
@@ -169,7 +172,8 @@ cdef class HotLoop:
                 rounds = 0
                 while rounds < MAX_ROUNDS and self.one_batch(&self.sockets[which]) > 0:
                     rounds += 1
-            if self.stopping and (ready == 0 or (ready == 1 and events[0].data.u32 == MAX_SOCKETS)):
+            if stopped_ns and (ready == 0 or (ready == 1 and events[0].data.u32 == MAX_SOCKETS)
+                               or monotonic_ns() - stopped_ns > STOP_NS):
                 return 0
 
     cdef int one_batch(self, HotSocket* s) noexcept nogil:

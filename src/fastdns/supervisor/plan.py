@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 # A worker that dies sooner than this after its start waits before the next try.
 STEADY_S = 5.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 10.0
-# A thread beats every 0.25 s; a live one that is silent for so long hangs.
-HANG_S = 3.0
+# A worker's threads beat every 0.25 s, the watcher each second; a live one that is silent for so long hangs.
+# The watcher may be busy with a whole cluster's listing.
+HANG_S = {"worker": 3.0, "watcher": 30.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,6 @@ class State:
     generation: int
     children: tuple[Child, ...] = ()
     stopping: bool = False
-    drain_s: float = 5.0
-    extra: dict[str, object] = field(default_factory=dict)
 
 
 def generation_ready(state: State) -> bool:
@@ -102,7 +101,7 @@ def plan(state: State, now: float) -> list[Action]:
         if state.stopping or (old and replaced):
             actions.append(Drain(child))
             continue
-        if child.ready and child.last_beat is not None and now - child.last_beat > HANG_S:
+        if child.ready and child.last_beat is not None and now - child.last_beat > HANG_S[child.role]:
             actions.append(Kill(child, f"no heartbeat for {now - child.last_beat:.1f} s"))
     return actions
 

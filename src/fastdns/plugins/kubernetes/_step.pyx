@@ -366,6 +366,13 @@ cdef bint in_topology_zone(const Request* r, const Section* s, uint32_t i) noexc
     return pos == <uint32_t>entry[0] + 1
 
 
+cdef inline bint cluster_is(const Request* r, const uint8_t* cluster, uint32_t size) noexcept nogil:
+    """Whether an endpoint's cluster is the one asked for; none asked for is that without a name."""
+    if r.cluster == NULL:
+        return size == 0
+    return r.cluster[0] == size and same_lowered(r.cluster + 1, cluster, size)
+
+
 cdef inline bint endpoint_wanted(const Request* r, const Section* s, uint32_t i, uint16_t tag,
                                  bint any_zone) noexcept nogil:
     if r.topology_labels and not any_zone and not in_topology_zone(r, s, i):
@@ -410,8 +417,7 @@ cdef uint64_t answer_endpoints(Context* ctx, const Conf* conf, const Request* r,
             continue
         cluster = <const uint8_t*>s + sizeof(Section) + s.ports_len
         cluster_len = s.cluster_len
-        if r.cluster != NULL and (r.cluster[0] != cluster_len
-                                  or not same_lowered(r.cluster + 1, cluster, cluster_len)):
+        if r.endpoint != NULL and r.zone.multicluster and not cluster_is(r, cluster, cluster_len):
             continue
         matched = matching_ports(r, <const PortHead*>(<const uint8_t*>s + sizeof(Section)), s.port_count,
                                  numbers, &distinct)
@@ -1007,7 +1013,9 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
         if not parse_question_name(target, target_len, &inner):
             break
         if not in_zone(&inner, r.zone.name, r.zone.name_len):
-            lookup(ctx, target, target_len, qtype)
+            if not lookup(ctx, target, target_len, qtype):
+                # Silence: as if nothing had resolved.
+                ctx.reply.answer.count = 0
             return first
         start_request(r, &inner, r.zone)
         r.owner = target

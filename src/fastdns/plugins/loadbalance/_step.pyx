@@ -242,7 +242,7 @@ cdef class LoadbalanceStep(NativeStep):
     cdef Conf conf
     cdef uint64_t retired
 
-    def __init__(self, str policy not None, list networks=()):
+    def __init__(self, str policy not None, networks=()):
         cdef uint32_t i
         self.conf.policy = <Policy>("round_robin", "weighted", "prefer").index(policy)
         networks = list(networks)

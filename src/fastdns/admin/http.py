@@ -1,0 +1,139 @@
+"""The HTTP endpoints: /health and /ready on the listeners of both plugins, /metrics on prometheus's.
+
+Which listener serves what is decided by one function, ``wanted_endpoints``; opening is all or nothing, so that a
+reload that cannot have its ports leaves the old ones.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from fastdns.corefile.model import ServerConfig
+from fastdns.supervisor.sockets import ListenError, has_ipv6
+
+BACKLOG = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One HTTP listener. host "" is every address. tls_config_file: the prometheus plugin's, or None."""
+
+    host: str
+    port: int
+    paths: tuple[str, ...]
+    tls_config_file: str | None = None
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
+    """The endpoints of a configuration. Several blocks may name one address: it is one listener."""
+    paths: dict[tuple[str, int], set[str]] = {}
+    tls: dict[tuple[str, int], str | None] = {}
+    for name, offered in (
+        ("health", ("/health", "/ready")),
+        ("ready", ("/health", "/ready")),
+        ("prometheus", ("/metrics",)),
+    ):
+        for _, plugin in config.with_plugin(name):
+            address = (plugin.host, plugin.port)
+            paths.setdefault(address, set()).update(offered)
+            tls.setdefault(address, getattr(plugin, "tls_config_file", None))
+    return [Endpoint(*address, tuple(sorted(offered)), tls[address]) for address, offered in paths.items()]
+
+
+def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
+    """The listening sockets of an endpoint, for each address of its host. Raises ListenError with none left open."""
+    shown = f"{endpoint.host}:{endpoint.port}"
+    opened: list[socket.socket] = []
+    try:
+        if endpoint.host:
+            infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            targets = [(info[0], info[4]) for info in infos]
+        else:
+            targets = [(socket.AF_INET, ("0.0.0.0", endpoint.port))]
+            if has_ipv6():
+                targets.append((socket.AF_INET6, ("::", endpoint.port)))
+        for family, address in targets:
+            one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            opened.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.setblocking(False)
+            one.bind(address)
+            one.listen(BACKLOG)
+    except OSError as error:
+        for one in opened:
+            one.close()
+        why = str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise ListenError(f"listen tcp {shown}: {why}") from None
+    return opened
+
+
+class AdminServer:
+    """The open endpoints. handlers: path to what answers it."""
+
+    def __init__(self, handlers: dict[str, Handler], tls: Callable[[str], ssl.SSLContext]) -> None:
+        self.handlers = handlers
+        self.tls = tls
+        self.running: dict[Endpoint, web.AppRunner] = {}
+
+    async def open_new(self, wanted: list[Endpoint]) -> list[Endpoint]:
+        """Open what is not open yet, and return it; close_others or close ends the change.
+
+        Where an address is kept and only what it serves changes, both are open for that time, sharing the port.
+        Raises ListenError, and FastdnsError of a TLS file, with nothing changed.
+        """
+        added: list[Endpoint] = []
+        try:
+            for endpoint in wanted:
+                if endpoint not in self.running:
+                    await self.open(endpoint)
+                    added.append(endpoint)
+        except Exception:
+            for endpoint in added:
+                await self.close(endpoint)
+            raise
+        return added
+
+    async def close_others(self, wanted: list[Endpoint]) -> None:
+        """Close what is not wanted any more."""
+        for endpoint in [one for one in self.running if one not in wanted]:
+            await self.close(endpoint)
+
+    async def open(self, endpoint: Endpoint) -> None:
+        """Open one endpoint."""
+        context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
+        app = web.Application()
+        for path in endpoint.paths:
+            app.router.add_get(path, self.handlers[path])
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, handle_signals=False)
+        sockets = open_sockets(endpoint)
+        await runner.setup()
+        for one in sockets:
+            await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
+        self.running[endpoint] = runner
+
+    async def close(self, endpoint: Endpoint) -> None:
+        """Close one endpoint."""
+        runner = self.running.pop(endpoint)
+        await runner.cleanup()
+
+    async def close_all(self) -> None:
+        """Close every endpoint."""
+        for endpoint in list(self.running):
+            await self.close(endpoint)
+
+
+def text(body: str, status: int = 200) -> web.Response:
+    """A plain text answer."""
+    return web.Response(text=body, status=status, content_type="text/plain", charset="utf-8")

@@ -1,0 +1,40 @@
+"""/ready: 200 once every plugin that has something to wait for is ready, else 503 and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from fastdns.admin.http import text
+from fastdns.corefile.model import ServerConfig
+
+
+class Readiness:
+    """unready names the plugins that are not ready now. Without ``monitor continuously``, ready stays ready."""
+
+    def __init__(self, config: ServerConfig, unready: Callable[[], list[str]]) -> None:
+        self.unready = unready
+        self.closed = False
+        self.reset(config)
+
+    def reset(self, config: ServerConfig) -> None:
+        """A new configuration serves: what was ready has to show it again."""
+        self.continuously = any(options.monitor == "continuously" for _, options in config.with_plugin("ready"))
+        self.been_ready = False
+
+    def close(self) -> None:
+        """The server is going: no new traffic."""
+        self.closed = True
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """GET /ready."""
+        if self.closed:
+            return text("shutting down", 503)
+        if self.been_ready and not self.continuously:
+            return text("OK")
+        waiting = sorted(set(self.unready()))
+        if waiting:
+            return text(",".join(waiting), 503)
+        self.been_ready = True
+        return text("OK")

@@ -1,0 +1,287 @@
+"""The command line: CoreDNS's flags, spelled as it spells them, and ``check`` and ``demo``.
+
+Exit codes: 0 after an orderly end, 1 for what cannot be served, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from fastdns import __version__
+from fastdns.corefile import ServerConfig, default_config, load, load_file
+from fastdns.errors import FastdnsError
+from fastdns.plugins import AVAILABLE, ORDER
+
+USAGE = """\
+Usage: fastdns [flags]                serve
+       fastdns check [-conf FILE]     validate a Corefile and print what would be served
+       fastdns demo [-dns.port PORT] [-manifests PATH]
+                                      serve an example cluster on 127.0.0.1
+
+Flags, with one or two dashes:
+  -conf FILE        Corefile to load; "stdin" reads standard input (default "Corefile")
+  -dns.port, -p N   port of server blocks that name none (default 53)
+  -pidfile FILE     write the process id there
+  -plugins          list the plugins and exit
+  -quiet            print no start-up lines
+  -version          print the version and exit
+
+Environment:
+  FASTDNS_WORKERS              worker processes (default: CPUs by affinity and cgroup quota)
+  FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
+  FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
+"""
+
+DEFAULT_FILE = "Corefile"
+DEMO_PORT = 1053
+
+DEMO_COREFILE = """\
+cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
+    bind 127.0.0.1
+    errors
+    health 127.0.0.1:8080
+    ready 127.0.0.1:8181
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+        manifests "{manifests}"
+        pods insecure
+    }}
+    prometheus 127.0.0.1:9153
+    loadbalance
+}}
+"""
+
+
+class UsageError(FastdnsError):
+    """A wrong command line: what is wrong with it."""
+
+
+@dataclass(slots=True)
+class Flags:
+    """The parsed command line."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    rest: list[str] = field(default_factory=list)
+
+    def get(self, name: str, default: str = "") -> str:
+        """A flag's value."""
+        return self.values.get(name, default)
+
+    def on(self, name: str) -> bool:
+        """Whether a flag that takes no value is set."""
+        return self.values.get(name, "false") == "true"
+
+    def port(self, default: int) -> int:
+        """The default port. Raises UsageError."""
+        text = self.get("dns.port", str(default))
+        if not text.isdecimal() or int(text) > 65535:
+            raise UsageError(f'invalid value "{text}" for flag -dns.port: a port of 0 to 65535 expected')
+        return int(text)
+
+
+BOOLEANS = {"quiet", "version", "plugins", "help", "h"}
+SERVE_FLAGS = {"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version", "help", "h"}
+TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
+
+
+def parse_flags(arguments: list[str], known: set[str]) -> Flags:
+    """Read flags as Go's flag package does: ``-a b``, ``-a=b``, ``--a``; the first other word ends them."""
+    flags = Flags()
+    left = list(arguments)
+    while left:
+        word = left[0]
+        if not word.startswith("-") or word == "-":
+            break
+        left.pop(0)
+        if word == "--":
+            break
+        name, equals, value = word.removeprefix("-").removeprefix("-").partition("=")
+        if name not in known:
+            raise UsageError(f"flag provided but not defined: -{name}")
+        if name in BOOLEANS:
+            value = TRUTHS.get((value if equals else "true").lower(), "")
+            if not value:
+                raise UsageError(f"invalid boolean value for flag -{name}")
+        elif not equals:
+            if not left:
+                raise UsageError(f"flag needs an argument: -{name}")
+            value = left.pop(0)
+        flags.values["dns.port" if name == "p" else name] = value
+    flags.rest = left
+    return flags
+
+
+def version_lines() -> list[str]:
+    """The version, and what it runs on."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    revision = os.environ.get("FASTDNS_REVISION", "")
+    return [f"fastdns-{__version__}", f"linux/{machine}, python{platform.python_version()}, {revision}"]
+
+
+def zone_lines(config: ServerConfig) -> list[str]:
+    """``ZONE:PORT`` of everything that is served, sorted within a listener."""
+    lines = []
+    for listener in config.listeners:
+        where = f" on {listener.address}" if listener.address else ""
+        lines += sorted(f"{zone}:{listener.port}{where}" for zone, _ in listener.zones)
+    return lines
+
+
+def announcer(quiet: bool) -> Callable[[ServerConfig], None]:
+    """What prints the start-up lines."""
+
+    def announce(config: ServerConfig) -> None:
+        if not quiet:
+            print("\n".join([*zone_lines(config), *version_lines()]), flush=True)
+
+    return announce
+
+
+def loader(flags: Flags) -> Callable[[], ServerConfig]:
+    """What reads the Corefile that the flags name, each time anew. Standard input is read once."""
+    port = flags.port(53)
+    name = flags.get("conf")
+    if name == "stdin":
+        text = "" if sys.stdin.isatty() else sys.stdin.read()
+        return lambda: load(text, "stdin", default_port=port) if text.strip() else default_config(port)
+    if name:
+        return lambda: load_file(name, default_port=port)
+
+    def read_default() -> ServerConfig:
+        if not Path(DEFAULT_FILE).exists():
+            return default_config(port)
+        return load_file(DEFAULT_FILE, default_port=port)
+
+    return read_default
+
+
+def fatal(message: object) -> int:
+    """Say on standard error why nothing is served; returns the exit code."""
+    print(f"fastdns: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
+def serve(flags: Flags, load_config: Callable[[], ServerConfig], announce: Callable[[ServerConfig], None]) -> int:
+    """Run the server; returns the exit code."""
+    from fastdns import log
+    from fastdns.supervisor.supervisor import Settings, run
+
+    log.set_up()
+    try:
+        config = load_config()
+        return run(Settings(load_config, announce, dict(os.environ), flags.get("pidfile") or None), config)
+    except FastdnsError as error:
+        return fatal(error)
+
+
+def main_serve(arguments: list[str]) -> int:
+    """``fastdns [flags]``."""
+    flags = parse_flags(arguments, SERVE_FLAGS)
+    if flags.on("help") or flags.on("h"):
+        print(USAGE, end="")
+        return 0
+    if flags.rest:
+        return fatal(f"extra command line arguments: {flags.rest}")
+    if flags.on("version"):
+        print("\n".join(version_lines()))
+        return 0
+    if flags.on("plugins"):
+        names = sorted(AVAILABLE & set(ORDER))
+        print("\n".join(["Server types:", "  dns", "", "Other plugins:", *(f"  dns.{name}" for name in names)]))
+        return 0
+    return serve(flags, loader(flags), announcer(flags.on("quiet")))
+
+
+def main_check(arguments: list[str]) -> int:
+    """``fastdns check``: exit code 1 and the error where the Corefile cannot be served."""
+    flags = parse_flags(arguments, {"conf", "dns.port", "p", "help", "h"})
+    if flags.on("help") or flags.on("h"):
+        print(USAGE, end="")
+        return 0
+    if flags.rest:
+        return fatal(f"extra command line arguments: {flags.rest}")
+    if flags.get("conf") and flags.get("conf") != "stdin" and not Path(flags.get("conf")).exists():
+        return fatal(f"{flags.get('conf')}: no such file")
+    try:
+        config = loader(flags)()
+    except FastdnsError as error:
+        return fatal(error)
+    for warning in config.warnings:
+        print(f"warning: {warning}")
+    for listener in config.listeners:
+        where = listener.address or "every address"
+        print(f"{listener.transport} port {listener.port} on {where}")
+        for zone, index in listener.zones:
+            block = config.blocks[index]
+            print(f"  {zone}  {' '.join(block.plugins) or '(no plugins: REFUSED)'}  [{block.file}:{block.line}]")
+    print(f"sha512 {config.sha512}")
+    return 0
+
+
+def demo_manifests() -> Path:
+    """The example cluster: the checkout's file where we stand in one, else the one that came with the package."""
+    local = Path("deploy/example/cluster.yaml")
+    return local if local.exists() else Path(str(resources.files("fastdns") / "example.yaml"))
+
+
+def main_demo(arguments: list[str]) -> int:
+    """``fastdns demo``: an example cluster on the loopback, with health, ready and metrics."""
+    flags = parse_flags(arguments, {"dns.port", "p", "manifests", "help", "h"})
+    if flags.on("help") or flags.on("h"):
+        print(USAGE, end="")
+        return 0
+    if flags.rest:
+        return fatal(f"extra command line arguments: {flags.rest}")
+    port = flags.port(DEMO_PORT)
+    manifests = Path(flags.get("manifests") or demo_manifests())
+    if not manifests.exists():
+        return fatal(f"{manifests}: no such file or folder")
+    text = DEMO_COREFILE.format(port=port, manifests=manifests.resolve())
+
+    def announce(config: ServerConfig) -> None:
+        at = f"@127.0.0.1 -p {port}"
+        print(
+            "\n".join(
+                [
+                    *zone_lines(config),
+                    *version_lines(),
+                    "",
+                    f"The cluster in {manifests} is served on 127.0.0.1:{port}, UDP and TCP. Try:",
+                    f"  dig {at} kubernetes.default.svc.cluster.local",
+                    f"  dig {at} +tcp web.shop.svc.cluster.local AAAA",
+                    f"  dig {at} _http._tcp.web.shop.svc.cluster.local SRV",
+                    f"  dig {at} db.shop.svc.cluster.local",
+                    f"  dig {at} -x 10.96.0.1",
+                    f"Edit {manifests}, and ask again: the answer follows at once.",
+                    "Probes: http://127.0.0.1:8080/health http://127.0.0.1:8181/ready",
+                    "Metrics: http://127.0.0.1:9153/metrics    End with Ctrl-C.",
+                ]
+            ),
+            flush=True,
+        )
+
+    return serve(flags, lambda: load(text, "demo", default_port=port), announce)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"check": main_check, "demo": main_demo}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The entry point; returns the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        if words and words[0] in COMMANDS:
+            return COMMANDS[words[0]](words[1:])
+        return main_serve(words)
+    except UsageError as error:
+        print(f"{error}\n{USAGE}", file=sys.stderr, end="", flush=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""A Corefile's text to a frozen ServerConfig: every option is checked, nothing is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.keys import DNS, Key, KeyProblem, is_preferred, parse_key
+from fastdns.corefile.listeners import Endpoint, group
+from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.corefile.parser import RawBlock, RawCorefile, parse
+from fastdns.corefile.values import clean, read_text
+from fastdns.errors import CorefileError
+from fastdns.plugins import AVAILABLE, ORDER
+
+DEFAULT_FILE = "Corefile"
+DEFAULT_PORT = 53
+# Go's JSON escapes these even where JSON need not, so that the sum is the one CoreDNS logs.
+_GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+DEFAULT_COREFILE = ".:PORT {\n    whoami\n}\n"
+
+
+def load_file(
+    path: str, *, default_port: int = DEFAULT_PORT, environ: Mapping[str, str] | None = None
+) -> ServerConfig:
+    """Loads a Corefile from disk; see load. Raises CorefileError if it cannot be read, too."""
+    try:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CorefileError(f"cannot read the Corefile {path}: {reason}") from None
+    return load(text, path, default_port=default_port, environ=environ)
+
+
+def default_config(port: int = DEFAULT_PORT) -> ServerConfig:
+    """What is served when there is no Corefile, or one without a server block."""
+    return load(DEFAULT_COREFILE.replace("PORT", str(port)), environ={})
+
+
+def load(
+    text: str,
+    file: str = DEFAULT_FILE,
+    *,
+    default_port: int = DEFAULT_PORT,
+    environ: Mapping[str, str] | None = None,
+) -> ServerConfig:
+    """Reads a Corefile; raises CorefileError with the place of the first mistake.
+
+    file: its name in messages, and what relative imports are relative to. default_port: for keys that name
+    none. environ: what ``{$NAME}`` refers to and plugins look at; that of this process unless given.
+    """
+    environ = os.environ if environ is None else environ
+    file = clean(file)
+    raw = parse(text, file, environ, ORDER)
+    if not raw.blocks:
+        served = default_config(default_port)
+        return replace(
+            served,
+            sha512=_sha512(raw, file),
+            files=(file, *raw.files),
+            warnings=tuple(dict.fromkeys(raw.warnings)),
+            source=file,
+        )
+    keys = [_keys(block) for block in raw.blocks]
+    warnings = list(raw.warnings)
+    contexts = [
+        BlockContext(_zones(block_keys), block.keys[0].file, bound="bind" in block.directives,
+                     environ=environ, warnings=warnings)
+        for block, block_keys in zip(raw.blocks, keys, strict=True)
+    ]  # fmt: skip
+    plugins = _configure(raw.blocks, contexts)
+    blocks = tuple(
+        ServerBlock(index, block.keys[0].file, block.keys[0].line, contexts[index].zones,
+                    plugins[index])
+        for index, block in enumerate(raw.blocks)
+    )  # fmt: skip
+    endpoints = [
+        Endpoint(key.transport, address, default_port if key.port is None else key.port, zone, block.index)
+        for block, block_keys in zip(blocks, keys, strict=True)
+        for key in block_keys
+        for zone in key.zones
+        for address in (block.plugins["bind"].addresses if "bind" in block.plugins else ("",))
+    ]
+    listeners = group(endpoints, blocks)
+    names = sorted({zone for block in blocks for zone in block.zones if not is_preferred(zone)})
+    warnings += [f'Warning: Domain "{name}" does not follow RFC1035 preferred syntax' for name in names]
+    return ServerConfig(
+        blocks=blocks,
+        listeners=listeners,
+        sha512=_sha512(raw, file),
+        files=(file, *raw.files),
+        warnings=tuple(dict.fromkeys(warnings)),
+        debug=any("debug" in block.plugins for block in blocks),
+        source=file,
+    )
+
+
+def _keys(block: RawBlock) -> list[Key]:
+    keys = []
+    for token in block.keys:
+        try:
+            key = parse_key(token.text)
+        except KeyProblem as problem:
+            raise CorefileError(str(problem), token.file, token.line) from None
+        if key.transport != DNS:
+            raise CorefileError(
+                f"{token.text!r}: the transport {key.transport} is not available in this version of fastdns",
+                token.file,
+                token.line,
+            )
+        keys.append(key)
+    return keys
+
+
+def _zones(keys: list[Key]) -> tuple[str, ...]:
+    """The zones of a block, those that a CIDR adds last."""
+    firsts = [key.zones[0] for key in keys]
+    return tuple(dict.fromkeys(firsts + [zone for key in keys for zone in key.zones[1:]]))
+
+
+def _configure(blocks: list[RawBlock], contexts: list[BlockContext]) -> list[dict[str, Any]]:
+    """Runs the plugins' parsers, one plugin for all blocks before the next plugin, as CoreDNS does."""
+    plugins: list[dict[str, Any]] = [{} for _ in blocks]
+    for name in ORDER:
+        for index, block in enumerate(blocks):
+            tokens = block.directives.get(name)
+            if tokens is None:
+                continue
+            if name not in AVAILABLE:
+                raise CorefileError(
+                    "it is not available in this version of fastdns", tokens[0].file, tokens[0].line, name
+                )
+            context = contexts[index]
+            config = importlib.import_module(f"fastdns.plugins.{name}.config").parse(
+                Dispenser(name, tokens, context.file), context
+            )
+            plugins[index][name] = config
+            if name == "root":
+                contexts[index] = replace(context, root=config.path)
+    return plugins
+
+
+def _sha512(raw: RawCorefile, file: str) -> str:
+    """Over what CoreDNS's reload hashes: keys, and tokens with their lines; files of imported ones only.
+
+    A comment that moves no line changes nothing; the values of the environment count.
+    """
+    blocks = [
+        {
+            "Keys": [key.text for key in block.keys],
+            "Tokens": {
+                name: [
+                    {"File": "" if token.file == file else token.file, "Line": token.line, "Text": token.text}
+                    for token in tokens
+                ]
+                for name, tokens in sorted(block.directives.items())
+            },
+        }
+        for block in raw.blocks
+    ]
+    text = json.dumps(blocks, ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)
+    return hashlib.sha512(text.encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""What a plugin's ``parse`` may know of the server block around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContext:
+    """The block whose plugin is being configured.
+
+    zones: normalized, CIDR keys expanded. root: the directory of the root plugin, against which later
+    plugins resolve their files. bound: whether the block has a bind plugin. warnings: what the user should
+    read although the Corefile is served; parse may append.
+    """
+
+    zones: tuple[str, ...]
+    file: str
+    root: str = "."
+    bound: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def resolve(self, path: str) -> str:
+        """path, relative to the root unless it is absolute."""
+        return str(Path(self.root) / path)

@@ -1,0 +1,212 @@
+"""Readers of option values, and the table that a plugin makes of them: one line an option.
+
+A Reader stands on an option's name, reads its arguments and returns the value; it raises CorefileError.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.keys import KeyProblem, parse_zones
+
+Reader = Callable[[Dispenser], Any]
+# Reads one option into the fields of the plugin's Config that is being made.
+Option = Callable[[Dispenser, dict[str, Any]], None]
+
+_DURATION = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Go's time.Duration counts nanoseconds in 63 bits.
+_MAX_DURATION_S = (2**63 - 1) / 1e9
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds of a duration in Go's syntax, ``1h2m3.5s``: each number has a unit. Raises ValueError.
+
+    Units are ns, us, ms, s, m and h; ``0`` may do without; one sign may lead.
+    """
+    unsigned = text[1:] if text[:1] in ("+", "-") else text
+    parts = _DURATION.findall(unsigned)
+    if unsigned != "0" and (not parts or "".join(parts) != unsigned):
+        raise ValueError(f"{text!r} is no duration; one looks like 30s, 500ms or 1h30m")
+    total = 0.0
+    for part in parts:
+        number = part.rstrip("nuµμmsh")
+        total += float(number) * _UNIT_S[part[len(number) :]]
+    if total > _MAX_DURATION_S:
+        raise ValueError(f"the duration {text!r} is too long")
+    return -total if text.startswith("-") else total
+
+
+# Readers
+
+
+def words(d: Dispenser) -> tuple[str, ...]:
+    """One argument at least."""
+    args = d.remaining_args()
+    if not args:
+        raise d.arg_error("at least one argument")
+    return tuple(args)
+
+
+def one(d: Dispenser) -> str:
+    """Exactly one argument."""
+    args = d.remaining_args()
+    if len(args) != 1:
+        raise d.arg_error("one argument")
+    return args[0]
+
+
+def at_most_one(d: Dispenser) -> str | None:
+    """The one argument, or None."""
+    args = d.remaining_args()
+    if len(args) > 1:
+        raise d.arg_error("at most one argument")
+    return args[0] if args else None
+
+
+def flag(d: Dispenser) -> bool:
+    """No argument: the option's name is all."""
+    if d.remaining_args():
+        raise d.arg_error("no argument")
+    return True
+
+
+def one_of(*choices: str) -> Reader:
+    """One of some words."""
+
+    def read(d: Dispenser) -> str:
+        word = one(d)
+        if word not in choices:
+            raise d.error(f"{word!r} is none of {', '.join(choices)}")
+        return word
+
+    return read
+
+
+def to_int(d: Dispenser, text: str, what: str, low: int, high: int | None = None) -> int:
+    """text as a whole number within bounds; ``what`` names it in the error."""
+    bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+    if not _INTEGER.fullmatch(text):
+        raise d.error(f"{what} must be a whole number {bounds}, got {text!r}")
+    value = int(text)
+    if value < low or (high is not None and value > high):
+        raise d.error(f"{what} must be a whole number {bounds}, got {value}")
+    return value
+
+
+def integer(low: int, high: int | None = None) -> Reader:
+    """One whole number within bounds."""
+
+    def read(d: Dispenser) -> int:
+        name = d.text
+        return to_int(d, one(d), name, low, high)
+
+    return read
+
+
+def number(low: float) -> Reader:
+    """One number, with or without a fraction."""
+
+    def read(d: Dispenser) -> float:
+        name, text = d.text, one(d)
+        value = float(text) if _NUMBER.fullmatch(text) else None
+        if value is None or value == float("inf"):
+            raise d.error(f"{name} must be a number of at least {low:g}, got {text!r}")
+        if value < low:
+            raise d.error(f"{name} must be a number of at least {low:g}, got {value:g}")
+        return value
+
+    return read
+
+
+def to_duration_s(
+    d: Dispenser, text: str, what: str, low_s: float = 0.0, high_s: float | None = None
+) -> float:
+    """text as a duration within bounds, in seconds; ``what`` names it in the error."""
+    try:
+        value = parse_duration_s(text)
+    except ValueError as error:
+        raise d.error(f"{what}: {error}") from None
+    if value < low_s or (high_s is not None and value > high_s):
+        bounds = f"at least {low_s:g}s" if high_s is None else f"from {low_s:g}s to {high_s:g}s"
+        raise d.error(f"{what} must be {bounds}, got {text}")
+    return value
+
+
+def duration(low_s: float = 0.0, high_s: float | None = None, *, bare_seconds: bool = False) -> Reader:
+    """One duration within bounds, in seconds. bare_seconds: a number without a unit counts seconds."""
+
+    def read(d: Dispenser) -> float:
+        name, text = d.text, one(d)
+        if bare_seconds and _INTEGER.fullmatch(text):
+            text += "s"
+        return to_duration_s(d, text, name, low_s, high_s)
+
+    return read
+
+
+def to_zones(d: Dispenser, texts: list[str]) -> tuple[str, ...]:
+    """Zone arguments, normalized, CIDRs expanded."""
+    try:
+        return parse_zones(texts)
+    except KeyProblem as problem:
+        raise d.error(str(problem)) from None
+
+
+def address(d: Dispenser, default: tuple[str, int]) -> tuple[str, int]:
+    """At most one argument ``[HOST]:PORT``, IPv6 in brackets. An empty HOST is every address."""
+    text = at_most_one(d)
+    if text is None:
+        return default
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if bracketed else host
+    if not colon or (":" in bare and not bracketed) or "[" in bare or "]" in bare:
+        raise d.error(f"{text!r} is no address; one looks like :8080, localhost:8080 or [::1]:8080")
+    return bare, to_int(d, port, f"the port of {text!r}", 0, 65535)
+
+
+# Tables
+
+
+def store(name: str, reader: Reader) -> Option:
+    """The option sets a field of the Config; where it is repeated, the last counts."""
+
+    def read(d: Dispenser, fields: dict[str, Any]) -> None:
+        fields[name] = reader(d)
+
+    return read
+
+
+def extend(name: str, reader: Reader) -> Option:
+    """The option adds to a field that is a tuple."""
+
+    def read(d: Dispenser, fields: dict[str, Any]) -> None:
+        fields[name] = (*fields.get(name, ()), *reader(d))
+
+    return read
+
+
+def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any]) -> int:
+    """Reads the block that may open here into fields; returns how many options it had."""
+    count = 0
+    while d.next_block():
+        option = table.get(d.text)
+        if option is None:
+            near = difflib.get_close_matches(d.text[:64], table, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise d.error(f"unknown option {d.text!r}{hint}")
+        option(d, fields)
+        count += 1
+    return count
+
+
+def no_options(d: Dispenser) -> None:
+    """Raises CorefileError if a block opens here."""
+    read_options(d, {}, {})

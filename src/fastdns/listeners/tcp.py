@@ -1,0 +1,185 @@
+"""DNS over TCP (RFC 7766): moves bytes between connections and the chain, on the slow thread's event loop.
+
+A message is two bytes of length and as many bytes. Queries on a connection are answered as they finish, in any
+order (RFC 7766 section 6.2.1.1). A connection ends when it is idle, when its peer does not read, when it has asked
+as often as it may, or when it has been quiet for longest and a new one needs its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+LENGTH = struct.Struct(">H")
+MAX_MESSAGE_BYTES = 65535
+# Of replies that wait for one peer to read; its queries are not read meanwhile.
+WRITE_HIGH_BYTES = 256 * 1024
+
+Serve = Callable[[bytes, bytes, int], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take. Times are in seconds; max_queries -1 has no limit."""
+
+    read_s: float = 3.0
+    write_s: float = 5.0
+    idle_s: float = 10.0
+    max_queries: int = -1
+    max_connections: int = 4096
+
+
+class Connections:
+    """The open connections of one worker, the longest quiet first. Closes what has run out of time.
+
+    One timer serves all connections: deadlines are looked at each half second.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_connections: int) -> None:
+        self.loop = loop
+        self.max_connections = max_connections
+        self.open: dict[Connection, None] = {}
+        self.draining = False
+        self.evicted = 0
+        self.timer = loop.call_later(0.5, self.check)
+
+    def add(self, connection: Connection) -> None:
+        """Take a new connection; the longest quiet one makes room."""
+        self.open[connection] = None
+        if len(self.open) > self.max_connections:
+            self.evicted += 1
+            next(iter(self.open)).close()
+
+    def touch(self, connection: Connection) -> None:
+        """A connection has asked something: it is the least quiet one now."""
+        if self.open.pop(connection, 0) is None:
+            self.open[connection] = None
+
+    def remove(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.open.pop(connection, None)
+
+    def check(self) -> None:
+        """Close what is past its deadline."""
+        now = self.loop.time()
+        for connection in [one for one in self.open if now >= one.deadline]:
+            connection.close()
+        self.timer = self.loop.call_later(0.5, self.check)
+
+    def drain(self) -> None:
+        """Close every connection as soon as what it has asked is answered and sent."""
+        self.draining = True
+        for connection in list(self.open):
+            connection.close_when_quiet()
+
+
+class Connection(asyncio.Protocol):
+    """One peer: frames in, frames out."""
+
+    def __init__(self, serve: Serve, limits: Limits, connections: Connections) -> None:
+        self.serve = serve
+        self.limits = limits
+        self.connections = connections
+        self.transport: asyncio.Transport | None = None
+        self.client = b"\0\0\0\0"
+        self.client_port = 0
+        self.pending = bytearray()
+        self.asked = 0
+        self.paused = False
+        self.deadline = float("inf")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports do not derive from asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        transport = self.transport
+        peer = transport.get_extra_info("peername") or ("0.0.0.0", 0)
+        self.client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
+        self.client_port = peer[1]
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self.deadline = self.connections.loop.time() + self.limits.read_s
+        self.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self.connections.remove(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.pending += data
+        self.answer_pending()
+
+    def answer_pending(self) -> None:
+        """Answer every whole message that has come, unless the peer leaves replies unread."""
+        at = 0
+        replies = bytearray()
+        size = len(self.pending)
+        while self.transport is not None and not self.paused and size - at >= 2:
+            (length,) = LENGTH.unpack_from(self.pending, at)
+            if size - at - 2 < length:
+                break
+            message = bytes(self.pending[at + 2 : at + 2 + length])
+            at += 2 + length
+            self.asked += 1
+            reply = self.serve(message, self.client, self.client_port)
+            if reply is not None:
+                replies += LENGTH.pack(len(reply))
+                replies += reply
+            if len(replies) >= WRITE_HIGH_BYTES:
+                # May pause us: what is left of the input waits.
+                self.transport.write(bytes(replies))
+                replies.clear()
+            if 0 <= self.limits.max_queries <= self.asked:
+                self.transport.write(bytes(replies))
+                self.close()
+                return
+        del self.pending[:at]
+        if self.transport is None:
+            return
+        if replies:
+            self.transport.write(bytes(replies))
+        if at:
+            self.connections.touch(self)
+        if not self.paused:
+            # A message that dribbles in has as long as an idle connection, not longer.
+            if at:
+                self.deadline = self.connections.loop.time() + self.limits.idle_s
+            if self.connections.draining and not self.pending:
+                self.close()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        self.deadline = self.connections.loop.time() + self.limits.write_s
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self.deadline = self.connections.loop.time() + self.limits.idle_s
+        if self.transport is not None:
+            self.transport.resume_reading()
+            self.answer_pending()
+
+    def eof_received(self) -> bool:
+        # What has been asked is answered already; closing sends it.
+        return False
+
+    def close_when_quiet(self) -> None:
+        """Close now, unless half a message or unread replies are on their way."""
+        if not self.pending and not self.paused:
+            self.close()
+
+    def close(self) -> None:
+        """Close after sending what the peer still reads; a peer that does not read is cut off."""
+        self.connections.remove(self)
+        if self.transport is not None:
+            if self.paused:
+                self.transport.abort()
+            else:
+                self.transport.close()

@@ -1,0 +1,68 @@
+"""Log lines as CoreDNS writes them: ``[LEVEL] plugin/NAME: text`` on standard output, without timestamps.
+
+Each line is one write, so lines of several processes do not mix. A process writes at most MAX_LINES_PER_S on
+average; what it leaves out it counts, and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+
+MAX_LINES_PER_S = 100
+BURST_LINES = 1000
+
+ROOT = "fastdns"
+
+
+class LineHandler(logging.Handler):
+    """Writes whole lines to a file descriptor. A reader that is gone or full loses lines, never the server."""
+
+    def __init__(self, fd: int = 1) -> None:
+        super().__init__()
+        self.fd = fd
+        self.tokens = float(BURST_LINES)
+        self.filled_at = time.monotonic()
+        self.left_out = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, or count it where there were too many."""
+        now = time.monotonic()
+        self.tokens = min(BURST_LINES, self.tokens + (now - self.filled_at) * MAX_LINES_PER_S)
+        self.filled_at = now
+        if self.tokens < 1:
+            self.left_out += 1
+            return
+        self.tokens -= 1
+        text = self.format(record)
+        if self.left_out:
+            text = f"[WARNING] {self.left_out} log lines left out: more than {MAX_LINES_PER_S} a second\n{text}"
+            self.left_out = 0
+        with contextlib.suppress(OSError):
+            os.write(self.fd, text.encode(errors="replace") + b"\n")
+
+
+class LineFormatter(logging.Formatter):
+    """The level in brackets, the plugin where the logger is one's, and the text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, or several where an exception came with it."""
+        name = f"{record.name}: " if record.name.startswith("plugin/") else ""
+        text = f"[{record.levelname}] {name}{record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+def set_up(*, debug: bool = False) -> None:
+    """Send every logger's lines to standard output; debug lines only where the debug plugin is."""
+    root = logging.getLogger()
+    handler = LineHandler(sys.stdout.fileno())
+    handler.setFormatter(LineFormatter())
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    for noisy in ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kubernetes", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

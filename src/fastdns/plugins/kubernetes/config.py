@@ -1,0 +1,191 @@
+"""The options of kubernetes: which cluster, what of it, and how its names are answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.keys import is_reverse
+from fastdns.corefile.options import (
+    Option,
+    duration,
+    extend,
+    flag,
+    integer,
+    number,
+    one_of,
+    read_options,
+    store,
+    to_zones,
+    words,
+)
+from fastdns.errors import SourceError
+from fastdns.sources.selectors import parse_selector
+
+MAX_TTL_S = 3600
+# The options that say how the API server is reached, by the field that shows that they are there.
+CONNECTION = {
+    "endpoints": "endpoint",
+    "tls": "tls",
+    "kubeconfig": "kubeconfig",
+    "qps": "apiserver_qps",
+    "burst": "apiserver_burst",
+    "max_inflight": "apiserver_max_inflight",
+}
+IN_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What to serve and from where.
+
+    zones: origins; primary: the first that is no reverse zone, where PTR records point to. tls: certificate,
+    key and CA. qps, burst, max_inflight: 0 is the client's default, or no limit. labels, namespace_labels:
+    selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose unknown names go
+    to the next plugin, None for none. manifests: files or directories, resolved against the root.
+    """
+
+    zones: tuple[str, ...]
+    primary: str
+    endpoint: str | None = None
+    tls: tuple[str, str, str] | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+    qps: float = 0.0
+    burst: int = 0
+    max_inflight: int = 0
+    namespaces: tuple[str, ...] = ()
+    namespace_labels: str | None = None
+    labels: str | None = None
+    pods: str = "disabled"
+    endpoint_pod_names: bool = False
+    ttl_s: int = 5
+    noendpoints: bool = False
+    fallthrough: tuple[str, ...] | None = None
+    ignore_empty_service: bool = False
+    multicluster: tuple[str, ...] = ()
+    zonal: bool = False
+    startup_timeout_s: float = 5.0
+    manifests: tuple[str, ...] = ()
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the API server and the credentials are those of the pod that this runs in."""
+        return self.endpoint is None and self.kubeconfig is None and not self.manifests
+
+
+def parse(d: Dispenser, block: BlockContext) -> Config:
+    """Raises CorefileError; once in a block."""
+    fields: dict[str, Any] = {}
+    for _ in d.occurrences(once=True):
+        fields["zones"] = to_zones(d, d.remaining_args()) or block.zones
+        forward = [zone for zone in fields["zones"] if not is_reverse(zone)]
+        if not forward:
+            raise d.error("at least one zone that is no reverse zone is needed")
+        fields["primary"] = forward[0]
+        read_options(d, OPTIONS, fields)
+        _check_namespaces(d, fields)
+        _check_zones(d, fields)
+        _check_source(d, fields, block)
+    endpoint, *ignored = fields.pop("endpoints", (None,))
+    if ignored:
+        block.warnings.append(f"plugin/kubernetes: only the first endpoint is used, {endpoint}")
+    manifests = tuple(block.resolve(path) for path in fields.pop("manifests", ()))
+    return Config(endpoint=endpoint, manifests=manifests, **fields)
+
+
+# What no option can say alone
+
+
+def _check_namespaces(d: Dispenser, fields: dict[str, Any]) -> None:
+    if "namespaces" in fields and "namespace_labels" in fields:
+        raise d.error("namespaces and namespace_labels cannot both be set")
+
+
+def _check_zones(d: Dispenser, fields: dict[str, Any]) -> None:
+    for zone in fields.get("multicluster", ()):
+        if zone not in fields["zones"]:
+            raise d.error(f"the multicluster zone {zone} is none of the zones {', '.join(fields['zones'])}")
+    # Names with a zone are answered from the endpoints.
+    if "zonal" in fields and "noendpoints" in fields:
+        raise d.error("zonal and noendpoints cannot both be set")
+
+
+def _check_source(d: Dispenser, fields: dict[str, Any], block: BlockContext) -> None:
+    connection = [option for field, option in CONNECTION.items() if field in fields]
+    if "manifests" in fields:
+        if connection:
+            raise d.error(f"manifests and {connection[0]} cannot both be set")
+    elif "endpoints" not in fields and "kubeconfig" not in fields:
+        missing = [name for name in IN_CLUSTER if not block.environ.get(name)]
+        if missing:
+            raise d.error(
+                f"no cluster to connect to: {' and '.join(missing)} must be set in the environment, "
+                "or one of the options endpoint, kubeconfig and manifests"
+            )
+
+
+# Options
+
+
+def _tls(d: Dispenser) -> tuple[str, ...]:
+    files = d.remaining_args()
+    if len(files) != 3:
+        raise d.arg_error("three files: certificate, key and CA")
+    return tuple(files)
+
+
+def _kubeconfig(d: Dispenser, fields: dict[str, Any]) -> None:
+    args = d.remaining_args()
+    if len(args) not in (1, 2):
+        raise d.arg_error("a file, and optionally a context")
+    fields["kubeconfig"] = args[0]
+    fields["context"] = args[1] if len(args) == 2 else None
+
+
+def _selector(d: Dispenser) -> str:
+    text = " ".join(words(d))
+    try:
+        parse_selector(text)
+    except SourceError as error:
+        raise d.error(str(error)) from None
+    return text
+
+
+def _ignore(d: Dispenser) -> bool:
+    if d.remaining_args() != ["empty_service"]:
+        raise d.error("ignore takes one argument, empty_service")
+    return True
+
+
+def _fallthrough(d: Dispenser) -> tuple[str, ...]:
+    return to_zones(d, d.remaining_args()) or (".",)
+
+
+def _multicluster(d: Dispenser) -> tuple[str, ...]:
+    return to_zones(d, list(words(d)))
+
+
+OPTIONS: dict[str, Option] = {
+    "endpoint": store("endpoints", words),
+    "tls": store("tls", _tls),
+    "kubeconfig": _kubeconfig,
+    "apiserver_qps": store("qps", number(0.0)),
+    "apiserver_burst": store("burst", integer(0)),
+    "apiserver_max_inflight": store("max_inflight", integer(0)),
+    "namespaces": extend("namespaces", words),
+    "namespace_labels": store("namespace_labels", _selector),
+    "labels": store("labels", _selector),
+    "pods": store("pods", one_of("disabled", "insecure", "verified")),
+    "endpoint_pod_names": store("endpoint_pod_names", flag),
+    "ttl": store("ttl_s", integer(0, MAX_TTL_S)),
+    "noendpoints": store("noendpoints", flag),
+    "fallthrough": store("fallthrough", _fallthrough),
+    "ignore": store("ignore_empty_service", _ignore),
+    "multicluster": store("multicluster", _multicluster),
+    "zonal": store("zonal", flag),
+    "startup_timeout": store("startup_timeout_s", duration()),
+    "manifests": extend("manifests", words),
+}

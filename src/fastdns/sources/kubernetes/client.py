@@ -1,0 +1,443 @@
+"""One HTTP session to the API server: lists, pages and watch streams, nothing about what they mean.
+
+Rules:
+- Every answer but 2xx raises one typed ApiError; a server that cannot be reached raises Unreachable.
+- 401 resolves the credentials again, once for all requests that were refused together, and tries again once.
+- 429 and 5xx with Retry-After wait as told and try again, up to ten times, as client-go does.
+- apiserver_qps and apiserver_burst limit requests, apiserver_max_inflight those that are no watches; unset
+  means no limit, since a handful of watches and a list a minute are all that is asked.
+- A watch's lines come as batches: every whole line that is in the buffer, in one list. A line is bounded.
+- No answer is compressed: inflating a whole cluster costs more than the node-local bytes it saves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+import fastdns
+from fastdns.errors import SourceError
+from fastdns.sources.kubernetes.connection import Connection, TokenFile, reason
+
+log = logging.getLogger("plugin/kubernetes")
+
+MAX_LINE_BYTES = 16 << 20
+READ_BUFFER_BYTES = 256 << 10
+CONNECT_TIMEOUT_S = 10.0
+RESPONSE_TIMEOUT_S = 60.0
+MAX_RETRIES = 10
+MAX_RETRY_AFTER_S = 60.0
+# client-go's defaults where only one of the pair is set.
+DEFAULT_QPS = 5.0
+DEFAULT_BURST = 10
+# Credentials that expire this soon are fetched again before they are refused.
+EXPIRY_MARGIN_S = 30.0
+REFRESH_INTERVAL_S = 1.0
+
+JSON = "application/json"
+METADATA_JSON = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class ApiError(SourceError):
+    """An answer of the API server that is a refusal."""
+
+    def __init__(self, code: int, message: str, retry_after_s: float | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{code}: {message}")
+
+
+class BadRequest(ApiError):
+    """400, 405, 406, 415 or 422: the server does not know what it was asked."""
+
+
+class Unauthorized(ApiError):
+    """401: the credentials are not accepted, even fresh ones."""
+
+
+class Forbidden(ApiError):
+    """403: RBAC does not allow it."""
+
+
+class NotFound(ApiError):
+    """404: no such resource."""
+
+
+class Gone(ApiError):
+    """410: a resourceVersion or continue token that is too old."""
+
+
+class TooManyRequests(ApiError):
+    """429: later."""
+
+
+class ServerError(ApiError):
+    """5xx, and every code that has no class of its own."""
+
+
+class Unreachable(SourceError):
+    """No answer, or one that broke off."""
+
+
+class Stalled(Unreachable):
+    """Nothing came for too long."""
+
+
+CLASSES: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: BadRequest,
+    406: BadRequest,
+    410: Gone,
+    415: BadRequest,
+    422: BadRequest,
+    429: TooManyRequests,
+}
+
+
+class Status(msgspec.Struct):
+    """meta/v1 Status, the body of every refusal."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+def api_error(code: int, message: str, retry_after_s: float | None = None) -> ApiError:
+    """The exception for an HTTP status or a Status object."""
+    return CLASSES.get(code, ServerError)(code, message, retry_after_s)
+
+
+class Metrics(Protocol):
+    """What is counted. Implementations must not raise."""
+
+    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None: ...
+
+    def rate_limited(self, verb: str, host: str, seconds: float) -> None: ...
+
+    def relist(self, resource: str, why: str) -> None: ...
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
+        pass
+
+    def rate_limited(self, verb: str, host: str, seconds: float) -> None:
+        pass
+
+    def relist(self, resource: str, why: str) -> None:
+        pass
+
+
+class RateLimiter:
+    """A token bucket: burst at once, then qps a second. qps 0 and burst 0: no limit."""
+
+    def __init__(self, qps: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limited = qps > 0 or burst > 0
+        self._qps = qps if qps > 0 else DEFAULT_QPS
+        self._burst = burst if burst > 0 else DEFAULT_BURST
+        self._tokens = float(self._burst)
+        self._clock = clock
+        self._at = clock()
+
+    def reserve(self) -> float:
+        """Takes one token; how many seconds to wait before using it."""
+        if not self.limited:
+            return 0.0
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._qps)
+        self._at = now
+        self._tokens -= 1.0
+        return max(0.0, -self._tokens / self._qps)
+
+
+class Client:
+    """Speaks to the one API server that ``resolve`` names. Use as an async context manager."""
+
+    def __init__(
+        self,
+        resolve: Callable[[], Awaitable[Connection]],
+        *,
+        metrics: Metrics | None = None,
+        qps: float = 0,
+        burst: int = 0,
+        max_inflight: int = 0,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._resolve = resolve
+        self._metrics: Metrics = metrics or NoMetrics()
+        self._limiter = RateLimiter(qps, burst)
+        self._inflight = asyncio.Semaphore(max_inflight) if max_inflight > 0 else None
+        self._connect_timeout_s = connect_timeout_s
+        self._response_timeout_s = response_timeout_s
+        self._sleep = sleep
+        self._session: aiohttp.ClientSession | None = None
+        self._connection: Connection | None = None
+        self._token_file: TokenFile | None = None
+        self._refreshing = asyncio.Lock()
+        # How often credentials were resolved, and when: requests refused together refresh once.
+        self._generation = 0
+        self._refreshed_at = float("-inf")
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the session; open watches break off."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    @property
+    def host_url(self) -> str:
+        """The server's URL, empty before it was first resolved."""
+        return self._connection.host_url if self._connection is not None else ""
+
+    async def get(self, path: str, params: Mapping[str, str], *, accept: str = JSON) -> bytes:
+        """The body of one GET. Raises ApiError, Unreachable or SourceError."""
+        async with self._slot(), self._open(path, params, accept, self._response_timeout_s) as response:
+            try:
+                return await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError) as e:
+                raise unreachable(e) from e
+
+    @contextlib.asynccontextmanager
+    async def watch(
+        self, path: str, params: Mapping[str, str], *, silence_s: float
+    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
+        """A stream of lines, in batches. Raises Stalled when nothing comes for silence_s."""
+        async with self._open(path, params, JSON, silence_s) as response:
+            keep_alive(response)
+            yield lines(response.content)
+
+    def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        return self._inflight if self._inflight is not None else contextlib.nullcontext()
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self, path: str, params: Mapping[str, str], accept: str, silence_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        response = await self._request(path, params, accept, silence_s)
+        try:
+            yield response
+        finally:
+            # A body that was not read to its end cannot be followed by another: close, never drain.
+            if response.content.at_eof():
+                response.release()
+            else:
+                response.close()
+
+    async def _request(
+        self, path: str, params: Mapping[str, str], accept: str, silence_s: float
+    ) -> aiohttp.ClientResponse:
+        """An answer of 2xx, after as many tries as the rules allow."""
+        refreshed = False
+        for attempt in range(MAX_RETRIES + 1):
+            session, connection = await self._ready()
+            generation = self._generation
+            response = await self._send(session, connection, path, params, accept, silence_s)
+            if response.status < 300:
+                return response
+            error = await refusal(response)
+            if isinstance(error, Unauthorized) and not refreshed:
+                refreshed = True
+                await self._refresh(generation)
+                continue
+            if error.retry_after_s is None or attempt == MAX_RETRIES:
+                raise error
+            # Jitter, so that replicas that were refused together do not come back together.
+            await self._sleep(error.retry_after_s * (1.0 + 0.1 * random.random()))
+        raise error
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        connection: Connection,
+        path: str,
+        params: Mapping[str, str],
+        accept: str,
+        silence_s: float,
+    ) -> aiohttp.ClientResponse:
+        wait_s = self._limiter.reserve()
+        if wait_s:
+            await self._sleep(wait_s)
+        self._metrics.rate_limited("GET", connection.host, wait_s)
+        headers = {
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            "User-Agent": f"fastdns/{fastdns.__version__}",
+            **dict(connection.headers),
+        }
+        if self._token_file is not None:
+            headers["Authorization"] = f"Bearer {self._token_file.read()}"
+        url = URL(f"{connection.host_url}{path}?{urlencode(params)}", encoded=True)
+        started = time.monotonic()
+        code = "<error>"
+        try:
+            response = await session.get(
+                url,
+                headers=headers,
+                proxy=connection.proxy_url,
+                server_hostname=connection.server_name,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
+                ),
+            )
+            code = str(response.status)
+            return response
+        except aiohttp.ClientConnectorCertificateError as e:
+            # A CA that was rotated: the next try reads it anew.
+            await self._refresh(self._generation)
+            raise Unreachable(f"its certificate is not trusted: {e.certificate_error}") from e
+        except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError) as e:
+            raise unreachable(e) from e
+        except RuntimeError as e:
+            # aiohttp says so of a session that a refresh of the credentials replaced in this very moment.
+            if not session.closed:
+                raise
+            raise Unreachable("the session was replaced") from e
+        finally:
+            self._metrics.request("GET", connection.host, code, "GET", time.monotonic() - started)
+
+    async def _ready(self) -> tuple[aiohttp.ClientSession, Connection]:
+        """Session and connection, resolved where that was not done yet or has run out."""
+        connection = self._connection
+        if connection is None or (
+            connection.expires_at is not None and time.time() > connection.expires_at - EXPIRY_MARGIN_S
+        ):
+            await self._refresh(self._generation)
+            connection = self._connection
+        assert connection is not None
+        if self._session is None:
+            self._session = self._new_session(connection)
+        return self._session, connection
+
+    async def _refresh(self, generation: int) -> None:
+        """Resolves the credentials again, unless another request has since generation did."""
+        async with self._refreshing:
+            if generation != self._generation:
+                return
+            since_s = time.monotonic() - self._refreshed_at
+            if self._connection is not None and since_s < REFRESH_INTERVAL_S:
+                await self._sleep(REFRESH_INTERVAL_S - since_s)
+            try:
+                connection = await self._resolve()
+                if self._connection is None or not connection.same_tls(self._connection):
+                    old, self._session = self._session, self._new_session(connection)
+                    if old is not None:
+                        # The watches on it are cut, and open again with the new certificate.
+                        await old.close()
+                if connection.token_file is None:
+                    self._token_file = None
+                elif self._token_file is None or self._token_file.path != connection.token_file:
+                    self._token_file = TokenFile(connection.token_file)
+                else:
+                    self._token_file.read(force=True)
+                self._connection = connection
+            finally:
+                self._generation += 1
+                self._refreshed_at = time.monotonic()
+
+    def _new_session(self, connection: Connection) -> aiohttp.ClientSession:
+        context = connection.ssl_context()
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context if context is not None else True),
+            read_bufsize=READ_BUFFER_BYTES,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+        )
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
+    """Batches of whole lines without their ends; half a line at the stream's end is dropped.
+
+    Raises Unreachable where the stream broke off, Stalled where nothing came, SourceError on an endless line.
+    """
+    rest: list[bytes] = []
+    rest_bytes = 0
+    while True:
+        try:
+            chunk = await content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError) as e:
+            raise unreachable(e) from e
+        if not chunk:
+            break
+        head, separator, tail = chunk.rpartition(b"\n")
+        if not separator:
+            rest.append(chunk)
+            rest_bytes += len(chunk)
+            if rest_bytes > MAX_LINE_BYTES:
+                raise SourceError(f"an event is over {MAX_LINE_BYTES} bytes; expected a JSON object a line")
+            continue
+        if rest:
+            rest.append(head)
+            head = b"".join(rest)
+        batch = head.split(b"\n")
+        del chunk, head
+        rest = [tail] if tail else []
+        rest_bytes = len(tail)
+        yield batch
+
+
+def keep_alive(response: aiohttp.ClientResponse) -> None:
+    """Lets the kernel probe an idle watch: a peer that vanished shows before the next bookmark is due."""
+    transport = response.connection.transport if response.connection is not None else None
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is not None:
+        with contextlib.suppress(OSError, AttributeError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+async def refusal(response: aiohttp.ClientResponse) -> ApiError:
+    """The exception that an answer other than 2xx stands for; the answer is used up."""
+    body = b""
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        # A Status is short; a proxy's page in its place need not be read whole.
+        body = await response.content.read(64 << 10)
+    response.close()
+    message = ""
+    with contextlib.suppress(msgspec.DecodeError):
+        message = msgspec.json.decode(body, type=Status).message
+    if not message:
+        message = body[:200].decode("utf-8", "replace").strip() or response.reason or "no reason given"
+    retry_after_s = None
+    if response.status == 429 or response.status >= 500:
+        with contextlib.suppress(KeyError, ValueError):
+            retry_after_s = min(MAX_RETRY_AFTER_S, max(0.0, float(response.headers["Retry-After"])))
+    return api_error(response.status, message, retry_after_s)
+
+
+def unreachable(error: BaseException) -> Unreachable:
+    """Any failure of transport in few words."""
+    if isinstance(error, TimeoutError):
+        return Stalled("nothing came in time")
+    return Unreachable(reason(error))

@@ -1,0 +1,97 @@
+"""Reads one context of a kubeconfig with the ``kubernetes`` package and prints it: run as a child process.
+
+``python -m fastdns.sources.kubernetes.credentials`` takes ``{"kubeconfig": PATH, "context": NAME or null}``
+on stdin and prints a Credentials object as JSON on stdout. Secrets pass through pipes only, never through
+arguments or the environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a
+crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fastdns.errors import SourceError
+from fastdns.sources.kubernetes.connection import Credentials, read_pem
+
+
+class Complaints(logging.Handler):
+    """Keeps what the kubernetes package only logs, such as why an exec plugin gave no token."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def read(kubeconfig: str, context: str | None) -> Credentials:
+    """Raises SourceError, or whatever the kubernetes package raises on a file it cannot use."""
+    from kubernetes import client, config
+
+    # The package has no type annotations.
+    api: Any = client
+    loading: Any = config.kube_config
+    complaints = Complaints()
+    logging.getLogger().addHandler(complaints)
+    merger = loading.KubeConfigMerger(kubeconfig)
+    if merger.config is None:
+        raise SourceError("expected a kubeconfig with clusters, users and contexts")
+    loader = loading.KubeConfigLoader(
+        merger.config, active_context=context, config_base_path=str(Path(kubeconfig).resolve().parent)
+    )
+    configuration = api.Configuration()
+    # Its defaults come from the environment and localhost; only what the file says may count here.
+    configuration.host = ""
+    configuration.proxy = None
+    loader.load_and_set(configuration)
+    if not configuration.host:
+        raise SourceError("its cluster names no server; expected an https URL")
+    user: dict[str, Any] = loader._user.value if loader._user is not None else {}
+    authorization = configuration.api_key.get("BearerToken")
+    if ("exec" in user or "auth-provider" in user) and not authorization and not configuration.cert_file:
+        said = "; ".join(complaints.texts) or "it printed neither a token nor a certificate"
+        raise SourceError(f"its credential plugin gave nothing to use: {said}")
+    token_file = user.get("tokenFile") if not user.get("token") and "exec" not in user else None
+    if token_file is not None:
+        token_file = str((Path(kubeconfig).resolve().parent / token_file).resolve())
+    expiry = getattr(loader, "expiry", None)
+    return Credentials(
+        host_url=configuration.host,
+        ca_pem=pem(configuration.ssl_ca_cert, "PEM certificates of the API server's CA"),
+        cert_pem=pem(configuration.cert_file, "a PEM client certificate"),
+        key_pem=pem(configuration.key_file, "a PEM key"),
+        server_name=configuration.tls_server_name or None,
+        insecure=not configuration.verify_ssl,
+        authorization=None if token_file else authorization,
+        token_file=token_file,
+        proxy_url=configuration.proxy or None,
+        expires_at=expiry.timestamp() if expiry is not None else None,
+    )
+
+
+def pem(path: str | None, expected: str) -> str | None:
+    """The loader writes embedded data to files that vanish with this process: read them now."""
+    return read_pem(Path(path), expected) if path else None
+
+
+def main() -> None:
+    asked = msgspec.json.decode(sys.stdin.buffer.read())
+    out = sys.stdout.buffer
+    # An exec plugin or a library that prints must not spoil the answer.
+    sys.stdout = sys.stderr
+    try:
+        found = read(asked["kubeconfig"], asked["context"])
+    except Exception as e:
+        found = Credentials(error=f"{e}" or e.__class__.__name__)
+    out.write(msgspec.json.encode(found))
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

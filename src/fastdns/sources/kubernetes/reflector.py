@@ -1,0 +1,601 @@
+"""Keeps a sink equal to one resource of the API server: list, then watch, for ever.
+
+Rules:
+- No object is kept. What stays is the last resourceVersion and a digest for the consistency check.
+- A listing is a stream of initial events where the server has it, else pages. It is read at the server's
+  current state, never ``resourceVersion=0``: that may be older than what was already served, and servers then
+  ignore ``limit``. A refusal is remembered for that server, and forgotten when the server was away.
+- A listing calls begin, upserts, end; one that breaks off calls no end, so nothing is swept, and the next
+  calls begin again. Old answers stay meanwhile.
+- The versions of initial events are no place to resume from; the bookmark that ends them is.
+- Every batch that was in the buffer ends in one flush, then the loop goes round.
+- 410, as a status, as an event or for a continue token, means listing anew. A broken or silent watch goes on
+  from the last version. Failures wait with jittered exponential backoff, longer where the server says so.
+- An object that cannot be understood is logged by name and skipped; what was known of it stays until the next
+  listing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from fastdns.errors import FastdnsError, SourceError
+from fastdns.sources.base import Resource, Sink
+from fastdns.sources.kubernetes.client import (
+    ApiError,
+    BadRequest,
+    Client,
+    Forbidden,
+    Gone,
+    Metrics,
+    NotFound,
+    ServerError,
+    Stalled,
+    Status,
+    Unreachable,
+    api_error,
+)
+from fastdns.sources.kubernetes.digest import Digest, key_of, version_of
+from fastdns.sources.kubernetes.objects import TYPES, Metadata
+
+log = logging.getLogger("plugin/kubernetes")
+
+PAGE_OBJECTS = 500
+# Objects handed to the sink before the loop goes round.
+SLICE_OBJECTS = 100
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 30.0
+# Bookmarks come about every minute where they are asked for.
+SILENCE_S = 75.0
+# Initial events flow at once; a server that knows them but cannot send them is asked for pages.
+INITIAL_SILENCE_S = 30.0
+WATCH_MIN_S = 240.0
+WATCH_MAX_S = 480.0
+# A watch that ends sooner, with nothing said, counts as a failure.
+SHORT_WATCH_S = 1.0
+LOG_INTERVAL_S = 30.0
+OPTIONAL_RETRY_S = 60.0
+PAGE_TRIES = 4
+# Streamed listings that may fail in a row, and watches that may end at once, before something else is tried.
+STREAM_FAILURES = 2
+BARREN_WATCHES = 5
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One resource as it is asked for. needed: answers are wrong without it, so it is asked for for ever."""
+
+    resource: Resource
+    path: str
+    label_selector: str = ""
+    field_selector: str = ""
+    needed: bool = True
+    name: str = ""
+
+    def selectors(self) -> dict[str, str]:
+        """The query parameters that narrow a list or watch."""
+        found = {}
+        if self.label_selector:
+            found["labelSelector"] = self.label_selector
+        if self.field_selector:
+            found["fieldSelector"] = self.field_selector
+        return found
+
+
+class Contact(Protocol):
+    """Hears for each resource whether the server answers, and knows what it can do."""
+
+    streams_lists: bool
+
+    def reached(self, name: str) -> None: ...
+
+    def lost(self, name: str, error: SourceError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Every wait, so that tests can shorten them."""
+
+    backoff_first_s: float = BACKOFF_FIRST_S
+    backoff_max_s: float = BACKOFF_MAX_S
+    silence_s: float = SILENCE_S
+    initial_silence_s: float = INITIAL_SILENCE_S
+    watch_min_s: float = WATCH_MIN_S
+    watch_max_s: float = WATCH_MAX_S
+    optional_retry_s: float = OPTIONAL_RETRY_S
+    page_objects: int = PAGE_OBJECTS
+    rand: Callable[[], float] = field(default=random.random)
+    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+
+
+def backoff_s(
+    failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_s: float = BACKOFF_MAX_S
+) -> float:
+    """How long to wait after so many failures in a row (1 or more): doubling, from half to the whole of it.
+
+    rand is uniform in [0, 1).
+    """
+    whole = min(max_s, first_s * 2.0 ** min(failures - 1, 32))
+    return whole * (0.5 + 0.5 * rand)
+
+
+class Event(msgspec.Struct, Generic[T], gc=False):
+    """One line of a watch."""
+
+    type: str
+    object: T
+
+
+class RawEvent(msgspec.Struct, gc=False):
+    """A line whose object is not what it should be."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Named(msgspec.Struct, gc=False):
+    """As much of any object as names it."""
+
+    metadata: Metadata
+
+
+class ListMetadata(msgspec.Struct):
+    resourceVersion: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct):
+    """One page of a list, its items unread."""
+
+    metadata: ListMetadata
+    items: list[msgspec.Raw] | None = None
+
+
+PAGES = msgspec.json.Decoder(Page)
+RAW_EVENTS = msgspec.json.Decoder(RawEvent)
+NAMES = msgspec.json.Decoder(Named)
+STATUSES = msgspec.json.Decoder(Status)
+
+
+class Silent(Exception):
+    """An open watch brought nothing for too long: open another."""
+
+
+class Broken(Unreachable):
+    """An open watch ended before its time; that is no outage yet."""
+
+
+class Reflector:
+    """Runs until cancelled; see the module's rules."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        client: Client,
+        sink: Sink,
+        contact: Contact,
+        *,
+        metrics: Metrics,
+        timing: Timing | None = None,
+    ) -> None:
+        self.watched = watched
+        self.name = watched.name or watched.resource.name.lower()
+        self.version = ""
+        self.digest = Digest()
+        # Counts listings that were completed.
+        self.listings = 0
+        # While a consistency check compares: keys whose objects changed since it began.
+        self.touched: set[int] | None = None
+        self._client = client
+        self._sink = sink
+        self._contact = contact
+        self._metrics = metrics
+        self._timing = timing or Timing()
+        kind: Any = TYPES[watched.resource]
+        self._objects: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+        self._events: msgspec.json.Decoder[Event[Any]] = msgspec.json.Decoder(Event[kind])
+        self._failures = 0
+        self._stream_failures = 0
+        self._barren_watches = 0
+        self._stream: Stream | None = None
+        self._logged_at = float("-inf")
+        self._cycle: asyncio.Task[None] | None = None
+        self._relist_why = ""
+        self._degraded = False
+
+    # Called by others
+
+    @property
+    def watching(self) -> object | None:
+        """What stands for the open watch that follows a complete listing, or None."""
+        stream = self._stream
+        return stream if stream is not None and not stream.listing else None
+
+    def relist(self, why: str, *, by_pages: bool = False) -> None:
+        """Lists anew from now on; answers stay until the new listing is complete."""
+        self._relist_why = why
+        self.version = ""
+        if by_pages:
+            self._stream_failures = STREAM_FAILURES
+        self._metrics.relist(self.name, why)
+        if self._cycle is not None:
+            self._cycle.cancel()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._cycle = asyncio.ensure_future(self._once())
+            try:
+                await self._cycle
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._relist_why or (task is not None and task.cancelling()):
+                    raise
+            finally:
+                self._relist_why = ""
+                self._cycle = None
+
+    # One round
+
+    async def _once(self) -> None:
+        """One listing or one watch, and the wait after a failure."""
+        timing = self._timing
+        wait_s = 0.0
+        try:
+            if not self.version:
+                await self._list()
+            await self._watch()
+            self._failures = 0
+            return
+        except Silent:
+            return
+        except Gone as e:
+            log.info("listing %s anew: %s", self.name, e.message)
+            self._metrics.relist(self.name, "gone")
+            self.version = ""
+            # Only the first is free: a server that calls every version too old must not be flooded.
+            self._failures += 1
+            if self._failures == 1:
+                return
+        except (Forbidden, NotFound) as e:
+            self._failures += 1
+            if not self.watched.needed:
+                await self._degrade(e)
+                return
+            self._log(f"cannot list or watch {self.name}: {e.message}")
+        except ApiError as e:
+            self._failures += 1
+            wait_s = e.retry_after_s or 0.0
+            if e.code >= 500 or e.code == 429:
+                self._contact.lost(self.name, e)
+            else:
+                self._log(f"cannot list or watch {self.name}: {e}")
+        except Broken as e:
+            self._failures += 1
+            log.debug("the watch of %s: %s", self.name, e)
+        except SourceError as e:
+            self._failures += 1
+            self._contact.lost(self.name, e)
+        except Exception:
+            # A bug, here or in the sink, must not end the watch for good.
+            self._failures += 1
+            self.version = ""
+            log.exception("watching %s failed", self.name)
+        finally:
+            self._stream = None
+        pause_s = backoff_s(self._failures, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
+        await timing.sleep(max(wait_s, pause_s))
+
+    async def _degrade(self, error: ApiError) -> None:
+        """An optional resource that is not there or not allowed: empty, and asked for again now and then."""
+        if not self._degraded:
+            self._degraded = True
+            log.warning("going on without %s: %s", self.name, error.message)
+            # Empty counts as known; what was known before is kept.
+            if not self.listings:
+                self._sink.begin(self.watched.resource)
+                self._sink.end(self.watched.resource)
+                self._sink.flush()
+        await self._timing.sleep(self._timing.optional_retry_s * (0.5 + 0.5 * self._timing.rand()))
+
+    def _log(self, text: str, error: Exception | None = None) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_INTERVAL_S:
+            self._logged_at = now
+            log.error("%s", text, exc_info=error)
+
+    # Listing
+
+    async def _list(self) -> None:
+        """A listing by pages, unless the following watch lists by itself."""
+        if self._streams():
+            return
+        for tries in range(3):
+            try:
+                # The third time whole, as client-go does: a token that expires twice will do so again.
+                await self._list_pages(self._timing.page_objects if tries < 2 else 0)
+                return
+            except Gone as e:
+                if tries == 2:
+                    raise
+                log.info("listing %s from its first page again: %s", self.name, e.message)
+
+    def _streams(self) -> bool:
+        # Two streams in a row that broke off or fell silent: pages make progress where streams cannot.
+        return self._contact.streams_lists and self._stream_failures < STREAM_FAILURES
+
+    async def _list_pages(self, limit: int) -> None:
+        resource, sink = self.watched.resource, self._sink
+        params = self.watched.selectors()
+        if limit:
+            params["limit"] = str(limit)
+        digest = Digest()
+        begun = False
+        while True:
+            page = await self._page(params)
+            self._contact.reached(self.name)
+            if not begun:
+                begun = True
+                self._begin()
+            items = page.items or []
+            version = page.metadata.resourceVersion
+            params["continue"] = page.metadata.continue_
+            del page
+            for at in range(0, len(items), SLICE_OBJECTS):
+                for raw in items[at : at + SLICE_OBJECTS]:
+                    try:
+                        obj = self._objects.decode(raw)
+                    except msgspec.MsgspecError as e:
+                        self._malformed(raw, e, digest)
+                        continue
+                    meta = obj.metadata
+                    digest.set(key_of(meta.namespace, meta.name), version_of(meta.resourceVersion))
+                    try:
+                        sink.upsert(resource, obj)
+                    except Exception as e:
+                        self._rejected(meta, e)
+                sink.flush()
+                await asyncio.sleep(0)
+            if not params["continue"]:
+                break
+        if not version:
+            raise ServerError(200, f"the list of {self.name} has no resourceVersion")
+        self._finish(version, digest)
+
+    async def _page(self, params: Mapping[str, str]) -> Page:
+        """One page; a failure in mid-list is tried again there, not from the first page."""
+        for tries in range(1, PAGE_TRIES + 1):
+            try:
+                body = await self._client.get(
+                    self.watched.path, {name: value for name, value in params.items() if value}
+                )
+                return PAGES.decode(body)
+            except msgspec.MsgspecError as e:
+                raise ServerError(200, f"the list of {self.name} cannot be read: {e}") from e
+            except (ServerError, Unreachable):
+                if tries == PAGE_TRIES or not params.get("continue"):
+                    raise
+                timing = self._timing
+                await timing.sleep(
+                    backoff_s(tries, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
+                )
+        raise AssertionError
+
+    def _begin(self) -> None:
+        self._sink.begin(self.watched.resource)
+
+    def _finish(self, version: str, digest: Digest) -> None:
+        self._sink.end(self.watched.resource)
+        self._sink.flush()
+        self.version = version
+        self.digest = digest
+        self.listings += 1
+        self._stream_failures = 0
+        if self._degraded:
+            self._degraded = False
+            log.info("%s can be read now", self.name)
+
+    # Watching
+
+    async def _watch(self) -> None:
+        """From the last version, or from a listing by initial events. Returns when the server ends it."""
+        timing = self._timing
+        listing = not self.version
+        seconds = int(timing.watch_min_s + (timing.watch_max_s - timing.watch_min_s) * timing.rand())
+        params = {
+            "watch": "1",
+            **self.watched.selectors(),
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        if listing:
+            params["sendInitialEvents"] = "true"
+            params["resourceVersionMatch"] = "NotOlderThan"
+        else:
+            params["resourceVersion"] = self.version
+        started = time.monotonic()
+        self._stream = stream = Stream(self, listing)
+        opened = False
+        try:
+            silence_s = timing.initial_silence_s if listing else timing.silence_s
+            async with self._client.watch(self.watched.path, params, silence_s=silence_s) as batches:
+                opened = True
+                self._contact.reached(self.name)
+                async for batch in batches:
+                    stream.take(batch)
+                    self._contact.reached(self.name)
+                    # Buffered batches come without a pause: let others run between them.
+                    await asyncio.sleep(0)
+        except BadRequest as e:
+            if not listing:
+                # A version that the server cannot even read is as useless as one that is too old.
+                raise Gone(410, e.message) from e
+            self._refused(e)
+            return
+        except (ServerError, Unreachable) as e:
+            if stream.refused:
+                self._refused(e)
+                return
+            if stream.listing:
+                # A server that was not even reached says nothing about what it can do.
+                self._stream_failures += opened or isinstance(e, Stalled)
+            elif isinstance(e, Stalled) and opened:
+                log.debug("the watch of %s was silent for %g s", self.name, timing.silence_s)
+                raise Silent from e
+            if opened and isinstance(e, Unreachable):
+                raise Broken(str(e)) from e
+            raise
+        if stream.listing:
+            self._stream_failures += 1
+            raise Broken("it ended before its initial events did")
+        if stream.took or time.monotonic() - started >= SHORT_WATCH_S:
+            self._barren_watches = 0
+            return
+        self._barren_watches += 1
+        if self._barren_watches >= BARREN_WATCHES:
+            self._barren_watches = 0
+            raise Gone(410, "its watches end at once")
+        raise Broken("it ended at once")
+
+    def _refused(self, error: SourceError) -> None:
+        if self._contact.streams_lists:
+            self._contact.streams_lists = False
+            log.info("the API server does not stream lists, going on with pages: %s", error)
+
+    def _malformed(self, raw: bytes | msgspec.Raw, error: Exception, digest: Digest) -> None:
+        """Logs an object that is skipped, and notes its version so that a check does not miss it."""
+        try:
+            meta = NAMES.decode(raw).metadata
+        except msgspec.MsgspecError:
+            meta = Metadata()
+        if meta.name:
+            key = key_of(meta.namespace, meta.name)
+            digest.set(key, version_of(meta.resourceVersion))
+            if self.touched is not None:
+                self.touched.add(key)
+        where = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name or "without a name"
+        log.error(
+            "%s", SourceError(f"{self.name} {where} is skipped: {error}; expected the shape the API gives it")
+        )
+
+    def _rejected(self, meta: Metadata, error: Exception) -> None:
+        """Logs what the sink raised for one object; the others go on."""
+        log.error("%s %s/%s is not served: %s", self.name, meta.namespace, meta.name, error)
+        if not isinstance(error, FastdnsError):
+            self._log("what the sink raised:", error)
+
+
+class Stream:
+    """What one watch has brought so far: lines in, calls of the sink out; no input or output of its own."""
+
+    def __init__(self, reflector: Reflector, listing: bool) -> None:
+        self.listing = listing
+        self.took = False
+        # The server said in the stream, before any object, that it cannot list this way.
+        self.refused = False
+        self._reflector = reflector
+        self._digest = Digest() if listing else reflector.digest
+        self._begun = False
+
+    def take(self, batch: list[bytes]) -> None:
+        """Applies one batch of lines and flushes. Raises ApiError at an ERROR event."""
+        reflector = self._reflector
+        sink, resource = reflector._sink, reflector.watched.resource
+        decode = reflector._events.decode
+        digest, touched = self._digest, reflector.touched
+        try:
+            for line in batch:
+                if not line or line.isspace():
+                    continue
+                try:
+                    event = decode(line)
+                except msgspec.MsgspecError as e:
+                    self._odd(line, e)
+                    continue
+                kind, obj = event.type, event.object
+                meta = obj.metadata
+                if kind == "ADDED" or kind == "MODIFIED":
+                    self._start()
+                    key = key_of(meta.namespace, meta.name)
+                    digest.set(key, version_of(meta.resourceVersion))
+                    try:
+                        sink.upsert(resource, obj)
+                    except Exception as e:
+                        reflector._rejected(meta, e)
+                elif kind == "DELETED":
+                    self._start()
+                    key = key_of(meta.namespace, meta.name)
+                    digest.discard(key)
+                    try:
+                        sink.delete(resource, obj)
+                    except Exception as e:
+                        reflector._rejected(meta, e)
+                elif kind == "BOOKMARK":
+                    self._bookmark(meta)
+                    continue
+                elif kind == "ERROR":
+                    self._error(line)
+                else:
+                    log.warning("a watch of %s brought an event of type %r", reflector.name, kind[:40])
+                    continue
+                if touched is not None:
+                    touched.add(key)
+                self._advance(meta.resourceVersion)
+        finally:
+            sink.flush()
+
+    def _start(self) -> None:
+        if self.listing and not self._begun:
+            self._begun = True
+            self._reflector._begin()
+
+    def _advance(self, version: str) -> None:
+        self.took = True
+        if not self.listing and version:
+            self._reflector.version = version
+            self._reflector._failures = 0
+
+    def _bookmark(self, meta: Metadata) -> None:
+        if not self.listing:
+            self._advance(meta.resourceVersion)
+        elif meta.annotations is not None and meta.annotations.get(INITIAL_EVENTS_END) == "true":
+            self._start()
+            self.listing = False
+            self.took = True
+            self._reflector._finish(meta.resourceVersion, self._digest)
+
+    def _error(self, line: bytes) -> None:
+        """Raises what an ERROR event stands for."""
+        try:
+            status = STATUSES.decode(RAW_EVENTS.decode(line).object)
+        except msgspec.MsgspecError:
+            status = Status(message=line[:200].decode("utf-8", "replace"), code=500)
+        self.refused = self.listing and not self._begun
+        raise api_error(status.code or 500, status.message)
+
+    def _odd(self, line: bytes, error: msgspec.MsgspecError) -> None:
+        """A line that is no event of this resource: an ERROR, an object of wrong shape, or cut off."""
+        try:
+            event = RAW_EVENTS.decode(line)
+        except msgspec.MsgspecError:
+            # Watching on from the last version would bring the same line again.
+            raise Gone(410, f"a line of its watch is no event: {error}") from error
+        if event.type == "ERROR":
+            self._error(line)
+        self._start()
+        self._reflector._malformed(event.object, error, self._digest)
+        try:
+            self._advance(NAMES.decode(event.object).metadata.resourceVersion)
+        except msgspec.MsgspecError:
+            self.took = True

@@ -1,0 +1,329 @@
+"""Kubernetes objects from YAML files that are watched: the embedded default, without an API server.
+
+Paths are files, or folders whose ``*.yaml``, ``*.yml`` and ``*.json`` are read (not their subfolders). A file holds
+any number of documents; ``kind: List`` is unfolded. Service, EndpointSlice, Namespace, Pod and ServiceImport count,
+other kinds are skipped. An object without namespace is in ``default``; a namespace in which an object stands exists.
+
+A file that cannot be read or understood is an error with its file and line, and its last good content goes on being
+served. So is a named file that vanishes; one that leaves a watched folder takes its objects with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from fastdns.errors import SourceError
+from fastdns.sources.base import Resource, Sink
+from fastdns.sources.kubernetes.objects import TYPES, KubernetesObject, Metadata, Namespace
+from fastdns.sources.selectors import Selector, parse_selector
+
+log = logging.getLogger("plugin/kubernetes")
+
+SUFFIXES = (".yaml", ".yml", ".json")
+# A change is looked for so often even where the file system reports none.
+POLL_S = 2.0
+DEBOUNCE_MS = 30
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+MULTICLUSTER_LABEL = "multicluster.kubernetes.io/service-name"
+KINDS = {
+    ("v1", "Service"): Resource.SERVICE,
+    ("v1", "Namespace"): Resource.NAMESPACE,
+    ("v1", "Pod"): Resource.POD,
+    ("discovery.k8s.io", "EndpointSlice"): Resource.SLICE,
+    ("multicluster.x-k8s.io", "ServiceImport"): Resource.IMPORT,
+}
+NAMES = {kind for _, kind in KINDS}
+
+Key = tuple[Resource, str, str]
+# What tells that a file may have changed: modification time, size, inode, and the resolved path.
+Signature = tuple[int, int, int, str]
+
+
+class Loader(yaml.CSafeLoader):
+    """Safe YAML in which a date stays text, as Kubernetes reads it."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object, and where it stands."""
+
+    key: Key
+    obj: KubernetesObject
+    where: str
+
+
+def line_of(node: Any, path: str) -> int:
+    """The line of what a validation error's path (``$.spec.ports[0].port``) leads to, as far as it leads."""
+    line = int(node.start_mark.line) + 1
+    for name, index in re.findall(r"\.([A-Za-z0-9_-]+)|\[(\d+|\.\.\.)\]", path):
+        if name and isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == name:
+                    node, line = value, int(key.start_mark.line) + 1
+                    break
+            else:
+                break
+        elif index.isdigit() and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+            node = node.value[int(index)]
+            line = int(node.start_mark.line) + 1
+        else:
+            break
+    return line
+
+
+def documents(text: str, file: str) -> Iterator[tuple[Any, Any]]:
+    """(content, node) of each document, lists unfolded. Raises SourceError with file and line."""
+    loader = Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            content = loader.construct_document(node)
+            if isinstance(content, dict) and str(content.get("kind", "")).endswith("List") and "items" in content:
+                items = next(value for key, value in node.value if key.value == "items")
+                yield from zip(content["items"] or (), getattr(items, "value", ()), strict=False)
+            elif content is not None:
+                yield content, node
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise SourceError(f"{file}:{line} - not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SourceError(f"{file}:1 - not valid YAML: {error}") from None
+    finally:
+        loader.dispose()
+
+
+def resource_of(content: dict[str, Any], where: str) -> Resource | None:
+    """The resource that an object is of, or None where it is nothing to DNS. Raises SourceError."""
+    kind = content.get("kind")
+    version = content.get("apiVersion")
+    if not isinstance(kind, str) or not isinstance(version, str):
+        raise SourceError(f"{where} - apiVersion and kind expected")
+    resource = KINDS.get((version if version == "v1" else version.partition("/")[0], kind))
+    if resource is None and kind in NAMES:
+        raise SourceError(f"{where} - {kind} of apiVersion {version!r} is not known")
+    return resource
+
+
+def parse_manifests(text: str, file: str) -> list[Found]:
+    """Every object of one file. Raises SourceError with file and line."""
+    found: list[Found] = []
+    for content, node in documents(text, file):
+        where = f"{file}:{node.start_mark.line + 1}"
+        if not isinstance(content, dict):
+            raise SourceError(f"{where} - an object with apiVersion, kind and metadata expected")
+        resource = resource_of(content, where)
+        if resource is None:
+            log.debug("%s: %s is nothing to DNS", where, content.get("kind"))
+            continue
+        try:
+            obj = msgspec.convert(content, TYPES[resource])
+        except msgspec.ValidationError as error:
+            problem, _, path = str(error).partition(" - at ")
+            line = line_of(node, path.strip("`"))
+            raise SourceError(f"{file}:{line} - {content['kind']}: {problem}{' at ' + path if path else ''}") from None
+        if not obj.metadata.name:
+            raise SourceError(f"{where} - {content['kind']}: metadata.name expected")
+        if resource == Resource.NAMESPACE:
+            obj.metadata.namespace = ""
+        else:
+            obj.metadata.namespace = obj.metadata.namespace or "default"
+        if resource == Resource.SLICE and MULTICLUSTER_LABEL in (obj.metadata.labels or {}):
+            resource = Resource.IMPORT_SLICE
+        found.append(Found((resource, obj.metadata.namespace, obj.metadata.name), obj, where))
+    return found
+
+
+@dataclass(slots=True)
+class File:
+    """What is known of one file: when it was read, and what it held."""
+
+    signature: Signature | None = None
+    found: list[Found] = field(default_factory=list)
+    read: bool = False
+
+
+class ManifestSource:
+    """Keeps a sink equal to what the files say. labels and namespace_labels select as the API server would."""
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        sink: Sink,
+        *,
+        resources: Iterable[Resource],
+        labels: str | None = None,
+        namespace_labels: str | None = None,
+    ) -> None:
+        self.paths = [Path(path) for path in paths]
+        self.sink = sink
+        self.resources = tuple(resources)
+        self.labels: Selector | None = parse_selector(labels) if labels else None
+        self.namespace_labels: Selector | None = parse_selector(namespace_labels) if namespace_labels else None
+        self.files: dict[Path, File] = {}
+        self.published: dict[Key, bytes] = {}
+        self.synced = False
+        self.complaints: dict[Path, str] = {}
+
+    # ---------------------------------------------------------------------------------------------- reading
+
+    def listed(self) -> dict[Path, bool]:
+        """Every file to read; True where it was named itself."""
+        listed: dict[Path, bool] = {}
+        for path in self.paths:
+            if path.is_dir():
+                with contextlib.suppress(OSError):
+                    for entry in sorted(path.iterdir()):
+                        if entry.suffix in SUFFIXES and entry.is_file():
+                            listed.setdefault(entry, False)
+            else:
+                listed[path] = True
+        return listed
+
+    def read_changed(self) -> bool:
+        """Read what has changed since the last time. Returns whether anything has."""
+        listed = self.listed()
+        changed = False
+        for gone in [path for path in self.files if path not in listed]:
+            del self.files[gone]
+            self.complaints.pop(gone, None)
+            changed = True
+        for path in listed:
+            file = self.files.setdefault(path, File())
+            try:
+                status = path.stat()
+                signature = (status.st_mtime_ns, status.st_size, status.st_ino, str(path.resolve()))
+                if signature == file.signature:
+                    continue
+                if status.st_size > MAX_FILE_BYTES:
+                    raise SourceError(f"{path} has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
+                file.found = parse_manifests(path.read_text(encoding="utf-8"), str(path))
+                file.signature = signature
+                file.read = True
+                changed = True
+                self.complaints.pop(path, None)
+            except SourceError as error:
+                file.signature = signature
+                self.complain(path, str(error), file.read)
+            except (OSError, UnicodeDecodeError) as error:
+                file.signature = None
+                self.complain(path, f"{path} cannot be read: {error}", file.read)
+        return changed
+
+    def complain(self, path: Path, text: str, served: bool) -> None:
+        """Log an error once until it changes."""
+        if self.complaints.get(path) != text:
+            self.complaints[path] = text
+            log.error("%s%s", text, "; what it held before is served on" if served else "")
+
+    # ------------------------------------------------------------------------------------------- publishing
+
+    def selected(self, resource: Resource, meta: Metadata) -> bool:
+        """Whether the block's selectors take an object."""
+        if resource in (Resource.NAMESPACE, Resource.IMPORT):
+            return self.namespace_labels is None or self.namespace_labels.matches(meta.labels)
+        if resource == Resource.IMPORT_SLICE:
+            return True
+        return self.labels is None or self.labels.matches(meta.labels)
+
+    def wanted(self) -> dict[Key, KubernetesObject]:
+        """Every object that is to be served, by key."""
+        wanted: dict[Key, KubernetesObject] = {}
+        first: dict[Key, str] = {}
+        namespaces: set[str] = set()
+        for file in self.files.values():
+            for found in file.found:
+                resource, namespace, _ = found.key
+                if found.key in first:
+                    log.warning("%s - already defined in %s; the first one is served", found.where, first[found.key])
+                    continue
+                first[found.key] = found.where
+                namespaces.add(namespace)
+                if resource in self.resources and self.selected(resource, found.obj.metadata):
+                    wanted[found.key] = found.obj
+        if self.namespace_labels is None:
+            for name in namespaces - {""}:
+                key = (Resource.NAMESPACE, "", name)
+                if key not in first:
+                    wanted[key] = Namespace(Metadata(name=name))
+        return wanted
+
+    def publish(self) -> None:
+        """Bring the sink up to date: everything the first time, differences later."""
+        wanted = self.wanted()
+        digests = {key: msgspec.json.encode(obj) for key, obj in wanted.items()}
+        if not self.synced:
+            for resource in self.resources:
+                self.sink.begin(resource)
+                for key, obj in wanted.items():
+                    if key[0] == resource:
+                        self.sink.upsert(resource, obj)
+                self.sink.end(resource)
+            self.synced = True
+        else:
+            for key in [key for key in self.published if key not in wanted]:
+                resource, namespace, name = key
+                self.sink.delete(resource, TYPES[resource](metadata=Metadata(name=name, namespace=namespace)))
+            for key, obj in wanted.items():
+                if self.published.get(key) != digests[key]:
+                    self.sink.upsert(key[0], obj)
+        self.published = digests
+        self.sink.flush()
+
+    def refresh(self) -> None:
+        """Look at the files once, and publish what they say now.
+
+        Nothing is published before every file could be read once: a missing file must not deny its names.
+        """
+        if self.read_changed() and (self.synced or all(file.read for file in self.files.values())):
+            self.publish()
+
+    # ---------------------------------------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Serve the files until cancelled."""
+        self.refresh()
+        async for _ in self.changes():
+            self.refresh()
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields when a file may have changed: at once where the system reports it, else each POLL_S."""
+        from watchfiles import awatch
+
+        while True:
+            folders = {path if path.is_dir() else path.parent for path in self.paths}
+            folders |= {folder.resolve() for folder in folders}
+            existing = [folder for folder in folders if folder.is_dir()]
+            if existing:
+                with contextlib.suppress(OSError):
+                    async for _ in awatch(
+                        *existing,
+                        watch_filter=None,
+                        debounce=DEBOUNCE_MS,
+                        step=10,
+                        rust_timeout=int(POLL_S * 1000),
+                        yield_on_timeout=True,
+                        recursive=False,
+                    ):
+                        yield
+                        if any(not folder.is_dir() for folder in existing):
+                            break
+            yield
+            await asyncio.sleep(POLL_S)

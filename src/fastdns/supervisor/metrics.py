@@ -1,0 +1,98 @@
+"""What the watcher measures, as cumulative histograms and counters that travel to the supervisor as JSON."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
+# The Prometheus client's default buckets.
+DEFAULT_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+LATENCY = "kubernetes_dns_programming_duration_seconds"
+REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
+RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
+REQUESTS = "kubernetes_rest_client_requests_total"
+
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    LATENCY: (
+        "Histogram of the time (in seconds) it took to program a dns instance.",
+        ("service_kind",),
+        PROGRAMMING_BOUNDS_S,
+    ),
+    REQUEST_DURATION: (
+        "Request latency in seconds. Broken down by verb and host.",
+        ("verb", "host"),
+        DEFAULT_BOUNDS_S,
+    ),
+    RATE_LIMITER: (
+        "Client side rate limiter latency in seconds. Broken down by verb and host.",
+        ("verb", "host"),
+        DEFAULT_BOUNDS_S,
+    ),
+}
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    REQUESTS: (
+        "Number of HTTP requests, partitioned by status code, method, and host.",
+        ("code", "method", "host"),
+    ),
+}
+
+
+class WatcherMetrics:
+    """Filled by sources and sinks. A series is a list: a histogram's buckets and +Inf, then its sum; or one count."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+
+    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
+        """Add one value to a histogram."""
+        bounds = HISTOGRAMS[name][2]
+        series = self.series.setdefault((name, labels), [0.0] * (len(bounds) + 2))
+        series[bisect_left(bounds, value)] += 1
+        series[-1] += value
+
+    def observe_latency(self, kind: str, seconds: float) -> None:
+        """The time from an endpoint's change to its publication. kind: cluster_ip, headless_with_selector."""
+        self.observe(LATENCY, (kind,), seconds)
+
+    def observe_request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
+        """One HTTP request to the API server; code is "<error>" where none came back."""
+        self.observe(REQUEST_DURATION, (verb, host), seconds)
+        self.series.setdefault((REQUESTS, (code, method, host)), [0.0])[0] += 1
+
+    def observe_rate_limiter(self, verb: str, host: str, seconds: float) -> None:
+        """How long a request waited for its turn."""
+        self.observe(RATE_LIMITER, (verb, host), seconds)
+
+    def snapshot(self) -> list[Any]:
+        """Everything since the process began, as JSON can carry it."""
+        return [[name, list(labels), values] for (name, labels), values in self.series.items()]
+
+
+class WatcherTotals:
+    """The sum over the watchers that have been, in the supervisor. A new watcher begins at nothing."""
+
+    def __init__(self) -> None:
+        self.before: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        self.current: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+
+    def update(self, snapshot: list[Any]) -> None:
+        """Take the running watcher's snapshot. What does not have the shape is left out."""
+        for entry in snapshot:
+            name, labels, values = entry
+            if name in HISTOGRAMS or name in COUNTERS:
+                self.current[name, tuple(labels)] = values
+
+    def restart(self) -> None:
+        """The watcher has ended: what it counted stays."""
+        self.before = self.series()
+        self.current = {}
+
+    def series(self) -> dict[tuple[str, tuple[str, ...]], list[float]]:
+        """The totals by name and label values."""
+        totals = {key: list(values) for key, values in self.before.items()}
+        for key, values in self.current.items():
+            base = totals.get(key)
+            totals[key] = list(values) if base is None else [a + b for a, b in zip(base, values, strict=True)]
+        return totals

@@ -1,0 +1,129 @@
+"""Forking children that are ours for life, and the channel between the supervisor and each of them.
+
+A child is forked from inside the supervisor's event loop. It must not touch that loop, which shares its epoll
+instance with the parent: it runs its own main and leaves through os._exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import setproctitle
+
+from fastdns.errors import FastdnsError
+
+PR_SET_PDEATHSIG = 1
+# The most that one message of the channel takes; metrics of a watcher are the largest.
+MAX_MESSAGE_BYTES = 128 * 1024
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Channel:
+    """One end of a socket pair that carries whole JSON objects. Sending never waits."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        end.setblocking(False)
+
+    def fileno(self) -> int:
+        """For an event loop's reader."""
+        return self.end.fileno()
+
+    def send(self, **message: Any) -> bool:
+        """Whether the message went out: a full or closed channel loses it."""
+        try:
+            self.end.send(json.dumps(message).encode())
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The messages that have come, or None once the other end is closed."""
+        messages: list[dict[str, Any]] = []
+        while True:
+            try:
+                data = self.end.recv(MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                return messages
+            except OSError:
+                return messages or None
+            if not data:
+                return messages or None
+            with contextlib.suppress(ValueError):
+                messages.append(json.loads(data))
+
+    def close(self) -> None:
+        """Close this end."""
+        self.end.close()
+
+
+def channel_pair() -> tuple[Channel, Channel]:
+    """Both ends of a new channel."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (one, other):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_MESSAGE_BYTES)
+    return Channel(one), Channel(other)
+
+
+def close_all_but(keep: set[int]) -> None:
+    """Close every other file descriptor: a copy in a child would keep the supervisor's sockets and peers open."""
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(entry))
+
+
+def fork_child(title: str, main: Callable[[Channel], int], keep_fds: set[int]) -> tuple[int, Channel]:
+    """Fork a child that runs main with its end of a channel; its exit code is main's. Returns (pid, our end).
+
+    The child keeps the standard streams and keep_fds, nothing else. Raises OSError where the system has no room
+    for a process.
+    """
+    ours, theirs = channel_pair()
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if pid:
+        theirs.close()
+        return pid, ours
+    code = 1
+    try:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+            # Signals to the group are the supervisor's to act on; a child ends when it says so.
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        asyncio._set_running_loop(None)
+        asyncio.set_event_loop(None)
+        setproctitle.setproctitle(title)
+        close_all_but({0, 1, 2, theirs.fileno()} | keep_fds)
+        code = main(theirs)
+    except FastdnsError as error:
+        print(f"{title}: {error}", file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,166 @@
+"""The listening sockets: opened by the supervisor before any fork, kept by it as long as they are configured.
+
+Each worker's place has one UDP socket and one TCP listener an address. A listener on every address is two pairs:
+0.0.0.0, and :: for IPv6 alone (left out where the host has no IPv6). The sockets of one address share its port
+through SO_REUSEPORT, and the kernel spreads clients over them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+from fastdns.corefile.model import Listener
+from fastdns.errors import FastdnsError
+
+UDP_BUFFER_BYTES = 4 * 1024 * 1024
+TCP_BACKLOG = 1024
+SO_RCVBUFFORCE = 33
+IPV6_RECVPKTINFO = 49
+IP_PKTINFO = 8
+IP_FREEBIND = 15
+
+
+class ListenError(FastdnsError):
+    """An address that cannot be listened on: which one, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one socket pair listens. address is never "": a wildcard is 0.0.0.0 or ::."""
+
+    address: str
+    port: int
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether replies must leave from the address that the query came to."""
+        return self.address in ("0.0.0.0", "::")
+
+
+@dataclass(slots=True)
+class Pair:
+    """One worker's sockets of one place."""
+
+    place: Place
+    udp: socket.socket
+    tcp: socket.socket
+
+
+def places(listener: Listener) -> list[Place]:
+    """The places of one listener."""
+    if listener.address:
+        return [Place(listener.address, listener.port)]
+    found = [Place("0.0.0.0", listener.port)]
+    if has_ipv6():
+        found.append(Place("::", listener.port))
+    return found
+
+
+def has_ipv6() -> bool:
+    """Whether this host lets a socket bind to ::."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
+            return True
+    except OSError:
+        return False
+
+
+def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
+    """One bound (and for TCP listening) socket that does not block. Raises ListenError."""
+    network = "udp" if kind == socket.SOCK_DGRAM else "tcp"
+    family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+    try:
+        opened = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_DGRAM:
+            grow_receive_buffer(opened)
+            if place.wildcard and family == socket.AF_INET:
+                opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            elif place.wildcard:
+                opened.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        else:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(bind_address(place))
+        if kind == socket.SOCK_STREAM:
+            opened.listen(TCP_BACKLOG)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.EACCES and place.port < 1024:
+            hint = " (a port below 1024 needs CAP_NET_BIND_SERVICE or root)"
+        elif error.errno == errno.EADDRINUSE:
+            hint = " (another program holds it)"
+        where = f"[{place.address}]" if ":" in place.address else place.address
+        raise ListenError(f"listen {network} {where}:{place.port}: {os.strerror(error.errno or 0)}{hint}") from None
+    return opened
+
+
+def bind_address(place: Place) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What bind takes; a link-local address brings its zone (fe80::1%eth0)."""
+    if ":" not in place.address:
+        return place.address, place.port
+    address, _, zone = place.address.partition("%")
+    scope = 0
+    if zone:
+        with contextlib.suppress(OSError):
+            scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+    return address, place.port, 0, scope
+
+
+def grow_receive_buffer(udp: socket.socket) -> None:
+    """Room for a burst while a worker is replaced; beyond the system's limit where we may."""
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, UDP_BUFFER_BYTES)
+    except OSError:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
+
+
+class SocketTable:
+    """Every open pair, by worker place and place. Opening is all or nothing."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[int, Place], Pair] = {}
+
+    def open(self, wanted: list[Place], workers: int) -> list[tuple[int, Place]]:
+        """Open what is missing of wanted for each worker. Returns the new keys; raises ListenError with none kept."""
+        added: list[tuple[int, Place]] = []
+        try:
+            for place in wanted:
+                for index in range(workers):
+                    if (index, place) in self.pairs:
+                        continue
+                    udp = open_socket(place, socket.SOCK_DGRAM)
+                    try:
+                        tcp = open_socket(place, socket.SOCK_STREAM)
+                    except ListenError:
+                        udp.close()
+                        raise
+                    self.pairs[index, place] = Pair(place, udp, tcp)
+                    added.append((index, place))
+        except ListenError:
+            self.close(added)
+            raise
+        return added
+
+    def close(self, keys: list[tuple[int, Place]]) -> None:
+        """Close pairs by key."""
+        for key in keys:
+            pair = self.pairs.pop(key, None)
+            if pair is not None:
+                pair.udp.close()
+                pair.tcp.close()
+
+    def keep_only(self, wanted: list[Place], workers: int) -> None:
+        """Close every pair that no worker of the present configuration reads."""
+        keep = set(wanted)
+        self.close([key for key in self.pairs if key[0] >= workers or key[1] not in keep])
+
+    def of_worker(self, index: int, wanted: list[Place]) -> list[Pair]:
+        """The pairs of one worker's place, in the order of wanted."""
+        return [self.pairs[index, place] for place in wanted]

@@ -1,0 +1,623 @@
+"""The supervisor: owns sockets, shared memory and HTTP endpoints, keeps its children alive, and never answers DNS.
+
+Signals and timers only set a flag and wake one loop, which reaps, asks ``plan`` what is due, and does it. A reload
+opens what is new, starts a generation of workers beside the old one, and lets the old one go once the new one is
+ready; any failure on the way leaves the old one as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastdns import log as log_setup
+from fastdns._stats import Stats
+from fastdns._store import Store
+from fastdns.admin.health import Health
+from fastdns.admin.http import AdminServer, wanted_endpoints
+from fastdns.admin.metrics import Metrics, tls_context
+from fastdns.admin.ready import Readiness
+from fastdns.corefile.model import ServerConfig
+from fastdns.errors import FastdnsError
+from fastdns.netaddrs import host_addresses
+from fastdns.plugins.steps import Runtime, import_steps
+from fastdns.supervisor.cpus import worker_count
+from fastdns.supervisor.metrics import WatcherTotals
+from fastdns.supervisor.plan import (
+    Action,
+    Child,
+    Drain,
+    Kill,
+    Spawn,
+    State,
+    died,
+    generation_ready,
+    next_wakeup,
+    plan,
+)
+from fastdns.supervisor.processes import Channel, fork_child
+from fastdns.supervisor.slots import SlotTable
+from fastdns.supervisor.sockets import Place, SocketTable, places
+from fastdns.supervisor.sources import SourceTable
+from fastdns.supervisor.watcher import WatcherPlan, watcher_main
+from fastdns.supervisor.worker import DROPPED, Slots, WorkerPlan, server_name, worker_main
+
+log = logging.getLogger("fastdns")
+kubernetes_log = logging.getLogger("plugin/kubernetes")
+reload_log = logging.getLogger("plugin/reload")
+
+DRAIN_S = 5.0
+# A generation that is not ready by then has failed.
+GENERATION_READY_S = 30.0
+SYNC_POLL_S = 0.1
+SYNC_LOG_S = 0.5
+DEFAULT_STORE_MIB = 512
+MAX_ZONE_SLOTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What comes from the command line and the environment, and stays for the life of the process.
+
+    load reads the Corefile afresh. Raises CorefileError. announce is called once the server listens.
+    """
+
+    load: Callable[[], ServerConfig]
+    announce: Callable[[ServerConfig], None]
+    environ: Mapping[str, str]
+    pidfile: str | None = None
+
+
+def positive_setting(environ: Mapping[str, str], name: str, default: int, high: int) -> int:
+    """A whole number from the environment. Raises FastdnsError that names it and its range."""
+    text = environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or not 1 <= int(text) <= high:
+        raise FastdnsError(f"{name} must be 1 to {high}, got {text!r}")
+    return int(text)
+
+
+@dataclass(slots=True)
+class Running:
+    """What belongs to a live child: the channel to it, and a worker's slots."""
+
+    channel: Channel
+    slots: Slots | None
+
+
+Key = tuple[str, int, int]
+
+
+def key_of(child: Child) -> Key:
+    """The identity of a child's place."""
+    return child.role, child.index, child.generation
+
+
+class Supervisor:
+    """The whole server. run returns the exit code; raises FastdnsError where it cannot start."""
+
+    def __init__(self, settings: Settings, config: ServerConfig) -> None:
+        self.settings = settings
+        self.config = config
+        self.workers = self.count_workers(config)
+        self.max_connections = positive_setting(settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
+        store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
+        self.store = Store(store_mib << 20)
+        self.slots = SlotTable()
+        self.stats = Stats(self.slots.total)
+        self.sockets = SocketTable()
+        self.sources = SourceTable()
+        self.zone_slots: dict[tuple[str, str], int] = {}
+        self.watcher_totals = WatcherTotals()
+        self.readiness = Readiness(config, self.unready_plugins)
+        self.health = Health(self.serving)
+        self.metrics = Metrics(self)
+        self.admin = AdminServer(
+            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.metrics.handle},
+            tls_context,
+        )
+        self.generation = 1
+        self.children: dict[Key, Child] = {}
+        self.running: dict[Key, Running] = {}
+        # Of each generation that has or had workers: what they serve.
+        self.configs: dict[int, ServerConfig] = {1: config}
+        self.runtimes: dict[int, Runtime] = {}
+        self.stopping = False
+        self.reload_failed = 0
+        self.deaths = {"worker": 0, "watcher": 0}
+        self.wake = asyncio.Event()
+        self.signals: list[int] = []
+        self.signal_arrived = asyncio.Event()
+        self.interrupted = False
+
+    # ------------------------------------------------------------------------------------------- the facts
+
+    def count_workers(self, config: ServerConfig) -> int:
+        """The number of workers of a configuration. Raises FastdnsError."""
+        wanted = [plugin.sockets for _, plugin in config.with_plugin("multisocket") if plugin.sockets]
+        return worker_count(max(wanted, default=None), self.settings.environ)
+
+    def state(self) -> State:
+        """What plan needs to see."""
+        now = time.monotonic_ns()
+        for key, child in self.children.items():
+            running = self.running.get(key)
+            if running is None or running.slots is None or not child.ready:
+                continue
+            oldest = min(self.stats.heartbeat_ns(slot) for slot in (running.slots.hot, running.slots.slow))
+            # Nothing yet: the time of its start counts.
+            beat = time.monotonic() - max(0, now - oldest) / 1e9 if oldest else child.started_at
+            self.children[key] = replace(child, last_beat=beat)
+        return State(self.generation, tuple(self.children.values()), self.stopping)
+
+    def unready_plugins(self) -> list[str]:
+        """The plugins that keep /ready at 503."""
+        unready = []
+        if any(not self.store.source(number)[0] for number in self.sources.active):
+            unready.append("kubernetes")
+        return unready
+
+    def serving(self) -> bool:
+        """Whether a worker answers, or may still start to."""
+        workers = [child for child in self.children.values() if child.role == "worker"]
+        return not workers or any(child.ready and child.pid is not None for child in workers)
+
+    # ----------------------------------------------------------------------------------------------- start
+
+    async def run(self) -> int:
+        """Start, serve until a signal ends it, and return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGHUP):
+            loop.add_signal_handler(number, self.on_signal, number)
+        loop.add_signal_handler(signal.SIGCHLD, self.wake.set)
+        import_steps(self.config)
+        gc.collect()
+        gc.freeze()
+        acting = loop.create_task(self.keep_acting())
+        code = 0
+        try:
+            await self.start()
+            timers = [loop.create_task(self.reload_on_change()), loop.create_task(self.health.probe(self.admin))]
+            code = await self.obey_signals()
+            for timer in timers:
+                timer.cancel()
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.stop(acting)
+        return code
+
+    async def start(self) -> None:
+        """Everything up to the first ready generation. Raises FastdnsError."""
+        self.warn(self.config)
+        self.assign_zone_slots(self.config)
+        await self.admin.open_new(wanted_endpoints(self.config))
+        numbers = self.sources.assign(self.config)
+        self.sources.activate(numbers)
+        if numbers:
+            self.children["watcher", 0, 1] = Child("watcher", 0, 1)
+            self.wake.set()
+            await self.wait_for_sync(self.config, numbers)
+        self.runtimes[1] = self.runtime(self.config)
+        self.sockets.open(self.places(self.config), self.workers)
+        for index in range(self.workers):
+            self.children["worker", index, 1] = Child("worker", index, 1)
+        self.wake.set()
+        if not await self.generation_comes_up():
+            raise FastdnsError("the workers do not start; see the lines above")
+        self.write_pidfile()
+        self.settings.announce(self.config)
+
+    def warn(self, config: ServerConfig) -> None:
+        """Say what is allowed but odd in a configuration."""
+        log_setup.set_up(debug=config.debug)
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        for block, plugin in config.with_plugin("reload"):
+            del block, plugin
+            reload_log.info("Running configuration SHA512 = %s", config.sha512)
+            break
+
+    def runtime(self, config: ServerConfig) -> Runtime:
+        """What the steps of a configuration need."""
+        return Runtime(self.sources.by_block(config), tuple(host_addresses()))
+
+    def places(self, config: ServerConfig) -> list[Place]:
+        """Every place of a configuration, each once."""
+        return list(dict.fromkeys(place for listener in config.listeners for place in places(listener)))
+
+    def assign_zone_slots(self, config: ServerConfig) -> None:
+        """Give each (server, zone) its counters, the same in every generation. What has no room shares the last."""
+        for listener in config.listeners:
+            for zone in [DROPPED, *(zone for zone, _ in listener.zones)]:
+                key = server_name(listener), zone
+                if key not in self.zone_slots:
+                    self.zone_slots[key] = min(len(self.zone_slots), MAX_ZONE_SLOTS - 1)
+
+    async def wait_for_sync(self, config: ServerConfig, numbers: list[int]) -> None:
+        """Wait for the sources' first listing, as long as startup_timeout allows."""
+        limit_s = max((plugin.startup_timeout_s for _, plugin in config.with_plugin("kubernetes")), default=0.0)
+        begun = time.monotonic()
+        said = begun
+        while not all(self.store.source(number)[0] for number in numbers):
+            now = time.monotonic()
+            if now - begun >= limit_s:
+                kubernetes_log.warning("starting server with unsynced Kubernetes API")
+                return
+            if now - said >= SYNC_LOG_S:
+                said = now
+                kubernetes_log.info("waiting for Kubernetes API before starting server")
+            await asyncio.sleep(min(SYNC_POLL_S, 0.02 if now - begun < 1 else SYNC_POLL_S))
+
+    async def generation_comes_up(self) -> bool:
+        """Wait until every worker of the newest generation is ready. False where it has failed."""
+        begun = time.monotonic()
+        while not generation_ready(self.state()):
+            newest = [child for child in self.children.values() if child.generation == self.generation]
+            if time.monotonic() - begun > GENERATION_READY_S or any(child.failures >= 3 for child in newest):
+                return False
+            if self.stopping:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+    def write_pidfile(self) -> None:
+        """Write the process id where the command line asked for it. A failure is only logged."""
+        if self.settings.pidfile:
+            try:
+                Path(self.settings.pidfile).write_text(f"{os.getpid()}\n")
+            except OSError as error:
+                log.error("[pidfile] %s", error)
+
+    # -------------------------------------------------------------------------------------------- children
+
+    async def keep_acting(self) -> None:
+        """Reap, plan, act, until cancelled."""
+        while True:
+            self.wake.clear()
+            self.reap()
+            for action in plan(self.state(), time.monotonic()):
+                self.act(action)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), next_wakeup(self.state(), time.monotonic()))
+
+    def reap(self) -> None:
+        """Take note of every child that has ended; as PID 1, of orphans too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for key, child in list(self.children.items()):
+                if child.pid == pid:
+                    self.on_end(key, child, status)
+
+    def on_end(self, key: Key, child: Child, status: int) -> None:
+        """A child has ended: give back what it held, and keep its place for a successor, or not."""
+        running = self.running.pop(key, None)
+        if running is not None:
+            asyncio.get_running_loop().remove_reader(running.channel.fileno())
+            running.channel.close()
+            if running.slots is not None:
+                self.release(running.slots)
+        if child.role == "watcher":
+            self.watcher_totals.restart()
+        if child.draining or (child.killed and self.stopping):
+            del self.children[key]
+            return
+        self.deaths[child.role] += 1
+        code = os.waitstatus_to_exitcode(status)
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        after = died(child, time.monotonic())
+        wait = f" in {after.retry_at - time.monotonic():.1f} s" if after.failures > 1 else ""
+        log.error("%s (pid %d) has died: %s; starting another%s", self.title(child), child.pid, how, wait)
+        self.children[key] = after
+
+    def release(self, slots: Slots) -> None:
+        """Free a dead worker's slots; its counts go to the totals."""
+        for slot in (slots.hot, slots.slow):
+            self.store.clear_reader(slot)
+            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use())
+        self.slots.release(slots)
+
+    def zones_in_use(self) -> int:
+        """How many counter slots of zones may hold anything."""
+        return min(len(self.zone_slots), MAX_ZONE_SLOTS)
+
+    @staticmethod
+    def title(child: Child) -> str:
+        """A child as logs and process lists name it."""
+        return "watcher" if child.role == "watcher" else f"worker {child.index + 1}"
+
+    def act(self, action: Action) -> None:
+        """Do one thing that plan asks for."""
+        key = key_of(action.child)
+        child = self.children.get(key)
+        if child is None:
+            return
+        if isinstance(action, Spawn):
+            self.spawn(key, child)
+        elif isinstance(action, Drain):
+            self.running[key].channel.send(drain=True)
+            self.children[key] = replace(child, draining=True, drain_deadline=time.monotonic() + DRAIN_S)
+        elif isinstance(action, Kill) and child.pid is not None:
+            log.error("%s (pid %d) is ended: %s", self.title(child), child.pid, action.why)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+            self.children[key] = replace(child, killed=True)
+
+    def spawn(self, key: Key, child: Child) -> None:
+        """Fork the process of a place."""
+        slots = None
+        keep = {self.store.fd}
+        try:
+            if child.role == "watcher":
+                watching = WatcherPlan(self.sources.options(), self.store)
+                main: Callable[[Channel], int] = lambda channel: watcher_main(watching, channel)  # noqa: E731
+            else:
+                slots = self.slots.take()
+                working = self.worker_plan(child, slots)
+                main = lambda channel: worker_main(working, channel)  # noqa: E731
+                for pairs in working.pairs:
+                    for pair in pairs:
+                        keep |= {pair.udp.fileno(), pair.tcp.fileno()}
+            pid, channel = fork_child(f"fastdns: {self.title(child)}", main, keep)
+        except (OSError, FastdnsError) as error:
+            log.error("%s cannot be started: %s", self.title(child), error)
+            if slots is not None:
+                self.slots.release(slots)
+            self.children[key] = died(child, time.monotonic())
+            return
+        self.running[key] = Running(channel, slots)
+        now = time.monotonic()
+        self.children[key] = replace(child, pid=pid, started_at=now, ready=False, last_beat=None)
+        asyncio.get_running_loop().add_reader(channel.fileno(), self.on_message, key)
+
+    def worker_plan(self, child: Child, slots: Slots) -> WorkerPlan:
+        """What a worker of this place needs."""
+        config = self.configs[child.generation]
+        pairs = tuple(
+            tuple(self.sockets.of_worker(child.index, places(listener))) for listener in config.listeners
+        )
+        return WorkerPlan(
+            config,
+            pairs,
+            dict(self.zone_slots),
+            self.runtimes[child.generation],
+            self.store,
+            self.stats,
+            slots,
+            self.max_connections,
+        )
+
+    def on_message(self, key: Key) -> None:
+        """A child has said something, or has closed its end: then it is about to be reaped."""
+        running = self.running.get(key)
+        child = self.children.get(key)
+        if running is None or child is None:
+            return
+        messages = running.channel.receive()
+        if messages is None:
+            asyncio.get_running_loop().remove_reader(running.channel.fileno())
+            return
+        for message in messages:
+            if message.get("ready"):
+                child = replace(child, ready=True)
+                self.wake.set()
+            if "metrics" in message:
+                self.watcher_totals.update(message["metrics"])
+                child = replace(child, last_beat=time.monotonic())
+        self.children[key] = child
+
+    # --------------------------------------------------------------------------------------------- signals
+
+    def on_signal(self, number: int) -> None:
+        """Only queue it: one loop acts."""
+        self.signals.append(number)
+        self.signal_arrived.set()
+
+    async def obey_signals(self) -> int:
+        """Act on signals until one of them ends the server; returns the exit code."""
+        while True:
+            await self.signal_arrived.wait()
+            self.signal_arrived.clear()
+            while self.signals:
+                number = self.signals.pop(0)
+                if number == signal.SIGTERM:
+                    log.info("SIGTERM: Shutting down servers then terminating")
+                    return await self.shut_down()
+                if number == signal.SIGINT:
+                    log.info("SIGINT: Shutting down")
+                    return await self.shut_down()
+                if number == signal.SIGQUIT:
+                    log.info("SIGQUIT: Quitting process immediately")
+                    self.interrupted = True
+                    return 0
+                if number == signal.SIGUSR1:
+                    await self.reload(always=True)
+
+    async def shut_down(self) -> int:
+        """Lameduck: everything serves on but /ready. A second SIGINT ends it at once."""
+        self.readiness.close()
+        lameduck_s = max((plugin.lameduck_s for _, plugin in self.config.with_plugin("health")), default=0.0)
+        if lameduck_s:
+            logging.getLogger("plugin/health").info("Going into lameduck mode for %gs", lameduck_s)
+            ends = time.monotonic() + lameduck_s
+            while (left := ends - time.monotonic()) > 0:
+                self.signal_arrived.clear()
+                if signal.SIGINT in self.signals:
+                    self.interrupted = True
+                    return 2
+                if signal.SIGQUIT in self.signals:
+                    self.interrupted = True
+                    return 0
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.signal_arrived.wait(), left)
+        return 0
+
+    async def stop(self, acting: asyncio.Task[None]) -> None:
+        """End every child: drained within DRAIN_S, or at once."""
+        self.stopping = True
+        self.readiness.close()
+        self.wake.set()
+        deadline = time.monotonic() + (0.0 if self.interrupted else DRAIN_S + 0.5)
+        while any(child.pid is not None for child in self.children.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        acting.cancel()
+        for child in self.children.values():
+            if child.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+        await self.admin.close_all()
+        if self.settings.pidfile:
+            with contextlib.suppress(OSError):
+                Path(self.settings.pidfile).unlink()
+
+    # ---------------------------------------------------------------------------------------------- reload
+
+    async def reload_on_change(self) -> None:
+        """The reload plugin: look at the Corefile each interval, give or take the jitter."""
+        tried = self.config.sha512
+        while True:
+            found = self.config.with_plugin("reload")
+            if not found:
+                await asyncio.sleep(1.0)
+                continue
+            options = found[-1][1]
+            await asyncio.sleep(options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s)
+            try:
+                config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
+            except FastdnsError as error:
+                reload_log.warning("Corefile parse failed: %s", error)
+                continue
+            if config.sha512 in (tried, self.config.sha512):
+                continue
+            tried = config.sha512
+            await self.reload(config)
+
+    async def reload(self, config: ServerConfig | None = None, *, always: bool = False) -> bool:
+        """Serve the Corefile as it is now. Any failure leaves the old configuration serving. Returns success."""
+        log.info("Reloading")
+        try:
+            if config is None:
+                config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
+            await self.change_to(config)
+        except FastdnsError as error:
+            self.reload_failed += 1
+            log.error("Restart failed: %s; the old configuration serves on", error)
+            log_setup.set_up(debug=self.config.debug)
+            return False
+        log.info("Reloading complete")
+        return True
+
+    async def change_to(self, config: ServerConfig) -> None:
+        """Bring up a generation for a configuration, then let the old one go. Raises FastdnsError, all undone."""
+        old_generation, old_workers, old_numbers = self.generation, self.workers, list(self.sources.active)
+        workers = self.count_workers(config)
+        self.warn(config)
+        import_steps(config)
+        self.assign_zone_slots(config)
+        added_endpoints = await self.admin.open_new(wanted_endpoints(config))
+        added_sockets: list[tuple[int, Place]] = []
+        generation = max(self.configs) + 1
+        numbers = self.sources.assign(config)
+        try:
+            added_sockets = self.sockets.open(self.places(config), workers)
+            await self.watch(numbers)
+            await self.wait_for_sync(config, numbers)
+            self.configs[generation] = config
+            self.runtimes[generation] = self.runtime(config)
+            for index in range(workers):
+                self.children["worker", index, generation] = Child("worker", index, generation)
+            self.generation = generation
+            self.wake.set()
+            if not await self.generation_comes_up():
+                raise FastdnsError("the new workers do not start")
+        except FastdnsError:
+            await self.abandon(generation, old_generation)
+            for endpoint in added_endpoints:
+                await self.admin.close(endpoint)
+            self.sockets.close(added_sockets)
+            await self.watch(old_numbers)
+            raise
+        self.config, self.workers = config, workers
+        self.readiness.reset(config)
+        await self.admin.close_others(wanted_endpoints(config))
+        await self.finish(old_generation, old_workers)
+
+    async def finish(self, old_generation: int, old_workers: int) -> None:
+        """Wait for the old generation to end, then drop what only it used."""
+        while old := [key for key in self.children if key[0] == "worker" and key[2] == old_generation]:
+            for key in old:
+                if self.children[key].pid is None:
+                    del self.children[key]
+            self.wake.set()
+            await asyncio.sleep(0.01)
+        del self.configs[old_generation], self.runtimes[old_generation]
+        self.sockets.keep_only(self.places(self.config), self.workers)
+        if self.sources.forget_inactive():
+            for key, running in self.running.items():
+                if key[0] == "watcher":
+                    running.channel.send(purge=True)
+
+    async def abandon(self, generation: int, old_generation: int) -> None:
+        """End the workers of a generation that did not come up."""
+        self.generation = old_generation
+        self.configs.pop(generation, None)
+        self.runtimes.pop(generation, None)
+        for key, child in list(self.children.items()):
+            if child.generation == generation and child.role == "worker":
+                if child.pid is None:
+                    del self.children[key]
+                else:
+                    os.kill(child.pid, signal.SIGKILL)
+                    self.children[key] = replace(child, draining=True, drain_deadline=float("inf"), killed=True)
+        while any(
+            child.generation == generation and child.role == "worker" for child in self.children.values()
+        ):
+            self.wake.set()
+            await asyncio.sleep(0.01)
+
+    async def watch(self, numbers: list[int]) -> None:
+        """Have the watcher follow these sources. One process writes the store, so the old one ends first."""
+        if sorted(numbers) == sorted(self.sources.active):
+            return
+        self.sources.activate(numbers)
+        for key, child in list(self.children.items()):
+            if child.role == "watcher":
+                if child.pid is None:
+                    del self.children[key]
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+                self.children[key] = replace(child, draining=True, drain_deadline=float("inf"), killed=True)
+        while any(child.role == "watcher" for child in self.children.values()):
+            self.wake.set()
+            await asyncio.sleep(0.005)
+        if numbers:
+            generation = max(self.configs) + 1
+            self.children["watcher", 0, generation] = Child("watcher", 0, generation)
+        self.wake.set()
+
+
+async def supervise(settings: Settings, config: ServerConfig) -> int:
+    """Run the whole server in this process; returns the exit code."""
+    return await Supervisor(settings, config).run()
+
+
+def run(settings: Settings, config: ServerConfig) -> int:
+    """The body of the server's main process."""
+    sys.setswitchinterval(0.001)
+    return asyncio.run(supervise(settings, config))

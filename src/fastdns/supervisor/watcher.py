@@ -1,0 +1,145 @@
+"""The watcher process: runs every source, and is the only writer of the zone store.
+
+It takes over a store as it finds it: what a predecessor published goes on being served, and is swept once the
+sources have listed their clusters. Sources that no generation serves any more are removed when the supervisor says
+``purge``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from fastdns._store import Store, Writer
+from fastdns.plugins.kubernetes._records import ClusterWriter
+from fastdns.sources.base import Resource
+from fastdns.supervisor.metrics import WatcherMetrics
+from fastdns.supervisor.processes import Channel
+
+log = logging.getLogger("fastdns")
+
+BEAT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherPlan:
+    """The sources to run: the number of each in the store, and its kubernetes options."""
+
+    sources: Mapping[int, Any]
+    store: Store
+
+
+def needed_resources(config: Any) -> tuple[Resource, ...]:
+    """The resources whose listing makes a cluster synced."""
+    needed = [Resource.SERVICE, Resource.NAMESPACE]
+    if not config.noendpoints:
+        needed.append(Resource.SLICE)
+    if config.pods == "verified":
+        needed.append(Resource.POD)
+    if config.multicluster:
+        needed += [Resource.IMPORT, Resource.IMPORT_SLICE]
+    return tuple(needed)
+
+
+def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
+    """The source that a kubernetes block names: manifests, or an API server."""
+    if config.manifests:
+        from fastdns.sources.manifests import ManifestSource
+
+        return ManifestSource(
+            config.manifests,
+            sink,
+            resources=needed_resources(config),
+            labels=config.labels,
+            namespace_labels=config.namespace_labels,
+        )
+    from fastdns.sources.kubernetes.source import KubernetesSource
+
+    return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
+
+
+class WatcherProcess:
+    """The running watcher. run returns the exit code."""
+
+    def __init__(self, plan: WatcherPlan, channel: Channel) -> None:
+        self.plan = plan
+        self.channel = channel
+        self.writer = Writer(plan.store)
+        self.metrics = WatcherMetrics()
+        self.done = asyncio.Event()
+        self.code = 0
+
+    async def run(self) -> int:
+        """Follow every source until told to end."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.channel.fileno(), self.on_message)
+        tasks = [loop.create_task(self.beat())]
+        for number, config in self.plan.sources.items():
+            sink = ClusterWriter(
+                self.writer,
+                number,
+                needed_resources(config),
+                endpoint_pod_names=config.endpoint_pod_names,
+                zonal=config.zonal,
+                on_latency=self.metrics.observe_latency,
+            )
+            tasks.append(loop.create_task(self.follow(make_source(config, sink, self.metrics).run)))
+        self.channel.send(ready=True)
+        await self.done.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return self.code
+
+    async def follow(self, run: Callable[[], Any]) -> None:
+        """Run one source. One that fails for good ends the process: its successor starts afresh."""
+        try:
+            await run()
+            log.error("a source has ended by itself")
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a source has failed")
+        self.code = 1
+        self.done.set()
+
+    def on_message(self) -> None:
+        """The supervisor has said something, or is gone."""
+        messages = self.channel.receive()
+        if messages is None:
+            self.done.set()
+            return
+        for message in messages:
+            if "drain" in message:
+                self.done.set()
+            if "purge" in message:
+                self.purge()
+
+    def purge(self) -> None:
+        """Remove the records of every source that is not followed."""
+        served = {kept for number in self.plan.sources for kept in (number, number + 1)}
+        for key, _ in self.plan.store.items():
+            if key[0] not in served:
+                self.writer.remove(key)
+        self.writer.reclaim()
+
+    async def beat(self) -> None:
+        """Say that the loop runs, and what has been measured."""
+        while True:
+            self.channel.send(metrics=self.metrics.snapshot())
+            await asyncio.sleep(BEAT_S)
+
+
+def watcher_main(plan: WatcherPlan, channel: Channel) -> int:
+    """The body of the watcher process; returns its exit code."""
+
+    async def body() -> int:
+        return await WatcherProcess(plan, channel).run()
+
+    return uvloop.run(body())

@@ -1,0 +1,218 @@
+"""A worker process: the hot thread answers UDP, this thread's event loop TCP and everything that may wait.
+
+It tells the supervisor ``ready`` once both listen, and ends after ``drain``: what its sockets hold is answered,
+TCP connections finish what they have asked. A hot thread that ends by itself ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from fastdns._chain import NativeStep, ServerTable, Worker
+from fastdns._stats import Stats
+from fastdns._store import Store
+from fastdns._udp import HotLoop
+from fastdns.corefile.model import Listener, ServerConfig
+from fastdns.listeners.tcp import Connection, Connections, Limits
+from fastdns.plugins.steps import Runtime, build_steps
+from fastdns.supervisor.processes import Channel
+from fastdns.supervisor.sockets import Pair
+
+log = logging.getLogger("fastdns")
+
+BEAT_S = 0.25
+DROPPED = "dropped"
+
+
+def server_name(listener: Listener) -> str:
+    """A listener as metrics name it: dns://:53, dns://[::1]:53."""
+    address = f"[{listener.address}]" if ":" in listener.address else listener.address
+    return f"{listener.transport}://{address}:{listener.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A worker's places in the shared tables: one a thread, for its epoch and for its counters."""
+
+    hot: int
+    slow: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """All that a worker needs, made by the supervisor before the fork.
+
+    pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
+    """
+
+    config: ServerConfig
+    pairs: tuple[tuple[Pair, ...], ...]
+    zone_slots: Mapping[tuple[str, str], int]
+    runtime: Runtime
+    store: Store
+    stats: Stats
+    slots: Slots
+    max_connections: int
+
+
+def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
+    """The server table of each listener, and the steps of each block by plugin."""
+    steps = [build_steps(block, plan.runtime) for block in plan.config.blocks]
+    chains = [list(by_plugin.values()) for by_plugin in steps]
+    tables = []
+    for listener in plan.config.listeners:
+        server = server_name(listener)
+        zones = [
+            (zone, block, plan.zone_slots.get((server, zone)) if "prometheus" in steps[block] else None)
+            for zone, block in listener.zones
+        ]
+        tables.append(ServerTable(zones, chains, plan.zone_slots.get((server, DROPPED))))
+    return tables, steps
+
+
+def limits_of(config: ServerConfig, listener: Listener, max_connections: int) -> Limits:
+    """What the timeouts plugin says of a listener: the last block that names it has its way."""
+    limits = Limits(max_connections=max_connections)
+    for _, block in sorted(listener.zones, key=lambda entry: entry[1]):
+        timeouts = config.blocks[block].plugins.get("timeouts")
+        if timeouts is None:
+            continue
+        limits = Limits(
+            read_s=limits.read_s if timeouts.read_s is None else timeouts.read_s,
+            write_s=limits.write_s if timeouts.write_s is None else timeouts.write_s,
+            idle_s=limits.idle_s if timeouts.idle_s is None else timeouts.idle_s,
+            max_queries=limits.max_queries if timeouts.max_tcp_queries is None else timeouts.max_tcp_queries,
+            max_connections=max_connections,
+        )
+    return limits
+
+
+class WorkerProcess:
+    """The running worker. run returns the exit code."""
+
+    def __init__(self, plan: WorkerPlan, channel: Channel) -> None:
+        self.plan = plan
+        self.channel = channel
+        tables, self.steps = build_tables(plan)
+        hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
+        self.hot = HotLoop(
+            hot_worker,
+            [
+                (pair.udp.fileno(), tables[index], pair.place.wildcard)
+                for index, pairs in enumerate(plan.pairs)
+                for pair in pairs
+            ],
+        )
+        slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
+        self.slow = slow
+        self.workers = [hot_worker, *slow]
+        self.reporters = self.make_reporters()
+        self.servers: list[asyncio.Server] = []
+        self.done = asyncio.Event()
+        self.code = 0
+
+    def make_reporters(self) -> dict[int, Any]:
+        """What writes the errors of each block that has the plugin."""
+        with_errors = self.plan.config.with_plugin("errors")
+        if not with_errors:
+            return {}
+        from fastdns.plugins.errors.reporter import Reporter
+
+        return {block.index: Reporter(config) for block, config in with_errors}
+
+    async def run(self) -> int:
+        """Serve until drained."""
+        loop = asyncio.get_running_loop()
+        self.connections = Connections(loop, self.plan.max_connections)
+        await self.listen(loop)
+        thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
+        thread.start()
+        loop.add_reader(self.channel.fileno(), self.on_message)
+        tasks = [loop.create_task(self.beat())]
+        for block, config in self.plan.config.with_plugin("loadbalance"):
+            if config.weight_file is not None:
+                from fastdns.plugins.loadbalance.weights import keep_weights
+
+                tasks.append(loop.create_task(keep_weights(config, self.steps[block.index]["loadbalance"])))
+        self.channel.send(ready=True)
+        await self.done.wait()
+        await self.drain(thread)
+        for task in tasks:
+            task.cancel()
+        self.report_errors(last=True)
+        return self.code
+
+    def run_hot(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The hot thread."""
+        try:
+            self.hot.run()
+        finally:
+            if not self.done.is_set():
+                log.error("the UDP thread has ended by itself")
+                self.code = 1
+                loop.call_soon_threadsafe(self.done.set)
+
+    async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept TCP connections on this worker's listeners."""
+        for index, pairs in enumerate(self.plan.pairs):
+            limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.max_connections)
+            serve = partial(self.serve, self.slow[index])
+            for pair in pairs:
+                self.servers.append(
+                    await loop.create_server(partial(Connection, serve, limits, self.connections), sock=pair.tcp)
+                )
+
+    @staticmethod
+    def serve(worker: Worker, message: bytes, client: bytes, client_port: int) -> bytes | None:
+        """One message over TCP."""
+        return worker.serve(message, client=client, client_port=client_port, tcp=True)
+
+    def on_message(self) -> None:
+        """The supervisor has said something, or is gone."""
+        messages = self.channel.receive()
+        if messages is None or any("drain" in message for message in messages):
+            self.done.set()
+
+    async def beat(self) -> None:
+        """Say that this thread lives, and write what has gone wrong."""
+        while True:
+            self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
+            self.report_errors()
+            await asyncio.sleep(BEAT_S)
+
+    def report_errors(self, *, last: bool = False) -> None:
+        """Log the errors that either thread has collected."""
+        now = time.monotonic()
+        for worker in self.workers:
+            for block, rcode, qname, qtype, reason in worker.take_errors():
+                self.reporters[block].report(rcode, qname, qtype, reason, now)
+        for reporter in self.reporters.values():
+            reporter.tick(now, last=last)
+
+    async def drain(self, thread: threading.Thread) -> None:
+        """Finish what has been asked. The supervisor's patience ends it otherwise."""
+        for server in self.servers:
+            server.close()
+        self.hot.stop()
+        self.connections.drain()
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        while self.connections.open:
+            await asyncio.sleep(0.02)
+
+
+def worker_main(plan: WorkerPlan, channel: Channel) -> int:
+    """The body of a worker process; returns its exit code."""
+
+    async def body() -> int:
+        return await WorkerProcess(plan, channel).run()
+
+    return uvloop.run(body())

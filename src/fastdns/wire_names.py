@@ -1,0 +1,51 @@
+"""Domain names between text and wire form (RFC 1035 section 3.1), for configuration and logs."""
+
+from __future__ import annotations
+
+
+def wire_name(text: str) -> bytes:
+    """The lowercased wire form of a name in presentation form, fully qualified or not. ``\\.`` and ``\\DDD`` are
+    read as RFC 1035 section 5.1 has them. Raises ValueError where it is no name."""
+    labels: list[bytes] = []
+    label = bytearray()
+    at = 0
+    while at < len(text):
+        character = text[at]
+        if character == ".":
+            if label or at < len(text) - 1 or not labels:
+                labels.append(bytes(label))
+            label.clear()
+            at += 1
+        elif character == "\\" and text[at + 1 : at + 4].isdecimal() and len(text) >= at + 4:
+            label.append(int(text[at + 1 : at + 4]) & 0xFF)
+            at += 4
+        elif character == "\\" and at + 1 < len(text):
+            label += text[at + 1].encode()
+            at += 2
+        else:
+            label += character.encode()
+            at += 1
+    if label:
+        labels.append(bytes(label))
+    if labels == [b""]:
+        return b"\0"
+    wire = b"".join(bytes((len(one),)) + one for one in labels) + b"\0"
+    if any(not 0 < len(one) < 64 for one in labels) or len(wire) > 255:
+        raise ValueError(f"{text!r} is not a domain name: labels of 1 to 63 bytes expected, 255 bytes in all")
+    return wire.lower()
+
+
+def text_name(wire: bytes) -> str:
+    """The presentation form, fully qualified, with escapes where a byte needs one."""
+    parts: list[str] = []
+    at = 0
+    while at < len(wire) and wire[at]:
+        label = wire[at + 1 : at + 1 + wire[at]]
+        parts.append(
+            "".join(
+                "\\" + chr(byte) if byte in b'."\\();@$' else chr(byte) if 33 <= byte <= 126 else f"\\{byte:03d}"
+                for byte in label
+            )
+        )
+        at += 1 + wire[at]
+    return ".".join(parts) + "."

@@ -1,0 +1,137 @@
+"""What can go wrong on purpose: named faults that are switched on and off while the server runs.
+
+``faults.set("forbidden", resource="pods")`` and ``faults.clear("forbidden")``. A fault may be limited to a
+resource, to a verb (``list``, ``watch``, ``get``) and to a number of uses (``times``). NAMES has all there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Each fault and, behind it, the options it takes besides resource, verb and times.
+NAMES = {
+    "refuse": "connections are refused, open ones cut",
+    "hang": "requests are accepted and never answered",
+    "stall": "answers that are under way send no further byte, without closing",
+    "cut": "the connection ends in mid-line (after=N: after N more bytes, else amid what is sent)",
+    "slow": "bytes come in dribbles (chunk=1024 bytes each, pause_s=0.01 between them)",
+    "unauthorized": "401 for whatever credentials",
+    "forbidden": "403",
+    "too_many": "429 (retry_after_s=1)",
+    "error": "500, or the server error of code=",
+    "not_found": "404 page not found",
+    "gone": "410 as the status of a watch or list",
+    "gone_event": "410 as an ERROR event of a watch, at its next chance",
+    "error_event": "500 as an ERROR event of a watch, at its next chance",
+    "expired_continue": "410 for every continue token",
+    "no_streaming": "no streaming lists (form=event: ERROR event, form=invalid: 422, form=ignored: unknown)",
+    "no_bookmarks": "no bookmarks are sent (also initial=True: not even the end of the initial events)",
+    "drop": "lying: changes are stored, but watches are not told of them (key= limits it to one object)",
+    "duplicate": "each event of a watch is sent twice",
+    "garbage": "a line that is no JSON is sent before the next event of a watch",
+    "wrong_version": "lists and bookmarks give a wrong resourceVersion (by=1000 is added)",
+    "close": "watches are ended cleanly at their next chance",
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault that is switched on."""
+
+    name: str
+    resource: str | None = None
+    verb: str | None = None
+    times: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def matches(self, name: str, resource: str, verb: str) -> bool:
+        return (
+            self.name == name
+            and self.times != 0
+            and self.resource in (None, resource)
+            and self.verb in (None, verb)
+        )
+
+
+class Faults:
+    """The faults that are switched on, and how often each struck."""
+
+    def __init__(self) -> None:
+        self.hits: Counter[str] = Counter()
+        self.on_change: list[Callable[[], None]] = []
+        self._active: list[Fault] = []
+        self._changed = asyncio.Event()
+
+    def set(
+        self,
+        name: str,
+        *,
+        resource: str | None = None,
+        verb: str | None = None,
+        times: int | None = None,
+        **options: Any,
+    ) -> Fault:
+        """Switches a fault on."""
+        if name not in NAMES:
+            raise ValueError(f"no such fault: {name}; there are {', '.join(NAMES)}")
+        fault = Fault(name, resource, verb, times, options)
+        self._active.append(fault)
+        self._notify()
+        return fault
+
+    def clear(self, name: str | None = None) -> None:
+        """Switches off all faults of a name, or all."""
+        self._active = [fault for fault in self._active if name is not None and fault.name != name]
+        self._notify()
+
+    def find(self, name: str, resource: str = "", verb: str = "") -> Fault | None:
+        """The fault of a name that strikes here, without using it up."""
+        for fault in self._active:
+            if fault.matches(name, resource, verb):
+                return fault
+        return None
+
+    def take(self, name: str, resource: str = "", verb: str = "") -> Fault | None:
+        """The fault of a name that strikes here; one of its times is used up."""
+        fault = self.find(name, resource, verb)
+        if fault is not None:
+            self.hits[name] += 1
+            if fault.times is not None:
+                fault.times -= 1
+        return fault
+
+    @property
+    def active(self) -> list[Fault]:
+        return [fault for fault in self._active if fault.times != 0]
+
+    async def gone(self, name: str, resource: str, verb: str) -> None:
+        """Waits until no fault of a name strikes here any more."""
+        while self.find(name, resource, verb) is not None:
+            await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+        for call in self.on_change:
+            call()
+
+
+@dataclass(slots=True)
+class Request:
+    """What was asked, for tests to look at."""
+
+    at_s: float
+    method: str
+    path: str
+    query: dict[str, str]
+    user: str
+    status: int = 0
+
+    @classmethod
+    def now(cls, method: str, path: str, query: dict[str, str]) -> Request:
+        return cls(time.monotonic(), method, path, query, "")

@@ -1,0 +1,56 @@
+"""Every Corefile in the documentation loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fastdns.corefile import load, load_file
+from fastdns.plugins import AVAILABLE
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "src/fastdns/plugins"
+PAGES = sorted([*PLUGINS.glob("*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
+FENCED = re.compile(r"^([ ]*)```corefile\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+ENVIRON = {
+    "KUBERNETES_SERVICE_HOST": "192.0.2.1",
+    "KUBERNETES_SERVICE_PORT": "443",
+    "DNS_PORT": "1053",
+}
+
+
+def examples() -> list[tuple[Path, int, str]]:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in FENCED.finditer(text):
+            found.append((page, text.count("\n", 0, match.start()) + 1, match[2]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "text"),
+    [pytest.param(*example, id=f"{example[0].relative_to(ROOT)}:{example[1]}") for example in examples()],
+)
+def test_example_loads(page: Path, line: int, text: str) -> None:
+    config = load(text, str(page), environ=ENVIRON)
+    assert config.listeners, f"the example at {page}:{line} serves nothing"
+
+
+@pytest.mark.parametrize("name", sorted(AVAILABLE))
+def test_every_plugin_has_a_readme_with_an_example(name: str) -> None:
+    text = (PLUGINS / name / "README.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    for section in ("Name", "Description", "Syntax", "Examples"):
+        assert f"\n## {section}\n" in text
+    used = [set(load(match[2], environ=ENVIRON).blocks[0].plugins) for match in FENCED.finditer(text)]
+    assert any(name in plugins for plugins in used)
+
+
+def test_the_corefile_of_the_repository_loads() -> None:
+    path = ROOT / "Corefile"
+    if not path.exists():
+        pytest.skip("there is none yet")
+    assert load_file(str(path), environ=ENVIRON).listeners

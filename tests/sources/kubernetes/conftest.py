@@ -1,0 +1,17 @@
+"""An API server with a few objects for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.apiserver import ApiServer, Store, fill
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    store = Store()
+    fill(store, services=20, endpoints=3)
+    async with ApiServer(store, tls=True, bookmark_every_s=0.2) as server:
+        yield server

@@ -1,0 +1,203 @@
+"""Where connections come from: the cluster, an endpoint, kubeconfigs of every sort."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import ssl
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fastdns.errors import SourceError
+from fastdns.sources.kubernetes.connection import (
+    Connection,
+    TokenFile,
+    checked_url,
+    from_kubeconfig,
+    in_cluster,
+    proxy_from_environment,
+    resolve,
+)
+from tests.apiserver import ApiServer
+from tests.sources.kubernetes.support import options
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, **more}
+
+
+async def test_in_cluster(server: ApiServer, tmp_path: Path) -> None:
+    environ = server.service_account(tmp_path)
+    connection = await resolve(options(), environ=environ, service_account=tmp_path)
+    assert connection.host_url == server.url
+    assert connection.host == f"127.0.0.1:{server.port}"
+    assert connection.token_file == tmp_path / "token"
+    assert isinstance(connection.ssl_context(), ssl.SSLContext)
+    assert server.token not in repr(connection)
+
+
+def test_in_cluster_over_ipv6(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t\n")
+    (tmp_path / "ca.crt").write_text("pem")
+    environ = {"KUBERNETES_SERVICE_HOST": "fd00:10:96::1", "KUBERNETES_SERVICE_PORT": "443"}
+    assert in_cluster(environ, tmp_path).host_url == "https://[fd00:10:96::1]:443"
+
+
+def test_outside_of_a_cluster_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="KUBERNETES_SERVICE_HOST.*endpoint or kubeconfig"):
+        in_cluster({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("token", None, "cannot read .*token: no such file"), ("token", " \n", "token is empty"),
+     ("ca.crt", None, "cannot read .*ca.crt: no such file"), ("ca.crt", "", "ca.crt is empty")],
+)  # fmt: skip
+def test_a_broken_service_account_names_the_file(
+    tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "ca.crt").write_text("pem")
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_text(content)
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    with pytest.raises(SourceError, match=said):
+        in_cluster(environ, tmp_path)
+
+
+def test_a_token_is_read_again_when_the_file_changes(tmp_path: Path) -> None:
+    now = 0.0
+    path = tmp_path / "token"
+    path.write_text("first")
+    token = TokenFile(path, lambda: now)
+    assert token.read() == "first"
+    # As kubelet does it: another file under the same name.
+    (tmp_path / "new").write_text("second")
+    (tmp_path / "new").replace(path)
+    assert token.read() == "second"
+    path.unlink()
+    now = 100.0
+    assert token.read() == "second"
+
+
+async def test_endpoint_with_tls(server: ApiServer) -> None:
+    cert, key = server.client_certificate()
+    connection = await resolve(
+        options(endpoint=server.url, tls=(str(cert), str(key), str(server.ca_file))), environ={}
+    )
+    assert connection.ssl_context() is not None
+    assert connection.token_file is None
+    broken = dataclasses.replace(connection, key_pem="-----BEGIN PRIVATE KEY-----\nAA==\n")
+    with pytest.raises(SourceError, match="client certificate and key .* are not usable"):
+        broken.ssl_context()
+    with pytest.raises(SourceError, match="CA bundle .* is not usable"):
+        dataclasses.replace(connection, ca_pem="nonsense").ssl_context()
+
+
+async def test_endpoint_without_scheme_is_http() -> None:
+    connection = await resolve(options(endpoint="localhost:8080"), environ={})
+    assert connection.host_url == "http://localhost:8080"
+    assert connection.ssl_context() is None
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "https://", "https://h:port", "https://h:99999"])
+def test_a_bad_url_is_refused(url: str) -> None:
+    with pytest.raises(SourceError, match="expected https://HOST"):
+        checked_url(url, "endpoint")
+
+
+@pytest.mark.parametrize("how", ["token", "token_file", "cert", "exec"])
+async def test_kubeconfig(server: ApiServer, tmp_path: Path, how: str) -> None:
+    path = server.kubeconfig(tmp_path / "config", how=how, embed=how == "cert")
+    connection = await from_kubeconfig(path, "test" if how == "token" else None)
+    assert connection.host_url == server.url
+    assert connection.ssl_context() is not None
+    if how == "cert":
+        assert connection.cert_pem is not None and "CERTIFICATE" in connection.cert_pem
+        assert connection.headers == ()
+    elif how == "token_file":
+        assert connection.token_file == server.token_file
+    else:
+        assert dict(connection.headers) == {"Authorization": f"Bearer {server.token}"}
+
+
+async def test_kubeconfig_settings_of_the_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    cluster = {
+        "server": "https://api.test:6443/",
+        "insecure-skip-tls-verify": True,
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://proxy.test:3128",
+    }
+    path.write_text(kubeconfig(cluster, {"username": "u", "password": "p"}))
+    connection = await from_kubeconfig(path, None)
+    assert connection == Connection(
+        host_url="https://api.test:6443",
+        insecure=True,
+        server_name="kubernetes",
+        proxy_url="http://proxy.test:3128",
+        headers=(("Authorization", "Basic dTpw"),),
+    )
+
+
+def kubeconfig(cluster: dict[str, object], user: dict[str, object]) -> str:
+    return yaml.safe_dump(
+        {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+    )
+
+
+FAILING = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "said"),
+    [
+        (None, None, "cannot read .*config: no such file"),
+        ("clusters: {", None, "config: .*"),
+        (kubeconfig({"server": "https://h"}, {}), "other", "config: .*other"),
+        (kubeconfig({}, {}), None, "config: its cluster names no server"),
+        (kubeconfig({"server": "https://h"}, {"exec": FAILING}), None, "credential plugin gave nothing"),
+    ],
+    ids=["missing", "no YAML", "no such context", "no server", "failing plugin"],
+)
+async def test_a_bad_kubeconfig_is_named(
+    tmp_path: Path, text: str | None, context: str | None, said: str
+) -> None:
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SourceError, match=said):
+        await from_kubeconfig(path, context)
+
+
+async def test_a_plugin_that_hangs_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(kubeconfig({"server": "https://h"}, {"exec": {**FAILING, "command": "cat"}}))
+    with pytest.raises(SourceError, match="no credentials within 0.1 s"):
+        await from_kubeconfig(path, None, timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "proxy"),
+    [
+        ("https://10.0.0.1:443", {"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+        ("https://10.0.0.1:443", {"HTTPS_PROXY": "p:1", "NO_PROXY": "10.0.0.0/8"}, None),
+        ("https://10.0.0.1:443", {"HTTP_PROXY": "p:1"}, None),
+        ("http://api.test", {"http_proxy": "p:1", "no_proxy": "other.test"}, "http://p:1"),
+        ("http://api.test", {"http_proxy": "p:1", "no_proxy": ".test"}, None),
+        ("https://127.0.0.1:1", {"HTTPS_PROXY": "p:1"}, None),
+        ("https://api.test", {"HTTPS_PROXY": "p:1", "NO_PROXY": "*"}, None),
+        ("https://api.test", {}, None),
+    ],
+)
+def test_proxies_as_go_reads_them(url: str, environ: dict[str, str], proxy: str | None) -> None:
+    assert proxy_from_environment(url, environ) == proxy

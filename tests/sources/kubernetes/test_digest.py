@@ -1,0 +1,54 @@
+"""The table behind the consistency check, against a dictionary."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from fastdns.sources.kubernetes.digest import MASK_64, Digest, key_of, version_of
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equals_a_dictionary(seed: int) -> None:
+    rng = random.Random(seed)
+    # Few homes, so that entries push each other along, the table's end included.
+    keys = [1 + (rng.randrange(8) + 60) % 64 + 64 * rng.randrange(1 << 20) for _ in range(150)]
+    digest, model = Digest(), dict[int, int]()
+    for _ in range(3000):
+        key = rng.choice(keys)
+        if rng.random() < 0.5:
+            model[key] = rng.randrange(1 << 64)
+            digest.set(key, model[key])
+        else:
+            model.pop(key, None)
+            digest.discard(key)
+        assert len(digest) == len(model)
+    assert dict(digest.items()) == model
+    assert all(digest.get(key) == model.get(key) for key in keys)
+
+
+def test_difference_names_both_versions() -> None:
+    held, listed = Digest(), Digest()
+    for key in range(1, 1000):
+        held.set(key, key)
+        listed.set(key, key)
+    assert held.difference(listed) == {}
+    held.set(5, 6)
+    held.discard(7)
+    listed.discard(9)
+    assert held.difference(listed) == {5: (6, 5), 7: (None, 7), 9: (9, None)}
+
+
+def test_one_lost_and_one_gone_have_equal_lengths() -> None:
+    held, listed = Digest(), Digest()
+    held.set(1, 1)
+    listed.set(2, 1)
+    assert held.difference(listed) == {1: (1, None), 2: (None, 1)}
+
+
+def test_versions_are_numbers_where_they_can_be() -> None:
+    assert version_of("31397") == 31397
+    assert version_of("") != version_of("x")
+    assert 0 <= version_of("٣") <= MASK_64
+    assert key_of("a", "b") != key_of("", "a/b")
