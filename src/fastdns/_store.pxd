@@ -100,6 +100,9 @@ cdef inline void leave_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
 cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
                         uint32_t key_len) noexcept nogil
 
+# The record in the next index slot that holds one, from *at on; NULL at the end. The writer's.
+cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogil
+
 
 cdef class Store:
     cdef StoreHeader* header
@@ -117,6 +120,7 @@ cdef class Writer:
     cdef size_t retired_count
     cdef size_t retired_room
     cdef uint64_t used_slots        # index slots that are not empty
+    cdef uint32_t hopeless_units    # a look for free space found no block as large, and none was freed since; 0: none
     cdef uint32_t allocate(self, uint32_t units) except 0
     cdef uint32_t try_allocate(self, uint32_t units) noexcept
     cdef void release(self, uint32_t at, uint32_t units) noexcept

@@ -80,6 +80,18 @@ cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
         i = (i + 1) & mask
 
 
+cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogil:
+    cdef const uint64_t* slots = <const uint64_t*>at_unit(h, h.index >> 8)
+    cdef uint64_t count = <uint64_t>1 << (h.index & 0xFF)
+    cdef uint32_t unit
+    while at[0] < count:
+        unit = <uint32_t>slots[at[0]]
+        at[0] += 1
+        if unit > SLOT_REMOVED:
+            return <const Record*>at_unit(h, unit)
+    return NULL
+
+
 cdef class Store:
     """The shared mapping. Made by the supervisor before it forks; readers and the writer use it by offset.
 
@@ -301,6 +313,7 @@ cdef class Writer:
             self.release(<uint32_t>entry[0], <uint32_t>entry[1])
             self.retired_first += 1
             self.retired_count -= 1
+            self.hopeless_units = 0
         if self.retired_count == 0:
             self.retired_first = 0
         return self.retired_count
@@ -345,8 +358,12 @@ cdef class Writer:
         cdef uint32_t at = self.try_allocate(units)
         if at == 0:
             self.reclaim()
-            self.rebuild_free_space()
-            at = self.try_allocate(units)
+            # A look at every record, so only where its outcome can be another than last time.
+            if self.hopeless_units == 0 or units < self.hopeless_units:
+                self.rebuild_free_space()
+                at = self.try_allocate(units)
+                if at == 0:
+                    self.hopeless_units = units
         if at == 0:
             raise StoreFull(
                 f"the zone store is full: {self.h.records} records use {self.h.used_units * UNIT_BYTES} of "

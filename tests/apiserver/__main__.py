@@ -1,6 +1,6 @@
 """``python -m tests.apiserver``: serves a generated cluster until it is told to end.
 
-When ready it prints one line of JSON: url, control (see the module control), kubeconfig, token, ca_file, counts.
+When ready it prints one line of JSON: url, control (see the module control), kubeconfig, token, counts.
 """
 
 from __future__ import annotations

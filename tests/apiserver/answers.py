@@ -24,9 +24,7 @@ class Form:
         self._item_open = _PARTIAL_OPEN if partial else kind.item_open
         self._object_open = _PARTIAL_OPEN if partial else kind.object_open
 
-    def list_(
-        self, versions: Sequence[Version], rv: int, token: str, remaining: int | None
-    ) -> Iterator[bytes]:
+    def list_(self, versions: Sequence[Version], rv: int, token: str, remaining: int | None) -> Iterator[bytes]:
         """A list, in pieces."""
         meta: dict[str, str | int] = {"resourceVersion": str(rv)}
         if token:
@@ -34,15 +32,15 @@ class Form:
             if remaining is not None:
                 meta["remainingItemCount"] = remaining
         if self.kind.custom and not self.partial:
-            head = {"apiVersion": self.kind.api_version, "items": []}
+            head: dict[str, object] = {"apiVersion": self.kind.api_version, "items": []}
             tail = {"kind": f"{self.kind.kind}List", "metadata": dict(sorted(meta.items()))}
-            last = b"]," + encode(tail)[1:]
+            last = b"]," + encode(tail)[1:] + b"\n"
         else:
             name, version = f"{self.kind.kind}List", self.kind.api_version
             if self.partial:
                 name, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
             head = {"kind": name, "apiVersion": version, "metadata": meta, "items": []}
-            last = b"]}"
+            last = b"]}\n"
         lead = encode(head)[:-2]
         for start in range(0, len(versions), _BATCH):
             items = b",".join([self._item(version) for version in versions[start : start + _BATCH]])

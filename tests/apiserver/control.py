@@ -11,7 +11,7 @@ POST /-/delete         {"resource", "namespace", "name", "grace_s"}
 POST /-/churn          {"per_second": 50, "seed": 1, "weights": {...}}; 0 stops it
 POST /-/compact        {}: old versions are gone
 POST /-/disconnect     {}: open connections are reset
-POST /-/replace        {"services": 100, "endpoints": 10, "seed": 2}: another cluster, lower versions, other uids
+POST /-/replace        {"services": 100, "endpoints": 10, "seed": 2}: another cluster, other uids
 POST /-/token          {"keep_old": false}: gives the new one
 GET  /-/log?since=0    the changes that churn made, from that number on
 GET  /-/requests       what was asked of the API

@@ -1,7 +1,7 @@
 """What can go wrong on purpose: named faults that are switched on and off while the server runs.
 
 ``faults.set("forbidden", resource="pods")`` and ``faults.clear("forbidden")``. A fault may be limited to a
-resource, to a verb (``list``, ``watch``, ``get``) and to a number of uses (``times``). NAMES has all there are.
+resource, to a verb (``list``, ``watch``, ``get``) and to a number of uses (``times``). NAMES has them all.
 """
 
 from __future__ import annotations

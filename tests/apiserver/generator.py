@@ -101,9 +101,7 @@ def _add_service(
     base = made.endpoints
     made.endpoints += endpoints
     for family in (4, 6) if dual else (4,):
-        entries = [
-            _endpoint(rng, namespace, name, base + number, headless, family) for number in range(endpoints)
-        ]
+        entries = [_endpoint(rng, namespace, name, base + number, headless, family) for number in range(endpoints)]
         for start in range(0, max(1, len(entries)), MAX_ENDPOINTS_PER_SLICE):
             chunk = entries[start : start + MAX_ENDPOINTS_PER_SLICE]
             made.slices += 1
@@ -177,9 +175,7 @@ class Churn:
     per_second: float = 50.0
     seed: int = 1
     # How often each kind of change happens, out of their sum.
-    weights: dict[str, int] = field(
-        default_factory=lambda: {"replace": 60, "flip": 30, "add": 5, "remove": 5}
-    )
+    weights: dict[str, int] = field(default_factory=lambda: {"replace": 60, "flip": 30, "add": 5, "remove": 5})
     log: list[Change] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -222,9 +218,7 @@ class Churn:
             return None
         entry = obj["endpoints"][self._rng.randrange(len(obj["endpoints"]))]
         address = entry["addresses"][0]
-        obj["metadata"].setdefault("annotations", {})[TRIGGER] = time.strftime(
-            "%Y-%m-%dT%H:%M:%SZ", time.gmtime()
-        )
+        obj["metadata"].setdefault("annotations", {})[TRIGGER] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         added, removed = "", ""
         conditions = entry["conditions"]
         if flip:
@@ -241,9 +235,7 @@ class Churn:
         headless = "service.kubernetes.io/headless" in labels
         at_s = time.monotonic()
         rv = self.store.put(obj)
-        return Change(
-            at_s, what, namespace, labels["kubernetes.io/service-name"], headless, added, removed, rv
-        )
+        return Change(at_s, what, namespace, labels["kubernetes.io/service-name"], headless, added, removed, rv)
 
     def _fresh(self, family: int) -> str:
         self._next += 1
@@ -256,9 +248,7 @@ class Churn:
         name = f"churn-{self.seed}-{self._next}"
         address = str(ipaddress.IPv4Address(_SERVICE_BASE + 200_000 + self._next))
         at_s = time.monotonic()
-        service = objects.service(
-            name, namespace, cluster_ips=[address], ports=_PORTS, selector={"app": name}
-        )
+        service = objects.service(name, namespace, cluster_ips=[address], ports=_PORTS, selector={"app": name})
         rv = self.store.put(service)
         self._own.append((namespace, name, address))
         return Change(at_s, "service_added", namespace, name, False, address, "", rv)

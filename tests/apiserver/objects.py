@@ -234,7 +234,7 @@ def service_import(
     """A multicluster ServiceImport: without ``ips`` headless."""
     meta = _meta(name, namespace, created, labels, None)
     api_version = "multicluster.x-k8s.io/v1alpha1"
-    fields = {"f:spec": {".": {}, "f:ips": {}, "f:ports": {}, "f:type": {}}}
+    fields: Object = {"f:spec": {".": {}, "f:ips": {}, "f:ports": {}, "f:type": {}}}
     meta["managedFields"] = [_managed(api_version, created, fields)]
     spec: Object = {"type": "ClusterSetIP" if ips else "Headless"}
     if ips:
@@ -349,5 +349,5 @@ _POD_SPEC_FIELDS: Object = {
 def _pod_status_fields(ip: str) -> Object:
     if not ip:
         return {"f:phase": {}}
-    ips = {".": {}, f'k:{{"ip":"{ip}"}}': {".": {}, "f:ip": {}}}
+    ips: Object = {".": {}, f'k:{{"ip":"{ip}"}}': {".": {}, "f:ip": {}}}
     return {"f:phase": {}, "f:podIP": {}, "f:podIPs": ips}

@@ -108,9 +108,7 @@ def _watch_causes(options: Options, streaming: bool) -> list[tuple[str, str, str
             message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
             causes.append(_forbidden("sendInitialEvents", message))
     elif options.match:
-        causes.append(
-            _forbidden(field, f"{field} is forbidden for watch unless sendInitialEvents is provided")
-        )
+        causes.append(_forbidden(field, f"{field} is forbidden for watch unless sendInitialEvents is provided"))
     if options.match and options.initial_events is None and options.match != NOT_OLDER:
         causes.append(_unknown_match(options.match))
     if options.match and options.continuation:

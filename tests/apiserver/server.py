@@ -13,6 +13,7 @@ import secrets
 import socket
 import ssl
 import tempfile
+import uuid
 import zlib
 from collections import deque
 from collections.abc import Iterable
@@ -82,10 +83,11 @@ class ApiServer:
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self.token_file = self.directory / "token"
         self.token_file.write_text(self.token)
+        self._token_files = [self.token_file]
         self._authority = Authority(self.directory) if tls else None
         self._flow = {
-            "X-Kubernetes-Pf-Flowschema-Uid": self.store.uid(),
-            "X-Kubernetes-Pf-Prioritylevel-Uid": self.store.uid(),
+            "X-Kubernetes-Pf-Flowschema-Uid": str(uuid.uuid4()),
+            "X-Kubernetes-Pf-Prioritylevel-Uid": str(uuid.uuid4()),
         }
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -114,12 +116,13 @@ class ApiServer:
         return self._authority.client(user, ("system:masters",))
 
     def rotate_token(self, *, keep_old: bool = False) -> str:
-        """A new token, in the token file too; the old ones are refused from now on."""
+        """A new token, in the token files too; the old ones are refused from now on."""
         self.token = secrets.token_urlsafe(24)
         if not keep_old:
             self.tokens.clear()
         self.tokens.add(self.token)
-        self.token_file.write_text(self.token)
+        for file in self._token_files:
+            file.write_text(self.token)
         return self.token
 
     def kubeconfig(self, path: Path, *, how: str = "token", embed: bool = False) -> Path:
@@ -139,6 +142,7 @@ class ApiServer:
         """Writes what a pod has mounted (token, ca.crt, namespace); gives the environment of its process."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "token").write_text(self.token)
+        self._token_files.append(directory / "token")
         (directory / "namespace").write_text("kube-system")
         if self.ca_file is not None:
             (directory / "ca.crt").write_bytes(self.ca_file.read_bytes())
@@ -203,9 +207,7 @@ class ApiServer:
         context = self._authority.server_context() if self._authority else None
         loop = asyncio.get_running_loop()
         listening = _bound(self.port)
-        self._listener = await loop.create_server(
-            self._runner.server, sock=listening, ssl=context, backlog=1024
-        )
+        self._listener = await loop.create_server(self._runner.server, sock=listening, ssl=context, backlog=1024)
 
     def _close(self) -> None:
         if self._listener is not None:
@@ -392,9 +394,7 @@ class ApiServer:
                 raise statuses.too_large_version(version, self.store.rv)
             await asyncio.sleep(0.01)
 
-    async def _send_list(
-        self, request: web.Request, plural: str, pieces: Iterable[bytes]
-    ) -> web.StreamResponse:
+    async def _send_list(self, request: web.Request, plural: str, pieces: Iterable[bytes]) -> web.StreamResponse:
         iterator = iter(pieces)
         if _wants_pretty(request):
             iterator = iter([pretty(b"".join(iterator))])
@@ -501,43 +501,47 @@ class _Watcher:
         for piece in self._form.added(found):
             await self._pipe.send(piece)
         if options.initial_events and options.bookmarks:
-            end_rv = self._told
-            while options.version and self._told < options.version:
+            while options.version and self._store.rv < options.version:
                 # The end is told only when the state is as new as was asked for.
-                if not await self._step():
+                if not await self._step(longest_s=0.01):
                     return False
-                end_rv = self._told = max(self._told, self._store.rv)
+            await self._flush()
             fault = self._faults.find("no_bookmarks", *self._at)
             if fault is None or not fault.options.get("initial"):
-                await self._pipe.send(self._form.bookmark(self._shown(end_rv), end=True))
+                await self._pipe.send(self._form.bookmark(self._shown(self._told), end=True))
         return True
 
-    async def _step(self) -> bool:
+    async def _step(self, longest_s: float = 3600.0) -> bool:
         """Tells what is new, or waits for it; False when the watch is over."""
         self._woken.clear()
         if await self._struck():
             return False
         try:
-            events = self._table.since(self._told)
+            if await self._flush():
+                return True
         except Gone as gone:
             await self._pipe.send(error_line(statuses.too_old(str(gone))))
             return False
-        if events:
-            self._told = events[-1].rv
-            lines = [self._form.event(event, self._options.selector) for event in events if not event.hidden]
-            await self._tell([line for line in lines if line])
-            return True
         now = self._now()
         if now >= self._deadline:
             return False
         if self._options.bookmarks and now >= self._bookmark_at:
             self._bookmark_at = self._next_bookmark()
             if not self._faults.find("no_bookmarks", *self._at):
-                await self._pipe.send(self._form.bookmark(self._shown(max(self._told, self._store.rv))))
+                await self._pipe.send(self._form.bookmark(self._shown(self._told)))
+                return True
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(self._deadline, self._bookmark_at) - self._now()):
+            async with asyncio.timeout(min(self._deadline - now, self._bookmark_at - now, longest_s)):
                 await self._woken.wait()
         return True
+
+    async def _flush(self) -> bool:
+        """Tells the changes that were not told yet; whether there were any."""
+        events = self._table.since(self._told)
+        self._told = max(self._told, self._store.rv)
+        lines = [self._form.event(event, self._options.selector) for event in events if not event.hidden]
+        await self._tell([line for line in lines if line])
+        return bool(events)
 
     async def _struck(self) -> bool:
         """Whether a fault ends the watch here."""

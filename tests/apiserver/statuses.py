@@ -93,9 +93,7 @@ def invalid_options(causes: list[tuple[str, str, str]]) -> Refused:
     details = {
         "group": "meta.k8s.io",
         "kind": "ListOptions",
-        "causes": [
-            {"reason": reason, "message": message, "field": field} for reason, message, field in causes
-        ],
+        "causes": [{"reason": reason, "message": message, "field": field} for reason, message, field in causes],
     }
     message = f'ListOptions.meta.k8s.io "" is invalid: {text}'
     return Refused(422, status(422, "Invalid", message, details=details))
@@ -105,9 +103,9 @@ def expired_continue(token: str) -> Refused:
     message = (
         "The provided continue parameter is too old to display a consistent list result. You can start a new "
         "list without the continue parameter, or use the continue token in this response to retrieve the "
-        "remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
-        "that were created, modified, or deleted between the time the first chunk was returned and now may show "
-        "up in the list."
+        "remainder of the results. Continuing with the provided token results in an inconsistent list - "
+        "objects that were created, modified, or deleted between the time the first chunk was returned and "
+        "now may show up in the list."
     )
     return Refused(410, status(410, "Expired", message, metadata={"continue": token}))
 
@@ -140,9 +138,7 @@ def internal(code: int = 500) -> Refused:
         text = "the server is currently unable to handle the request"
         return Refused(503, status(503, "ServiceUnavailable", text))
     details = {"causes": [{"message": message}]}
-    return Refused(
-        code, status(code, "InternalError", f"Internal error occurred: {message}", details=details)
-    )
+    return Refused(code, status(code, "InternalError", f"Internal error occurred: {message}", details=details))
 
 
 def no_watch_list() -> dict[str, Any]:

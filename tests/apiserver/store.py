@@ -226,7 +226,7 @@ class Store:
         if kind.generation:
             dying = "deletionTimestamp" in full and "deletionTimestamp" not in before
             changed = old is None or old.rest != rest or dying
-            full["generation"] = before.get("generation", 0) + (1 if changed else 0)
+            full["generation"] = before.get("generation", meta.get("generation", 1) - 1) + (1 if changed else 0)
         new = Version(
             key,
             self.rv,
@@ -246,9 +246,7 @@ class Store:
         """Merges a change (JSON merge patch, RFC 7386) into an object."""
         return self.put(merge(self.get(resource, namespace, name), change), hidden=hidden)
 
-    def delete(
-        self, resource: str, namespace: str, name: str, *, grace_s: int = 0, hidden: bool = False
-    ) -> int:
+    def delete(self, resource: str, namespace: str, name: str, *, grace_s: int = 0, hidden: bool = False) -> int:
         """Deletes an object, or with ``grace_s`` only marks it so; KeyError where there is none."""
         table = self.tables[resource]
         old = table.current[key_of(namespace, name)]

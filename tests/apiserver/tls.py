@@ -37,9 +37,7 @@ class Authority:
 
     def client(self, user: str, groups: tuple[str, ...] = ()) -> tuple[Path, Path]:
         """Certificate and key by which a user is known."""
-        return self._issue(
-            user, f"client-{user}".replace(":", "-"), ExtendedKeyUsageOID.CLIENT_AUTH, [], groups
-        )
+        return self._issue(user, f"client-{user}".replace(":", "-"), ExtendedKeyUsageOID.CLIENT_AUTH, [], groups)
 
     def server_context(self) -> ssl.SSLContext:
         """Server side of TLS; clients may show a certificate of this authority."""

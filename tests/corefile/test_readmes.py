@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastdns.corefile import load, load_file
+from fastdns.corefile import load
 from fastdns.plugins import AVAILABLE
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +47,3 @@ def test_every_plugin_has_a_readme_with_an_example(name: str) -> None:
         assert f"\n## {section}\n" in text
     used = [set(load(match[2], environ=ENVIRON).blocks[0].plugins) for match in FENCED.finditer(text)]
     assert any(name in plugins for plugins in used)
-
-
-def test_the_corefile_of_the_repository_loads() -> None:
-    path = ROOT / "Corefile"
-    if not path.exists():
-        pytest.skip("there is none yet")
-    assert load_file(str(path), environ=ENVIRON).listeners

@@ -55,7 +55,7 @@ class Health:
                 try:
                     async with session.get(url, headers={"Connection": "close"}) as answer:
                         await answer.read()
-                except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     self.failures += 1
                     log.warning("Local health request to %r failed: %s", url, error or type(error).__name__)
                     continue

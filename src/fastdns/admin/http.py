@@ -50,12 +50,12 @@ def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
 
 
 def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
-    """The listening sockets of an endpoint, for each address of its host. Raises ListenError with none left open."""
+    """The listening sockets of an endpoint, for each address of its host. Raises ListenError, with none open."""
     shown = f"{endpoint.host}:{endpoint.port}"
     opened: list[socket.socket] = []
     try:
         if endpoint.host:
-            infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
             targets = [(info[0], info[4]) for info in infos]
         else:
             targets = [(socket.AF_INET, ("0.0.0.0", endpoint.port))]

@@ -22,7 +22,7 @@ from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
 from fastdns.errors import FastdnsError
-from fastdns.supervisor.metrics import COUNTERS, HISTOGRAMS
+from fastdns.supervisor.metrics import COUNTERS, HISTOGRAMS, RELISTS
 
 if TYPE_CHECKING:
     from fastdns.supervisor.supervisor import Supervisor
@@ -73,7 +73,8 @@ class Families(Collector):
             "coredns_build_info", "A metric with a constant '1' value labeled by version, revision, and goversion "
             "from which the server was built.", labels=("version", "revision", "goversion"),
         )  # fmt: skip
-        build.add_metric((__version__, os.environ.get("FASTDNS_REVISION", ""), f"python{platform.python_version()}"), 1)
+        revision = os.environ.get("FASTDNS_REVISION", "")
+        build.add_metric((__version__, revision, f"python{platform.python_version()}"), 1)
         yield build
         yield CounterMetricFamily("coredns_panics", "A metrics that counts the number of panics.", 0)
         yield from self.plugins()
@@ -123,7 +124,8 @@ class Families(Collector):
             labels=(*SERVER_LABELS, "proto", "family", "type"),
         )  # fmt: skip
         durations = HistogramMetricFamily(
-            "coredns_dns_request_duration_seconds", "Histogram of the time (in seconds) each request took per zone.",
+            "coredns_dns_request_duration_seconds",
+            "Histogram of the time (in seconds) each request took per zone.",
             labels=SERVER_LABELS,
         )  # fmt: skip
         request_sizes = HistogramMetricFamily(
@@ -191,7 +193,8 @@ class Families(Collector):
                     histogram.add_metric(values, buckets(bounds, counts[:-1]), counts[-1])
             yield histogram
         for name, (documentation, labels) in COUNTERS.items():
-            counter = CounterMetricFamily(f"coredns_{name.removesuffix('_total')}", documentation, labels=labels)
+            prefix = "fastdns" if name == RELISTS else "coredns"
+            counter = CounterMetricFamily(f"{prefix}_{name.removesuffix('_total')}", documentation, labels=labels)
             for (of, values), counts in series.items():
                 if of == name:
                     counter.add_metric(values, counts[0])
@@ -219,8 +222,8 @@ class Families(Collector):
         )
         if supervisor.generation > 1:
             version = GaugeMetricFamily(
-                "coredns_reload_version_info", "A metric with a constant '1' value labeled by hash, and value which "
-                "type of hash generated.", labels=("hash", "value"),
+                "coredns_reload_version_info", "A metric with a constant '1' value labeled by hash, and value "
+                "which type of hash generated.", labels=("hash", "value"),
             )  # fmt: skip
             version.add_metric(("sha512", supervisor.config.sha512), 1)
             yield version
@@ -238,9 +241,10 @@ class Families(Collector):
             ("errors_unlogged", "Errors that were not logged as too many waited."),
         ):
             yield CounterMetricFamily(f"fastdns_{name}", documentation, sum(thread[name] for thread in threads))
-        yield GaugeMetricFamily("fastdns_store_bytes", "Bytes of the zone store in use.", supervisor.store.used_bytes)
-        yield GaugeMetricFamily("fastdns_store_max_bytes", "The zone store's bound.", supervisor.store.size_bytes)
-        yield GaugeMetricFamily("fastdns_store_records", "Records in the zone store.", supervisor.store.records)
+        store = supervisor.store
+        yield GaugeMetricFamily("fastdns_store_bytes", "Bytes of the zone store in use.", store.used_bytes)
+        yield GaugeMetricFamily("fastdns_store_max_bytes", "The zone store's bound.", store.size_bytes)
+        yield GaugeMetricFamily("fastdns_store_records", "Records in the zone store.", store.records)
         yield GaugeMetricFamily("fastdns_workers", "Worker processes that answer.", len(
             [child for child in supervisor.children.values() if child.role == "worker" and child.ready]
         ))  # fmt: skip
@@ -261,7 +265,7 @@ class Families(Collector):
         for pid in pids:
             try:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                fds += len(os.listdir(f"/proc/{pid}/fd"))
+                fds += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
             except OSError:
                 continue
             cpu_s += (int(fields[11]) + int(fields[12])) / ticks
@@ -271,9 +275,8 @@ class Families(Collector):
         yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory size in bytes.", resident)
         yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual)
         yield GaugeMetricFamily("process_open_fds", "Number of open file descriptors.", fds)
-        yield GaugeMetricFamily(
-            "process_max_fds", "Maximum number of open file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        )
+        max_fds = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        yield GaugeMetricFamily("process_max_fds", "Maximum number of open file descriptors.", max_fds)
         yield GaugeMetricFamily(
             "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", STARTED_AT
         )

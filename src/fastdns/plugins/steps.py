@@ -91,7 +91,11 @@ BUILDERS: dict[str, Callable[[Any, ServerBlock, Runtime], NativeStep]] = {
 
 def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:
     """The steps of a block by plugin, in the order in which they run. Plugins that only configure have none."""
-    return {name: BUILDERS[name](config, block, runtime) for name, config in block.plugins.items() if name in BUILDERS}
+    return {
+        name: BUILDERS[name](config, block, runtime)
+        for name, config in block.plugins.items()
+        if name in BUILDERS
+    }
 
 
 def import_steps(config: ServerConfig) -> None:

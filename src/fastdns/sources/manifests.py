@@ -1,8 +1,9 @@
 """Kubernetes objects from YAML files that are watched: the embedded default, without an API server.
 
 Paths are files, or folders whose ``*.yaml``, ``*.yml`` and ``*.json`` are read (not their subfolders). A file holds
-any number of documents; ``kind: List`` is unfolded. Service, EndpointSlice, Namespace, Pod and ServiceImport count,
-other kinds are skipped. An object without namespace is in ``default``; a namespace in which an object stands exists.
+any number of documents; ``kind: List`` is unfolded. Service, EndpointSlice, Namespace, Pod and ServiceImport
+count, other kinds are skipped. An object without namespace is in ``default``; a namespace in which an object
+stands exists.
 
 A file that cannot be read or understood is an error with its file and line, and its last good content goes on being
 served. So is a named file that vanishes; one that leaves a watched folder takes its objects with it.
@@ -17,7 +18,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import yaml
@@ -96,7 +97,7 @@ def documents(text: str, file: str) -> Iterator[tuple[Any, Any]]:
             node = loader.get_node()
             content = loader.construct_document(node)
             if isinstance(content, dict) and str(content.get("kind", "")).endswith("List") and "items" in content:
-                items = next(value for key, value in node.value if key.value == "items")
+                items = next(value for key, value in cast(Any, node).value if key.value == "items")
                 yield from zip(content["items"] or (), getattr(items, "value", ()), strict=False)
             elif content is not None:
                 yield content, node
@@ -138,7 +139,8 @@ def parse_manifests(text: str, file: str) -> list[Found]:
         except msgspec.ValidationError as error:
             problem, _, path = str(error).partition(" - at ")
             line = line_of(node, path.strip("`"))
-            raise SourceError(f"{file}:{line} - {content['kind']}: {problem}{' at ' + path if path else ''}") from None
+            at = f" at {path}" if path else ""
+            raise SourceError(f"{file}:{line} - {content['kind']}: {problem}{at}") from None
         if not obj.metadata.name:
             raise SourceError(f"{where} - {content['kind']}: metadata.name expected")
         if resource == Resource.NAMESPACE:
@@ -252,7 +254,9 @@ class ManifestSource:
             for found in file.found:
                 resource, namespace, _ = found.key
                 if found.key in first:
-                    log.warning("%s - already defined in %s; the first one is served", found.where, first[found.key])
+                    log.warning(
+                        "%s - already defined in %s; the first one is served", found.where, first[found.key]
+                    )
                     continue
                 first[found.key] = found.where
                 namespaces.add(namespace)

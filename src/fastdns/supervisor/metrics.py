@@ -13,6 +13,7 @@ LATENCY = "kubernetes_dns_programming_duration_seconds"
 REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
 RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
 REQUESTS = "kubernetes_rest_client_requests_total"
+RELISTS = "kubernetes_relists_total"
 
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     LATENCY: (
@@ -36,11 +37,12 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Number of HTTP requests, partitioned by status code, method, and host.",
         ("code", "method", "host"),
     ),
+    RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
 }
 
 
 class WatcherMetrics:
-    """Filled by sources and sinks. A series is a list: a histogram's buckets and +Inf, then its sum; or one count."""
+    """Filled by sources and sinks. A series is a list: buckets, +Inf and sum of a histogram, or one count."""
 
     def __init__(self) -> None:
         self.series: dict[tuple[str, tuple[str, ...]], list[float]] = {}
@@ -56,14 +58,18 @@ class WatcherMetrics:
         """The time from an endpoint's change to its publication. kind: cluster_ip, headless_with_selector."""
         self.observe(LATENCY, (kind,), seconds)
 
-    def observe_request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
+    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
         """One HTTP request to the API server; code is "<error>" where none came back."""
         self.observe(REQUEST_DURATION, (verb, host), seconds)
         self.series.setdefault((REQUESTS, (code, method, host)), [0.0])[0] += 1
 
-    def observe_rate_limiter(self, verb: str, host: str, seconds: float) -> None:
+    def rate_limited(self, verb: str, host: str, seconds: float) -> None:
         """How long a request waited for its turn."""
         self.observe(RATE_LIMITER, (verb, host), seconds)
+
+    def relist(self, resource: str, why: str) -> None:
+        """A resource is listed afresh."""
+        self.series.setdefault((RELISTS, (resource, why)), [0.0])[0] += 1
 
     def snapshot(self) -> list[Any]:
         """Everything since the process began, as JSON can carry it."""

@@ -16,6 +16,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import setproctitle
@@ -78,10 +79,10 @@ def channel_pair() -> tuple[Channel, Channel]:
 
 def close_all_but(keep: set[int]) -> None:
     """Close every other file descriptor: a copy in a child would keep the supervisor's sockets and peers open."""
-    for entry in os.listdir("/proc/self/fd"):
-        if int(entry) not in keep:
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        if int(entry.name) not in keep:
             with contextlib.suppress(OSError):
-                os.close(int(entry))
+                os.close(int(entry.name))
 
 
 def fork_child(title: str, main: Callable[[Channel], int], keep_fds: set[int]) -> tuple[int, Channel]:

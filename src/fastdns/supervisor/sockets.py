@@ -97,7 +97,8 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
         elif error.errno == errno.EADDRINUSE:
             hint = " (another program holds it)"
         where = f"[{place.address}]" if ":" in place.address else place.address
-        raise ListenError(f"listen {network} {where}:{place.port}: {os.strerror(error.errno or 0)}{hint}") from None
+        why = f"{os.strerror(error.errno or 0)}{hint}"
+        raise ListenError(f"listen {network} {where}:{place.port}: {why}") from None
     return opened
 
 
@@ -128,7 +129,7 @@ class SocketTable:
         self.pairs: dict[tuple[int, Place], Pair] = {}
 
     def open(self, wanted: list[Place], workers: int) -> list[tuple[int, Place]]:
-        """Open what is missing of wanted for each worker. Returns the new keys; raises ListenError with none kept."""
+        """Open what is missing of wanted for each worker. Returns the new keys. Raises ListenError, none kept."""
         added: list[tuple[int, Place]] = []
         try:
             for place in wanted:

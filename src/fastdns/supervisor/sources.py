@@ -54,7 +54,10 @@ class SourceTable:
 
     def by_block(self, config: ServerConfig) -> dict[int, int]:
         """Block index to source number."""
-        return {block.index: self.numbers[self.identity(options)] for block, options in config.with_plugin("kubernetes")}
+        return {
+            block.index: self.numbers[self.identity(options)]
+            for block, options in config.with_plugin("kubernetes")
+        }
 
     def forget_inactive(self) -> bool:
         """Forget the numbers that nothing follows. Returns whether there were any."""

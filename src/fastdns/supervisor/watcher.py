@@ -18,7 +18,7 @@ import uvloop
 
 from fastdns._store import Store, Writer
 from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.sources.base import Resource
+from fastdns.sources.kubernetes.source import KubernetesSource, needed_resources
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.processes import Channel
 
@@ -35,18 +35,6 @@ class WatcherPlan:
     store: Store
 
 
-def needed_resources(config: Any) -> tuple[Resource, ...]:
-    """The resources whose listing makes a cluster synced."""
-    needed = [Resource.SERVICE, Resource.NAMESPACE]
-    if not config.noendpoints:
-        needed.append(Resource.SLICE)
-    if config.pods == "verified":
-        needed.append(Resource.POD)
-    if config.multicluster:
-        needed += [Resource.IMPORT, Resource.IMPORT_SLICE]
-    return tuple(needed)
-
-
 def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
     """The source that a kubernetes block names: manifests, or an API server."""
     if config.manifests:
@@ -59,8 +47,6 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
             labels=config.labels,
             namespace_labels=config.namespace_labels,
         )
-    from fastdns.sources.kubernetes.source import KubernetesSource
-
     return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
 
 

@@ -1,0 +1,31 @@
+from fastdns._stats import Stats
+from fastdns._store import Store
+
+ERROR_TEXTS: dict[int, str]
+
+class NativeStep: ...
+
+class ServerTable:
+    def __init__(
+        self,
+        zones: list[tuple[str, int, int | None]],
+        blocks: list[list[NativeStep]],
+        dropped_slot: int | None = None,
+    ) -> None: ...
+
+class Worker:
+    store: Store | None
+    stats: Stats | None
+    reader_slot: int
+    def __init__(
+        self,
+        table: ServerTable,
+        store: Store | None = None,
+        reader_slot: int = 0,
+        stats: Stats | None = None,
+        counter_slot: int = 0,
+    ) -> None: ...
+    def serve(
+        self, message: bytes, *, client: bytes = ..., client_port: int = 0, tcp: bool = False
+    ) -> bytes | None: ...
+    def take_errors(self) -> list[tuple[int, int, bytes, int, str]]: ...

@@ -1,0 +1,4 @@
+from fastdns._chain import NativeStep
+
+class ErrorsStep(NativeStep):
+    def __init__(self, block: int) -> None: ...

@@ -1,0 +1,4 @@
+from fastdns._chain import NativeStep
+
+class PrometheusStep(NativeStep):
+    def __init__(self) -> None: ...
