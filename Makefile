@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
-.PHONY: run build debug sanitize test test-all lint typecheck bench clean
+.PHONY: run build debug sanitize fuzz test test-sanitized lint typecheck bench clean
 
 run: build
 	$(BIN)/fastdns demo
@@ -28,6 +28,32 @@ $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 
 debug: $(VENV)/.installed
 	FASTDNS_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
+
+# A copy of the sources, built with address and undefined-behaviour sanitizers; the ordinary build stays.
+SANITIZED := build/sanitized
+FUZZ_PACKETS ?= 1000000
+SANITIZE_ENV = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)/src):$(abspath .)
+
+$(SANITIZED)/.built: $(VENV)/.installed $(SOURCES)
+	mkdir -p $(SANITIZED)
+	rm -rf $(SANITIZED)/src
+	cp -rL src setup.py pyproject.toml README.md $(SANITIZED)
+	find $(SANITIZED) -name '*.so' -delete -o -name '*.c' -delete
+	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
+	touch $@
+
+sanitize: $(SANITIZED)/.built
+
+# Mangled queries under sanitizers; FUZZ_PACKETS=50000 for a short run.
+fuzz: sanitize
+	$(SANITIZE_ENV) $(BIN)/python -m tests.fuzz.run --packets $(FUZZ_PACKETS)
+
+# The tests of everything native, under sanitizers.
+test-sanitized: sanitize
+	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/test_store.py \
+		tests/plugins
 
 test: build
 	$(BIN)/python -m pytest -q

@@ -120,7 +120,8 @@ cdef class Writer:
     cdef size_t retired_count
     cdef size_t retired_room
     cdef uint64_t used_slots        # index slots that are not empty
-    cdef uint32_t hopeless_units    # a look for free space found no block as large, and none was freed since; 0: none
+    cdef uint32_t hopeless_units    # the last look for free space found no block as large; 0: it found one
+    cdef uint64_t freed_units       # since that look
     cdef uint32_t allocate(self, uint32_t units) except 0
     cdef uint32_t try_allocate(self, uint32_t units) noexcept
     cdef void release(self, uint32_t at, uint32_t units) noexcept

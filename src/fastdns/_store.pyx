@@ -313,7 +313,7 @@ cdef class Writer:
             self.release(<uint32_t>entry[0], <uint32_t>entry[1])
             self.retired_first += 1
             self.retired_count -= 1
-            self.hopeless_units = 0
+            self.freed_units += entry[1]
         if self.retired_count == 0:
             self.retired_first = 0
         return self.retired_count
@@ -358,12 +358,13 @@ cdef class Writer:
         cdef uint32_t at = self.try_allocate(units)
         if at == 0:
             self.reclaim()
+            at = self.try_allocate(units)
+        if at == 0 and (units < self.hopeless_units or self.freed_units >= units or self.hopeless_units == 0):
             # A look at every record, so only where its outcome can be another than last time.
-            if self.hopeless_units == 0 or units < self.hopeless_units:
-                self.rebuild_free_space()
-                at = self.try_allocate(units)
-                if at == 0:
-                    self.hopeless_units = units
+            self.rebuild_free_space()
+            self.freed_units = 0
+            at = self.try_allocate(units)
+            self.hopeless_units = units if at == 0 else 0
         if at == 0:
             raise StoreFull(
                 f"the zone store is full: {self.h.records} records use {self.h.used_units * UNIT_BYTES} of "

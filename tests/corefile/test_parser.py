@@ -126,7 +126,8 @@ BAD = [
     Bad(". {\nimport\nwhoami\n}", 2, "import needs one argument", why="import and the next line"),
     Bad('import ""', 1, "import needs the name", why="import of nothing"),
     Bad("(s) {\n}\n. {\nimport s t\n}", 4, "only one argument", why="snippets take no arguments"),
-    Bad("import no/such", 1, "not found: no/such", why="import of a missing file"),
+    Bad("import no/such", 1, "not found: 'no/such'", why="import of a missing file"),
+    Bad("import " + "a" * 5000, 1, "not found", why="import of a path that is too long"),
     Bad('import "no\x00such"', 1, "not found", why="import of no path at all"),
     Bad("import */*", 1, "at most one wildcard", why="two stars"),
     Bad("import ?a?", 1, "at most one wildcard", why="two question marks"),
@@ -240,6 +241,11 @@ def test_a_mistake_in_an_imported_file_is_told_of_that_file(tmp_path: Path) -> N
             {"Corefile": "import a", "a": "import b", "b": "import a"},
             "imports itself",
             id="files that import each other",
+        ),
+        pytest.param(
+            {"Corefile": "import d/a", "d/a": "import ../d/a"},
+            "imports itself",
+            id="a file that imports itself by another path",
         ),
         pytest.param(
             {"Corefile": "(s) {\nimport a\n}\n. {\nimport s\n}", "a": "import s"},

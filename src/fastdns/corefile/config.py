@@ -6,13 +6,14 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import DNS, Key, KeyProblem, is_preferred, parse_key
+from fastdns.corefile.lexer import Token
 from fastdns.corefile.listeners import Endpoint, group
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
@@ -59,46 +60,21 @@ def load(
     environ = os.environ if environ is None else environ
     file = clean(file)
     raw = parse(text, file, environ, ORDER)
+    read: dict[str, Any] = {"sha512": _sha512(raw, file), "files": (file, *raw.files), "source": file}
     if not raw.blocks:
-        served = default_config(default_port)
-        return replace(
-            served,
-            sha512=_sha512(raw, file),
-            files=(file, *raw.files),
-            warnings=tuple(dict.fromkeys(raw.warnings)),
-            source=file,
-        )
-    keys = [_keys(block) for block in raw.blocks]
+        return replace(default_config(default_port), warnings=tuple(dict.fromkeys(raw.warnings)), **read)
     warnings = list(raw.warnings)
-    contexts = [
-        BlockContext(_zones(block_keys), block.keys[0].file, bound="bind" in block.directives,
-                     environ=environ, warnings=warnings)
-        for block, block_keys in zip(raw.blocks, keys, strict=True)
-    ]  # fmt: skip
-    plugins = _configure(raw.blocks, contexts)
-    blocks = tuple(
-        ServerBlock(index, block.keys[0].file, block.keys[0].line, contexts[index].zones,
-                    plugins[index])
-        for index, block in enumerate(raw.blocks)
-    )  # fmt: skip
-    endpoints = [
-        Endpoint(key.transport, address, default_port if key.port is None else key.port, zone, block.index)
-        for block, block_keys in zip(blocks, keys, strict=True)
-        for key in block_keys
-        for zone in key.zones
-        for address in (block.plugins["bind"].addresses if "bind" in block.plugins else ("",))
-    ]
-    listeners = group(endpoints, blocks)
+    keys = [_keys(block) for block in raw.blocks]
+    blocks = _blocks(raw.blocks, keys, environ, warnings)
+    listeners = group(_endpoints(blocks, keys, default_port), blocks)
     names = sorted({zone for block in blocks for zone in block.zones if not is_preferred(zone)})
     warnings += [f'Warning: Domain "{name}" does not follow RFC1035 preferred syntax' for name in names]
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,
-        sha512=_sha512(raw, file),
-        files=(file, *raw.files),
         warnings=tuple(dict.fromkeys(warnings)),
         debug=any("debug" in block.plugins for block in blocks),
-        source=file,
+        **read,
     )
 
 
@@ -125,26 +101,61 @@ def _zones(keys: list[Key]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(firsts + [zone for key in keys for zone in key.zones[1:]]))
 
 
+def _blocks(
+    raw: list[RawBlock], keys: list[list[Key]], environ: Mapping[str, str], warnings: list[str]
+) -> tuple[ServerBlock, ...]:
+    contexts = [
+        BlockContext(
+            zones=_zones(block_keys),
+            file=block.keys[0].file,
+            bound="bind" in block.directives,
+            environ=environ,
+            warnings=warnings,
+        )
+        for block, block_keys in zip(raw, keys, strict=True)
+    ]
+    plugins = _configure(raw, contexts)
+    return tuple(
+        ServerBlock(index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index])
+        for index, block in enumerate(raw)
+    )
+
+
 def _configure(blocks: list[RawBlock], contexts: list[BlockContext]) -> list[dict[str, Any]]:
-    """Runs the plugins' parsers, one plugin for all blocks before the next plugin, as CoreDNS does."""
+    """Of each block, plugin name to Config. Parses a plugin for all blocks before the next, as CoreDNS does."""
     plugins: list[dict[str, Any]] = [{} for _ in blocks]
     for name in ORDER:
         for index, block in enumerate(blocks):
-            tokens = block.directives.get(name)
-            if tokens is None:
+            if name not in block.directives:
                 continue
-            if name not in AVAILABLE:
-                raise CorefileError(
-                    "it is not available in this version of fastdns", tokens[0].file, tokens[0].line, name
-                )
-            context = contexts[index]
-            config = importlib.import_module(f"fastdns.plugins.{name}.config").parse(
-                Dispenser(name, tokens, context.file), context
-            )
+            config = _plugin(name, block.directives[name], contexts[index])
             plugins[index][name] = config
             if name == "root":
-                contexts[index] = replace(context, root=config.path)
+                contexts[index] = replace(contexts[index], root=config.path)
     return plugins
+
+
+def _plugin(name: str, tokens: list[Token], context: BlockContext) -> Any:
+    if name not in AVAILABLE:
+        raise CorefileError(
+            "it is not available in this version of fastdns", tokens[0].file, tokens[0].line, name
+        )
+    # Only what the Corefile uses is imported: every worker pays for it in memory.
+    module = importlib.import_module(f"fastdns.plugins.{name}.config")
+    return module.parse(Dispenser(name, tokens, context.file), context)
+
+
+def _endpoints(
+    blocks: tuple[ServerBlock, ...], keys: list[list[Key]], default_port: int
+) -> Iterator[Endpoint]:
+    """Every zone at every address of its block, in order."""
+    for block, block_keys in zip(blocks, keys, strict=True):
+        addresses = block.plugins["bind"].addresses if "bind" in block.plugins else ("",)
+        for key in block_keys:
+            port = default_port if key.port is None else key.port
+            for zone in key.zones:
+                for address in addresses:
+                    yield Endpoint(key.transport, address, port, zone, block.index)
 
 
 def _sha512(raw: RawCorefile, file: str) -> str:

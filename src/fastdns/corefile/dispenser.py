@@ -80,6 +80,8 @@ class Dispenser:
         """
         seen = False
         while self.next():
+            if self.text == "{":
+                raise self.error(f"{self.plugin} takes no options")
             if self.text != self.plugin:
                 raise self.error(f"unexpected {self.text!r}")
             if seen and once:

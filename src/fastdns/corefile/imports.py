@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,14 +58,13 @@ class Importer:
         return [token for path in self._matches(what, at) for token in self._file(path, at)]
 
     def _matches(self, what: str, at: Token) -> list[str]:
-        pattern = str(Path(at.file).absolute().parent / what)
+        # Without "..", so that a file has one name, and one that imports itself is known.
+        pattern = os.path.normpath(Path(at.file).absolute().parent / what)
         if pattern.count("*") > 1 or pattern.count("?") > 1 or ("[" in pattern and "]" in pattern):
             raise CorefileError(f"import takes at most one wildcard, got {pattern}", at.file, at.line)
-        if "\0" in pattern:
+        if "\0" in pattern or not ("*" in pattern or "?" in pattern or _exists(pattern)):
             raise CorefileError(f"file to import not found: {what!r}", at.file, at.line)
         if "*" not in pattern and "?" not in pattern:
-            if not Path(pattern).exists():
-                raise CorefileError(f"file to import not found: {what}", at.file, at.line)
             return [pattern]
         found = sorted(glob.glob(pattern, include_hidden=True))  # noqa: PTH207 - Path.glob skips no hidden files
         if not found:
@@ -94,3 +94,11 @@ class Importer:
         self._expansions.append((at.expansion, name))
         expansion = len(self._expansions) - 1
         return [token._replace(expansion=expansion) for token in tokens]
+
+
+def _exists(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except OSError:
+        return False
+    return True

@@ -205,8 +205,3 @@ def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, An
         option(d, fields)
         count += 1
     return count
-
-
-def no_options(d: Dispenser) -> None:
-    """Raises CorefileError if a block opens here."""
-    read_options(d, {}, {})

@@ -6,7 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fastdns.sources.kubernetes import client
 from tests.apiserver import ApiServer, Store, fill
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused credentials are asked for again sooner than once a second."""
+    monkeypatch.setattr(client, "REFRESH_INTERVAL_S", 0.05)
 
 
 @pytest.fixture

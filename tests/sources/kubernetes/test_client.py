@@ -69,7 +69,9 @@ async def test_requests_that_are_refused_together_resolve_once(server: ApiServer
     async with Client(connection) as client:
         await client.get(NAMESPACES, {})
         client._refreshed_at -= 10
+        old = server.token
         server.rotate_token()
+        (tmp_path / "token").write_text(old)
         await asyncio.gather(*(client.get(NAMESPACES, {}) for _ in range(4)))
     assert len(resolved) == 2
     assert [request.status for request in server.requests].count(401) == 4
@@ -103,7 +105,7 @@ async def test_a_server_that_is_away(server: ApiServer, tmp_path: Path) -> None:
     metrics = CountingMetrics()
     async with connected(server, tmp_path, metrics=metrics) as (client, _):
         server.faults.set("refuse")
-        with pytest.raises(Unreachable, match="[Cc]onnect"):
+        with pytest.raises(Unreachable, match=r"[Cc]onnect"):
             await client.get(NAMESPACES, {})
     assert list(metrics.requests) == [(f"127.0.0.1:{server.port}", "<error>", "GET")]
 
@@ -158,17 +160,17 @@ async def test_broken_credentials_are_a_source_error(tmp_path: Path) -> None:
             await client.get(NAMESPACES, {})
 
 
-async def test_in_flight_requests_are_limited_but_watches_are_not(
-    server: ApiServer, tmp_path: Path
-) -> None:
-    async with connected(server, tmp_path, max_inflight=1) as (client, _):
-        async with client.watch(NAMESPACES, {"watch": "1"}, silence_s=5):
-            server.faults.set("hang", verb="list")
-            tasks = [asyncio.create_task(client.get(NAMESPACES, {})) for _ in range(3)]
-            await asyncio.sleep(0.1)
-            assert server.faults.hits["hang"] == 1
-            server.faults.clear()
-            await asyncio.gather(*tasks)
+async def test_in_flight_requests_are_limited_but_watches_are_not(server: ApiServer, tmp_path: Path) -> None:
+    async with (
+        connected(server, tmp_path, max_inflight=1) as (client, _),
+        client.watch(NAMESPACES, {"watch": "1"}, silence_s=5),
+    ):
+        server.faults.set("hang", verb="list")
+        tasks = [asyncio.create_task(client.get(NAMESPACES, {})) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert server.faults.hits["hang"] == 1
+        server.faults.clear()
+        await asyncio.gather(*tasks)
 
 
 async def test_an_endless_line_is_refused(

@@ -46,7 +46,7 @@ def test_in_cluster_over_ipv6(tmp_path: Path) -> None:
 
 
 def test_outside_of_a_cluster_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="KUBERNETES_SERVICE_HOST.*endpoint or kubeconfig"):
+    with pytest.raises(SourceError, match=r"KUBERNETES_SERVICE_HOST.*endpoint or kubeconfig"):
         in_cluster({}, tmp_path)
 
 
@@ -55,9 +55,7 @@ def test_outside_of_a_cluster_says_what_to_set(tmp_path: Path) -> None:
     [("token", None, "cannot read .*token: no such file"), ("token", " \n", "token is empty"),
      ("ca.crt", None, "cannot read .*ca.crt: no such file"), ("ca.crt", "", "ca.crt is empty")],
 )  # fmt: skip
-def test_a_broken_service_account_names_the_file(
-    tmp_path: Path, name: str, content: str | None, said: str
-) -> None:
+def test_a_broken_service_account_names_the_file(tmp_path: Path, name: str, content: str | None, said: str) -> None:
     (tmp_path / "token").write_text("t")
     (tmp_path / "ca.crt").write_text("pem")
     if content is None:
@@ -92,9 +90,9 @@ async def test_endpoint_with_tls(server: ApiServer) -> None:
     assert connection.ssl_context() is not None
     assert connection.token_file is None
     broken = dataclasses.replace(connection, key_pem="-----BEGIN PRIVATE KEY-----\nAA==\n")
-    with pytest.raises(SourceError, match="client certificate and key .* are not usable"):
+    with pytest.raises(SourceError, match=r"client certificate and key .* are not usable"):
         broken.ssl_context()
-    with pytest.raises(SourceError, match="CA bundle .* is not usable"):
+    with pytest.raises(SourceError, match=r"CA bundle .* is not usable"):
         dataclasses.replace(connection, ca_pem="nonsense").ssl_context()
 
 
@@ -169,9 +167,7 @@ FAILING = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", 
     ],
     ids=["missing", "no YAML", "no such context", "no server", "failing plugin"],
 )
-async def test_a_bad_kubeconfig_is_named(
-    tmp_path: Path, text: str | None, context: str | None, said: str
-) -> None:
+async def test_a_bad_kubeconfig_is_named(tmp_path: Path, text: str | None, context: str | None, said: str) -> None:
     path = tmp_path / "config"
     if text is not None:
         path.write_text(text)
@@ -182,7 +178,7 @@ async def test_a_bad_kubeconfig_is_named(
 async def test_a_plugin_that_hangs_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(kubeconfig({"server": "https://h"}, {"exec": {**FAILING, "command": "cat"}}))
-    with pytest.raises(SourceError, match="no credentials within 0.1 s"):
+    with pytest.raises(SourceError, match=r"no credentials within 0.1 s"):
         await from_kubeconfig(path, None, timeout_s=0.1)
 
 
@@ -201,3 +197,9 @@ async def test_a_plugin_that_hangs_is_given_up(tmp_path: Path) -> None:
 )
 def test_proxies_as_go_reads_them(url: str, environ: dict[str, str], proxy: str | None) -> None:
     assert proxy_from_environment(url, environ) == proxy
+
+
+@pytest.mark.parametrize("proxy", ["socks5://p:1", "http://"])
+async def test_a_proxy_that_cannot_be_used_is_refused(proxy: str) -> None:
+    with pytest.raises(SourceError, match="is no proxy that can be used"):
+        await resolve(options(endpoint="http://api.test"), environ={"HTTP_PROXY": proxy})

@@ -137,7 +137,7 @@ async def test_a_fault_while_in_sync(server: ApiServer, tmp_path: Path, fault: s
         await until_equal(server, run.sink)
         change(server, "two")
         await until_equal(server, run.sink)
-        assert server.faults.hits[fault] or fault == "slow"
+        assert server.faults.hits[fault] or fault in ("slow", "no_bookmarks")
 
 
 @pytest.mark.parametrize(("fault", "more"), FAULTS, ids=lambda value: str(value))
@@ -151,9 +151,7 @@ async def test_a_fault_from_the_start(server: ApiServer, tmp_path: Path, fault: 
 @pytest.mark.parametrize("form", ["event", "invalid", "ignored"])
 async def test_a_server_without_streaming_lists(server: ApiServer, tmp_path: Path, form: str) -> None:
     server.faults.set("no_streaming", form=form)
-    timing = Timing(
-        backoff_first_s=0.01, backoff_max_s=0.1, silence_s=2.0, initial_silence_s=0.3, page_objects=4
-    )
+    timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=2.0, initial_silence_s=0.3, page_objects=4)
     # Synthetic events without an end: bookmarks must not pass for one.
     server.bookmark_every_s = 60
     async with running(server, tmp_path, timing=timing) as run:
@@ -247,16 +245,18 @@ async def test_forbidden_is_logged_and_asked_for_again(
         assert not run.source.synced
         server.permissions["endpointslices"] = {"list", "watch"}
         await until(lambda: run.source.synced)
-    assert caplog.text.count("cannot list or watch endpointslices: endpointslices.discovery") == 1
+    assert caplog.text.count("cannot list or watch endpointslices: endpointslices is forbidden") == 1
 
 
 async def test_a_rotated_token(server: ApiServer, tmp_path: Path) -> None:
     async with running(server, tmp_path) as run:
         await until_equal(server, run.sink)
+        old = server.token
         server.rotate_token()
+        # kubelet is late: the pod still has the old one.
+        (run.account / "token").write_text(old)
         server.disconnect()
-        await asyncio.sleep(0.3)
-        assert any(request.status == 401 for request in server.requests)
+        await until(lambda: any(request.status == 401 for request in server.requests))
         server.service_account(run.account)
         change(server)
         await until_equal(server, run.sink)
@@ -284,9 +284,9 @@ async def test_a_cluster_that_went_back_in_time(server: ApiServer, tmp_path: Pat
         await until(lambda: run.source._identity)
         restored = Store(rv=100, seed=1)
         fill(restored, services=3, endpoints=2)
-        restored.tables["namespaces"].current["kube-system"].meta = server.store.tables["namespaces"].current[
-            "kube-system"
-        ].meta
+        restored.tables["namespaces"].current["kube-system"].meta = (
+            server.store.tables["namespaces"].current["kube-system"].meta
+        )
         server.replace(restored)
         await until(lambda: is_equal(server, run.sink, Resource.SERVICE, Resource.SLICE))
 

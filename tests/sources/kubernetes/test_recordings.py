@@ -48,9 +48,7 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Client]]]:
 
 def recorded(name: str, status: int = 200) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return web.Response(
-            body=(RECORDINGS / name).read_bytes(), status=status, content_type="application/json"
-        )
+        return web.Response(body=(RECORDINGS / name).read_bytes(), status=status, content_type="application/json")
 
     return handle
 

@@ -164,6 +164,17 @@ def test_a_malformed_object_is_named_and_the_others_go_on(caplog: pytest.LogCapt
     assert made.digest.get(key_of("ns", "bad")) == 3
 
 
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe", b"x" * 3 + b'","labels":' + b"[" * 100_000 + b"]" * 100_000 + b',"y":"']
+)
+def test_bytes_that_no_api_server_sends(name: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    made = reflector()
+    line = b'{"type":"ADDED","object":{"metadata":{"name":"' + name + b'"}}}'
+    with contextlib.suppress(Gone):
+        Stream(made, listing=False).take([line, event("ADDED", "good", 4)])
+    assert names(made) in ({}, {"ns/good": 4}) and not made._sink.dirty
+
+
 def test_what_the_sink_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     made = reflector()
     upsert = made._sink.upsert

@@ -4,15 +4,20 @@ import logging
 import socket
 import struct
 import time
+from datetime import datetime
 
-from libc.string cimport memset
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._store cimport Writer, hash_bytes
+from fastdns._store cimport Record, Writer, find, hash_bytes, next_record, record_key, record_payload
 from fastdns.errors import SourceError, StoreFull
 from fastdns.sources.base import Resource
 
 cdef extern from "arpa/inet.h" nogil:
     const char* inet_ntop(int family, const void* src, char* dst, unsigned int size)
+    int inet_pton(int family, const char* src, void* dst)
     enum:
         AF_INET
         AF_INET6
@@ -20,7 +25,6 @@ cdef extern from "arpa/inet.h" nogil:
 log = logging.getLogger("plugin/kubernetes")
 
 cdef object HEAD = struct.Struct("<BBBBHHHHI")
-cdef object SECTION = struct.Struct("<IIQHHBBBB")
 cdef object PORT = struct.Struct("<HBBB")
 cdef dict SERVICE_TYPES = {"ClusterIP": 1, "NodePort": 1, "LoadBalancer": 1, "ExternalName": 3, "": 1}
 SLICE_SERVICE_LABEL = "kubernetes.io/service-name"
@@ -97,54 +101,104 @@ cdef bytes pack_ports(list ports):
     return bytes(out)
 
 
-cdef bytes pack_section(uint64_t slice_id, list ports, str cluster, list endpoints, uint32_t address_len,
-                        bint zones):
-    """endpoints: (address bytes, name | None, zone | None)."""
+cdef struct Packing:
+    uint32_t count
+    uint32_t room               # of endpoints
+    uint32_t blob_len
+    uint32_t blob_room
+    uint8_t* addresses
+    uint16_t* tags
+    uint16_t* names
+    uint16_t* zones
+    uint8_t* blob
+
+
+cdef int make_room(Packing* p, uint32_t endpoints, uint32_t blob) except -1:
+    """Room for so many endpoints and blob bytes in all. Raises MemoryError."""
+    cdef void* grown
+    cdef uint32_t room
+    if endpoints > p.room:
+        room = max(endpoints, 2 * p.room, 128)
+        grown = realloc(p.addresses, <size_t>room * 16)
+        if grown == NULL:
+            raise MemoryError
+        p.addresses = <uint8_t*>grown
+        grown = realloc(p.tags, <size_t>room * 2)
+        if grown == NULL:
+            raise MemoryError
+        p.tags = <uint16_t*>grown
+        grown = realloc(p.names, <size_t>room * 2)
+        if grown == NULL:
+            raise MemoryError
+        p.names = <uint16_t*>grown
+        grown = realloc(p.zones, <size_t>room * 2)
+        if grown == NULL:
+            raise MemoryError
+        p.zones = <uint16_t*>grown
+        p.room = room
+    if blob > p.blob_room:
+        room = max(blob, 2 * p.blob_room, 4096)
+        grown = realloc(p.blob, room)
+        if grown == NULL:
+            raise MemoryError
+        p.blob = <uint8_t*>grown
+        p.blob_room = room
+    return 0
+
+
+cdef uint32_t into_blob(Packing* p, const uint8_t* text, uint32_t size) except? 0xFFFFFFFF:
+    """Append a length byte and the text; where it stands."""
+    cdef uint32_t at = p.blob_len
+    make_room(p, 0, at + 1 + size)
+    p.blob[at] = size
+    memcpy(p.blob + at + 1, text, size)
+    p.blob_len = at + 1 + size
+    return at
+
+
+cdef inline uint32_t lowered(const uint8_t* text, uint32_t size, uint8_t* out) noexcept nogil:
+    cdef uint32_t i
+    for i in range(size):
+        out[i] = text[i] | 32 if 65 <= text[i] <= 90 else text[i]
+    return size
+
+
+cdef bytes finish_section(Packing* p, uint64_t slice_id, list ports, bytes cluster, uint32_t address_len,
+                          bint zones):
+    """The section of what has been packed."""
     cdef bytes ports_raw = pack_ports(ports)
-    cdef bytes cluster_raw = cluster.encode()
-    cdef bytes text
-    cdef uint8_t derived[64]
-    cdef uint32_t size
-    blob = bytearray()
-    zone_at = {}
-    addresses = bytearray()
-    tags = []
-    names = []
-    zone_offsets = []
-    for address, name, zone in endpoints:
-        addresses += address
-        size = dashed_name(<const uint8_t*>(<bytes>address), address_len, derived)
-        text = derived[:size]
-        if name is not None and name.encode() != text:
-            names.append(len(blob))
-            text = name.encode()
-            blob.append(len(text))
-            blob += text
-        else:
-            names.append(NAME_FROM_ADDRESS)
-        text = text.lower()
-        tags.append(name_tag(text, len(text)))
-        if zones:
-            if zone is None:
-                zone_offsets.append(NO_ZONE)
-            else:
-                if zone not in zone_at:
-                    zone_at[zone] = len(blob)
-                    raw = zone.lower().encode()[:255]
-                    blob.append(len(raw))
-                    blob += raw
-                zone_offsets.append(zone_at[zone])
-    if len(blob) >= 0xFFFF:
-        raise SourceError(f"an EndpointSlice holds {len(blob)} bytes of names; at most 65,534 are served")
-    body = ports_raw + cluster_raw
-    body += b"\0" * (-(SECTION.size + len(body)) % 4)
-    body += bytes(addresses)
-    count = len(tags)
-    body += struct.pack(f"<{count}H{count}H{len(zone_offsets)}H", *tags, *names, *zone_offsets)
-    body += bytes(blob)
-    body += b"\0" * (-(SECTION.size + len(body)) % 8)
-    return SECTION.pack(SECTION.size + len(body), count, slice_id, len(ports), len(ports_raw), address_len,
-                        len(cluster_raw), 1 if zones else 0, 0) + body
+    cdef uint32_t ports_len = len(ports_raw)
+    cdef uint32_t cluster_len = len(cluster)
+    cdef uint32_t addresses_at = (sizeof(Section) + ports_len + cluster_len + 3) & ~3u
+    cdef uint32_t arrays_at = addresses_at + p.count * address_len
+    cdef uint32_t blob_at = arrays_at + p.count * (6 if zones else 4)
+    cdef uint32_t total = (blob_at + p.blob_len + 7) & ~7u
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, total)
+    cdef uint8_t* out = <uint8_t*><const uint8_t*>made
+    cdef Section* s = <Section*>out
+    if p.blob_len >= 0xFFFF:
+        raise SourceError(f"an EndpointSlice holds {p.blob_len} bytes of names; at most 65,534 are served")
+    memset(out, 0, sizeof(Section))
+    s.total_len = total
+    s.count = p.count
+    s.slice_id = slice_id
+    s.port_count = len(ports)
+    s.ports_len = ports_len
+    s.address_len = address_len
+    s.cluster_len = cluster_len
+    s.has_zones = zones
+    memcpy(out + sizeof(Section), <const uint8_t*>ports_raw, ports_len)
+    memcpy(out + sizeof(Section) + ports_len, <const uint8_t*>cluster, cluster_len)
+    memset(out + sizeof(Section) + ports_len + cluster_len, 0,
+           addresses_at - sizeof(Section) - ports_len - cluster_len)
+    memcpy(out + addresses_at, p.addresses, p.count * address_len)
+    memcpy(out + arrays_at, p.tags, 2 * p.count)
+    memcpy(out + arrays_at + 2 * p.count, p.names, 2 * p.count)
+    if zones:
+        memcpy(out + arrays_at + 4 * p.count, p.zones, 2 * p.count)
+    memcpy(out + blob_at, p.blob, p.blob_len)
+    memset(out + blob_at + p.blob_len, 0, total - blob_at - p.blob_len)
+    return made
 
 
 cdef bytes pack_head(int svc_type, list ip4, list ip6, list ports, bytes external):
@@ -173,20 +227,119 @@ cdef list split_sections(bytes payload):
     return sections
 
 
-cdef list section_address_list(bytes section):
-    cdef const Section* s = <const Section*><const uint8_t*>section
+cdef inline const Section* as_section(bytes section) noexcept:
+    return <const Section*><const uint8_t*>section
+
+
+cdef bint section_has(const Section* s, const uint8_t* address, uint32_t size) noexcept nogil:
     cdef const uint8_t* at = section_addresses(s)
-    cdef uint32_t i
-    return [at[i * s.address_len:(i + 1) * s.address_len] for i in range(s.count)]
+    cdef uint32_t _i
+    if s.address_len != size:
+        return False
+    for _i in range(s.count):
+        if memcmp(at, address, size) == 0:
+            return True
+        at += size
+    return False
 
 
-cdef list head_address_list(bytes payload):
+cdef bint head_has(const ServiceHead* head, const uint8_t* address, uint32_t size) noexcept nogil:
+    cdef const uint8_t* at = <const uint8_t*>head + sizeof(ServiceHead)
+    cdef uint32_t _i
+    cdef uint32_t count = head.ip4_count if size == 4 else head.ip6_count
+    if size == 16:
+        at += 4 * head.ip4_count
+    for _i in range(count):
+        if memcmp(at, address, size) == 0:
+            return True
+        at += size
+    return False
+
+
+cdef bint endpoints_have(const ServiceHead* head, const uint8_t* address, uint32_t size) noexcept nogil:
+    cdef const uint8_t* at = <const uint8_t*>head + head.sections_at
+    cdef uint32_t _i
+    for _i in range(head.section_count):
+        if section_has(<const Section*>at, address, size):
+            return True
+        at += (<const Section*>at).total_len
+    return False
+
+
+cdef set head_addresses(bytes payload):
+    """The ClusterIPs of a head."""
     cdef const ServiceHead* head = <const ServiceHead*><const uint8_t*>payload
     cdef const uint8_t* at = <const uint8_t*>payload + sizeof(ServiceHead)
     cdef uint32_t i
-    found = [at[i * 4:(i + 1) * 4] for i in range(head.ip4_count)]
+    found = {at[i * 4:(i + 1) * 4] for i in range(head.ip4_count)}
     at += 4 * head.ip4_count
-    found += [at[i * 16:(i + 1) * 16] for i in range(head.ip6_count)]
+    return found | {at[i * 16:(i + 1) * 16] for i in range(head.ip6_count)}
+
+
+cdef tuple changed_addresses(bytes old, bytes new):
+    """What one slice had and has not, and what it has and had not: (removed, added), as sets.
+
+    Only what lies between the common beginning and the common end is looked at, so an edit costs what it changes.
+    """
+    cdef const Section* a = as_section(old) if old is not None else NULL
+    cdef const Section* b = as_section(new) if new is not None else NULL
+    cdef uint32_t size, i, first = 0, a_end, b_end
+    cdef const uint8_t* a_at
+    cdef const uint8_t* b_at
+    a_end = a.count if a != NULL else 0
+    b_end = b.count if b != NULL else 0
+    if a != NULL and b != NULL and a.address_len == b.address_len:
+        size = a.address_len
+        a_at = section_addresses(a)
+        b_at = section_addresses(b)
+        while first < a_end and first < b_end and memcmp(a_at + first * size, b_at + first * size, size) == 0:
+            first += 1
+        while a_end > first and b_end > first and memcmp(a_at + (a_end - 1) * size, b_at + (b_end - 1) * size,
+                                                         size) == 0:
+            a_end -= 1
+            b_end -= 1
+    before = set()
+    after = set()
+    for i in range(first, a_end):
+        a_at = section_addresses(a) + i * a.address_len
+        before.add(a_at[:a.address_len])
+    for i in range(first, b_end):
+        b_at = section_addresses(b) + i * b.address_len
+        after.add(b_at[:b.address_len])
+    return before - after, after - before
+
+
+cdef bint repeats_address(list sections, uint32_t total) except -1:
+    """Whether an address occurs twice among sections, which have total addresses."""
+    cdef uint64_t mask = 16, hash, slot
+    cdef uint64_t* seen
+    cdef const Section* s
+    cdef const uint8_t* at
+    cdef uint32_t _i
+    cdef bint found = False
+    while mask < 2 * <uint64_t>total:
+        mask *= 2
+    seen = <uint64_t*>calloc(mask, 8)
+    if seen == NULL:
+        raise MemoryError
+    mask -= 1
+    for section in sections:
+        s = as_section(<bytes>section)
+        at = section_addresses(s)
+        for _i in range(s.count):
+            # Equal hashes of different addresses only cost a needless look for repeats.
+            hash = hash_bytes(1, at, s.address_len) | 1
+            slot = hash & mask
+            while seen[slot] != 0 and seen[slot] != hash:
+                slot = (slot + 1) & mask
+            if seen[slot] == hash:
+                found = True
+                break
+            seen[slot] = hash
+            at += s.address_len
+        if found:
+            break
+    free(seen)
     return found
 
 
@@ -195,43 +348,61 @@ cdef bytes join_record(bytes head, list sections):
     cdef uint8_t seen[8192]         # a bit a tag
     cdef const Section* s
     cdef const uint16_t* tags
-    cdef uint32_t i, flags = 0
+    cdef const uint16_t* names
+    cdef uint32_t i, flags = 0, total = 0, named = 0
+    cdef size_t size = len(head)
+    cdef bytes payload
     cdef uint8_t* out
     memset(seen, 0, sizeof(seen))
     for section in sections:
-        s = <const Section*><const uint8_t*>(<bytes>section)
+        s = as_section(<bytes>section)
         tags = section_tags(s)
-        if s.count:
-            flags |= FLAG_HAS_ENDPOINTS
+        names = section_names(s)
+        size += s.total_len
+        total += s.count
         for i in range(s.count):
+            named += names[i] != NAME_FROM_ADDRESS
             if seen[tags[i] >> 3] >> (tags[i] & 7) & 1:
                 flags |= FLAG_MAY_REPEAT
             seen[tags[i] >> 3] |= 1 << (tags[i] & 7)
-    if len(sections) > 1 and not flags & FLAG_MAY_REPEAT and repeats_address(sections):
-        # Under different names.
+    if total:
+        flags |= FLAG_HAS_ENDPOINTS
+    # Where every name is made of its address, a repeated address has shown as a repeated tag.
+    if named and not flags & FLAG_MAY_REPEAT and repeats_address(sections, total):
         flags |= FLAG_MAY_REPEAT
-    elif len(sections) == 1 and not flags & FLAG_MAY_REPEAT and repeats_address(sections):
-        flags |= FLAG_MAY_REPEAT
-    payload = b"".join([head, *sections])
+    payload = PyBytes_FromStringAndSize(NULL, size)
     out = <uint8_t*><const uint8_t*>payload
+    memcpy(out, <const uint8_t*>head, len(head))
     (<ServiceHead*>out).flags = flags
     (<ServiceHead*>out).section_count = len(sections)
+    out += len(head)
+    for section in sections:
+        s = as_section(<bytes>section)
+        memcpy(out, s, s.total_len)
+        out += s.total_len
     return payload
 
 
-cdef bint repeats_address(list sections):
-    addresses = [a for section in sections for a in section_address_list(section)]
-    return len(set(addresses)) != len(addresses)
+def seconds_since(stamp: str, now: float) -> float | None:
+    """Seconds from an RFC 3339 time to now (Unix), or None where it is no such time."""
+    try:
+        at = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return None if at.tzinfo is None else now - at.timestamp()
 
 
 cdef class ClusterWriter:
     """The sink of one cluster: turns objects into records of its source, and nothing that is the same again.
 
-    source: 0 to 63; multicluster objects count their serial on source + 1. needed: the resources that make
-    the cluster synced. options: endpoint_pod_names, zonal, pods_verified. on_latency(kind, seconds) is called
-    with the DNS programming latency of a slice's change where the annotation is there and one Service matches.
+    source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
+    the cluster synced. on_latency(kind, seconds) gets the DNS programming latency of a slice's change: from the
+    time in its annotation (what triggered the change) to now, where the annotation is there and one Service
+    matches; kind is cluster_ip or headless_with_selector.
 
-    A StoreFull is logged once until it is over; what was published before goes on being served.
+    A StoreFull is logged once until it is over; what was published before goes on being served. It, and the
+    death of a predecessor in the midst of a change, may leave references (C, A and P records) that disagree
+    with the services and pods: they are mended at the end of the next listing of a synced cluster.
     """
 
     cdef readonly Writer writer
@@ -239,12 +410,14 @@ cdef class ClusterWriter:
     cdef bint endpoint_pod_names
     cdef bint zonal
     cdef dict slices            # slice id -> service key; what no record says: which service a slice was in
-    cdef dict pods              # (ns, name) -> key of its P record
+    cdef dict pods              # (ns, name) -> its address and the label of ns, as in the key of its P record
     cdef dict listing           # resource -> what was seen since begin
     cdef set unsynced
     cdef object on_latency
     cdef object clock
     cdef bint full
+    cdef bint doubtful          # references may disagree with what they refer to
+    cdef Packing packing
 
     def __init__(self, Writer writer not None, int source, needed, *, bint endpoint_pod_names=False,
                  bint zonal=False, on_latency=None, clock=time.time):
@@ -259,6 +432,14 @@ cdef class ClusterWriter:
         self.on_latency = on_latency
         self.clock = clock
         self.full = False
+        self.doubtful = bool(writer.store.items(bytes((source,))))
+
+    def __dealloc__(self):
+        free(self.packing.addresses)
+        free(self.packing.tags)
+        free(self.packing.names)
+        free(self.packing.zones)
+        free(self.packing.blob)
 
     # ------------------------------------------------------------------------------------ the sink's calls
 
@@ -269,13 +450,25 @@ cdef class ClusterWriter:
     def end(self, resource):
         """The listing is complete: what was not in it is gone, and the resource is synced."""
         seen = self.listing.pop(resource, None)
-        if seen is not None:
-            self.sweep(resource, seen)
-        self.unsynced.discard(resource)
+        try:
+            if seen is not None:
+                self.sweep(resource, seen)
+            self.unsynced.discard(resource)
+            if self.doubtful and not self.unsynced and not self.listing:
+                self.mend()
+        except StoreFull as error:
+            self.is_full(error)
         if not self.unsynced:
             self.writer.set_source(self.source, synced=True)
             self.writer.set_source(self.source + 1, synced=True)
         self.writer.reclaim()
+
+    cdef int is_full(self, error) except -1:
+        if not self.full:
+            log.error("%s", error)
+        self.full = True
+        self.doubtful = True
+        return 0
 
     @property
     def synced(self):
@@ -299,9 +492,7 @@ cdef class ClusterWriter:
                 self.upsert_slice(obj, KIND_IMPORT)
             self.full = False
         except StoreFull as error:
-            if not self.full:
-                log.error("%s", error)
-            self.full = True
+            self.is_full(error)
         except SourceError as error:
             log.warning("%s %s/%s is not served: %s", resource.name.lower(), obj.metadata.namespace,
                         obj.metadata.name, error)
@@ -311,7 +502,11 @@ cdef class ClusterWriter:
         meta = obj.metadata
         try:
             if resource == Resource.SLICE or resource == Resource.IMPORT_SLICE:
-                self.drop_slice(self.slice_id(resource, meta.namespace, meta.name))
+                slice_id = self.slice_id(resource, meta.namespace, meta.name)
+                key = self.slices.get(slice_id)
+                self.drop_slice(slice_id)
+                if key is not None and resource == Resource.SLICE:
+                    self.observe_latency(key, meta)
             elif resource == Resource.SERVICE:
                 self.set_head(self.service_key(KIND_SERVICE, meta.namespace, meta.name), EMPTY_HEAD)
             elif resource == Resource.IMPORT:
@@ -322,8 +517,9 @@ cdef class ClusterWriter:
             elif resource == Resource.POD:
                 self.set_pod((meta.namespace, meta.name), None)
         except StoreFull as error:
-            log.error("%s", error)
+            self.is_full(error)
         except SourceError:
+            # What could not be served has left nothing.
             pass
 
     def flush(self):
@@ -355,16 +551,20 @@ cdef class ClusterWriter:
 
     cdef int set_head(self, bytes key, bytes head) except -1:
         cdef bytes old = self.writer.store.get(key)
-        sections = split_sections(old) if old is not None else []
-        return self.publish(key, old, head, sections, sections)
+        return self.publish(key, old, head, split_sections(old) if old is not None else [], None, None)
 
-    cdef int publish(self, bytes key, bytes old, bytes head, list old_sections, list sections) except -1:
-        """Publish a service record and the reverse records that differ from what old said."""
+    cdef int publish(self, bytes key, bytes old, bytes head, list sections, bytes old_section,
+                     bytes new_section) except -1:
+        """Publish a service record, and the references that differ from what old said.
+
+        old_section became new_section: either may be None, and both are where no slice changed.
+        """
         cdef bytes payload
-        cdef uint64_t reference = hash_bytes(self.writer.h.seed, key, len(key))
+        cdef const ServiceHead* published = NULL
+        cdef const uint8_t* at
+        cdef uint64_t reference
         cdef bint imported = key[1] == KIND_IMPORT
-        if head == EMPTY_HEAD and not sections:
-            payload = None
+        if not sections and head == EMPTY_HEAD:
             if old is None:
                 return 0
             self.writer.remove(key)
@@ -373,45 +573,65 @@ cdef class ClusterWriter:
             if payload == old:
                 return 0
             self.writer.publish(key, payload)
-        if not imported:
-            before = set(head_address_list(old)) if old is not None else set()
-            after = set(head_address_list(head))
-            self.move_references(KIND_CLUSTER_IP, reference, before - after, after - before)
-            if old_sections is not sections:
-                gone = [s for s in old_sections if s not in sections]
-                come = [s for s in sections if s not in old_sections]
-                before = {a for s in gone for a in section_address_list(s)}
-                after = {a for s in come for a in section_address_list(s)}
-                removed = before - after
-                if removed:
-                    # Another slice may still have it.
-                    removed -= {a for s in sections for a in section_address_list(s)}
-                self.move_references(KIND_ENDPOINT_IP, reference, removed, after - before)
+            published = <const ServiceHead*><const uint8_t*>payload
         self.changed(1 if imported else 0)
-        return 0
-
-    cdef int move_references(self, int kind, uint64_t reference, set removed, set added) except -1:
-        for address in removed:
-            self.edit_references(self.key(kind, address), reference, False)
-        for address in added:
-            self.edit_references(self.key(kind, address), reference, True)
-        return 0
-
-    cdef int edit_references(self, bytes key, uint64_t reference, bint present) except -1:
-        """Add a hash to, or take it from, a record that is a list of hashes; an empty list is no record."""
-        cdef bytes packed = reference.to_bytes(8, "little")
-        cdef bytes old = self.writer.store.get(key) or b""
-        parts = [old[i:i + 8] for i in range(0, len(old), 8)]
-        if present == (packed in parts):
+        if imported:
+            # Imports have no reverse names.
             return 0
+        reference = hash_bytes(self.writer.h.seed, key, len(key))
+        if old_section is None and new_section is None:
+            before = head_addresses(old) if old is not None else set()
+            after = head_addresses(head)
+            for address in before - after:
+                self.edit_references(KIND_CLUSTER_IP, address, reference, False)
+            for address in after - before:
+                self.edit_references(KIND_CLUSTER_IP, address, reference, True)
+            return 0
+        removed, added = changed_addresses(old_section, new_section)
+        for address in removed:
+            # Another slice may still have it.
+            at = <bytes>address
+            if published == NULL or not endpoints_have(published, at, len(address)):
+                self.edit_references(KIND_ENDPOINT_IP, address, reference, False)
+        for address in added:
+            self.edit_references(KIND_ENDPOINT_IP, address, reference, True)
+        return 0
+
+    cdef int edit_references(self, int kind, bytes where, uint64_t reference, bint present) except -1:
+        """Add a hash to, or take it from, a record that is a list of hashes; an empty list is no record.
+
+        where: the rest of its key, an address and (in P records) a namespace's label.
+        """
+        cdef uint8_t key[2 + 16 + 64]
+        cdef uint32_t key_len = 2 + len(where)
+        cdef const Record* record
+        cdef const uint8_t* hashes = NULL
+        cdef uint32_t i, count = 0
+        cdef bytes made
+        cdef uint8_t* out
+        key[0] = self.source
+        key[1] = kind
+        memcpy(key + 2, <const uint8_t*>where, len(where))
+        record = find(self.writer.h, hash_bytes(self.writer.h.seed, key, key_len), key, key_len)
+        if record != NULL:
+            hashes = record_payload(record)
+            count = record.payload_len // 8
+        i = 0
+        while i < count and memcmp(hashes + 8 * i, &reference, 8) != 0:
+            i += 1
+        if present == (i < count):
+            return 0
+        if not present and count == 1:
+            self.writer.drop(key, key_len)
+            return 0
+        made = PyBytes_FromStringAndSize(NULL, 8 * (count + 1 if present else count - 1))
+        out = <uint8_t*><const uint8_t*>made
+        memcpy(out, hashes, 8 * i)
         if present:
-            parts.append(packed)
+            memcpy(out + 8 * i, &reference, 8)
         else:
-            parts.remove(packed)
-        if parts:
-            self.writer.publish(key, b"".join(parts))
-        else:
-            self.writer.remove(key)
+            memcpy(out + 8 * i, hashes + 8 * i + 8, 8 * (count - i - 1))
+        self.writer.put(key, key_len, out, len(made))
         return 0
 
     cdef int upsert_service(self, obj) except -1:
@@ -468,65 +688,113 @@ cdef class ClusterWriter:
             raise SourceError(f"the cluster id {cluster!r} is not a DNS label")
         section = self.make_section(slice_id, obj, cluster)
         self.set_section(key, slice_id, section)
-        if self.on_latency is not None and kind == KIND_SERVICE:
+        if kind == KIND_SERVICE:
             self.observe_latency(key, meta)
         return 0
 
     cdef bytes make_section(self, object slice_id, obj, str cluster):
-        address_len = 16 if obj.addressType == "IPv6" else 4
-        endpoints = []
+        """The section of a slice: its ready endpoints of its own family."""
+        cdef Packing* p = &self.packing
+        cdef uint32_t address_len = 16 if obj.addressType == "IPv6" else 4
+        cdef int family = AF_INET6 if address_len == 16 else AF_INET
+        cdef const char* text
+        cdef const char* name_text
+        cdef Py_ssize_t name_len
+        cdef uint8_t address[16]
+        cdef uint8_t derived[64]
+        cdef uint8_t plain[64]
+        cdef uint32_t size
+        cdef uint16_t zone_offset
+        zone_at = {}
+        p.count = 0
+        p.blob_len = 0
         for endpoint in obj.endpoints or ():
-            if endpoint.conditions is not None and endpoint.conditions.ready is False:
+            conditions = endpoint.conditions
+            if conditions is not None and conditions.ready is False:
                 continue
             name = endpoint.hostname or None
             if name is None and self.endpoint_pod_names and endpoint.targetRef is not None:
-                pod = endpoint.targetRef.name or ""
-                name = pod if 0 < len(pod) < 64 else None
-            for text in endpoint.addresses or ():
-                address = address_bytes(text)
-                if address is not None and len(address) == address_len:
-                    endpoints.append((address, name, endpoint.zone if self.zonal else None))
-        ports = [(p.port, p.protocol or "", p.name or "") for p in obj.ports or ()] or [(None, "", "")]
-        return pack_section(slice_id, ports, cluster, endpoints, address_len, self.zonal)
+                name = endpoint.targetRef.name or None
+            name_len = 0
+            name_text = NULL
+            if name is not None:
+                name_text = PyUnicode_AsUTF8AndSize(name, &name_len)
+                if name_len > 63:
+                    name_len = 0
+            zone_offset = NO_ZONE
+            if self.zonal and endpoint.zone is not None:
+                zone = endpoint.zone.lower()
+                if zone not in zone_at:
+                    raw = zone.encode()[:255]
+                    zone_at[zone] = into_blob(p, <const uint8_t*><bytes>raw, len(raw))
+                zone_offset = zone_at[zone]
+            for spelled in endpoint.addresses or ():
+                text = PyUnicode_AsUTF8AndSize(spelled, NULL)
+                if inet_pton(family, text, address) != 1 or (
+                        address_len == 16 and memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0):
+                    continue
+                make_room(p, p.count + 1, 0)
+                size = dashed_name(address, address_len, derived)
+                if name_len and (<uint32_t>name_len != size or memcmp(name_text, derived, size) != 0):
+                    p.names[p.count] = into_blob(p, <const uint8_t*>name_text, name_len)
+                    size = lowered(<const uint8_t*>name_text, name_len, plain)
+                    p.tags[p.count] = name_tag(plain, size)
+                else:
+                    p.names[p.count] = NAME_FROM_ADDRESS
+                    p.tags[p.count] = name_tag(derived, size)
+                memcpy(p.addresses + p.count * address_len, address, address_len)
+                p.zones[p.count] = zone_offset
+                p.count += 1
+        ports = [(one.port, one.protocol or "", one.name or "") for one in obj.ports or ()] or [(None, "", "")]
+        return finish_section(p, slice_id, ports, cluster.encode(), address_len, self.zonal)
 
     cdef int set_section(self, bytes key, object slice_id, bytes section) except -1:
         """Put, replace or (section None) drop one slice of a service record."""
         cdef bytes old = self.writer.store.get(key)
         cdef bytes head = EMPTY_HEAD
-        old_sections = []
+        cdef bytes old_section = None
+        cdef uint64_t number = slice_id
+        sections = []
         if old is not None:
             head = old[:(<const ServiceHead*><const uint8_t*>old).sections_at]
             head = head[:1] + b"\0" + head[2:6] + b"\0\0" + head[8:]
-            old_sections = split_sections(old)
-        packed = slice_id.to_bytes(8, "little")
-        sections = []
-        for one in old_sections:
-            if one[8:16] != packed:
-                sections.append(one)
-            elif section is not None:
-                sections.append(section)
-                section = None
-        if section is not None:
+            for one in split_sections(old):
+                if as_section(<bytes>one).slice_id != number:
+                    sections.append(one)
+                else:
+                    old_section = one
+                    if section is not None:
+                        sections.append(section)
+        if section is not None and old_section is None:
             sections.append(section)
-        return self.publish(key, old, head, old_sections, sections)
+        if section is None and old_section is None:
+            return 0
+        return self.publish(key, old, head, sections, old_section, section)
 
     cdef int drop_slice(self, object slice_id) except -1:
-        key = self.slices.pop(slice_id, None)
+        key = self.slices.get(slice_id)
         if key is not None:
             self.set_section(key, slice_id, None)
+            del self.slices[slice_id]
         return 0
 
     cdef int observe_latency(self, bytes key, meta) except -1:
-        stamp = (meta.annotations or {}).get(TRIGGER_TIME)
+        cdef const Record* record
+        if self.on_latency is None or not meta.annotations:
+            return 0
+        stamp = meta.annotations.get(TRIGGER_TIME)
         if not stamp:
             return 0
-        cdef bytes payload = self.writer.store.get(key)
-        if payload is None:
+        record = find(self.writer.h, hash_bytes(self.writer.h.seed, key, len(key)), key, len(key))
+        if record == NULL or (<const ServiceHead*>record_payload(record)).svc_type == TYPE_SLICES_ONLY:
             return 0
-        svc_type = payload[0]
-        if svc_type not in (TYPE_CLUSTER_IP, TYPE_HEADLESS):
+        seconds = seconds_since(stamp, self.clock())
+        if seconds is None:
+            log.warning("the programming latency of %s/%s is unknown: %s is %r, not an RFC 3339 time",
+                        meta.namespace, meta.name, TRIGGER_TIME, stamp)
             return 0
-        self.on_latency("cluster_ip" if svc_type == TYPE_CLUSTER_IP else "headless_with_selector", stamp)
+        headless = (<const ServiceHead*>record_payload(record)).svc_type == TYPE_HEADLESS
+        self.on_latency("headless_with_selector" if headless else "cluster_ip", seconds)
         return 0
 
     # ------------------------------------------------------------------------------------ namespaces, pods
@@ -551,53 +819,179 @@ cdef class ClusterWriter:
             self.set_pod(who, None)
             return 0
         address = address_bytes(status.podIP) if status is not None and status.podIP else None
-        self.set_pod(who, None if address is None else self.key(KIND_POD, address + label(meta.namespace)))
+        self.set_pod(who, None if address is None else address + label(meta.namespace))
         return 0
 
-    cdef int set_pod(self, tuple who, bytes key) except -1:
-        cdef bytes name = who[1].encode()
-        cdef uint64_t reference = hash_bytes(self.writer.h.seed, name, len(name))
+    cdef int set_pod(self, tuple who, bytes place) except -1:
+        """place: its address and its namespace's label, or None where it has no address any more."""
+        cdef uint64_t reference
         previous = self.pods.get(who)
-        if previous == key:
+        if previous == place:
             return 0
-        if previous is not None:
+        reference = self.pod_reference(who)
+        if place is not None:
+            self.edit_references(KIND_POD, place, reference, True)
+            self.pods[who] = place
+        else:
             del self.pods[who]
-            self.edit_references(previous, reference, False)
-        if key is not None:
-            self.edit_references(key, reference, True)
-            self.pods[who] = key
         self.changed(0)
+        if previous is not None:
+            self.edit_references(KIND_POD, previous, reference, False)
         return 0
+
+    cdef uint64_t pod_reference(self, tuple who) except? 0:
+        cdef bytes name = who[1].encode()
+        return hash_bytes(self.writer.h.seed, name, len(name))
 
     # ------------------------------------------------------------------------------------------------ sweep
 
     cdef int sweep(self, object resource, set seen) except -1:
         """Remove what a complete listing did not have. Looks at the store, so also at a predecessor's work."""
-        if resource == Resource.SERVICE or resource == Resource.IMPORT:
-            kind = KIND_SERVICE if resource == Resource.SERVICE else KIND_IMPORT
-            for key, payload in self.writer.store.items(bytes((self.source, kind))):
-                if key not in seen and payload[0] != TYPE_SLICES_ONLY:
-                    self.set_head(key, EMPTY_HEAD)
-        elif resource == Resource.SLICE or resource == Resource.IMPORT_SLICE:
-            kind = KIND_SERVICE if resource == Resource.SLICE else KIND_IMPORT
-            for key, payload in self.writer.store.items(bytes((self.source, kind))):
-                for section in split_sections(payload):
-                    slice_id = int.from_bytes(section[8:16], "little")
-                    # In the listing, but of another service: a predecessor saw it before it moved.
-                    if slice_id not in seen or self.slices.get(slice_id) != key:
-                        self.set_section(key, slice_id, None)
-                        if slice_id not in seen:
-                            self.slices.pop(slice_id, None)
-        elif resource == Resource.NAMESPACE:
-            for key, _ in self.writer.store.items(bytes((self.source, KIND_NAMESPACE))):
-                if key not in seen:
-                    self.writer.remove(key)
-                    self.changed(0)
-        elif resource == Resource.POD:
+        cdef const Record* record
+        cdef const uint8_t* key
+        cdef const ServiceHead* head
+        cdef const Section* section
+        cdef const uint8_t* at
+        cdef uint64_t position = 0
+        cdef uint32_t _i
+        cdef int kind
+        gone = []
+        if resource == Resource.POD:
             for who in [who for who in self.pods if who not in seen]:
                 self.set_pod(who, None)
-            known = set(self.pods.values())
-            for key, _ in self.writer.store.items(bytes((self.source, KIND_POD))):
-                if key not in known:
-                    self.writer.remove(key)
+            return 0
+        if resource == Resource.NAMESPACE:
+            kind = KIND_NAMESPACE
+        elif resource == Resource.IMPORT or resource == Resource.IMPORT_SLICE:
+            kind = KIND_IMPORT
+        else:
+            kind = KIND_SERVICE
+        slices = resource == Resource.SLICE or resource == Resource.IMPORT_SLICE
+        while True:
+            record = next_record(self.writer.h, &position)
+            if record == NULL:
+                break
+            key = record_key(record)
+            if record.key_len < 2 or key[0] != self.source or key[1] != kind:
+                continue
+            name = key[:record.key_len]
+            if not slices:
+                if name not in seen and (kind == KIND_NAMESPACE
+                                         or record_payload(record)[0] != TYPE_SLICES_ONLY):
+                    gone.append((name, None))
+                continue
+            head = <const ServiceHead*>record_payload(record)
+            at = <const uint8_t*>head + head.sections_at
+            for _i in range(head.section_count):
+                section = <const Section*>at
+                at += section.total_len
+                # In the listing, but of another service: a predecessor saw it before it moved.
+                if section.slice_id not in seen or self.slices.get(section.slice_id) != name:
+                    gone.append((name, section.slice_id))
+        for name, slice_id in gone:
+            try:
+                if kind == KIND_NAMESPACE:
+                    self.writer.remove(name)
+                    self.changed(0)
+                elif slices:
+                    self.set_section(name, slice_id, None)
+                else:
+                    self.set_head(name, EMPTY_HEAD)
+            except StoreFull as error:
+                # A smaller record needs room as well; the next listing tries again.
+                self.is_full(error)
+        if slices:
+            for slice_id in [one for one in self.slices if one not in seen]:
+                if self.slices[slice_id][1] == kind:
+                    del self.slices[slice_id]
         return 0
+
+    cdef int mend(self) except -1:
+        """Make the references agree with the services and pods, whatever a predecessor or a full store left."""
+        cdef const Record* record
+        cdef const Record* service
+        cdef const uint8_t* key
+        cdef const uint8_t* hashes
+        cdef const uint8_t* at
+        cdef const ServiceHead* head
+        cdef const Section* section
+        cdef uint64_t position = 0, reference
+        cdef uint32_t i, size
+        cdef bint holds
+        expected = {}
+        for who, place in self.pods.items():
+            expected.setdefault(place, set()).add(self.pod_reference(who))
+        stale = []
+        missing = []
+        while True:
+            record = next_record(self.writer.h, &position)
+            if record == NULL:
+                break
+            key = record_key(record)
+            if record.key_len < 2 or key[0] != self.source:
+                continue
+            if key[1] == KIND_CLUSTER_IP or key[1] == KIND_ENDPOINT_IP or key[1] == KIND_POD:
+                hashes = record_payload(record)
+                size = record.key_len - 2
+                for i in range(record.payload_len // 8):
+                    memcpy(&reference, hashes + 8 * i, 8)
+                    if key[1] == KIND_POD:
+                        holds = reference in expected.get(key[2:record.key_len], ())
+                    else:
+                        service = find(self.writer.h, reference, NULL, 0)
+                        holds = service != NULL and record_key(service)[0] == self.source \
+                            and record_key(service)[1] == KIND_SERVICE
+                        if holds:
+                            head = <const ServiceHead*>record_payload(service)
+                            if key[1] == KIND_CLUSTER_IP:
+                                holds = head_has(head, key + 2, size)
+                            else:
+                                holds = endpoints_have(head, key + 2, size)
+                    if not holds:
+                        stale.append((key[1], key[2:record.key_len], reference))
+            elif key[1] == KIND_SERVICE:
+                reference = record.hash
+                head = <const ServiceHead*>record_payload(record)
+                at = <const uint8_t*>head + sizeof(ServiceHead)
+                for i in range(<uint32_t>head.ip4_count + head.ip6_count):
+                    size = 4 if i < head.ip4_count else 16
+                    if not self.refers(KIND_CLUSTER_IP, at, size, reference):
+                        missing.append((KIND_CLUSTER_IP, at[:size], reference))
+                    at += size
+                at = <const uint8_t*>head + head.sections_at
+                for _ in range(head.section_count):
+                    section = <const Section*>at
+                    at += section.total_len
+                    key = section_addresses(section)
+                    for i in range(section.count):
+                        if not self.refers(KIND_ENDPOINT_IP, key, section.address_len, reference):
+                            missing.append((KIND_ENDPOINT_IP, key[:section.address_len], reference))
+                        key += section.address_len
+        for where, references in expected.items():
+            for one in references:
+                missing.append((KIND_POD, where, one))
+        for kind, where, one in stale:
+            self.edit_references(kind, where, one, False)
+            self.changed(0)
+        for kind, where, one in missing:
+            self.edit_references(kind, where, one, True)
+        self.doubtful = False
+        return 0
+
+    cdef bint refers(self, int kind, const uint8_t* address, uint32_t size, uint64_t reference) noexcept:
+        """Whether the record of an address has a hash."""
+        cdef uint8_t key[2 + 16]
+        cdef const Record* record
+        cdef const uint8_t* hashes
+        cdef uint32_t i
+        key[0] = self.source
+        key[1] = kind
+        memcpy(key + 2, address, size)
+        record = find(self.writer.h, hash_bytes(self.writer.h.seed, key, 2 + size), key, 2 + size)
+        if record == NULL:
+            return False
+        hashes = record_payload(record)
+        for i in range(record.payload_len // 8):
+            if memcmp(hashes + 8 * i, &reference, 8) == 0:
+                return True
+        return False

@@ -111,6 +111,10 @@ CLASSES: dict[int, type[ApiError]] = {
 }
 
 
+# What msgspec raises on bytes that are not what they should be: also bad UTF-8 and bottomless nesting.
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
 class Status(msgspec.Struct):
     """meta/v1 Status, the body of every refusal."""
 
@@ -333,7 +337,9 @@ class Client:
         ):
             await self._refresh(self._generation)
             connection = self._connection
-        assert connection is not None
+        if connection is None:
+            # Another request waited for the same credentials, and raised why there are none.
+            raise Unreachable("there are no credentials yet")
         if self._session is None:
             self._session = self._new_session(connection)
         return self._session, connection
@@ -425,7 +431,7 @@ async def refusal(response: aiohttp.ClientResponse) -> ApiError:
         body = await response.content.read(64 << 10)
     response.close()
     message = ""
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*UNREADABLE):
         message = msgspec.json.decode(body, type=Status).message
     if not message:
         message = body[:200].decode("utf-8", "replace").strip() or response.reason or "no reason given"

@@ -144,9 +144,12 @@ async def resolve(
         connection = from_endpoint(options.endpoint, options.tls)
     else:
         connection = in_cluster(environ, service_account)
-    if connection.proxy_url is None:
+    if connection.proxy_url is not None:
+        checked_proxy(connection.proxy_url, options.kubeconfig)
+    else:
         proxy_url = proxy_from_environment(connection.host_url, environ)
         if proxy_url is not None:
+            checked_proxy(proxy_url, "HTTPS_PROXY or HTTP_PROXY")
             connection = dataclasses.replace(connection, proxy_url=proxy_url)
     return connection
 
@@ -232,7 +235,7 @@ async def from_kubeconfig(
             await child.wait()
     try:
         found = msgspec.json.decode(printed, type=Credentials)
-    except msgspec.DecodeError:
+    except (msgspec.MsgspecError, ValueError):
         last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise SourceError(
             f"{path}: reading it failed with status {child.returncode}: {''.join(last) or 'no output'}"
@@ -290,6 +293,17 @@ def checked_url(url: str, where: str) -> str:
     if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
         raise SourceError(f"{where}: {url!r} is no URL of an API server; expected https://HOST[:PORT]")
     return url.rstrip("/")
+
+
+def checked_proxy(url: str, where: str) -> None:
+    """Raises SourceError unless url is a proxy that can be used; aiohttp knows no SOCKS."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SourceError(f"{where}: {url!r} is no proxy that can be used; expected http://HOST:PORT")
 
 
 def read_pem(path: Path, expected: str) -> str:

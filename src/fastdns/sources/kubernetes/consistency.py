@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fastdns.sources.kubernetes.client import METADATA_JSON, ApiError, Client
+from fastdns.sources.kubernetes.client import METADATA_JSON, UNREADABLE, ApiError, Client
 from fastdns.sources.kubernetes.digest import Digest, key_of, version_of
 from fastdns.sources.kubernetes.reflector import ListMetadata, Reflector
 
@@ -143,7 +143,7 @@ async def list_metadata(client: Client, path: str, params: dict[str, str]) -> Me
     body = await client.get(path, params, accept=METADATA_JSON)
     try:
         return PAGES.decode(body)
-    except msgspec.MsgspecError as e:
+    except UNREADABLE as e:
         raise ApiError(200, f"the metadata of {path} cannot be read: {e}") from e
 
 

@@ -30,6 +30,7 @@ import msgspec
 from fastdns.errors import FastdnsError, SourceError
 from fastdns.sources.base import Resource, Sink
 from fastdns.sources.kubernetes.client import (
+    UNREADABLE,
     ApiError,
     BadRequest,
     Client,
@@ -119,9 +120,7 @@ class Timing:
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
 
-def backoff_s(
-    failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_s: float = BACKOFF_MAX_S
-) -> float:
+def backoff_s(failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_s: float = BACKOFF_MAX_S) -> float:
     """How long to wait after so many failures in a row (1 or more): doubling, from half to the whole of it.
 
     rand is uniform in [0, 1).
@@ -277,7 +276,7 @@ class Reflector:
         except ApiError as e:
             self._failures += 1
             wait_s = e.retry_after_s or 0.0
-            if e.code >= 500 or e.code == 429:
+            if e.code >= 500 or e.code in (401, 429):
                 self._contact.lost(self.name, e)
             else:
                 self._log(f"cannot list or watch {self.name}: {e}")
@@ -356,7 +355,7 @@ class Reflector:
                 for raw in items[at : at + SLICE_OBJECTS]:
                     try:
                         obj = self._objects.decode(raw)
-                    except msgspec.MsgspecError as e:
+                    except UNREADABLE as e:
                         self._malformed(raw, e, digest)
                         continue
                     meta = obj.metadata
@@ -381,15 +380,13 @@ class Reflector:
                     self.watched.path, {name: value for name, value in params.items() if value}
                 )
                 return PAGES.decode(body)
-            except msgspec.MsgspecError as e:
+            except UNREADABLE as e:
                 raise ServerError(200, f"the list of {self.name} cannot be read: {e}") from e
             except (ServerError, Unreachable):
                 if tries == PAGE_TRIES or not params.get("continue"):
                     raise
                 timing = self._timing
-                await timing.sleep(
-                    backoff_s(tries, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
-                )
+                await timing.sleep(backoff_s(tries, timing.rand(), timing.backoff_first_s, timing.backoff_max_s))
         raise AssertionError
 
     def _begin(self) -> None:
@@ -477,7 +474,7 @@ class Reflector:
         """Logs an object that is skipped, and notes its version so that a check does not miss it."""
         try:
             meta = NAMES.decode(raw).metadata
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             meta = Metadata()
         if meta.name:
             key = key_of(meta.namespace, meta.name)
@@ -520,7 +517,7 @@ class Stream:
                     continue
                 try:
                     event = decode(line)
-                except msgspec.MsgspecError as e:
+                except UNREADABLE as e:
                     self._odd(line, e)
                     continue
                 kind, obj = event.type, event.object
@@ -579,16 +576,16 @@ class Stream:
         """Raises what an ERROR event stands for."""
         try:
             status = STATUSES.decode(RAW_EVENTS.decode(line).object)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             status = Status(message=line[:200].decode("utf-8", "replace"), code=500)
         self.refused = self.listing and not self._begun
         raise api_error(status.code or 500, status.message)
 
-    def _odd(self, line: bytes, error: msgspec.MsgspecError) -> None:
+    def _odd(self, line: bytes, error: Exception) -> None:
         """A line that is no event of this resource: an ERROR, an object of wrong shape, or cut off."""
         try:
             event = RAW_EVENTS.decode(line)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             # Watching on from the last version would bring the same line again.
             raise Gone(410, f"a line of its watch is no event: {error}") from error
         if event.type == "ERROR":
@@ -597,5 +594,5 @@ class Stream:
         self._reflector._malformed(event.object, error, self._digest)
         try:
             self._advance(NAMES.decode(event.object).metadata.resourceVersion)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self.took = True

@@ -106,23 +106,20 @@ class Outage:
         if name in self._lost:
             self._lost.discard(name)
             if not self._lost:
-                log.info("the API server %s is reached again", self.host_url())
+                log.info("the API server%s is reached again", self._where())
                 # It may have been upgraded, or be another one.
                 self.streams_lists = True
                 for call in self.on_recovery:
                     call()
 
+    def _where(self) -> str:
+        url = self.host_url()
+        return f" {url}" if url else ""
+
     def lost(self, name: str, error: SourceError) -> None:
         """The server could not be asked for one resource, or had no answer."""
         if not self._lost:
-            log.error(
-                "cannot reach the API server %s: %s; %s",
-                self.host_url(),
-                error,
-                "nothing is known of the cluster yet"
-                if self.last_contact is None
-                else "serving the last known state",
-            )
+            log.error("cannot reach the API server%s: %s; serving the last known state", self._where(), error)
         self._lost.add(name)
 
 
