@@ -31,7 +31,7 @@ cdef class Echo:
     cdef iovec* iovecs
 
     def __cinit__(self, int fd, uint32_t extra_bytes=16):
-        cdef uint32_t i
+        cdef int i
         if extra_bytes > ROOM // 2:
             raise ValueError(f"extra_bytes must be at most {ROOM // 2}, got {extra_bytes}")
         self.fd = fd

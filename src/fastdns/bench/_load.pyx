@@ -10,7 +10,7 @@ import socket
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 
 from fastdns.bench._sockets cimport (
     BATCH, MSG_DONTWAIT, MSG_TRUNC, iovec, mmsghdr, monotonic_ns, recvmmsg, sendmmsg,
@@ -122,6 +122,7 @@ cdef class Load:
     def __cinit__(self, str host not None, int port, list queries not None, *, uint32_t outstanding=256,
                   uint32_t sockets=16, double timeout_s=1.0):
         cdef uint32_t i, j
+        cdef int k
         if not 1 <= sockets <= MAX_SOCKETS:
             raise ValueError(f"sockets must be 1 to {MAX_SOCKETS}, got {sockets}")
         if outstanding < sockets or outstanding % sockets or outstanding > MAX_WINDOW * sockets:
@@ -155,14 +156,14 @@ cdef class Load:
             self.questions[i].question_end = end_of_question(self.questions[i].message, self.questions[i].size)
             if self.questions[i].question_end == 0:
                 raise ValueError(f"query {i} is no message with one question")
-        for i in range(BATCH):
-            self.iovecs_in[i].iov_base = self.room + i * ROOM
-            self.iovecs_in[i].iov_len = ROOM
-            self.headers_in[i].msg_hdr.msg_iov = &self.iovecs_in[i]
-            self.headers_in[i].msg_hdr.msg_iovlen = 1
-            self.iovecs_out[2 * i].iov_len = 2
-            self.headers_out[i].msg_hdr.msg_iov = &self.iovecs_out[2 * i]
-            self.headers_out[i].msg_hdr.msg_iovlen = 2
+        for k in range(BATCH):
+            self.iovecs_in[k].iov_base = self.room + k * ROOM
+            self.iovecs_in[k].iov_len = ROOM
+            self.headers_in[k].msg_hdr.msg_iov = &self.iovecs_in[k]
+            self.headers_in[k].msg_hdr.msg_iovlen = 1
+            self.iovecs_out[2 * k].iov_len = 2
+            self.headers_out[k].msg_hdr.msg_iov = &self.iovecs_out[2 * k]
+            self.headers_out[k].msg_hdr.msg_iovlen = 2
         self.sockets = []
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         for i in range(sockets):
@@ -204,12 +205,13 @@ cdef class Load:
 
     def run(self, *, double seconds=0.0, uint64_t count=0):
         """Ask for so long or so often, whichever ends first, and wait for what is under way; gives a Result."""
-        cdef uint64_t begin_ns, i
+        cdef uint64_t begin_ns
+        cdef int i
         if seconds <= 0 and count == 0:
             raise ValueError("neither seconds nor count")
         if self.lane_count == 0:
             raise ValueError("closed")
-        self.counts = Counts()
+        memset(&self.counts, 0, sizeof(Counts))
         with nogil:
             begin_ns = monotonic_ns()
             self.ask_all(begin_ns + <uint64_t>(seconds * 1e9) if seconds > 0 else ~<uint64_t>0,

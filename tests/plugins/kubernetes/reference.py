@@ -150,7 +150,7 @@ class Reference:
         if not zones:
             return None
         longest = max(zones, key=len)
-        return qname[len(qname) - len(longest):]
+        return qname[len(qname) - len(longest) :]
 
     def candidates(self, labels: list[str], zone: str, reverse: bool) -> tuple[list[Item], str | None, bool]:
         """(items, ExternalName's target, zonal): what the labels left of the zone have. Raises NameError_."""
@@ -305,9 +305,9 @@ class Reference:
             return []
         cname = f"{qname} {self.options.ttl} IN CNAME {target}"
         if below(target, zone):
-            own = target[: len(target) - len(zone)] + target[len(target) - len(zone):]
+            own = target[: len(target) - len(zone)] + target[len(target) - len(zone) :]
             try:
-                rest = self.addresses(own, own[len(own) - len(zone):], qtype, cnames + 1, lookups)
+                rest = self.addresses(own, own[len(own) - len(zone) :], qtype, cnames + 1, lookups)
             except NameError_:
                 rest = []
             return [cname, *rest] if rest else []

@@ -17,11 +17,11 @@ import dns.rdatatype
 import dns.rrset
 import msgspec
 import yaml
+
 from fastdns._chain import ServerTable, Worker
+from fastdns._store import Store, Writer
 from fastdns.plugins.kubernetes._records import ClusterWriter, address_bytes
 from fastdns.plugins.kubernetes._step import KubernetesStep
-
-from fastdns._store import Store, Writer
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.objects import TYPES
 from fastdns.sources.selectors import parse_selector
@@ -99,16 +99,12 @@ def negatives(qname: str, qtypes: str, why: str, rcode: str, soa: str, coredns: 
     return [Case(qname, qtype, soa=soa, rcode=rcode, why=why, coredns=coredns) for qtype in qtypes.split()]
 
 
-def no_data(
-    qname: str, qtypes: str, why: str, *, soa: str = "cluster.local.", coredns: str = ""
-) -> list[Case]:
+def no_data(qname: str, qtypes: str, why: str, *, soa: str = "cluster.local.", coredns: str = "") -> list[Case]:
     """The name exists without data of these types."""
     return negatives(qname, qtypes, why, "NOERROR", soa, coredns)
 
 
-def name_error(
-    qname: str, qtypes: str, why: str, *, soa: str = "cluster.local.", coredns: str = ""
-) -> list[Case]:
+def name_error(qname: str, qtypes: str, why: str, *, soa: str = "cluster.local.", coredns: str = "") -> list[Case]:
     """The name does not exist."""
     return negatives(qname, qtypes, why, "NXDOMAIN", soa, coredns)
 
@@ -295,9 +291,7 @@ class Cluster:
         self.table = ServerTable(zones, chains)
         self.worker = Worker(self.table, self.store, 0)
         for block in self.blocks:
-            block.list_all(
-                self.documents, [one for one in needed(block.options) if one != block.options.unlisted]
-            )
+            block.list_all(self.documents, [one for one in needed(block.options) if one != block.options.unlisted])
 
     def ask_bytes(self, message: bytes, **how: Any) -> bytes | None:
         """The reply to a message, as bytes."""
@@ -329,8 +323,7 @@ def soa_text(zone: str, ttl: int, serial: int = NOW) -> str:
     """The SOA record of a negative answer: RFC 2308 section 3, at most five minutes."""
     dot = "" if zone == "." else zone
     return (
-        f"{zone} {min(ttl, 300)} IN SOA ns.dns.{dot or '.'} hostmaster.{dot or '.'} "
-        f"{serial} 7200 1800 86400 {ttl}"
+        f"{zone} {min(ttl, 300)} IN SOA ns.dns.{dot or '.'} hostmaster.{dot or '.'} {serial} 7200 1800 86400 {ttl}"
     ).replace("..", ".")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from fastdns.plugins.whoami._step import WhoamiStep
 
+from fastdns.plugins.whoami._step import WhoamiStep
 from tests.plugins.kubernetes.cases import THEMES
 from tests.plugins.kubernetes.support import Case, Cluster, Theme, expected, summary
 

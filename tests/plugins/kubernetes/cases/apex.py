@@ -141,9 +141,7 @@ THEMES.append(
                 "the nameserver's name asked for other types",
             ),
             *no_data("in-addr.arpa.", "NS", "the nameservers of a reverse zone", soa="in-addr.arpa."),
-            *no_data(
-                "ns.dns.in-addr.arpa.", "A", "the nameserver's name in a reverse zone", soa="in-addr.arpa."
-            ),
+            *no_data("ns.dns.in-addr.arpa.", "A", "the nameserver's name in a reverse zone", soa="in-addr.arpa."),
             Case(
                 "cluster.local.",
                 "SOA",
@@ -259,9 +257,7 @@ THEMES.append(
                 "the nameserver's name asked for other types",
             ),
             *no_data("in-addr.arpa.", "NS", "the nameservers of a reverse zone", soa="in-addr.arpa."),
-            *no_data(
-                "ns.dns.in-addr.arpa.", "A", "the nameserver's name in a reverse zone", soa="in-addr.arpa."
-            ),
+            *no_data("ns.dns.in-addr.arpa.", "A", "the nameserver's name in a reverse zone", soa="in-addr.arpa."),
             Case(
                 "cluster.local.",
                 "SOA",

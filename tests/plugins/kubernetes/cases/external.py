@@ -161,16 +161,12 @@ THEMES.append(
                 why="a port's name as target",
             ),
             *no_data("gone.prod.svc.cluster.local.", "A AAAA", "the service itself: a loop of one"),
-            *no_data(
-                "nons.prod.svc.cluster.local.", "A", "a target in a namespace that is not there: no data"
-            ),
+            *no_data("nons.prod.svc.cluster.local.", "A", "a target in a namespace that is not there: no data"),
             *no_data("apex.prod.svc.cluster.local.", "A", "the apex as target has no addresses"),
             *no_data("ns.prod.svc.cluster.local.", "A", "a namespace as target has no addresses"),
             *no_data("self.prod.svc.cluster.local.", "A AAAA", "a target equal to the name is suppressed"),
             *no_data("below.prod.svc.cluster.local.", "A", "a target below the name is suppressed"),
-            *no_data(
-                "nsdns.prod.svc.cluster.local.", "A", "the nameserver's name as target, no local addresses"
-            ),
+            *no_data("nsdns.prod.svc.cluster.local.", "A", "the nameserver's name as target, no local addresses"),
             *no_data("loop1.prod.svc.cluster.local.", "A AAAA", "a loop of two ends without data"),
             *no_data("loop2.prod.svc.cluster.local.", "A", "entered at the other end"),
             Case(
@@ -405,9 +401,7 @@ THEMES.append(
                 "SRV TXT MX HTTPS SOA NS PTR ANY",
                 "an ExternalName has no other types",
             ),
-            *no_data(
-                "in.prod.svc.cluster.local.", "SRV TXT MX HTTPS", "nor has one whose target is in the zone"
-            ),
+            *no_data("in.prod.svc.cluster.local.", "SRV TXT MX HTTPS", "nor has one whose target is in the zone"),
             *name_error("x.out.prod.svc.cluster.local.", "A CNAME", "nothing below an ExternalName"),
             *name_error("_http._tcp.out.prod.svc.cluster.local.", "A SRV CNAME", "no ports either"),
             Case(

@@ -314,9 +314,7 @@ THEMES.append(
                 why="a name may not end in a dash: a zero is appended",
             ),
             *name_error("fd00-244-1--.db.prod.svc.cluster.local.", "AAAA", "without the zero it is no name"),
-            *name_error(
-                "db-0-pod.db.prod.svc.cluster.local.", "A", "pod names are not names unless asked for"
-            ),
+            *name_error("db-0-pod.db.prod.svc.cluster.local.", "A", "pod names are not names unless asked for"),
             *name_error("nope.db.prod.svc.cluster.local.", "A AAAA SRV", "no such endpoint"),
             Case(
                 "_pg._tcp.db.prod.svc.cluster.local.",
@@ -501,9 +499,7 @@ THEMES.append(
                 ["noports.prod.svc.cluster.local. 5 IN A 10.244.4.1"],
                 why="a slice without ports: addresses, no SRV",
             ),
-            *no_data(
-                "noports.prod.svc.cluster.local.", "AAAA SRV TXT", "a slice without ports: addresses, no SRV"
-            ),
+            *no_data("noports.prod.svc.cluster.local.", "AAAA SRV TXT", "a slice without ports: addresses, no SRV"),
             Case(
                 "peer.noports.prod.svc.cluster.local.",
                 "A",
@@ -663,9 +659,7 @@ THEMES.append(
                 ["10-244-8-3.mixed.prod.svc.cluster.local. 5 IN A 10.244.8.3"],
                 why="an endpoint of the slice without ports",
             ),
-            *no_data(
-                "10-244-8-3.mixed.prod.svc.cluster.local.", "SRV", "an endpoint of the slice without ports"
-            ),
+            *no_data("10-244-8-3.mixed.prod.svc.cluster.local.", "SRV", "an endpoint of the slice without ports"),
         ],
     )
 )

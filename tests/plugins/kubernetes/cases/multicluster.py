@@ -59,9 +59,7 @@ spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1], ports: [{name: http, proto
 THEMES.append(
     Theme(
         "multicluster",
-        Options(
-            zones=["cluster.local.", "clusterset.local.", "in-addr.arpa."], multicluster=["clusterset.local."]
-        ),
+        Options(zones=["cluster.local.", "clusterset.local.", "in-addr.arpa."], multicluster=["clusterset.local."]),
         OBJECTS,
         cases=[
             Case(
@@ -117,9 +115,7 @@ THEMES.append(
                 ],
                 why="another port",
             ),
-            *name_error(
-                "_nope._tcp.web.prod.svc.clusterset.local.", "A", "no such port", soa="clusterset.local."
-            ),
+            *name_error("_nope._tcp.web.prod.svc.clusterset.local.", "A", "no such port", soa="clusterset.local."),
             Case(
                 "_http.tcp.web.prod.svc.clusterset.local.",
                 "A",
@@ -297,18 +293,14 @@ THEMES.append(
                 "not without underscores",
                 soa="clusterset.local.",
             ),
-            *name_error(
-                "_pg._udp.db.prod.svc.clusterset.local.", "SRV", "not over UDP", soa="clusterset.local."
-            ),
+            *name_error("_pg._udp.db.prod.svc.clusterset.local.", "SRV", "not over UDP", soa="clusterset.local."),
             *name_error(
                 "none.prod.svc.clusterset.local.",
                 "A SRV",
                 "a headless import without endpoints",
                 soa="clusterset.local.",
             ),
-            *name_error(
-                "nope.prod.svc.clusterset.local.", "A TXT", "no such import", soa="clusterset.local."
-            ),
+            *name_error("nope.prod.svc.clusterset.local.", "A TXT", "no such import", soa="clusterset.local."),
             *name_error(
                 "local.prod.svc.clusterset.local.",
                 "A",
@@ -322,9 +314,7 @@ THEMES.append(
                 why="they are in their own zone",
             ),
             *name_error("web.prod.svc.cluster.local.", "A SRV", "imports are not in the cluster's own zone"),
-            *no_data(
-                "prod.svc.clusterset.local.", "A", "a namespace in the clusterset", soa="clusterset.local."
-            ),
+            *no_data("prod.svc.clusterset.local.", "A", "a namespace in the clusterset", soa="clusterset.local."),
             *name_error(
                 "prod.svc.clusterset.local.",
                 "TXT",
@@ -349,15 +339,9 @@ THEMES.append(
                 why="the version in the clusterset",
             ),
             *name_error("prod.pod.clusterset.local.", "A", "pods, disabled", soa="clusterset.local."),
-            *name_error(
-                "a.b.c.db.prod.svc.clusterset.local.", "A", "too many labels", soa="clusterset.local."
-            ),
-            *name_error(
-                "1.0.112.10.in-addr.arpa.", "PTR", "imports have no reverse names", soa="in-addr.arpa."
-            ),
-            *no_data(
-                "web.prod.svc.clusterset.local.", "CNAME MX PTR", "no other types", soa="clusterset.local."
-            ),
+            *name_error("a.b.c.db.prod.svc.clusterset.local.", "A", "too many labels", soa="clusterset.local."),
+            *name_error("1.0.112.10.in-addr.arpa.", "PTR", "imports have no reverse names", soa="in-addr.arpa."),
+            *no_data("web.prod.svc.clusterset.local.", "CNAME MX PTR", "no other types", soa="clusterset.local."),
         ],
     )
 )
@@ -404,9 +388,7 @@ THEMES.append(
 THEMES.append(
     Theme(
         "multicluster, zonal",
-        Options(
-            zones=["cluster.local.", "clusterset.local."], multicluster=["clusterset.local."], zonal=True
-        ),
+        Options(zones=["cluster.local.", "clusterset.local."], multicluster=["clusterset.local."], zonal=True),
         OBJECTS,
         cases=[
             *name_error(

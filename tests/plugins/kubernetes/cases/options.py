@@ -218,9 +218,7 @@ THEMES.append(
                 ["1.0.96.10.in-addr.arpa. 0 IN PTR web.prod.svc.cluster.local."],
                 why="ttl of PTR",
             ),
-            *name_error(
-                "1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."
-            ),
+            *name_error("1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."),
             Case(
                 "out.prod.svc.cluster.local.",
                 "A",
@@ -292,9 +290,7 @@ THEMES.append(
                 ["1.0.96.10.in-addr.arpa. 300 IN PTR web.prod.svc.cluster.local."],
                 why="ttl of PTR",
             ),
-            *name_error(
-                "1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."
-            ),
+            *name_error("1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."),
             Case(
                 "out.prod.svc.cluster.local.",
                 "A",
@@ -366,9 +362,7 @@ THEMES.append(
                 ["1.0.96.10.in-addr.arpa. 3600 IN PTR web.prod.svc.cluster.local."],
                 why="ttl of PTR",
             ),
-            *name_error(
-                "1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."
-            ),
+            *name_error("1.0.244.10.in-addr.arpa.", "PTR", "ttl of a reverse name error", soa="in-addr.arpa."),
             Case(
                 "out.prod.svc.cluster.local.",
                 "A",
@@ -541,9 +535,7 @@ THEMES.append(
         Options(fallthrough=["in-addr.arpa.", "ip6.arpa."]),
         OBJECTS,
         cases=[
-            *name_error(
-                "nope.prod.svc.cluster.local.", "A TXT SRV", "a name error goes on to the next plugin"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "A TXT SRV", "a name error goes on to the next plugin"),
             *name_error("foo.cluster.local.", "A MX", "outside the schema"),
             *name_error("nope.svc.cluster.local.", "A", "no namespace"),
             *no_data("web.prod.svc.cluster.local.", "AAAA", "no data does not fall through"),
@@ -647,9 +639,7 @@ THEMES.append(
         Options(),
         OBJECTS,
         cases=[
-            *name_error(
-                "nope.prod.svc.cluster.local.", "A TXT SRV", "a name error goes on to the next plugin"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "A TXT SRV", "a name error goes on to the next plugin"),
             *name_error("foo.cluster.local.", "A MX", "outside the schema"),
             *name_error("nope.svc.cluster.local.", "A", "no namespace"),
             *name_error("9.9.9.9.in-addr.arpa.", "PTR", "an unknown address", soa="in-addr.arpa."),

@@ -1,7 +1,6 @@
 """The pod subtree in its three modes."""
 
 # A record stays on one line.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -84,18 +83,14 @@ THEMES.append(
                 "AAAA",
                 "an IPv6 address in full is another spelling",
             ),
-            *name_error(
-                "fd00-244-1--.prod.pod.cluster.local.", "AAAA", "an IPv6 address that ends in dashes"
-            ),
+            *name_error("fd00-244-1--.prod.pod.cluster.local.", "AAAA", "an IPv6 address that ends in dashes"),
             *name_error("fd00-244-1--0.prod.pod.cluster.local.", "AAAA", "with a zero after them"),
             *name_error("10-244-0-2.prod.pod.cluster.local.", "A", "the second address of a pod"),
             *name_error("10-244-0-3.prod.pod.cluster.local.", "A", "a pod that succeeded"),
             *name_error("10-244-0-4.prod.pod.cluster.local.", "A", "a pod that failed"),
             *name_error("10-244-0-5.prod.pod.cluster.local.", "A", "a pod whose phase is unknown"),
             *name_error("10-244-0-6.prod.pod.cluster.local.", "A", "a pending pod with an address"),
-            *name_error(
-                "10-244-0-7.prod.pod.cluster.local.", "A", "a pod that is being deleted when first seen"
-            ),
+            *name_error("10-244-0-7.prod.pod.cluster.local.", "A", "a pod that is being deleted when first seen"),
             *name_error(
                 "x.y.10-244-0-1.prod.pod.cluster.local.",
                 "A SRV",
@@ -131,9 +126,7 @@ THEMES.append(
                 additional=["10-244-0-1.prod.pod.cluster.local. 5 IN A 10.244.0.1"],
                 why="a pod asked for other types",
             ),
-            *no_data(
-                "10-244-0-1.prod.pod.cluster.local.", "TXT MX CNAME HTTPS SOA", "a pod asked for other types"
-            ),
+            *no_data("10-244-0-1.prod.pod.cluster.local.", "TXT MX CNAME HTTPS SOA", "a pod asked for other types"),
             *no_data("fd00-244--1.prod.pod.cluster.local.", "A", "an IPv6 address with dashes"),
             Case(
                 "fd00-244--1.prod.pod.cluster.local.",
@@ -260,9 +253,7 @@ THEMES.append(
                 ["--ffff-102-304.prod.pod.cluster.local. 5 IN A 1.2.3.4"],
                 why="an IPv4-mapped address is an IPv4 address",
             ),
-            *no_data(
-                "--ffff-102-304.prod.pod.cluster.local.", "AAAA", "an IPv4-mapped address is an IPv4 address"
-            ),
+            *no_data("--ffff-102-304.prod.pod.cluster.local.", "AAAA", "an IPv4-mapped address is an IPv4 address"),
             *name_error("fd00-244--12345.prod.pod.cluster.local.", "AAAA", "no group over four digits"),
             *name_error("g000--1.prod.pod.cluster.local.", "AAAA", "no digit over f"),
             Case(
@@ -318,9 +309,7 @@ THEMES.append(
                 additional=["10-244-0-1.prod.pod.cluster.local. 5 IN A 10.244.0.1"],
                 why="a pod asked for other types",
             ),
-            *no_data(
-                "10-244-0-1.prod.pod.cluster.local.", "TXT MX CNAME HTTPS SOA", "a pod asked for other types"
-            ),
+            *no_data("10-244-0-1.prod.pod.cluster.local.", "TXT MX CNAME HTTPS SOA", "a pod asked for other types"),
             *no_data("fd00-244--1.prod.pod.cluster.local.", "A", "an IPv6 address with dashes"),
             Case(
                 "fd00-244--1.prod.pod.cluster.local.",
@@ -357,9 +346,7 @@ THEMES.append(
                 ["10-244-0-6.prod.pod.cluster.local. 5 IN A 10.244.0.6"],
                 why="a pending pod with an address",
             ),
-            *name_error(
-                "10-244-0-7.prod.pod.cluster.local.", "A", "a pod that is being deleted when first seen"
-            ),
+            *name_error("10-244-0-7.prod.pod.cluster.local.", "A", "a pod that is being deleted when first seen"),
             Case(
                 "192-0-2-40.prod.pod.cluster.local.",
                 "A",

@@ -251,9 +251,7 @@ THEMES.append(
                 ["2.0.244.10.in-addr.arpa. 5 IN PTR db-1.db.prod.svc.cluster.local."],
                 why="only names in exposed namespaces",
             ),
-            *name_error(
-                "99.0.96.10.in-addr.arpa.", "PTR", "a namespace that is not exposed", soa="in-addr.arpa."
-            ),
+            *name_error("99.0.96.10.in-addr.arpa.", "PTR", "a namespace that is not exposed", soa="in-addr.arpa."),
         ],
     )
 )
@@ -362,9 +360,7 @@ THEMES.append(
                 ],
                 why="the apex of a network's zone",
             ),
-            *no_data(
-                "96.10.in-addr.arpa.", "A NS", "the apex of a network's zone", soa="96.10.in-addr.arpa."
-            ),
+            *no_data("96.10.in-addr.arpa.", "A NS", "the apex of a network's zone", soa="96.10.in-addr.arpa."),
             *name_error(
                 "0.96.10.in-addr.arpa.",
                 "PTR",

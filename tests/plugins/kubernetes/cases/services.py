@@ -167,9 +167,7 @@ THEMES.append(
             *name_error("nope.prod.svc.cluster.local.", "A AAAA SRV", "no such service"),
             *name_error("web.nope.svc.cluster.local.", "A AAAA", "no such namespace"),
             *name_error("web.empty.svc.cluster.local.", "A", "a service of another namespace"),
-            *name_error(
-                "orphan.prod.svc.cluster.local.", "A AAAA SRV", "slices without a Service make no name"
-            ),
+            *name_error("orphan.prod.svc.cluster.local.", "A AAAA SRV", "slices without a Service make no name"),
             *name_error("10-244-9-9.orphan.prod.svc.cluster.local.", "A", "nor do their endpoints"),
             *name_error("*.prod.svc.cluster.local.", "A", "no wildcards: * is a label like others"),
             *name_error("web.*.svc.cluster.local.", "A", "no wildcard for a namespace"),
@@ -183,9 +181,7 @@ THEMES.append(
                 ["_http._tcp.web.prod.svc.cluster.local. 5 IN A 10.96.0.10"],
                 why="a port's name has the service's addresses",
             ),
-            *no_data(
-                "_http._tcp.web.prod.svc.cluster.local.", "AAAA", "a port's name has the service's addresses"
-            ),
+            *no_data("_http._tcp.web.prod.svc.cluster.local.", "AAAA", "a port's name has the service's addresses"),
             Case(
                 "http.tcp.web.prod.svc.cluster.local.",
                 "A",
@@ -261,9 +257,7 @@ THEMES.append(
             *name_error(
                 "_http.web.prod.svc.cluster.local.", "SRV", "one label is an endpoint's name, never a port"
             ),
-            *name_error(
-                "_tcp._http.web.prod.svc.cluster.local.", "SRV", "port and protocol the wrong way round"
-            ),
+            *name_error("_tcp._http.web.prod.svc.cluster.local.", "SRV", "port and protocol the wrong way round"),
             Case(
                 "web-a.web.prod.svc.cluster.local.",
                 "A",
@@ -314,9 +308,7 @@ THEMES.append(
             *name_error(
                 "10-244-1-12.web.prod.svc.cluster.local.", "A", "an endpoint that is not ready has no name"
             ),
-            *name_error(
-                "10.244.1.10.web.prod.svc.cluster.local.", "A", "an address with dots is too many labels"
-            ),
+            *name_error("10.244.1.10.web.prod.svc.cluster.local.", "A", "an address with dots is too many labels"),
             *name_error(
                 "a.b.c.web.prod.svc.cluster.local.",
                 "A SRV TXT",
@@ -326,9 +318,7 @@ THEMES.append(
             *name_error("_http._tcp.web-a.web.prod.svc.cluster.local.", "SRV A", "no ports of an endpoint"),
             *name_error("ep.nope.prod.svc.cluster.local.", "A", "an endpoint of no service"),
             *name_error("_http._tcp.nope.prod.svc.cluster.local.", "SRV", "a port of no service"),
-            *name_error(
-                "_http._tcp.noports.prod.svc.cluster.local.", "A SRV", "a port of a service without ports"
-            ),
+            *name_error("_http._tcp.noports.prod.svc.cluster.local.", "A SRV", "a port of a service without ports"),
             Case(
                 "_._.noports.prod.svc.cluster.local.",
                 "A",
@@ -404,9 +394,7 @@ THEMES.append(
                 "TXT MX CNAME PTR SOA HTTPS ANY NS",
                 "a port asked for other types",
             ),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "TXT MX CNAME PTR", "no service asked for other types"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "TXT MX CNAME PTR", "no service asked for other types"),
             *no_data("nope.prod.svc.cluster.local.", "SOA", "no service asked for other types"),
             *name_error("nope.prod.svc.cluster.local.", "HTTPS ANY NS", "no service asked for other types"),
             *name_error("nope.svc.cluster.local.", "TXT MX CNAME PTR", "no namespace asked for other types"),
@@ -420,33 +408,21 @@ THEMES.append(
             *no_data("web.prod.svc.cluster.local.", "CAA", "a service asked for a type that it never has"),
             *name_error("nope.prod.svc.cluster.local.", "CAA", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "NAPTR", "a service asked for a type that it never has"),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "NAPTR", "no service, asked for a type that none has"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "NAPTR", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "HINFO", "a service asked for a type that it never has"),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "HINFO", "no service, asked for a type that none has"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "HINFO", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "LOC", "a service asked for a type that it never has"),
             *name_error("nope.prod.svc.cluster.local.", "LOC", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "SSHFP", "a service asked for a type that it never has"),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "SSHFP", "no service, asked for a type that none has"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "SSHFP", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "TLSA", "a service asked for a type that it never has"),
             *name_error("nope.prod.svc.cluster.local.", "TLSA", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "URI", "a service asked for a type that it never has"),
             *name_error("nope.prod.svc.cluster.local.", "URI", "no service, asked for a type that none has"),
             *no_data("web.prod.svc.cluster.local.", "DNSKEY", "a service asked for a type that it never has"),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "DNSKEY", "no service, asked for a type that none has"
-            ),
-            *no_data(
-                "web.prod.svc.cluster.local.", "TYPE65280", "a service asked for a type that it never has"
-            ),
-            *name_error(
-                "nope.prod.svc.cluster.local.", "TYPE65280", "no service, asked for a type that none has"
-            ),
+            *name_error("nope.prod.svc.cluster.local.", "DNSKEY", "no service, asked for a type that none has"),
+            *no_data("web.prod.svc.cluster.local.", "TYPE65280", "a service asked for a type that it never has"),
+            *name_error("nope.prod.svc.cluster.local.", "TYPE65280", "no service, asked for a type that none has"),
             Case(
                 "dns-version.cluster.local.",
                 "TXT",

@@ -90,9 +90,7 @@ THEMES.append(
                 ["eu-1b.pin._zone.db.prod.svc.cluster.local. 5 IN A 10.244.0.2"],
                 why="a zone stored in capitals; AAAA empty",
             ),
-            *no_data(
-                "eu-1b.pin._zone.db.prod.svc.cluster.local.", "AAAA", "a zone stored in capitals; AAAA empty"
-            ),
+            *no_data("eu-1b.pin._zone.db.prod.svc.cluster.local.", "AAAA", "a zone stored in capitals; AAAA empty"),
             Case(
                 "eu-1b.pin._zone.db.prod.svc.cluster.local.",
                 "SRV",

@@ -1,0 +1,136 @@
+"""A cluster as files: the same names as manifests and as a zone, and the mixes of queries that are asked of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.messages import query
+
+ZONE = "cluster.local"
+NAMESPACES = 100
+SERVICES_FROM = int(ipaddress.IPv4Address("10.96.0.1"))
+PODS_FROM = int(ipaddress.IPv4Address("10.128.0.1"))
+HEADLESS_SHARE = 10         # one headless service for so many with an address
+HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its cluster address, or its endpoints where it is headless."""
+
+    name: str
+    namespace: str
+    addresses: tuple[str, ...]
+    headless: bool = False
+
+    @property
+    def fqdn(self) -> str:
+        return f"{self.name}.{self.namespace}.svc.{ZONE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A list of queries, and how many of its answers have which rcode, in percent."""
+
+    name: str
+    queries: list[bytes]
+    says: str
+
+
+def services(count: int, endpoints: int) -> list[Service]:
+    """So many services with an address, and a tenth as many headless ones with endpoints each."""
+    made = [
+        Service(f"svc-{i}", f"ns-{i % NAMESPACES}", (str(ipaddress.IPv4Address(SERVICES_FROM + i)),))
+        for i in range(count)
+    ]
+    for i in range(max(1, count // HEADLESS_SHARE)):
+        first = PODS_FROM + i * endpoints
+        addresses = tuple(str(ipaddress.IPv4Address(first + j)) for j in range(endpoints))
+        made.append(Service(f"headless-{i}", f"ns-{i % NAMESPACES}", addresses, headless=True))
+    return made
+
+
+def write_manifests(path: Path, made: list[Service]) -> None:
+    """The services and the slices of the headless ones as one list."""
+    items: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"ns-{i}"}} for i in range(NAMESPACES)
+    ]
+    for service in made:
+        address = "None" if service.headless else service.addresses[0]
+        items.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": service.name, "namespace": service.namespace},
+                "spec": {"type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ports": [HTTP]},
+            }
+        )
+        if service.headless:
+            label = {"kubernetes.io/service-name": service.name}
+            ready = {"ready": True}
+            items.append(
+                {
+                    "apiVersion": "discovery.k8s.io/v1",
+                    "kind": "EndpointSlice",
+                    "metadata": {"name": service.name, "namespace": service.namespace, "labels": label},
+                    "addressType": "IPv4",
+                    "endpoints": [{"addresses": [ip], "conditions": ready} for ip in service.addresses],
+                    "ports": [HTTP],
+                }
+            )
+    # JSON is YAML.
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=0))
+
+
+def write_zone(path: Path, made: list[Service]) -> None:
+    """The same names as a zone file, with the records that fastdns makes of them."""
+    lines = [
+        f"$ORIGIN {ZONE}.",
+        "$TTL 5",
+        f"@ SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 5",
+        f"@ NS ns.dns.{ZONE}.",
+        "ns.dns A 127.0.0.1",
+    ]
+    for service in made:
+        owner = f"{service.name}.{service.namespace}.svc"
+        lines += [f"{owner} A {address}" for address in service.addresses]
+        if not service.headless:
+            lines.append(f"_http._tcp.{owner} SRV 0 100 80 {owner}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def mixes(made: list[Service], seed: int = 1) -> list[Mix]:
+    """The mixes, each over all services of its kind, in random order."""
+    rng = random.Random(seed)
+    plain = [service for service in made if not service.headless]
+    headless = [service for service in made if service.headless]
+    hits = [query(service.fqdn) for service in plain]
+    rng.shuffle(hits)
+
+    def mixed(service: Service, draw: float) -> bytes:
+        if draw < 0.4:
+            return query(service.fqdn)
+        if draw < 0.7:
+            return query(service.fqdn, "AAAA")
+        if draw < 0.9:
+            # What the search list of a pod in another namespace makes of the name.
+            elsewhere = f"ns-{rng.randrange(NAMESPACES)}.svc.{ZONE}"
+            return query(f"{service.name}.{service.namespace}.{elsewhere}")
+        return query(f"_http._tcp.{service.fqdn}", "SRV")
+
+    draws = [(i + 0.5) / len(plain) for i in range(len(plain))]
+    rng.shuffle(draws)
+    order = rng.sample(plain, len(plain))
+    mix = [mixed(service, draw) for service, draw in zip(order, draws, strict=True)]
+    heads = [query(service.fqdn) for service in headless]
+    rng.shuffle(heads)
+    return [
+        Mix("hit", hits, "A of services with an address"),
+        Mix("mix", mix, "40% A, 30% AAAA without data, 20% search-path NXDOMAIN, 10% SRV"),
+        Mix("headless", heads, "A of headless services, all endpoints"),
+    ]

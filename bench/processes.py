@@ -1,0 +1,138 @@
+"""Processes under measurement: started on chosen CPUs, their CPU time and memory, ended by their id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PROC = Path("/proc")
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP on the loopback, for the moment."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port: int = udp.getsockname()[1]
+            with contextlib.suppress(OSError):
+                tcp.bind(("127.0.0.1", port))
+                return port
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError):
+                # The name in parentheses may hold anything; the parent is the second field behind it.
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for known in found:
+        found += children.get(known, [])
+    return found
+
+
+def cpu_ns(pid: int) -> int:
+    """User and system time of a process and its descendants so far, from the scheduler, in nanoseconds.
+
+    Threads and processes that end between two looks take their time with them: measure servers that are steady.
+    """
+    total = 0
+    for member in tree(pid):
+        for task in (PROC / str(member) / "task").glob("[0-9]*"):
+            with contextlib.suppress(OSError, ValueError):
+                total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+def pss_kib(pid: int) -> dict[int, int]:
+    """Proportional set size of a process and its descendants, by process id, in KiB."""
+    sizes = {}
+    for member in tree(pid):
+        with contextlib.suppress(OSError):
+            for line in (PROC / str(member) / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    sizes[member] = int(line.split()[1])
+    return sizes
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself."""
+    with contextlib.suppress(OSError):
+        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return b" ".join(word for word in words if word).decode(errors="replace")
+    return ""
+
+
+class Child:
+    """A server in processes of its own, on the given CPUs; a context manager that ends it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cpus: set[int] | None = None,
+        log: Path,
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        def pin() -> None:
+            if cpus is not None:
+                os.sched_setaffinity(0, cpus)
+
+        self.log = log
+        with log.open("wb") as out:
+            self._child = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environ or {})},
+                preexec_fn=pin,
+            )
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._child.send_signal(signal.SIGTERM)
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def check(self) -> None:
+        """Raises RuntimeError with the end of its log where it has ended."""
+        if self._child.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{self._child.args!r} ended with {self._child.returncode}:\n{tail}")
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on."""
+    model = ""
+    with contextlib.suppress(OSError):
+        for line in (PROC / "cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return {
+        "cpus": os.cpu_count(),
+        "model": model,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": [round(value, 2) for value in os.getloadavg()],
+    }
