@@ -1,4 +1,4 @@
-"""A Corefile's text to a frozen ServerConfig: every option is checked, nothing is opened."""
+"""A Corefile's text to a frozen ServerConfig: every option is checked, no socket or plugin's file is opened."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_file(
 
 def default_config(port: int = DEFAULT_PORT) -> ServerConfig:
     """What is served when there is no Corefile, or one without a server block."""
-    return load(DEFAULT_COREFILE.replace("PORT", str(port)), environ={})
+    return replace(load(DEFAULT_COREFILE.replace("PORT", str(port)), environ={}), files=())
 
 
 def load(
