@@ -235,6 +235,20 @@ async def test_a_stall_lasts_no_longer_than_the_silence_allowed(server: ApiServe
         await until_equal(server, run.sink)
 
 
+async def test_a_server_that_takes_connections_but_never_answers(server: ApiServer, tmp_path: Path) -> None:
+    timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=0.3, initial_silence_s=0.3)
+    async with running(server, tmp_path, timing=timing) as run:
+        run.source._client._connect_timeout_s = 0.1
+        await until_equal(server, run.sink)
+        server.faults.set("hang", verb="watch")
+        server.disconnect()
+        await until(lambda: not run.source.connected)
+        server.faults.clear()
+        change(server)
+        await until_equal(server, run.sink)
+        await until(lambda: run.source.connected)
+
+
 async def test_forbidden_is_logged_and_asked_for_again(
     server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -327,7 +341,7 @@ async def test_a_server_that_contradicts_itself_is_not_asked_for_ever(
         finish = reflector._finish
 
         def forget(version: str, digest: Any) -> None:
-            digest.discard(next(iter(digest)))
+            digest.discard(digest.keys()[0])
             finish(version, digest)
 
         reflector._finish = forget

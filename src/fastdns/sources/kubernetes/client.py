@@ -37,7 +37,9 @@ log = logging.getLogger("plugin/kubernetes")
 MAX_LINE_BYTES = 16 << 20
 READ_BUFFER_BYTES = 256 << 10
 CONNECT_TIMEOUT_S = 10.0
+# An API server gives up on a list after 60 s; a watch it opens at once.
 RESPONSE_TIMEOUT_S = 60.0
+OPEN_TIMEOUT_S = 30.0
 MAX_RETRIES = 10
 MAX_RETRY_AFTER_S = 60.0
 # client-go's defaults where only one of the pair is set.
@@ -224,7 +226,8 @@ class Client:
 
     async def get(self, path: str, params: Mapping[str, str], *, accept: str = JSON) -> bytes:
         """The body of one GET. Raises ApiError, Unreachable or SourceError."""
-        async with self._slot(), self._open(path, params, accept, self._response_timeout_s) as response:
+        wait_s = self._response_timeout_s
+        async with self._slot(), self._open(path, params, accept, wait_s, wait_s) as response:
             try:
                 return await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as e:
@@ -235,7 +238,8 @@ class Client:
         self, path: str, params: Mapping[str, str], *, silence_s: float
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """A stream of lines, in batches. Raises Stalled when nothing comes for silence_s."""
-        async with self._open(path, params, JSON, silence_s) as response:
+        open_s = min(silence_s, OPEN_TIMEOUT_S)
+        async with self._open(path, params, JSON, silence_s, open_s) as response:
             keep_alive(response)
             yield lines(response.content)
 
@@ -244,9 +248,9 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, path: str, params: Mapping[str, str], accept: str, silence_s: float
+        self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        response = await self._request(path, params, accept, silence_s)
+        response = await self._request(path, params, accept, silence_s, open_s)
         try:
             yield response
         finally:
@@ -257,14 +261,14 @@ class Client:
                 response.close()
 
     async def _request(
-        self, path: str, params: Mapping[str, str], accept: str, silence_s: float
+        self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
     ) -> aiohttp.ClientResponse:
         """An answer of 2xx, after as many tries as the rules allow."""
         refreshed = False
         for attempt in range(MAX_RETRIES + 1):
             session, connection = await self._ready()
             generation = self._generation
-            response = await self._send(session, connection, path, params, accept, silence_s)
+            response = await self._send(session, connection, path, params, accept, silence_s, open_s)
             if response.status < 300:
                 return response
             error = await refusal(response)
@@ -286,6 +290,7 @@ class Client:
         params: Mapping[str, str],
         accept: str,
         silence_s: float,
+        open_s: float,
     ) -> aiohttp.ClientResponse:
         wait_s = self._limiter.reserve()
         if wait_s:
@@ -303,16 +308,17 @@ class Client:
         started = time.monotonic()
         code = "<error>"
         try:
-            response = await session.get(
-                url,
-                headers=headers,
-                proxy=connection.proxy_url,
-                server_hostname=connection.server_name,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
-                ),
-            )
+            async with asyncio.timeout(self._connect_timeout_s + open_s):
+                response = await session.get(
+                    url,
+                    headers=headers,
+                    proxy=connection.proxy_url,
+                    server_hostname=connection.server_name,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
+                    ),
+                )
             code = str(response.status)
             return response
         except aiohttp.ClientConnectorCertificateError as e:

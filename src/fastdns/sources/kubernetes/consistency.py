@@ -31,7 +31,9 @@ log = logging.getLogger("plugin/kubernetes")
 PERIOD_MIN_S = 45.0
 PERIOD_MAX_S = 55.0
 SETTLE_S = 1.0
-PAGE_OBJECTS = 1000
+PAGE_OBJECTS = 500
+# Keys gone through before the loop goes round.
+KEYS_AT_ONCE = 2000
 IDENTITY_NAMESPACE = "kube-system"
 
 
@@ -92,21 +94,20 @@ class ConsistencyCheck:
         touched: set[int] = set()
         reflector.touched = touched
         try:
-            listed, version = await self._list()
-            if is_older(version, before):
-                return REPLACED if reflector.watching is watch else SAME
-            differences = reflector.digest.difference(listed)
-            del listed
-            if not differences:
-                self._repaired.clear()
-                return SAME
-            await self._sleep(self._settle_s)
+            differences, version = await self._compare()
             if reflector.watching is not watch:
                 return SAME
-            lost = {(key, seen) for key, (_, seen) in differences.items() if key not in touched}
+            if is_older(version, before):
+                return REPLACED
+            if differences:
+                await self._sleep(self._settle_s)
+                if reflector.watching is not watch:
+                    return SAME
+            lost = {(key, seen) for key, seen in differences.items() if key not in touched}
         finally:
             reflector.touched = None
         if not lost:
+            self._repaired.clear()
             return SAME
         if lost <= self._repaired:
             if not self._reported:
@@ -121,21 +122,33 @@ class ConsistencyCheck:
         log.warning("the watch of %s has missed %d changes; listing them anew", reflector.name, len(lost))
         return INCONSISTENT
 
-    async def _list(self) -> tuple[Digest, str]:
-        """Name and version of every object, and the listing's own version."""
-        watched = self._reflector.watched
+    async def _compare(self) -> tuple[dict[int, int | None], str]:
+        """Keys that differ, each with the version that the server has, None: it has none; the list's version.
+
+        Compares page by page: going through a large cluster at one go would hold up its changes.
+        """
+        watched, held = self._reflector.watched, self._reflector.digest
         params = {**watched.selectors(), "limit": str(self._page_objects)}
-        digest = Digest()
+        listed = Digest()
+        differences: dict[int, int | None] = {}
         while True:
             page = await list_metadata(self._client, watched.path, params)
             for item in page.items or ():
                 meta = item.metadata
-                digest.set(key_of(meta.namespace, meta.name), version_of(meta.resourceVersion))
+                key, version = key_of(meta.namespace, meta.name), version_of(meta.resourceVersion)
+                listed.set(key, version)
+                if held.get(key) != version:
+                    differences[key] = version
             if not page.metadata.continue_:
-                return digest, page.metadata.resourceVersion
+                break
             params["continue"] = page.metadata.continue_
-            del page
             await asyncio.sleep(0)
+        for at, key in enumerate(held.keys()):
+            if listed.get(key) is None:
+                differences[key] = None
+            if at % KEYS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return differences, page.metadata.resourceVersion
 
 
 async def list_metadata(client: Client, path: str, params: dict[str, str]) -> MetadataPage:

@@ -39,9 +39,6 @@ class Digest:
     def __len__(self) -> int:
         return self._used
 
-    def __iter__(self) -> Iterator[int]:
-        return (key for key in self._keys if key)
-
     def get(self, key: int) -> int | None:
         """The version of key, or None."""
         at = self._find(key)
@@ -79,14 +76,11 @@ class Digest:
             keys[hole], versions[hole] = keys[at], versions[at]
             hole = at
 
-    def difference(self, other: Digest) -> dict[int, tuple[int | None, int | None]]:
-        """Keys whose versions differ, each with the version here and in other."""
-        found = {key: (held, version) for key, version in other.items() if (held := self.get(key)) != version}
-        if len(self) + sum(held is None for held, _ in found.values()) != len(other):
-            found.update({key: (held, None) for key, held in self.items() if other.get(key) is None})
-        return found
+    def keys(self) -> list[int]:
+        """Every key as of now, to go through while the table changes."""
+        return [key for key in self._keys if key]
 
-    def items(self) -> Iterator[tuple[int, int | None]]:
+    def items(self) -> Iterator[tuple[int, int]]:
         """Every key with its version."""
         return ((key, version) for key, version in zip(self._keys, self._versions, strict=True) if key)
 
@@ -106,4 +100,4 @@ class Digest:
         for key, version in old:
             at = self._find(key)
             self._keys[at] = key
-            self._versions[at] = version or 0
+            self._versions[at] = version
