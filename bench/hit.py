@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import statistics
 import sys
@@ -54,7 +55,7 @@ zone:
     journal-content: none
 """
 START_S = 60.0
-WARM_S = 0.3
+WARM_S = 0.1
 
 
 @dataclass(slots=True)
@@ -103,25 +104,35 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mixes", default="hit,mix,headless")
     parser.add_argument("--variants", default=",".join(VARIANTS), help=f"of {', '.join(VARIANTS)}")
     parser.add_argument("--command", default=f"{sys.executable} -m fastdns.cli", help="how fastdns is called")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="NAME=COMMAND", help="another build, as the first variant"
+    )
     parser.add_argument("--no-knot", action="store_true", help="leave out Knot DNS where it is installed")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
 
 def start_fastdns(
-    stack: contextlib.ExitStack, how: argparse.Namespace, directory: Path, name: str, first: bytes
+    stack: contextlib.ExitStack,
+    how: argparse.Namespace,
+    directory: Path,
+    first: bytes,
+    *,
+    name: str,
+    variant: str,
+    command: str,
 ) -> Peer:
     """One worker on the server's CPU, with all its other processes, ready to answer."""
     port = processes.free_port()
     corefile = directory / f"Corefile.{name}"
     corefile.write_text(
         COREFILE.format(
-            zone=population.ZONE, port=port, manifests=directory / "cluster.json", more=VARIANTS[name]()
+            zone=population.ZONE, port=port, manifests=directory / "cluster.json", more=VARIANTS[variant]()
         )
     )
     child = stack.enter_context(
         processes.Child(
-            [*how.command.split(), "-conf", str(corefile)],
+            [*shlex.split(command), "-conf", str(corefile)],
             cpus={how.server_cpu},
             log=directory / f"{name}.log",
             environ={"FASTDNS_WORKERS": "1"},
@@ -218,7 +229,15 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
         population.write_manifests(directory / "cluster.json", made)
         mixes = [mix for mix in population.mixes(made) if mix.name in how.mixes.split(",")]
         first = population.mixes(made)[0].queries[0]
-        peers = [start_fastdns(stack, how, directory, name, first) for name in how.variants.split(",")]
+        variants = how.variants.split(",")
+        builds = [(name, name, how.command) for name in variants]
+        for also in how.also:
+            name, _, command = also.partition("=")
+            builds.append((name, variants[0], command))
+        peers = [
+            start_fastdns(stack, how, directory, first, name=name, variant=variant, command=command)
+            for name, variant, command in builds
+        ]
         reference = peers[0]
         knot = start_knot(stack, how, directory, first)
         if knot is None:
@@ -283,7 +302,7 @@ def text(report: dict[str, Any]) -> str:
     """The report for people."""
     lines = [f"{report['machine']}"]
     for name in report["left_out"]:
-        lines.append(f"left out, not installed: {name}")
+        lines.append(f"left out or not installed: {name}")
     for mix, rows in report["figures"].items():
         about = report["mixes"][mix]
         lines += [

@@ -15,7 +15,8 @@ import time
 MAX_LINES_PER_S = 100
 BURST_LINES = 1000
 
-ROOT = "fastdns"
+# Libraries whose lower levels are about themselves.
+NOISY = ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kubernetes", "urllib3", "watchfiles")
 
 
 class LineHandler(logging.Handler):
@@ -64,5 +65,5 @@ def set_up(*, debug: bool = False) -> None:
     handler.setFormatter(LineFormatter())
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    for noisy in ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kubernetes", "urllib3"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)

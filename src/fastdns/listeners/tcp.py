@@ -19,6 +19,9 @@ LENGTH = struct.Struct(">H")
 MAX_MESSAGE_BYTES = 65535
 # Of replies that wait for one peer to read; its queries are not read meanwhile.
 WRITE_HIGH_BYTES = 256 * 1024
+CHECK_S = 0.5
+# From drain to the end of every connection, whatever it waits for. Less than the supervisor's patience.
+DRAIN_S = 4.0
 
 Serve = Callable[[bytes, bytes, int], bytes | None]
 
@@ -37,45 +40,62 @@ class Limits:
 class Connections:
     """The open connections of one worker, the longest quiet first. Closes what has run out of time.
 
-    One timer serves all connections: deadlines are looked at each half second.
+    One timer serves all connections: deadlines are looked at each CHECK_S.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_connections: int) -> None:
         self.loop = loop
         self.max_connections = max_connections
         self.open: dict[Connection, None] = {}
+        # Those that still send what their peers have to read, and will take no more queries.
+        self.closing: set[Connection] = set()
         self.draining = False
+        self.ends = float("inf")
         self.evicted = 0
-        self.timer = loop.call_later(0.5, self.check)
+        self.timer = loop.call_later(CHECK_S, self.check)
 
     def add(self, connection: Connection) -> None:
         """Take a new connection; the longest quiet one makes room."""
         self.open[connection] = None
         if len(self.open) > self.max_connections:
             self.evicted += 1
-            next(iter(self.open)).close()
+            next(iter(self.open)).make_room()
 
     def touch(self, connection: Connection) -> None:
         """A connection has asked something: it is the least quiet one now."""
         if self.open.pop(connection, 0) is None:
             self.open[connection] = None
 
+    def finish(self, connection: Connection) -> None:
+        """A connection only sends what is left, and has write_s for it."""
+        self.open.pop(connection, None)
+        self.closing.add(connection)
+        connection.deadline = self.loop.time() + connection.limits.write_s
+
     def remove(self, connection: Connection) -> None:
         """A connection is gone."""
         self.open.pop(connection, None)
+        self.closing.discard(connection)
 
     def check(self) -> None:
-        """Close what is past its deadline."""
+        """Close what is past its deadline; cut off what does not read."""
         now = self.loop.time()
-        for connection in [one for one in self.open if now >= one.deadline]:
-            connection.close()
-        self.timer = self.loop.call_later(0.5, self.check)
+        over = now >= self.ends
+        for connection in [one for one in (*self.closing, *self.open) if over or now >= one.deadline]:
+            connection.time_out()
+        self.timer = self.loop.call_later(CHECK_S, self.check)
 
     def drain(self) -> None:
         """Close every connection as soon as what it has asked is answered and sent."""
         self.draining = True
+        self.ends = self.loop.time() + DRAIN_S
         for connection in list(self.open):
             connection.close_when_quiet()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any connection is left."""
+        return bool(self.open or self.closing)
 
 
 class Connection(asyncio.Protocol):
@@ -91,6 +111,7 @@ class Connection(asyncio.Protocol):
         self.pending = bytearray()
         self.asked = 0
         self.paused = False
+        self.closing = False
         self.deadline = float("inf")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -120,7 +141,7 @@ class Connection(asyncio.Protocol):
         at = 0
         replies = bytearray()
         size = len(self.pending)
-        while self.transport is not None and not self.paused and size - at >= 2:
+        while self.transport is not None and not self.paused and not self.closing and size - at >= 2:
             (length,) = LENGTH.unpack_from(self.pending, at)
             if size - at - 2 < length:
                 break
@@ -140,7 +161,7 @@ class Connection(asyncio.Protocol):
                 self.close()
                 return
         del self.pending[:at]
-        if self.transport is None:
+        if self.transport is None or self.closing:
             return
         if replies:
             self.transport.write(bytes(replies))
@@ -155,12 +176,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
+        if self.closing:
+            return
         self.deadline = self.connections.loop.time() + self.limits.write_s
         if self.transport is not None:
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         self.paused = False
+        if self.closing:
+            return
         self.deadline = self.connections.loop.time() + self.limits.idle_s
         if self.transport is not None:
             self.transport.resume_reading()
@@ -171,15 +196,25 @@ class Connection(asyncio.Protocol):
         return False
 
     def close_when_quiet(self) -> None:
-        """Close now, unless half a message or unread replies are on their way."""
-        if not self.pending and not self.paused:
+        """Close now, unless a first query, half a message or unread replies are on their way."""
+        if self.asked and not self.pending and not self.paused:
             self.close()
 
     def close(self) -> None:
-        """Close after sending what the peer still reads; a peer that does not read is cut off."""
-        self.connections.remove(self)
-        if self.transport is not None:
-            if self.paused:
-                self.transport.abort()
-            else:
-                self.transport.close()
+        """Take no more queries, and close after sending what is left."""
+        if self.transport is not None and not self.closing:
+            self.closing = True
+            self.connections.finish(self)
+            self.transport.close()
+
+    def make_room(self) -> None:
+        """Close at once: another connection needs the place."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.transport.abort()
+        self.close()
+
+    def time_out(self) -> None:
+        """The deadline is over: for a peer that asks nothing, or for one that does not read."""
+        if self.transport is not None and (self.paused or self.closing):
+            self.transport.abort()
+        self.close()

@@ -58,17 +58,17 @@ Action = Spawn | Drain | Kill
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All places of all generations. generation is the newest; it serves alone once its workers are ready."""
+    """All places of all generations. generation is the one that serves: younger ones come up, older ones go."""
 
     generation: int
     children: tuple[Child, ...] = ()
     stopping: bool = False
 
 
-def generation_ready(state: State) -> bool:
-    """Whether every worker of the newest generation has said ready."""
+def generation_ready(state: State, generation: int) -> bool:
+    """Whether every worker of a generation has said ready."""
     return all(
-        child.ready for child in state.children if child.role == "worker" and child.generation == state.generation
+        child.ready for child in state.children if child.role == "worker" and child.generation == generation
     )
 
 
@@ -85,11 +85,10 @@ def died(child: Child, now: float) -> Child:
 def plan(state: State, now: float) -> list[Action]:
     """The actions that are due now, in the order in which they should be done."""
     actions: list[Action] = []
-    replaced = generation_ready(state)
     for child in state.children:
-        old = child.role == "worker" and child.generation != state.generation
+        over = state.stopping or (child.role == "worker" and child.generation < state.generation)
         if child.pid is None:
-            if not state.stopping and now >= child.retry_at and not (old and replaced):
+            if not over and not child.draining and now >= child.retry_at:
                 actions.append(Spawn(child))
             continue
         if child.killed:
@@ -98,7 +97,7 @@ def plan(state: State, now: float) -> list[Action]:
             if now >= child.drain_deadline:
                 actions.append(Kill(child, "it did not finish within the drain time"))
             continue
-        if state.stopping or (old and replaced):
+        if over:
             actions.append(Drain(child))
             continue
         if child.ready and child.last_beat is not None and now - child.last_beat > HANG_S[child.role]:

@@ -18,6 +18,8 @@ class SourceTable:
         self.numbers: dict[Any, int] = {}
         self.known: dict[int, Any] = {}
         self.active: list[int] = []
+        # Numbers whose records in the store, if any, are of an earlier holder.
+        self.fresh: set[int] = set()
 
     @staticmethod
     def identity(options: Any) -> Any:
@@ -39,6 +41,7 @@ class SourceTable:
                 if not free:
                     raise FastdnsError(f"more than {len(NUMBERS)} clusters at a time")
                 self.numbers[identity] = free[0]
+                self.fresh.add(free[0])
             self.known[self.numbers[identity]] = options
             if self.numbers[identity] not in assigned:
                 assigned.append(self.numbers[identity])
@@ -47,6 +50,10 @@ class SourceTable:
     def activate(self, numbers: list[int]) -> None:
         """These are what the watcher follows from now on."""
         self.active = list(numbers)
+
+    def begun(self) -> None:
+        """The watcher follows what is active, and has dropped what was not theirs."""
+        self.fresh.difference_update(self.active)
 
     def options(self) -> dict[int, Any]:
         """The options of each source that the watcher follows."""

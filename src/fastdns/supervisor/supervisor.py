@@ -24,7 +24,7 @@ from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.admin.health import Health
-from fastdns.admin.http import AdminServer, wanted_endpoints
+from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.admin.metrics import Metrics, tls_context
 from fastdns.admin.ready import Readiness
 from fastdns.corefile.model import ServerConfig
@@ -59,6 +59,7 @@ reload_log = logging.getLogger("plugin/reload")
 DRAIN_S = 5.0
 # A generation that is not ready by then has failed.
 GENERATION_READY_S = 30.0
+RETRY_S = 1.0
 SYNC_POLL_S = 0.1
 SYNC_LOG_S = 0.5
 DEFAULT_STORE_MIB = 512
@@ -139,7 +140,7 @@ class Supervisor:
         self.wake = asyncio.Event()
         self.signals: list[int] = []
         self.signal_arrived = asyncio.Event()
-        self.interrupted = False
+        self.reload_asked = asyncio.Event()
 
     # ------------------------------------------------------------------------------------------- the facts
 
@@ -164,9 +165,15 @@ class Supervisor:
     def unready_plugins(self) -> list[str]:
         """The plugins that keep /ready at 503."""
         unready = []
-        if any(not self.store.source(number)[0] for number in self.sources.active):
+        if not self.synced(self.sources.active):
             unready.append("kubernetes")
         return unready
+
+    def synced(self, numbers: list[int]) -> bool:
+        """Whether the store holds the listings of these sources, and not those of earlier holders of a number."""
+        return not self.sources.fresh.intersection(numbers) and all(
+            self.store.source(number)[0] for number in numbers
+        )
 
     def serving(self) -> bool:
         """Whether a worker answers, or may still start to."""
@@ -185,17 +192,28 @@ class Supervisor:
         gc.collect()
         gc.freeze()
         acting = loop.create_task(self.keep_acting())
-        code = 0
+        serving = loop.create_task(self.serve())
+        ending = loop.create_task(self.obey_signals(serving))
         try:
-            await self.start()
-            timers = [loop.create_task(self.reload_on_change()), loop.create_task(self.health.probe(self.admin))]
-            code = await self.obey_signals()
-            for timer in timers:
-                timer.cancel()
+            await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done() and not serving.cancelled():
+                serving.result()
+            code = await ending
         finally:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.stop(acting)
-        return code
+            for task in (serving, ending):
+                task.cancel()
+            await asyncio.gather(serving, ending, return_exceptions=True)
+            await self.stop(acting)
+        return 2 if signal.SIGINT in self.signals else code
+
+    async def serve(self) -> None:
+        """Start, then follow the Corefile, until cancelled. Raises FastdnsError where it cannot start."""
+        await self.start()
+        probing = asyncio.get_running_loop().create_task(self.health.probe(self.admin))
+        try:
+            await self.keep_config()
+        finally:
+            probing.cancel()
 
     async def start(self) -> None:
         """Everything up to the first ready generation. Raises FastdnsError."""
@@ -213,7 +231,7 @@ class Supervisor:
         for index in range(self.workers):
             self.children["worker", index, 1] = Child("worker", index, 1)
         self.wake.set()
-        if not await self.generation_comes_up():
+        if not await self.comes_up(self.generation):
             raise FastdnsError("the workers do not start; see the lines above")
         self.write_pidfile()
         self.settings.announce(self.config)
@@ -249,7 +267,7 @@ class Supervisor:
         limit_s = max((plugin.startup_timeout_s for _, plugin in config.with_plugin("kubernetes")), default=0.0)
         begun = time.monotonic()
         said = begun
-        while not all(self.store.source(number)[0] for number in numbers):
+        while not self.synced(numbers):
             now = time.monotonic()
             if now - begun >= limit_s:
                 kubernetes_log.warning("starting server with unsynced Kubernetes API")
@@ -259,14 +277,12 @@ class Supervisor:
                 kubernetes_log.info("waiting for Kubernetes API before starting server")
             await asyncio.sleep(min(SYNC_POLL_S, 0.02 if now - begun < 1 else SYNC_POLL_S))
 
-    async def generation_comes_up(self) -> bool:
-        """Wait until every worker of the newest generation is ready. False where it has failed."""
+    async def comes_up(self, generation: int) -> bool:
+        """Wait until every worker of a generation is ready. False where it has failed."""
         begun = time.monotonic()
-        while not generation_ready(self.state()):
-            newest = [child for child in self.children.values() if child.generation == self.generation]
-            if time.monotonic() - begun > GENERATION_READY_S or any(child.failures >= 3 for child in newest):
-                return False
-            if self.stopping:
+        while not generation_ready(self.state(), generation):
+            workers = [child for child in self.children.values() if child.generation == generation]
+            if time.monotonic() - begun > GENERATION_READY_S or any(child.failures >= 3 for child in workers):
                 return False
             await asyncio.sleep(0.01)
         return True
@@ -282,14 +298,20 @@ class Supervisor:
     # -------------------------------------------------------------------------------------------- children
 
     async def keep_acting(self) -> None:
-        """Reap, plan, act, until cancelled."""
+        """Reap, plan, act, until cancelled. Whatever fails is tried again: nobody else replaces the dead."""
         while True:
             self.wake.clear()
-            self.reap()
-            for action in plan(self.state(), time.monotonic()):
-                self.act(action)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), next_wakeup(self.state(), time.monotonic()))
+            try:
+                self.reap()
+                for action in plan(self.state(), time.monotonic()):
+                    self.act(action)
+            except Exception:
+                log.exception("supervising has failed; it is tried again in %g s", RETRY_S)
+                await asyncio.sleep(RETRY_S)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next_wakeup(self.state(), time.monotonic())):
+                    await self.wake.wait()
 
     def reap(self) -> None:
         """Take note of every child that has ended; as PID 1, of orphans too."""
@@ -314,7 +336,7 @@ class Supervisor:
                 self.release(running.slots)
         if child.role == "watcher":
             self.watcher_totals.restart()
-        if child.draining or (child.killed and self.stopping):
+        if child.draining or self.stopping:
             del self.children[key]
             return
         self.deaths[child.role] += 1
@@ -364,7 +386,7 @@ class Supervisor:
         keep = {self.store.fd}
         try:
             if child.role == "watcher":
-                watching = WatcherPlan(self.sources.options(), self.store)
+                watching = WatcherPlan(self.sources.options(), self.store, frozenset(self.sources.fresh))
                 main: Callable[[Channel], int] = lambda channel: watcher_main(watching, channel)  # noqa: E731
             else:
                 slots = self.slots.take()
@@ -416,6 +438,8 @@ class Supervisor:
             if message.get("ready"):
                 child = replace(child, ready=True)
                 self.wake.set()
+                if child.role == "watcher" and not child.killed:
+                    self.sources.begun()
             if "metrics" in message:
                 self.watcher_totals.update(message["metrics"])
                 child = replace(child, last_beat=time.monotonic())
@@ -428,52 +452,53 @@ class Supervisor:
         self.signals.append(number)
         self.signal_arrived.set()
 
-    async def obey_signals(self) -> int:
+    async def obey_signals(self, serving: asyncio.Task[None]) -> int:
         """Act on signals until one of them ends the server; returns the exit code."""
         while True:
             await self.signal_arrived.wait()
             self.signal_arrived.clear()
             while self.signals:
                 number = self.signals.pop(0)
-                if number == signal.SIGTERM:
-                    log.info("SIGTERM: Shutting down servers then terminating")
-                    return await self.shut_down()
-                if number == signal.SIGINT:
-                    log.info("SIGINT: Shutting down")
-                    return await self.shut_down()
-                if number == signal.SIGQUIT:
-                    log.info("SIGQUIT: Quitting process immediately")
-                    self.interrupted = True
-                    return 0
                 if number == signal.SIGUSR1:
-                    await self.reload(always=True)
+                    self.reload_asked.set()
+                elif number == signal.SIGQUIT:
+                    log.info("SIGQUIT: Quitting process immediately")
+                    self.signals.append(number)
+                    return 0
+                elif number in (signal.SIGTERM, signal.SIGINT):
+                    then = " servers then terminating" if number == signal.SIGTERM else ""
+                    log.info("%s: Shutting down%s", signal.Signals(number).name, then)
+                    serving.cancel()
+                    await self.lameduck()
+                    return 0
 
-    async def shut_down(self) -> int:
-        """Lameduck: everything serves on but /ready. A second SIGINT ends it at once."""
+    def hurried(self) -> bool:
+        """Whether a SIGQUIT, or a SIGINT after the signal that began the end, asks to end it now."""
+        return signal.SIGINT in self.signals or signal.SIGQUIT in self.signals
+
+    async def lameduck(self) -> None:
+        """Serve on with everything but /ready, for as long as health says."""
         self.readiness.close()
         lameduck_s = max((plugin.lameduck_s for _, plugin in self.config.with_plugin("health")), default=0.0)
-        if lameduck_s:
-            logging.getLogger("plugin/health").info("Going into lameduck mode for %gs", lameduck_s)
-            ends = time.monotonic() + lameduck_s
-            while (left := ends - time.monotonic()) > 0:
-                self.signal_arrived.clear()
-                if signal.SIGINT in self.signals:
-                    self.interrupted = True
-                    return 2
-                if signal.SIGQUIT in self.signals:
-                    self.interrupted = True
-                    return 0
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self.signal_arrived.wait(), left)
-        return 0
+        if not lameduck_s or not any(child.ready for child in self.children.values() if child.role == "worker"):
+            return
+        logging.getLogger("plugin/health").info("Going into lameduck mode for %gs", lameduck_s)
+        ends = time.monotonic() + lameduck_s
+        while (left := ends - time.monotonic()) > 0 and not self.hurried():
+            self.signal_arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self.signal_arrived.wait()
 
     async def stop(self, acting: asyncio.Task[None]) -> None:
         """End every child: drained within DRAIN_S, or at once."""
         self.stopping = True
         self.readiness.close()
         self.wake.set()
-        deadline = time.monotonic() + (0.0 if self.interrupted else DRAIN_S + 0.5)
+        deadline = time.monotonic() + DRAIN_S + 0.5
         while any(child.pid is not None for child in self.children.values()) and time.monotonic() < deadline:
+            if self.hurried():
+                break
             await asyncio.sleep(0.01)
         acting.cancel()
         for child in self.children.values():
@@ -487,106 +512,127 @@ class Supervisor:
 
     # ---------------------------------------------------------------------------------------------- reload
 
-    async def reload_on_change(self) -> None:
-        """The reload plugin: look at the Corefile each interval, give or take the jitter."""
+    async def keep_config(self) -> None:
+        """Reload on SIGUSR1, and as the reload plugin asks: where the Corefile has changed, look by look."""
         tried = self.config.sha512
         while True:
-            found = self.config.with_plugin("reload")
-            if not found:
-                await asyncio.sleep(1.0)
-                continue
-            options = found[-1][1]
-            await asyncio.sleep(options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s)
+            asked = await self.reload_due()
             try:
                 config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
             except FastdnsError as error:
-                reload_log.warning("Corefile parse failed: %s", error)
+                if asked:
+                    self.reload_has_failed(error)
+                else:
+                    reload_log.warning("Corefile parse failed: %s", error)
                 continue
-            if config.sha512 in (tried, self.config.sha512):
-                continue
-            tried = config.sha512
-            await self.reload(config)
+            # What could not be served is not tried again before it changes, or someone asks.
+            if asked or config.sha512 != tried:
+                tried = config.sha512
+                if asked or config.sha512 != self.config.sha512:
+                    await self.reload(config)
 
-    async def reload(self, config: ServerConfig | None = None, *, always: bool = False) -> bool:
-        """Serve the Corefile as it is now. Any failure leaves the old configuration serving. Returns success."""
-        log.info("Reloading")
+    async def reload_due(self) -> bool:
+        """Wait for the next look at the Corefile. True where SIGUSR1 asks for it."""
+        found = self.config.with_plugin("reload")
+        wait_s = None
+        if found:
+            options = found[-1][1]
+            wait_s = options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s
         try:
-            if config is None:
-                config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
-            await self.change_to(config)
-        except FastdnsError as error:
-            self.reload_failed += 1
-            log.error("Restart failed: %s; the old configuration serves on", error)
-            log_setup.set_up(debug=self.config.debug)
+            async with asyncio.timeout(wait_s):
+                await self.reload_asked.wait()
+        except TimeoutError:
             return False
-        log.info("Reloading complete")
+        self.reload_asked.clear()
         return True
 
+    async def reload(self, config: ServerConfig) -> None:
+        """Serve another configuration. Any failure leaves the old one serving."""
+        log.info("Reloading")
+        try:
+            await self.change_to(config)
+        except Exception as error:
+            self.reload_has_failed(error)
+            return
+        log.info("Reloading complete")
+
+    def reload_has_failed(self, error: Exception) -> None:
+        """Count and log it."""
+        self.reload_failed += 1
+        unexpected = None if isinstance(error, FastdnsError) else error
+        log.error("Restart failed: %s; the old configuration serves on", error, exc_info=unexpected)
+        log_setup.set_up(debug=self.config.debug)
+
     async def change_to(self, config: ServerConfig) -> None:
-        """Bring up a generation for a configuration, then let the old one go. Raises FastdnsError, all undone."""
-        old_generation, old_workers, old_numbers = self.generation, self.workers, list(self.sources.active)
+        """Bring up a generation for a configuration, then let the old one go. Where that fails all is undone."""
+        old_generation, old_numbers = self.generation, list(self.sources.active)
         workers = self.count_workers(config)
         self.warn(config)
         import_steps(config)
         self.assign_zone_slots(config)
-        added_endpoints = await self.admin.open_new(wanted_endpoints(config))
-        added_sockets: list[tuple[int, Place]] = []
         generation = max(self.configs) + 1
-        numbers = self.sources.assign(config)
+        added_endpoints: list[Endpoint] = []
+        added_sockets: list[tuple[int, Place]] = []
         try:
+            added_endpoints = await self.admin.open_new(wanted_endpoints(config))
             added_sockets = self.sockets.open(self.places(config), workers)
+            numbers = self.sources.assign(config)
             await self.watch(numbers)
             await self.wait_for_sync(config, numbers)
             self.configs[generation] = config
             self.runtimes[generation] = self.runtime(config)
             for index in range(workers):
                 self.children["worker", index, generation] = Child("worker", index, generation)
-            self.generation = generation
             self.wake.set()
-            if not await self.generation_comes_up():
+            if not await self.comes_up(generation):
                 raise FastdnsError("the new workers do not start")
-        except FastdnsError:
-            await self.abandon(generation, old_generation)
+        except Exception:
+            await self.abandon(generation)
             for endpoint in added_endpoints:
                 await self.admin.close(endpoint)
             self.sockets.close(added_sockets)
             await self.watch(old_numbers)
             raise
         self.config, self.workers = config, workers
+        # What only the old workers have open they answer to the end, then close: nothing comes in unread.
+        self.sockets.keep_only(self.places(config), workers)
+        self.generation = generation
         self.readiness.reset(config)
         await self.admin.close_others(wanted_endpoints(config))
-        await self.finish(old_generation, old_workers)
+        await self.finish(old_generation)
 
-    async def finish(self, old_generation: int, old_workers: int) -> None:
+    async def finish(self, old_generation: int) -> None:
         """Wait for the old generation to end, then drop what only it used."""
-        while old := [key for key in self.children if key[0] == "worker" and key[2] == old_generation]:
-            for key in old:
-                if self.children[key].pid is None:
-                    del self.children[key]
-            self.wake.set()
-            await asyncio.sleep(0.01)
+        await self.gone(old_generation)
         del self.configs[old_generation], self.runtimes[old_generation]
-        self.sockets.keep_only(self.places(self.config), self.workers)
         if self.sources.forget_inactive():
             for key, running in self.running.items():
                 if key[0] == "watcher":
                     running.channel.send(purge=True)
 
-    async def abandon(self, generation: int, old_generation: int) -> None:
+    async def abandon(self, generation: int) -> None:
         """End the workers of a generation that did not come up."""
-        self.generation = old_generation
+        for key, child in self.children.items():
+            if child.generation == generation and child.role == "worker":
+                self.children[key] = self.kill(child)
+        await self.gone(generation)
         self.configs.pop(generation, None)
         self.runtimes.pop(generation, None)
-        for key, child in list(self.children.items()):
-            if child.generation == generation and child.role == "worker":
-                if child.pid is None:
+
+    @staticmethod
+    def kill(child: Child) -> Child:
+        """End a child that shall have no successor."""
+        if child.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+        return replace(child, draining=True, drain_deadline=float("inf"), killed=True)
+
+    async def gone(self, generation: int) -> None:
+        """Wait until no worker of a generation is left that is or may be started."""
+        while of := [key for key in self.children if key[0] == "worker" and key[2] == generation]:
+            for key in of:
+                if self.children[key].pid is None:
                     del self.children[key]
-                else:
-                    os.kill(child.pid, signal.SIGKILL)
-                    self.children[key] = replace(child, draining=True, drain_deadline=float("inf"), killed=True)
-        while any(
-            child.generation == generation and child.role == "worker" for child in self.children.values()
-        ):
             self.wake.set()
             await asyncio.sleep(0.01)
 
@@ -597,12 +643,9 @@ class Supervisor:
         self.sources.activate(numbers)
         for key, child in list(self.children.items()):
             if child.role == "watcher":
+                self.children[key] = self.kill(child)
                 if child.pid is None:
                     del self.children[key]
-                    continue
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
-                self.children[key] = replace(child, draining=True, drain_deadline=float("inf"), killed=True)
         while any(child.role == "watcher" for child in self.children.values()):
             self.wake.set()
             await asyncio.sleep(0.005)

@@ -21,6 +21,7 @@ from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.sources.kubernetes.source import KubernetesSource, needed_resources
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.processes import Channel
+from fastdns.supervisor.sources import NUMBERS
 
 log = logging.getLogger("fastdns")
 
@@ -29,10 +30,14 @@ BEAT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WatcherPlan:
-    """The sources to run: the number of each in the store, and its kubernetes options."""
+    """The sources to run: the number of each in the store, and its kubernetes options.
+
+    fresh: numbers under which the store may still hold records of a source that is gone.
+    """
 
     sources: Mapping[int, Any]
     store: Store
+    fresh: frozenset[int] = frozenset()
 
 
 def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
@@ -65,6 +70,8 @@ class WatcherProcess:
         """Follow every source until told to end."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.channel.fileno(), self.on_message)
+        if self.plan.fresh:
+            self.purge(lambda number: number in self.plan.fresh)
         tasks = [loop.create_task(self.beat())]
         for number, config in self.plan.sources.items():
             sink = ClusterWriter(
@@ -105,14 +112,17 @@ class WatcherProcess:
             if "drain" in message:
                 self.done.set()
             if "purge" in message:
-                self.purge()
+                self.purge(lambda number: number not in self.plan.sources)
 
-    def purge(self) -> None:
-        """Remove the records of every source that is not followed."""
-        served = {kept for number in self.plan.sources for kept in (number, number + 1)}
+    def purge(self, is_gone: Callable[[int], bool]) -> None:
+        """Remove the records of sources. A source has two numbers: its own, which is even, and the next."""
         for key, _ in self.plan.store.items():
-            if key[0] not in served:
+            if is_gone(key[0] & ~1):
                 self.writer.remove(key)
+        for number in NUMBERS:
+            if is_gone(number):
+                self.writer.set_source(number, synced=False)
+                self.writer.set_source(number + 1, synced=False)
         self.writer.reclaim()
 
     async def beat(self) -> None:

@@ -7,7 +7,10 @@ TCP connections finish what they have asked. A hot thread that ends by itself en
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import logging
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -30,6 +33,10 @@ from fastdns.supervisor.sockets import Pair
 log = logging.getLogger("fastdns")
 
 BEAT_S = 0.25
+# Of a UDP socket that is being left; more than its buffer holds.
+LEAVE_MESSAGES = 20_000
+MESSAGE_ROOM = 65535
+CONTROL_ROOM = 128
 DROPPED = "dropped"
 
 
@@ -205,8 +212,25 @@ class WorkerProcess:
         self.hot.stop()
         self.connections.drain()
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
-        while self.connections.open:
+        for index, pairs in enumerate(self.plan.pairs):
+            for pair in pairs:
+                self.leave(self.slow[index], pair.udp)
+        while self.connections.busy:
             await asyncio.sleep(0.02)
+
+    @staticmethod
+    def leave(worker: Worker, udp: socket.socket) -> None:
+        """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(LEAVE_MESSAGES):
+                message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
+                client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
+                reply = worker.serve(message, client=client, client_port=peer[1])
+                if reply is not None:
+                    # The control message with the address that was asked is the one that sets the source.
+                    with contextlib.suppress(OSError):
+                        udp.sendmsg([reply], control, 0, peer)
+        udp.close()
 
 
 def worker_main(plan: WorkerPlan, channel: Channel) -> int:

@@ -245,6 +245,11 @@ class Block:
             self.writer.upsert(resource, obj)
         self.writer.flush()
 
+    def leave(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """DELETED events of the watches whose selector a changed object has left."""
+        for resource in set(resources_of(old, self.options)) - set(resources_of(new, self.options)):
+            self.writer.delete(resource, msgspec.convert(copy.deepcopy(old), TYPES[resource], strict=False))
+
     def delete(self, document: dict[str, Any]) -> None:
         """One DELETED event."""
         for resource, obj in self.convert(document):

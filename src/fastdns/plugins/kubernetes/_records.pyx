@@ -231,18 +231,6 @@ cdef inline const Section* as_section(bytes section) noexcept:
     return <const Section*><const uint8_t*>section
 
 
-cdef bint section_has(const Section* s, const uint8_t* address, uint32_t size) noexcept nogil:
-    cdef const uint8_t* at = section_addresses(s)
-    cdef uint32_t _i
-    if s.address_len != size:
-        return False
-    for _i in range(s.count):
-        if memcmp(at, address, size) == 0:
-            return True
-        at += size
-    return False
-
-
 cdef bint head_has(const ServiceHead* head, const uint8_t* address, uint32_t size) noexcept nogil:
     cdef const uint8_t* at = <const uint8_t*>head + sizeof(ServiceHead)
     cdef uint32_t _i
@@ -432,7 +420,7 @@ cdef class ClusterWriter:
         self.on_latency = on_latency
         self.clock = clock
         self.full = False
-        self.doubtful = bool(writer.store.items(bytes((source,))))
+        self.doubtful = self.has_records()
 
     def __dealloc__(self):
         free(self.packing.addresses)
@@ -525,6 +513,16 @@ cdef class ClusterWriter:
     def flush(self):
         """Call after a batch of changes: gives memory that no reader sees any more back to the store."""
         self.writer.reclaim()
+
+    cdef bint has_records(self) noexcept:
+        cdef const Record* record
+        cdef uint64_t position = 0
+        while True:
+            record = next_record(self.writer.h, &position)
+            if record == NULL:
+                return False
+            if record.key_len and record_key(record)[0] == self.source:
+                return True
 
     # ------------------------------------------------------------------------------------------------ keys
 
@@ -963,7 +961,7 @@ cdef class ClusterWriter:
                     section = <const Section*>at
                     at += section.total_len
                     key = section_addresses(section)
-                    for i in range(section.count):
+                    for _ in range(section.count):
                         if not self.refers(KIND_ENDPOINT_IP, key, section.address_len, reference):
                             missing.append((KIND_ENDPOINT_IP, key[:section.address_len], reference))
                         key += section.address_len

@@ -56,7 +56,8 @@ cdef inline Kind kind_of(const RR* rr) noexcept nogil:
     return KIND_REST
 
 
-cdef bint regroup(Context* ctx, Section* section, const Kind* order, uint32_t* first, uint32_t* count) noexcept nogil:
+cdef bint regroup(Context* ctx, Section* section, const Kind* order, uint32_t* first,
+                  uint32_t* count) noexcept nogil:
     """Bring records of one kind together, kinds in the given order; first and count are by Kind.
 
     False where there is no room to do it in.
@@ -65,6 +66,7 @@ cdef bint regroup(Context* ctx, Section* section, const Kind* order, uint32_t* f
     cdef Kind kind
     cdef RR* moved
     cdef bint sorted_already = True
+    cdef bint truncated = ctx.reply.tc
     cdef int last = -1
     cdef uint32_t rank[4]
     cdef uint32_t at[4]
@@ -86,7 +88,7 @@ cdef bint regroup(Context* ctx, Section* section, const Kind* order, uint32_t* f
     moved = <RR*>scratch(ctx.reply, (total + 1) * sizeof(RR))
     if moved == NULL:
         # Scratch is for names first; an order that cannot be changed is no reason to truncate.
-        ctx.reply.tc = False
+        ctx.reply.tc = truncated
         return False
     moved = <RR*>((<size_t>moved + 15) & ~<size_t>15)
     memcpy(moved, section.rr, total * sizeof(RR))
@@ -151,6 +153,14 @@ cdef uint32_t weight_of(Context* ctx, const Weights* weights, const RR* rr) noex
     return 1
 
 
+cdef bint has_address(const Section* section) noexcept nogil:
+    cdef uint32_t i
+    for i in range(section.count):
+        if kind_of(&section.rr[i]) == KIND_ADDRESS:
+            return True
+    return False
+
+
 cdef void weighted(Context* ctx, const Conf* conf, Section* section) noexcept nogil:
     cdef const Weights* weights = <const Weights*>load(&conf.weights)
     cdef Kind order[4]
@@ -162,7 +172,9 @@ cdef void weighted(Context* ctx, const Conf* conf, Section* section) noexcept no
     order[1] = KIND_REST
     order[2] = KIND_ADDRESS
     order[3] = KIND_MX
-    if weights == NULL or section.count < 2 or not regroup(ctx, section, order, first, count):
+    if weights == NULL or section.count < 2 or not has_address(section):
+        return
+    if not regroup(ctx, section, order, first, count):
         return
     at = first[<uint32_t>KIND_ADDRESS]
     n = count[<uint32_t>KIND_ADDRESS]

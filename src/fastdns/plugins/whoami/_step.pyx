@@ -4,7 +4,9 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy
 
 from fastdns._chain cimport OVER_UDP, Context, NativeStep, Outcome, written
-from fastdns._wire cimport HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, add_rr, put_u16, scratch
+from fastdns._wire cimport (
+    HEADER_BYTES, MAX_NAME_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, add_rr, put_u16, scratch,
+)
 
 
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
@@ -13,14 +15,18 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef uint16_t owner_len = 5 + ctx.q.name_len
     ctx.reply.aa = True
     rr = add_rr(ctx.reply, &ctx.reply.additional, TYPE_A if ctx.client_len == 4 else TYPE_AAAA, 0)
+    if rr == NULL:
+        return written(ctx)
     rr.fixed = ctx.client
     rr.fixed_len = ctx.client_len
-    owner = scratch(ctx.reply, owner_len)
     # A qname that leaves no room for one more label gets the address only.
-    if owner_len <= 255:
+    owner = scratch(ctx.reply, owner_len) if owner_len <= MAX_NAME_BYTES else NULL
+    if owner != NULL:
         memcpy(owner, b"\x04_udp" if ctx.transport == OVER_UDP else b"\x04_tcp", 5)
         memcpy(owner + 5, ctx.q.msg + HEADER_BYTES, ctx.q.name_len)
         rr = add_rr(ctx.reply, &ctx.reply.additional, TYPE_SRV, 0)
+        if rr == NULL:
+            return written(ctx)
         rr.owner = owner
         rr.owner_len = owner_len
         put_u16(rr.inline_fixed, 0)

@@ -1,0 +1,245 @@
+"""What every part of the kubernetes step shares: a block's options, the name asked for, records out.
+
+A part (services, pods, reverse names, nameservers) adds records to the reply and says what it Found.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from fastdns._chain cimport Context
+from fastdns._store cimport Record, find, hash_bytes, record_key, record_payload
+from fastdns._wire cimport (
+    HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,
+)
+from fastdns.plugins.kubernetes._records cimport KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead
+
+cdef enum:
+    FEW_SEEN = 48
+    SEEN_SLOTS = 16384          # power of two, over three times the most records of a section
+
+cdef enum Pods:
+    PODS_DISABLED = 0
+    PODS_INSECURE = 1
+    PODS_VERIFIED = 2
+
+cdef enum Found:
+    NAME_ERROR = 0
+    EMPTY = 1                   # exists, no service of its own
+    EXISTS = 2                  # has services; records of the asked type may be none
+
+cdef struct Zone:
+    const uint8_t* name
+    uint16_t name_len
+    bint multicluster
+
+cdef struct Conf:
+    uint8_t source
+    uint32_t ttl_s
+    Pods pods
+    bint ignore_empty_service
+    bint zonal
+    uint32_t zone_count
+    Zone* zones                 # longest first
+    const uint8_t* primary      # the zone of PTR targets
+    uint16_t primary_len
+    uint32_t fall_count
+    Zone* fall                  # where a name error goes to the next plugin
+    uint32_t namespace_count
+    const uint8_t** namespaces  # labels in wire form; none: all
+    uint32_t local_count
+    uint8_t* local              # this host's addresses: 17 bytes each, the length first
+
+# A name to resolve. label(i) counts from the left.
+cdef struct Request:
+    const Query* q
+    const Zone* zone
+    uint32_t labels             # left of the zone
+    const uint8_t* owner        # of the records made; NULL: the question's name
+    uint16_t owner_len
+    const uint8_t* endpoint     # labels of q.name, or NULL
+    const uint8_t* port         # text without underscore; any where the length is 0
+    const uint8_t* protocol
+    const uint8_t* cluster
+    uint32_t port_len
+    uint32_t protocol_len
+    uint32_t topology_labels    # labels of the topology zone, from the left; 0: not asked
+    bint prefer
+
+# Hashes of what an answer has already. Mostly there are few; more go to a table in scratch.
+cdef struct Seen:
+    bint needed                 # False: nothing repeats
+    uint32_t count
+    uint64_t few[FEW_SEEN]
+    uint64_t* slots             # NULL: few holds them all
+
+cdef inline const uint8_t* label_of(const Request* r, uint32_t i) noexcept nogil:
+    return &r.q.name[r.q.label_at[i]]
+
+cdef inline bint label_is(const uint8_t* label, const char* text, uint32_t size) noexcept nogil:
+    return label[0] == size and memcmp(label + 1, text, size) == 0
+
+# The zone as the question spells it.
+cdef inline const uint8_t* spelled_zone(Context* ctx, const Request* r) noexcept nogil:
+    return r.q.msg + HEADER_BYTES + r.q.name_len - r.zone.name_len
+
+cdef inline bint same_lowered(const uint8_t* lowered, const uint8_t* text, uint32_t size) noexcept nogil:
+    cdef uint32_t i
+    cdef uint8_t byte
+    for i in range(size):
+        byte = text[i]
+        if byte >= 65 and byte <= 90:
+            byte |= 32
+        if byte != lowered[i]:
+            return False
+    return True
+
+cdef inline bint add_address(Context* ctx, ReplySection* section, const uint8_t* owner, uint16_t owner_len,
+                             const uint8_t* address, uint32_t address_len, uint32_t ttl_s) noexcept nogil:
+    cdef RR* rr = add_rr(ctx.reply, section, TYPE_A if address_len == 4 else TYPE_AAAA, ttl_s)
+    if rr == NULL:
+        return False
+    rr.owner = owner
+    rr.owner_len = owner_len
+    rr.fixed = address
+    rr.fixed_len = address_len
+    return True
+
+cdef inline bint add_srv(Context* ctx, const Request* r, uint16_t weight, uint16_t port, const uint8_t* target,
+                         uint16_t target_len, uint32_t ttl_s) noexcept nogil:
+    cdef RR* rr = add_rr(ctx.reply, &ctx.reply.answer, TYPE_SRV, ttl_s)
+    if rr == NULL:
+        return False
+    rr.owner = r.owner
+    rr.owner_len = r.owner_len
+    put_u16(rr.inline_fixed, 0)
+    put_u16(rr.inline_fixed + 2, weight)
+    put_u16(rr.inline_fixed + 4, port)
+    rr.fixed_len = 6
+    # RFC 2782: the target is not compressed.
+    rr.name = target
+    rr.name_len = target_len
+    return True
+
+# A record whose rdata is one compressible name: CNAME, PTR, NS.
+cdef inline bint add_name(Context* ctx, const Request* r, uint16_t rrtype, const uint8_t* target,
+                          uint16_t target_len, uint32_t ttl_s) noexcept nogil:
+    cdef RR* rr = add_rr(ctx.reply, &ctx.reply.answer, rrtype, ttl_s)
+    if rr == NULL:
+        return False
+    rr.owner = r.owner
+    rr.owner_len = r.owner_len
+    rr.name = target
+    rr.name_len = target_len
+    rr.compress_name = True
+    return True
+
+cdef inline uint16_t srv_weight(uint64_t candidates) noexcept nogil:
+    cdef uint64_t weight = 100 // candidates if candidates else 100
+    return weight if weight else 1
+
+# [first.][cluster.]SVC.NS.svc.ZONE in wire form, in scratch; NULL where there is no room or it is too long.
+cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint8_t* first, uint32_t first_len,
+                                  const uint8_t* cluster, uint32_t cluster_len, const uint8_t* zone,
+                                  uint32_t zone_len, uint16_t* size) noexcept nogil:
+    cdef uint32_t key_len = record.key_len - 2
+    cdef uint32_t total = key_len + 4 + zone_len
+    cdef uint8_t* at
+    cdef uint32_t pos = 0
+    if first_len:
+        total += first_len + 1
+    if cluster_len:
+        total += cluster_len + 1
+    if total > 255:
+        return NULL
+    at = scratch(ctx.reply, total)
+    if at == NULL:
+        return NULL
+    if first_len:
+        at[0] = first_len
+        memcpy(at + 1, first, first_len)
+        pos = first_len + 1
+    if cluster_len:
+        at[pos] = cluster_len
+        memcpy(at + pos + 1, cluster, cluster_len)
+        pos += cluster_len + 1
+    memcpy(at + pos, record_key(record) + 2, key_len)
+    pos += key_len
+    memcpy(at + pos, b"\x03svc", 4)
+    memcpy(at + pos + 4, zone, zone_len)
+    size[0] = total
+    return at
+
+cdef inline void seen_start(Seen* seen, bint needed) noexcept nogil:
+    seen.needed = needed
+    seen.count = 0
+    seen.slots = NULL
+
+cdef inline bint seen_in_table(uint64_t* slots, uint64_t hash) noexcept nogil:
+    cdef uint64_t i = hash >> 50 & (SEEN_SLOTS - 1)
+    while slots[i] != 0:
+        if slots[i] == hash:
+            return True
+        i = (i + 1) & (SEEN_SLOTS - 1)
+    slots[i] = hash
+    return False
+
+# Whether these bytes were seen; 64-bit hashes stand for them. Bounded by the records of one message.
+cdef inline bint seen_before(Context* ctx, Seen* seen, const uint8_t* data, uint32_t size) noexcept nogil:
+    cdef uint64_t hash
+    cdef uint32_t i
+    cdef uint8_t* at
+    if not seen.needed:
+        return False
+    hash = hash_bytes(ctx.store.seed, data, size) | 1
+    if seen.slots != NULL:
+        return seen_in_table(seen.slots, hash)
+    for i in range(seen.count):
+        if seen.few[i] == hash:
+            return True
+    if seen.count < FEW_SEEN:
+        seen.few[seen.count] = hash
+        seen.count += 1
+        return False
+    at = scratch(ctx.reply, SEEN_SLOTS * 8 + 8)
+    if at == NULL:
+        # TC is set: a client asks again over TCP, and takes a record too many where that is no help.
+        return False
+    # Aligned, as scratch hands out bytes.
+    seen.slots = <uint64_t*>((<size_t>at + 7) & ~<size_t>7)
+    memset(seen.slots, 0, SEEN_SLOTS * 8)
+    for i in range(seen.count):
+        seen_in_table(seen.slots, seen.few[i])
+    return seen_in_table(seen.slots, hash)
+
+cdef inline const uint8_t* external_name(const Record* record, uint32_t* size) noexcept nogil:
+    cdef const ServiceHead* head = <const ServiceHead*>record_payload(record)
+    size[0] = head.external_len
+    return (<const uint8_t*>head + sizeof(ServiceHead) + 4 * head.ip4_count + 16 * head.ip6_count
+            + head.ports_len)
+
+cdef inline bint namespace_exposed(Context* ctx, const Conf* conf, const uint8_t* label) noexcept nogil:
+    cdef uint8_t key[2 + 64]
+    cdef uint32_t size = label[0] + 1
+    cdef uint32_t i
+    if conf.namespace_count:
+        i = 0
+        while i < conf.namespace_count and (conf.namespaces[i][0] != label[0]
+                                            or memcmp(conf.namespaces[i], label, size) != 0):
+            i += 1
+        if i == conf.namespace_count:
+            return False
+    key[0] = conf.source
+    key[1] = KIND_NAMESPACE
+    memcpy(key + 2, label, size)
+    return find(ctx.store, hash_bytes(ctx.store.seed, key, size + 2), key, size + 2) != NULL
+
+# The record of a service: labels begins with its label, then its namespace's.
+cdef inline const Record* find_service(Context* ctx, const Conf* conf, const uint8_t* labels,
+                                       bint multicluster) noexcept nogil:
+    cdef uint8_t key[2 + 128]
+    cdef uint32_t size = labels[0] + 1
+    size += labels[size] + 1
+    key[0] = conf.source
+    key[1] = KIND_IMPORT if multicluster else KIND_SERVICE
+    memcpy(key + 2, labels, size)
+    return find(ctx.store, hash_bytes(ctx.store.seed, key, size + 2), key, size + 2)
