@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import sys
 import time
 
 MAX_LINES_PER_S = 100
 BURST_LINES = 1000
+WHY_LEFT_OUT = f"more than {MAX_LINES_PER_S} a second, or nobody read them"
+PIECE_BYTES = select.PIPE_BUF
 
 # Libraries whose lower levels are about themselves.
 NOISY = ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kubernetes", "urllib3", "watchfiles")
@@ -34,16 +37,29 @@ class LineHandler(logging.Handler):
         now = time.monotonic()
         self.tokens = min(BURST_LINES, self.tokens + (now - self.filled_at) * MAX_LINES_PER_S)
         self.filled_at = now
-        if self.tokens < 1:
+        if self.tokens < 1 or not self.has_room():
             self.left_out += 1
             return
         self.tokens -= 1
         text = self.format(record)
         if self.left_out:
-            text = f"[WARNING] {self.left_out} log lines left out: more than {MAX_LINES_PER_S} a second\n{text}"
+            text = f"[WARNING] {self.left_out} log lines left out: {WHY_LEFT_OUT}\n{text}"
             self.left_out = 0
+        self.write(text.encode(errors="replace") + b"\n")
+
+    def has_room(self) -> bool:
+        """Whether a write of up to PIECE_BYTES will not wait for the reader (pipe(7): poll tells of PIPE_BUF)."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def write(self, data: bytes) -> None:
+        """Write what is nearly always one piece. Where the reader stops in the middle, the rest is lost."""
         with contextlib.suppress(OSError):
-            os.write(self.fd, text.encode(errors="replace") + b"\n")
+            for at in range(0, len(data), PIECE_BYTES):
+                if at and not self.has_room():
+                    return
+                os.write(self.fd, data[at : at + PIECE_BYTES])
 
 
 class LineFormatter(logging.Formatter):

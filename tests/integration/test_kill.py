@@ -15,15 +15,19 @@ from tests.support import MANIFESTS, Load, Server, alive, children, service, wai
 REPLACED_S = 5.0
 
 
+def kill_worker(server: Server, name: str) -> None:
+    """Kill a worker and wait for its successor."""
+    killed = server.pids().workers[name]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: server.pids().workers.get(name, killed) != killed, REPLACED_S)
+    server.wait_for_log(f"[ERROR] {name} (pid {killed}) has died: killed by SIGKILL; starting another")
+
+
 def test_a_worker_is_replaced(tmp_path: Path) -> None:
     with Server(tmp_path) as server, Load(server.port, 2000, retry_s=1.0) as load:
-        for turn in range(1, 4):
+        for turn in range(3):
             load.run_for(0.3)
-            before = server.pids().workers
-            name = f"worker {1 + turn % 2}"
-            os.kill(before[name], signal.SIGKILL)
-            wait_until(lambda: server.pids().workers.get(name, before[name]) != before[name], REPLACED_S)
-            server.wait_for_log(f"[ERROR] {name} (pid {before[name]}) has died: killed by SIGKILL; starting another")
+            kill_worker(server, f"worker {1 + turn % 2}")
         load.run_for(1.0)
         assert server.total("fastdns_child_deaths_total", role="worker") == 3
     # Asked again, every query has its answer; what died with a worker is a fraction of a percent.
@@ -79,10 +83,8 @@ def test_what_dies_again_and_again_is_retried_more_slowly(tmp_path: Path, which:
     with Server(tmp_path) as server:
         seen: set[int] = set()
         for _ in range(4):
-            pids = server.pids()
-            pid = pids.workers.get("worker 1") if which == "worker" else pids.watcher
             wait_until(
-                lambda: (found := server.pids()) and found.watcher and len(found.workers) == 2, 10, "all are back"
+                lambda: (found := server.pids()).watcher is not None and len(found.workers) == 2, 10, "all are back"
             )
             pids = server.pids()
             pid = pids.workers["worker 1"] if which == "worker" else pids.watcher

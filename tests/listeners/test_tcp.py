@@ -197,8 +197,8 @@ def test_half_a_message_has_no_longer_than_none() -> None:
     world = World(read_s=3, idle_s=10)
     connection, transport = world.connect()
     for _ in range(6):
-        connection.data_received(b"\0")
-        world.loop.go_on(0.5)
+        connection.data_received(b"\1")
+        world.loop.go_on(0.51)
     assert transport.ended == "closed"
 
 
@@ -418,9 +418,6 @@ def test_a_peer_that_reads_late_on_real_sockets() -> None:
         async with Listening(write_s=10) as listening:
             reader, writer = await listening.connect()
             message = b"q" * 50000
-            sending = asyncio.create_task(asyncio.to_thread(lambda: None))
-            await sending
-
             async def send() -> None:
                 for _ in range(100):
                     writer.write(frame(message))
@@ -443,13 +440,13 @@ def test_eviction_on_real_sockets() -> None:
             for _ in range(4):
                 reader, writer = await listening.connect()
                 writer.write(frame(b"q"))
-                assert await reader.readexactly(6) == frame(b"re:q")[:6]
+                assert await reader.readexactly(6) == frame(b"re:q")
                 opened.append((reader, writer))
             for reader, _ in opened[:2]:
-                assert (await reader.read(-1))[-1:] in (b"", b"q")
+                assert await reader.read(-1) == b""
             for reader, writer in opened[2:]:
                 writer.write(frame(b"x"))
-                assert frame(b"re:x").startswith((await reader.read(100))[-6:][:1]) or True
+                assert await reader.readexactly(6) == frame(b"re:x")
                 writer.close()
 
     on_uvloop(main)

@@ -20,7 +20,8 @@ import yaml
 
 from fastdns._chain import ServerTable, Worker
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._records import ClusterWriter, address_bytes
+from fastdns.plugins.kubernetes._packing import address_bytes
+from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes._step import KubernetesStep
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.objects import TYPES

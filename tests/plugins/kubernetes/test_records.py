@@ -11,14 +11,8 @@ import pytest
 
 from fastdns._store import Store, Writer
 from fastdns.errors import SourceError, StoreFull
-from fastdns.plugins.kubernetes._records import (
-    ClusterWriter,
-    address_bytes,
-    endpoint_name,
-    label,
-    seconds_since,
-    wire_name,
-)
+from fastdns.plugins.kubernetes._packing import address_bytes, endpoint_name, label, seconds_since, wire_name
+from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.objects import (
     Conditions,

@@ -6,10 +6,11 @@ from libc.string cimport memcpy
 from fastdns._chain cimport Context
 from fastdns._store cimport Record, find, hash_bytes, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_NS, scratch
-from fastdns.plugins.kubernetes._records cimport (
-    KIND_ENDPOINT_IP, TYPE_CLUSTER_IP, TYPE_HEADLESS, Section, ServiceHead, endpoint_text, section_addresses,
+from fastdns.plugins.kubernetes._layout cimport (
+    KIND_ENDPOINT_IP, TYPE_CLUSTER_IP, TYPE_HEADLESS, Section, ServiceHead, section_addresses,
     section_has,
 )
+from fastdns.plugins.kubernetes._packing cimport endpoint_text
 from fastdns.plugins.kubernetes._request cimport (
     Conf, Request, Seen, add_address, add_name, label_is, label_of, seen_before, seen_start, service_name,
     spelled_zone,

@@ -6,7 +6,7 @@ from libc.string cimport memcmp, memcpy
 from fastdns._chain cimport Context
 from fastdns._store cimport find, hash_bytes
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
-from fastdns.plugins.kubernetes._records cimport KIND_POD
+from fastdns.plugins.kubernetes._layout cimport KIND_POD
 from fastdns.plugins.kubernetes._request cimport (
     EXISTS, NAME_ERROR, PODS_DISABLED, PODS_VERIFIED, Conf, Found, Request, add_address, add_srv, label_of,
     spelled_zone,

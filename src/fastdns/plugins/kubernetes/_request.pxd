@@ -11,7 +11,7 @@ from fastdns._store cimport Record, find, hash_bytes, record_key, record_payload
 from fastdns._wire cimport (
     HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,
 )
-from fastdns.plugins.kubernetes._records cimport KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead
+from fastdns.plugins.kubernetes._layout cimport KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead
 
 cdef enum:
     FEW_SEEN = 48

@@ -6,9 +6,10 @@ from libc.string cimport memcmp, memcpy
 from fastdns._chain cimport Context
 from fastdns._store cimport Record, find, hash_bytes, record_key, record_payload
 from fastdns._wire cimport TYPE_PTR, Query, in_zone
-from fastdns.plugins.kubernetes._records cimport (
-    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, Section, ServiceHead, endpoint_text, section_addresses,
+from fastdns.plugins.kubernetes._layout cimport (
+    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, Section, ServiceHead, section_addresses,
 )
+from fastdns.plugins.kubernetes._packing cimport endpoint_text
 from fastdns.plugins.kubernetes._request cimport (
     EXISTS, NAME_ERROR, Conf, Found, Request, Seen, add_name, namespace_exposed, seen_before, seen_start,
     service_name,

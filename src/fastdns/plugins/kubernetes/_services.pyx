@@ -6,11 +6,12 @@ from libc.string cimport memcmp, memcpy
 from fastdns._chain cimport Context
 from fastdns._store cimport Record, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, put_u16
-from fastdns.plugins.kubernetes._records cimport (
+from fastdns.plugins.kubernetes._layout cimport (
     FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, NO_ZONE, PORT_NONE, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS,
-    TYPE_SLICES_ONLY, PortHead, Section, ServiceHead, endpoint_text, name_tag, section_addresses, section_blob,
+    TYPE_SLICES_ONLY, PortHead, Section, ServiceHead, name_tag, section_addresses, section_blob,
     section_tags, section_zones,
 )
+from fastdns.plugins.kubernetes._packing cimport endpoint_text
 from fastdns.plugins.kubernetes._request cimport (
     EMPTY, EXISTS, NAME_ERROR, Conf, Found, Request, Seen, add_address, add_srv, external_name, find_service,
     label_is, label_of, same_lowered, seen_before, seen_start, service_name, spelled_zone, srv_weight,

@@ -1,4 +1,4 @@
-"""What the zone store holds of a cluster: keys and payloads, and how objects become them.
+"""What the zone store holds of a cluster: keys and payloads.
 
 Keys begin with the source's number (one byte) and a kind:
 
@@ -95,21 +95,6 @@ cdef inline uint16_t name_tag(const uint8_t* text, uint32_t size) noexcept nogil
     for i in range(size):
         value = (value ^ text[i]) * <uint32_t>0x01000193
     return <uint16_t>(value ^ (value >> 16))
-
-# The endpoint name that an address gives (dashes for dots and colons); out has room for 46 bytes.
-cdef uint32_t dashed_name(const uint8_t* address, uint32_t address_len, uint8_t* out) noexcept nogil
-
-# The name of endpoint i: where it stands (derived has room for 64 bytes) and its length.
-cdef inline uint32_t endpoint_text(const Section* s, uint32_t i, uint8_t* derived,
-                                   const uint8_t** text) noexcept nogil:
-    cdef uint16_t at = section_names(s)[i]
-    cdef const uint8_t* entry
-    if at == NAME_FROM_ADDRESS:
-        text[0] = derived
-        return dashed_name(section_addresses(s) + <size_t>i * s.address_len, s.address_len, derived)
-    entry = section_blob(s) + at
-    text[0] = entry + 1
-    return entry[0]
 
 # Whether an endpoint of the slice has the address.
 cdef inline bint section_has(const Section* s, const uint8_t* address, uint32_t size) noexcept nogil:
