@@ -25,7 +25,6 @@ from fastdns.bench.result import Result
 
 COREFILE = """\
 {zone}:{port} {{
-    bind 127.0.0.1
     errors
     kubernetes {zone} {{
         manifests "{manifests}"
@@ -34,10 +33,17 @@ COREFILE = """\
 }}
 """
 # What stands in the server block besides errors and kubernetes.
-VARIANTS: dict[str, Callable[[], str]] = {
-    "fastdns": lambda: "loadbalance",
-    "fastdns+prometheus": lambda: f"loadbalance\n    prometheus 127.0.0.1:{processes.free_port()}",
+VARIANTS: dict[str, Callable[[], list[str]]] = {
+    "fastdns": lambda: ["bind 127.0.0.1", "loadbalance"],
+    "fastdns+prometheus": lambda: [
+        "bind 127.0.0.1",
+        "loadbalance",
+        f"prometheus 127.0.0.1:{processes.free_port()}",
+    ],
+    "fastdns+wildcard": lambda: ["loadbalance"],
 }
+# A listener on every address is for those who ask for it.
+USUAL = ("fastdns", "fastdns+prometheus")
 KNOT_CONF = """\
 server:
     rundir: "{directory}"
@@ -102,7 +108,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--client-cpu", type=int, default=1)
     parser.add_argument("--mixes", default="hit,mix,headless")
-    parser.add_argument("--variants", default=",".join(VARIANTS), help=f"of {', '.join(VARIANTS)}")
+    parser.add_argument("--variants", default=",".join(USUAL), help=f"of {', '.join(VARIANTS)}")
     parser.add_argument("--command", default=f"{sys.executable} -m fastdns.cli", help="how fastdns is called")
     parser.add_argument(
         "--also", action="append", default=[], metavar="NAME=COMMAND", help="another build, as the first variant"
@@ -127,7 +133,10 @@ def start_fastdns(
     corefile = directory / f"Corefile.{name}"
     corefile.write_text(
         COREFILE.format(
-            zone=population.ZONE, port=port, manifests=directory / "cluster.json", more=VARIANTS[variant]()
+            zone=population.ZONE,
+            port=port,
+            manifests=directory / "cluster.json",
+            more="\n    ".join(VARIANTS[variant]()),
         )
     )
     child = stack.enter_context(

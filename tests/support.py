@@ -108,6 +108,11 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
+def open_fds() -> int:
+    """How many file descriptors this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     try:

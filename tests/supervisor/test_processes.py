@@ -13,7 +13,7 @@ import pytest
 
 from fastdns.errors import FastdnsError
 from fastdns.supervisor.processes import MAX_MESSAGE_BYTES, Channel, channel_pair, fork_child
-from tests.support import ROOT, alive, wait_until
+from tests.support import ROOT, alive, open_fds, wait_until
 
 
 def wait_for(channel: Channel) -> list[dict[str, object]]:
@@ -72,9 +72,7 @@ def test_a_child_says_what_it_has_and_its_code_is_mains(tmp_path: Path) -> None:
     other = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)
 
     def main(channel: Channel) -> int:
-        fds = sorted(
-            int(name) for name in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{name}").exists()
-        )
+        fds = sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir() if entry.exists())
         ignored = [
             signal.getsignal(number) == signal.SIG_IGN
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
@@ -108,6 +106,7 @@ def test_a_child_that_fails_ends_with_1_and_says_why(
     capfd: pytest.CaptureFixture[str], error: BaseException, says: str
 ) -> None:
     def main(channel: Channel) -> int:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
         raise error
 
     pid, channel = fork_child("fastdns: test", main, set())
@@ -121,10 +120,10 @@ def test_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", fork)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_fds()
     with pytest.raises(OSError, match="temporarily unavailable"):
         fork_child("fastdns: test", lambda channel: 0, set())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_fds() == before
 
 
 def test_the_parents_death_ends_the_child(tmp_path: Path) -> None:

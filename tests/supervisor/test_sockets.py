@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from fastdns.corefile.model import Listener
 from fastdns.supervisor import sockets
 from fastdns.supervisor.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, ListenError, Place, SocketTable, places
-from tests.support import free_port, has_address, occupied
+from tests.support import free_port, has_address, occupied, open_fds
 
 needs_ipv6 = pytest.mark.skipif(not has_address("::1"), reason="this host has no IPv6")
 
@@ -23,10 +22,6 @@ def table() -> Iterator[SocketTable]:
     opened = SocketTable()
     yield opened
     opened.close(list(opened.pairs))
-
-
-def open_fds() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_pair_a_worker_and_place(table: SocketTable) -> None:

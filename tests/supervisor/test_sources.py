@@ -27,7 +27,9 @@ def test_a_number_for_each_cluster() -> None:
     assert table.fresh == {0, 2}
 
 
-@pytest.mark.parametrize("options", ["ttl 30", "pods insecure", "fallthrough", "namespaces a b", "startup_timeout 9s"])
+@pytest.mark.parametrize(
+    "options", ["ttl 30", "pods insecure", "fallthrough", "namespaces a b", "startup_timeout 9s"]
+)
 def test_options_about_answers_do_not_make_another_cluster(options: str) -> None:
     table = SourceTable()
     table.assign(config("manifests /a"))

@@ -6,7 +6,8 @@ count, other kinds are skipped. An object without namespace is in ``default``; a
 stands exists.
 
 A file that cannot be read or understood is an error with its file and line, and its last good content goes on being
-served. So is a named file that vanishes; one that leaves a watched folder takes its objects with it.
+served. So is a named file that vanishes, or a whole folder; a file that leaves a watched folder takes its objects
+with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,9 @@ SUFFIXES = (".yaml", ".yml", ".json")
 # A change is looked for so often even where the file system reports none.
 POLL_S = 2.0
 DEBOUNCE_MS = 30
+# A file that was written to within this time may not be whole yet: its writer may have emptied it first.
+SETTLE_S = 0.03
+MAX_DEPTH = 100
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
 MULTICLUSTER_LABEL = "multicluster.kubernetes.io/service-name"
@@ -52,7 +57,19 @@ Signature = tuple[int, int, int, str]
 
 
 class Loader(yaml.CSafeLoader):
-    """Safe YAML in which a date stays text, as Kubernetes reads it."""
+    """Safe YAML in which a date stays text, as Kubernetes reads it. The C library recurses without a bound."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem=f"nested deeper than {MAX_DEPTH}", problem_mark=current_node.start_mark
+            )
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
 
 
 Loader.yaml_implicit_resolvers = {
@@ -183,6 +200,8 @@ class ManifestSource:
         self.published: dict[Key, bytes] = {}
         self.synced = False
         self.complaints: dict[Path, str] = {}
+        # Whether a file is left for later, as it is being written.
+        self.unsettled = False
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -197,12 +216,14 @@ class ManifestSource:
                             listed.setdefault(entry, False)
             else:
                 listed[path] = True
+                # A folder that is gone, and perhaps will be back, denies nothing that it held.
+                listed.update((known, False) for known in self.files if known.parent == path)
         return listed
 
     def read_changed(self) -> bool:
         """Read what has changed since the last time. Returns whether anything has."""
         listed = self.listed()
-        changed = False
+        changed = self.unsettled = False
         for gone in [path for path in self.files if path not in listed]:
             del self.files[gone]
             self.complaints.pop(gone, None)
@@ -213,6 +234,9 @@ class ManifestSource:
                 status = path.stat()
                 signature = (status.st_mtime_ns, status.st_size, status.st_ino, str(path.resolve()))
                 if signature == file.signature:
+                    continue
+                if file.read and 0 <= time.time() - status.st_mtime < SETTLE_S:
+                    self.unsettled = True
                     continue
                 if status.st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path} has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
@@ -296,16 +320,23 @@ class ManifestSource:
 
         Nothing is published before every file could be read once: a missing file must not deny its names.
         """
-        if self.read_changed() and (self.synced or all(file.read for file in self.files.values())):
+        self.take(self.read_changed())
+
+    def take(self, changed: bool) -> None:
+        """Publish what has been read, where it has changed and is complete."""
+        if changed and (self.synced or all(file.read for file in self.files.values())):
             self.publish()
 
     # ---------------------------------------------------------------------------------------------- running
 
     async def run(self) -> None:
-        """Serve the files until cancelled."""
-        self.refresh()
+        """Serve the files until cancelled. Large ones take their time: they are read beside the event loop."""
+        self.take(await asyncio.to_thread(self.read_changed))
         async for _ in self.changes():
-            self.refresh()
+            self.take(await asyncio.to_thread(self.read_changed))
+            while self.unsettled:
+                await asyncio.sleep(SETTLE_S)
+                self.take(await asyncio.to_thread(self.read_changed))
 
     async def changes(self) -> AsyncIterator[None]:
         """Yields when a file may have changed: at once where the system reports it, else each POLL_S."""

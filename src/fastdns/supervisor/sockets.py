@@ -74,6 +74,7 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
     """One bound (and for TCP listening) socket that does not block. Raises ListenError."""
     network = "udp" if kind == socket.SOCK_DGRAM else "tcp"
     family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+    opened = None
     try:
         opened = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -91,6 +92,8 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
         if kind == socket.SOCK_STREAM:
             opened.listen(TCP_BACKLOG)
     except OSError as error:
+        if opened is not None:
+            opened.close()
         hint = ""
         if error.errno == errno.EACCES and place.port < 1024:
             hint = " (a port below 1024 needs CAP_NET_BIND_SERVICE or root)"

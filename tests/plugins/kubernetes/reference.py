@@ -22,7 +22,7 @@ MAX_LOOKUPS = 8
 
 @dataclass
 class Answer:
-    """rcode None: refused before any plugin; name_error may still fall through."""
+    """A reply: records as text, sections as sets."""
 
     rcode: str = "NOERROR"
     answer: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Answer:
         }
 
 
-class NameError_(Exception):
+class NoSuchName(Exception):
     """The name does not exist."""
 
 
@@ -153,16 +153,16 @@ class Reference:
         return qname[len(qname) - len(longest) :]
 
     def candidates(self, labels: list[str], zone: str, reverse: bool) -> tuple[list[Item], str | None, bool]:
-        """(items, ExternalName's target, zonal): what the labels left of the zone have. Raises NameError_."""
+        """(items, ExternalName's target, zonal): what the labels left of the zone have. Raises NoSuchName."""
         if not labels or labels in (["svc"], ["pod"]):
             return [], None, False
         if labels[-1] not in ("svc", "pod"):
-            raise NameError_
+            raise NoSuchName
         if reverse:
-            raise NameError_
+            raise NoSuchName
         namespace = labels[-2]
         if not self.exposed(namespace):
-            raise NameError_
+            raise NoSuchName
         if labels[-1] == "pod":
             return self.pod(labels, namespace, zone), None, False
         if len(labels) == 2:
@@ -171,16 +171,16 @@ class Reference:
 
     def pod(self, labels: list[str], namespace: str, zone: str) -> list[Item]:
         if self.options.pods == "disabled":
-            raise NameError_
+            raise NoSuchName
         if len(labels) == 2:
             return []
         if len(labels) > 5:
-            raise NameError_
+            raise NoSuchName
         name = labels[-3]
         dotted = name.count("-") == 3 and "--" not in name
         address = name.replace("-", "." if dotted else ":")
         if not is_address(address):
-            raise NameError_
+            raise NoSuchName
         if self.options.pods == "verified":
             pods = [
                 one
@@ -190,7 +190,7 @@ class Reference:
                 and one["status"].get("podIP") == address
             ]
             if not pods:
-                raise NameError_
+                raise NoSuchName
         parsed = ipaddress.ip_address(address)
         if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
             parsed = parsed.ipv4_mapped
@@ -211,25 +211,25 @@ class Reference:
                 port, protocol = (one.removeprefix("_") for one in extra)
         elif len(extra) > 2:
             if not self.options.zonal or multicluster or extra[-1] != "_zone":
-                raise NameError_
+                raise NoSuchName
             if extra[-2] not in ("pin", "prefer"):
-                raise NameError_
+                raise NoSuchName
             prefer = extra[-2] == "prefer"
             topology = ".".join(extra[:-2])
         service = self.find("ServiceImport" if multicluster else "Service", name, namespace)
         if service is None:
-            raise NameError_
+            raise NoSuchName
         slices = self.slices(IMPORT_NAME if multicluster else SERVICE_NAME, name, namespace)
         external = not multicluster and service["spec"].get("type") == "ExternalName"
         headless = self.headless(service)
         empty = not any(self.ready(one) for one in slices)
         if self.options.ignore_empty_service and not external and not headless and empty:
-            raise NameError_
+            raise NoSuchName
         if topology and not headless:
-            raise NameError_
+            raise NoSuchName
         if external:
             if endpoint or port or protocol or is_address(service["spec"]["externalName"]):
-                raise NameError_
+                raise NoSuchName
             return [], service["spec"]["externalName"].rstrip(".") + ".", False
 
         def fits(one: tuple[int | None, str, str]) -> bool:
@@ -241,7 +241,7 @@ class Reference:
             if multicluster and not service["spec"].get("ports"):
                 matching = []
             if not matching:
-                raise NameError_
+                raise NoSuchName
             addresses = service["spec"].get("ips") or [] if multicluster else self.cluster_ips(service)
             return [Item(address, one[0], base) for one in matching for address in addresses], None, False
 
@@ -262,7 +262,7 @@ class Reference:
         if not items and prefer:
             items = collect("")
         if not items and not topology:
-            raise NameError_
+            raise NoSuchName
         return items, None, bool(topology)
 
     # ------------------------------------------------------------------------------------------- addresses
@@ -292,7 +292,7 @@ class Reference:
         return list(dict.fromkeys(found))
 
     def addresses(self, qname: str, zone: str, qtype: str, cnames: int, lookups: int) -> list[str]:
-        """A or AAAA records of a name and of what its CNAMEs lead to. Raises NameError_."""
+        """A or AAAA records of a name and of what its CNAMEs lead to. Raises NoSuchName."""
         labels = self.labels_of(qname, zone)
         if labels == ["ns", "dns"]:
             hosts = unique([address for _, address in self.local_records(zone) if type_of(address) == qtype])
@@ -305,10 +305,10 @@ class Reference:
             return []
         cname = f"{qname} {self.options.ttl} IN CNAME {target}"
         if below(target, zone):
-            own = target[: len(target) - len(zone)] + target[len(target) - len(zone) :]
             try:
-                rest = self.addresses(own, own[len(own) - len(zone) :], qtype, cnames + 1, lookups)
-            except NameError_:
+                spelled = target[len(target) - len(zone) :]
+                rest = self.addresses(target, spelled, qtype, cnames + 1, lookups)
+            except NoSuchName:
                 rest = []
             return [cname, *rest] if rest else []
         return [cname, *self.answer(target, qtype, lookups + 1).answer]
@@ -325,7 +325,7 @@ class Reference:
     # ------------------------------------------------------------------------------------------------ types
 
     def pointers(self, address: str) -> list[str]:
-        """The names of an address. Raises NameError_."""
+        """The names of an address. Raises NoSuchName."""
         suffix = f"svc.{self.options.primary}"
 
         def shown(one: Object) -> bool:
@@ -344,11 +344,11 @@ class Reference:
                     if each == address
                 ]
         if not found:
-            raise NameError_
+            raise NoSuchName
         return unique(found)
 
     def records(self, qname: str, zone: str, qtype: str, lookups: int) -> tuple[list[str], list[str]]:
-        """(answer, additional) of a question in a zone. Raises NameError_."""
+        """(answer, additional) of a question in a zone. Raises NoSuchName."""
         ttl = self.options.ttl
         labels = self.labels_of(qname, zone)
         reverse = self.is_reverse(qname)
@@ -361,7 +361,7 @@ class Reference:
                 return [f'{qname} 28800 IN TXT "1.1.0"'], []
             items, target, zonal = self.candidates(labels, zone, reverse)
             if not items and target is None and not zonal:
-                raise NameError_
+                raise NoSuchName
             return [], []
         if qtype == "PTR":
             address = address_of(qname)
@@ -396,7 +396,7 @@ class Reference:
             return Answer("REFUSED")
         try:
             answer, additional = self.records(qname, zone, qtype, lookups)
-        except NameError_:
+        except NoSuchName:
             return Answer("NXDOMAIN", authority=[soa_text(zone, self.options.ttl, NOW)])
         if not answer:
             return Answer("NOERROR", authority=[soa_text(zone, self.options.ttl, NOW)])

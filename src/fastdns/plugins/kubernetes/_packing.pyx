@@ -163,12 +163,14 @@ cdef bytes finish_section(Packing* p, uint64_t slice_id, list ports, bytes clust
     memcpy(out + sizeof(Section) + ports_len, <const uint8_t*>cluster, cluster_len)
     memset(out + sizeof(Section) + ports_len + cluster_len, 0,
            addresses_at - sizeof(Section) - ports_len - cluster_len)
-    memcpy(out + addresses_at, p.addresses, p.count * address_len)
-    memcpy(out + arrays_at, p.tags, 2 * p.count)
-    memcpy(out + arrays_at + 2 * p.count, p.names, 2 * p.count)
-    if zones:
-        memcpy(out + arrays_at + 4 * p.count, p.zones, 2 * p.count)
-    memcpy(out + blob_at, p.blob, p.blob_len)
+    if p.count:
+        memcpy(out + addresses_at, p.addresses, p.count * address_len)
+        memcpy(out + arrays_at, p.tags, 2 * p.count)
+        memcpy(out + arrays_at + 2 * p.count, p.names, 2 * p.count)
+        if zones:
+            memcpy(out + arrays_at + 4 * p.count, p.zones, 2 * p.count)
+    if p.blob_len:
+        memcpy(out + blob_at, p.blob, p.blob_len)
     memset(out + blob_at + p.blob_len, 0, total - blob_at - p.blob_len)
     return made
 

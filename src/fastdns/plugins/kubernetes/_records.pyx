@@ -283,7 +283,8 @@ cdef class ClusterWriter:
             return 0
         made = PyBytes_FromStringAndSize(NULL, 8 * (count + 1 if present else count - 1))
         out = <uint8_t*><const uint8_t*>made
-        memcpy(out, hashes, 8 * i)
+        if i:
+            memcpy(out, hashes, 8 * i)
         if present:
             memcpy(out + 8 * i, &reference, 8)
         else:

@@ -1,0 +1,305 @@
+"""The command line: flags as CoreDNS spells them, exit codes, and errors that say where."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from fastdns import __version__
+from fastdns.cli import SERVE_FLAGS, Flags, UsageError, main, parse_flags
+from fastdns.plugins import AVAILABLE
+from tests.support import COREFILE, Server, http_get, wait_until
+
+WHOAMI = """\
+. {
+    bind 127.0.0.1
+    whoami
+}
+"""
+
+
+# --------------------------------------------------------------------------------------------------- flags
+
+
+@pytest.mark.parametrize(
+    ("words", "values", "rest"),
+    [
+        ("-conf FILE", {"conf": "FILE"}, []),
+        ("-conf=FILE", {"conf": "FILE"}, []),
+        ("--conf FILE", {"conf": "FILE"}, []),
+        ("--conf=FILE", {"conf": "FILE"}, []),
+        ("-conf=", {"conf": ""}, []),
+        ("-conf=a=b", {"conf": "a=b"}, []),
+        ("-conf -quiet", {"conf": "-quiet"}, []),
+        ("-p 5300", {"dns.port": "5300"}, []),
+        ("-dns.port=5300", {"dns.port": "5300"}, []),
+        ("--dns.port 5300", {"dns.port": "5300"}, []),
+        ("-p 1 -dns.port 2", {"dns.port": "2"}, []),
+        ("-quiet", {"quiet": "true"}, []),
+        ("-quiet=true", {"quiet": "true"}, []),
+        ("-quiet=T", {"quiet": "true"}, []),
+        ("-quiet=0", {"quiet": "false"}, []),
+        ("-quiet false", {"quiet": "true"}, ["false"]),
+        ("-pidfile /run/x -quiet", {"pidfile": "/run/x", "quiet": "true"}, []),
+        ("-version -plugins", {"version": "true", "plugins": "true"}, []),
+        ("-quiet extra -conf FILE", {"quiet": "true"}, ["extra", "-conf", "FILE"]),
+        ("-quiet -- -conf", {"quiet": "true"}, ["-conf"]),
+        ("-quiet -", {"quiet": "true"}, ["-"]),
+        ("", {}, []),
+    ],
+)
+def test_flags_as_go_reads_them(words: str, values: dict[str, str], rest: list[str]) -> None:
+    flags = parse_flags(words.split(), SERVE_FLAGS)
+    assert (flags.values, flags.rest) == (values, rest)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("-cfg FILE", "flag provided but not defined: -cfg"),
+        ("---conf FILE", "flag provided but not defined: --conf"),
+        ("-conf", "flag needs an argument: -conf"),
+        ("-quiet=maybe", "invalid boolean value for flag -quiet"),
+        ("-dns.port x", 'invalid value "x" for flag -dns.port'),
+        ("-p 65536", 'invalid value "65536" for flag -dns.port'),
+        ("-p -1", 'invalid value "-1" for flag -dns.port'),
+        ("check -quiet", "flag provided but not defined: -quiet"),
+        ("demo -conf x", "flag provided but not defined: -conf"),
+    ],
+)
+def test_a_wrong_flag_is_2_and_shows_the_usage(
+    capsys: pytest.CaptureFixture[str], words: str, says: str
+) -> None:
+    assert main(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(says)
+    assert "Usage: fastdns" in err
+    assert out == ""
+
+
+def test_the_default_port() -> None:
+    assert Flags().port(53) == 53
+    with pytest.raises(UsageError):
+        Flags({"dns.port": ""}).port(53)
+
+
+# ---------------------------------------------------------------------------------- what does not serve
+
+
+@pytest.mark.parametrize("words", ["serve", "Corefile", "-quiet Corefile", "check extra", "demo extra"])
+def test_a_positional_argument_is_1(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert main(words.split()) == 1
+    assert "fastdns: extra command line arguments: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["-version", "--version", "-version=true", "-quiet -version"])
+def test_version(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert main(words.split()) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"fastdns-{__version__}"
+    assert re.fullmatch(r"linux/\w+, python3\.\d+\.\d+\S*, \S*", second)
+
+
+def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-plugins"]) == 0
+    listed = re.findall(r"^  dns\.(\w+)$", capsys.readouterr().out, re.MULTILINE)
+    assert listed == sorted(AVAILABLE)
+
+
+@pytest.mark.parametrize("words", ["-help", "-h", "--help", "check -h", "demo -help"])
+def test_help(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.startswith("Usage: fastdns")
+
+
+def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own until it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "fastdns.cli", *words],
+        cwd=folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("command", ["", "check"])
+def test_a_missing_corefile_is_1(tmp_path: Path, command: str) -> None:
+    ended = run(tmp_path, *command.split(), "-conf", "absent")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.match(r"fastdns: .*absent: no such file", ended.stderr, re.IGNORECASE)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_missing_manifest_of_the_demo_is_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["demo", "-manifests", str(tmp_path / "absent")]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+BROKEN = [
+    pytest.param(". {\n    whoamy\n}\n", ":2", id="an unknown plugin"),
+    pytest.param(". {\n    whoami\n", ":1", id="a block without its end"),
+    pytest.param(". {\n    errors {\n        stack\n    }\n}\n", ":3", id="an unknown option"),
+    pytest.param(".:0x35 {\n    whoami\n}\n", ":1", id="a wrong port"),
+    pytest.param(". {\n    forward . 192.0.2.1\n}\n", ":2", id="a plugin of CoreDNS that is not here yet"),
+]
+
+
+@pytest.mark.parametrize(("corefile", "line"), BROKEN)
+def test_a_broken_corefile_is_1_and_says_where(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corefile: str, line: str
+) -> None:
+    path = tmp_path / "Corefile"
+    path.write_text(corefile)
+    assert main(["check", "-conf", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{path}{line} - Error during parsing: " in err
+    assert out == ""
+
+
+def test_a_broken_corefile_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(". {\n    whoamy\n}\n")
+    ended = run(tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Corefile:2 - Error during parsing: " in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_check_prints_what_would_be_served(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    corefile = tmp_path / "Corefile"
+    corefile.write_text(
+        "example.org:5300 example.net {\n    bind 127.0.0.1\n    errors\n    whoami\n}\n.:5300 {\n    whoami\n}\n"
+    )
+    assert main(["check", f"-conf={corefile}", "-p", "54"]) == 0
+    out = capsys.readouterr().out
+    assert "dns port 5300 on 127.0.0.1\n" in out
+    assert "dns port 54 on 127.0.0.1\n" in out
+    assert "dns port 5300 on every address\n" in out
+    assert re.search(rf"^  example\.org\.  .*errors.* whoami  \[{re.escape(str(corefile))}:1\]$", out, re.MULTILINE)
+    assert re.search(r"^sha512 [0-9a-f]{128}$", out, re.MULTILINE)
+
+
+def test_check_reads_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(WHOAMI))
+    assert main(["check", "-conf", "stdin"]) == 0
+    assert "dns port 53 on 127.0.0.1" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.StringIO(". {\n    whoamy\n}\n"))
+    assert main(["check", "-conf", "stdin"]) == 1
+    assert "stdin:2 - " in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------- serving
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-conf", "Corefile", "-dns.port", "DNS_PORT"),
+        ("-conf=Corefile", "-dns.port=DNS_PORT"),
+        ("--conf", "Corefile", "--dns.port=DNS_PORT"),
+        ("-p", "DNS_PORT"),
+        ("-p=DNS_PORT",),
+    ],
+    ids=" ".join,
+)
+def test_serves_with_any_spelling(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with Server(tmp_path, WHOAMI, arguments=arguments, workers=1) as server:
+        assert server.query("example.org").rcode() == dns.rcode.NOERROR
+        assert server.log.splitlines()[:2] == [f".:{server.port} on 127.0.0.1", f"fastdns-{__version__}"]
+
+
+def test_quiet_and_pidfile(tmp_path: Path) -> None:
+    arguments = ("-quiet", "-pidfile", "pid", "-p", "DNS_PORT")
+    with Server(tmp_path, WHOAMI, arguments=arguments, workers=1, wait=False) as server:
+        pidfile = tmp_path / "pid"
+        wait_until(lambda: pidfile.exists() and pidfile.read_text(), 20)
+        assert pidfile.read_text() == f"{server.process.pid}\n"
+        assert server.query("example.org").rcode() == dns.rcode.NOERROR
+        assert server.stop(signal.SIGTERM) == 0
+        assert not pidfile.exists()
+        assert server.log == "[INFO] SIGTERM: Shutting down servers then terminating\n"
+
+
+def test_a_pidfile_that_cannot_be_written_is_only_logged(tmp_path: Path) -> None:
+    arguments = ("-pidfile", "no/such/folder", "-p", "DNS_PORT")
+    with Server(tmp_path, WHOAMI, arguments=arguments, workers=1) as server:
+        assert "[ERROR] [pidfile] " in server.log
+        assert server.query("example.org").rcode() == dns.rcode.NOERROR
+
+
+def test_without_a_corefile_whoami_is_served(tmp_path: Path) -> None:
+    with Server(tmp_path, "", arguments=("-p", "DNS_PORT"), workers=1, wait=False) as server:
+        server.process.kill()
+        server.process.wait()
+    server.corefile.unlink()
+    with server:
+        server.wait_for_log("fastdns-", 20)
+        reply = server.query("example.org")
+        assert (reply.rcode(), len(reply.additional)) == (dns.rcode.NOERROR, 2)
+
+
+def test_an_empty_corefile_is_no_corefile(tmp_path: Path) -> None:
+    with Server(tmp_path, "# nothing\n", arguments=("-p", "DNS_PORT"), workers=1) as server:
+        assert server.query("example.org").rcode() == dns.rcode.NOERROR
+
+
+def test_a_corefile_from_standard_input(tmp_path: Path) -> None:
+    server = Server(tmp_path, workers=1)
+    with subprocess.Popen(
+        [sys.executable, "-m", "fastdns.cli", "-conf", "stdin"],
+        cwd=tmp_path,
+        env=server.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(server.fill(COREFILE))
+        process.stdin.close()
+        for line in process.stdout:
+            if line.startswith("fastdns-"):
+                break
+        assert server.addresses() == ["10.96.0.20"]
+        process.send_signal(signal.SIGUSR1)
+        for line in process.stdout:
+            if "Reloading complete" in line:
+                break
+        assert server.addresses() == ["10.96.0.20"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_demo(tmp_path: Path) -> None:
+    with Server(tmp_path, arguments=("demo", "-manifests", "MANIFESTS", "-p", "DNS_PORT"), wait=False) as server:
+        wait_until(lambda: "End with Ctrl-C" in server.log or server.process.poll() is not None, 20)
+        if "Address already in use" in server.log:
+            pytest.skip("its fixed ports are taken here")
+        assert server.addresses() == ["10.96.0.20"]
+        assert http_get(8181, "/ready") == (200, "OK")
+        assert f"dig @127.0.0.1 -p {server.port} kubernetes.default" in server.log
+        assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"FASTDNS_WORKERS": "0"}, "FASTDNS_WORKERS must be 1 to 1024, got '0'"),
+        ({"FASTDNS_STORE_MIB": "many"}, "FASTDNS_STORE_MIB must be 1 to 32768, got 'many'"),
+        ({"FASTDNS_MAX_TCP_CONNECTIONS": "-1"}, "FASTDNS_MAX_TCP_CONNECTIONS must be 1 to 1000000, got '-1'"),
+    ],
+)
+def test_a_wrong_environment_is_1(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    (tmp_path / "Corefile").write_text(WHOAMI)
+    ended = run(tmp_path, **environ)
+    assert (ended.returncode, ended.stderr) == (1, f"fastdns: {says}\n")
