@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import processes
-from bench.messages import query, wait_for_answer
 from tests.apiserver import objects
 from tests.apiserver.process import Process
+
+from bench import processes
+from bench.messages import query, wait_for_answer
 
 COREFILE = """\
 .:{port} {{
@@ -147,7 +148,7 @@ class Probe:
     asking: socket.socket
     addresses: list[str]
     message: bytes
-    since: float | None = None          # of the change under way
+    since: float | None = None  # of the change under way
     next_at: float = 0.0
     wanted: bytes = b""
 
@@ -252,7 +253,7 @@ def look(probe: Probe, timed: Timed) -> bool:
         now = time.monotonic()
         if answer[3] & 0xF:
             timed.failures += 1
-        if probe.wanted not in answer[len(probe.message):]:
+        if probe.wanted not in answer[len(probe.message) :]:
             return False
         timed.took_ms.append((now - probe.since) * 1000)
         probe.api.finish()
@@ -299,9 +300,7 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
         command = [word.format(**words) for word in shlex.split(how.command)]
         begin = time.monotonic()
         child = stack.enter_context(
-            processes.Child(
-                command, log=directory / "log", environ={"FASTDNS_WORKERS": str(how.workers)}
-            )
+            processes.Child(command, log=directory / "log", environ={"FASTDNS_WORKERS": str(how.workers)})
         )
         with Memory(child.pid) as starting:
             report["start"] = started(child, begin, ports, probes[-1].message)
@@ -377,13 +376,17 @@ def relist(api: Process, pid: int, memory: dict[str, Any]) -> dict[str, Any]:
             cpu = now
     memory["relist_peak"] = memory_mib(watched.peak)
     memory["relist_peak_of_steady"] = round(memory["relist_peak"]["all"] / memory["steady"]["all"], 2)
-    asked = [f"{request['method']} {request['path']} {request['status']}" for request in api.get("requests")[before:]]
+    asked = [
+        f"{request['method']} {request['path']} {request['status']}" for request in api.get("requests")[before:]
+    ]
     return {"requests": asked[:20], "looks": watched.looks}
 
 
 def text(report: dict[str, Any]) -> str:
     """The report for people."""
-    lines = [f"{name}: {value}" for name, value in report.items() if name not in ("memory_mib", "changes", "relist")]
+    lines = [
+        f"{name}: {value}" for name, value in report.items() if name not in ("memory_mib", "changes", "relist")
+    ]
     lines += [f"memory_mib {name}: {value}" for name, value in report["memory_mib"].items()]
     lines += [f"change {name}: {value}" for name, value in report["changes"].items()]
     return "\n".join(lines)

@@ -151,9 +151,7 @@ def start_fastdns(
     return Peer(name, child.pid, port, child.check)
 
 
-def start_knot(
-    stack: contextlib.ExitStack, how: argparse.Namespace, directory: Path, first: bytes
-) -> Peer | None:
+def start_knot(stack: contextlib.ExitStack, how: argparse.Namespace, directory: Path, first: bytes) -> Peer | None:
     """Knot DNS with the same names as a zone, or None where it is not installed."""
     program = shutil.which("knotd")
     if program is None or how.no_knot:
@@ -263,7 +261,9 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
         for mix in mixes:
             here = [peer for peer in peers if peer.only in (None, mix.name)]
             loads = {
-                peer.name: Load("127.0.0.1", peer.port, mix.queries, outstanding=how.outstanding, sockets=how.sockets)
+                peer.name: Load(
+                    "127.0.0.1", peer.port, mix.queries, outstanding=how.outstanding, sockets=how.sockets
+                )
                 for peer in here
             }
             rows = table[mix.name] = {peer.name: Series() for peer in here}
@@ -273,8 +273,10 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
                     rows[peer.name].add(*measure(peer, loads[peer.name], how.seconds))
                 for series in rows.values():
                     series.ratio.append(series.us[-1] / rows["echo"].us[-1])
-                say(f"{mix.name} {number + 1}/{how.rounds} " + "  ".join(
-                    f"{name} {series.us[-1]:.2f}" for name, series in rows.items()))
+                say(
+                    f"{mix.name} {number + 1}/{how.rounds} "
+                    + "  ".join(f"{name} {series.us[-1]:.2f}" for name, series in rows.items())
+                )
             for load in loads.values():
                 load.close()
     return {

@@ -15,7 +15,7 @@ ZONE = "cluster.local"
 NAMESPACES = 100
 SERVICES_FROM = int(ipaddress.IPv4Address("10.96.0.1"))
 PODS_FROM = int(ipaddress.IPv4Address("10.128.0.1"))
-HEADLESS_SHARE = 10         # one headless service for so many with an address
+HEADLESS_SHARE = 10  # one headless service for so many with an address
 HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import threading
@@ -9,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-
 from bench.messages import query
+
 from fastdns.bench import _echo, _load
 from fastdns.bench._echo import Echo
 from fastdns.bench._load import Load
@@ -77,13 +78,13 @@ def test_the_compiled_modules_are_what_runs() -> None:
     assert _echo.__file__.endswith(".so")
 
 
-@pytest.mark.parametrize(("outstanding", "sockets"), [(1, 1), (256, 16), (300, 1), (1000, 10)])
+@pytest.mark.parametrize(("outstanding", "sockets"), [(1, 1), (256, 16), (100, 1), (300, 10)])
 def test_each_query_is_answered_once(outstanding: int, sockets: int) -> None:
     with echo() as port:
-        result = ask(port, 3000, outstanding=outstanding, sockets=sockets, timeout_s=1.0)
+        result = ask(port, 3000, outstanding=outstanding, sockets=sockets, timeout_s=0.2)
     assert (result.sent, result.answered + result.lost, result.mismatched) == (3000, 3000, 0)
-    # A burst may be more than the server's socket holds.
-    assert result.lost == 0 or outstanding > 256
+    # A burst may be more than a server's socket holds.
+    assert result.lost == 0 or outstanding > 64
     assert result.rcodes[0] == result.answered == sum(count for _, count in result.histogram)
     assert 0 < result.percentile_us(50) <= result.percentile_us(99) <= result.max_ns / 1000
 
@@ -109,8 +110,8 @@ def test_the_echo_is_as_long_as_wanted(extra: int) -> None:
 
 def test_a_silent_server_loses_queries() -> None:
     with server(lambda message: []) as port:
-        result = ask(port, 20)
-    assert (result.sent, result.answered, result.lost) == (20, 0, 20)
+        result = ask(port, 8)
+    assert (result.sent, result.answered, result.lost) == (8, 0, 8)
     assert result.percentile_us(99) == 0
 
 
@@ -165,4 +166,4 @@ def test_what_cannot_be_asked_is_refused(queries: list[bytes], how: dict[str, in
 def test_buckets_leave_no_gap_and_err_little() -> None:
     limits = [bucket_limit_ns(bucket) for bucket in range(1000)]
     assert limits == sorted(set(limits))
-    assert all(above <= below * (1 + 1 / SUBS) + 1 for below, above in zip(limits, limits[1:], strict=False))
+    assert all(above <= below * (1 + 1 / SUBS) + 1 for below, above in itertools.pairwise(limits))

@@ -86,11 +86,12 @@ class Families(Collector):
         yield from self.processes()
 
     def plugins(self) -> Iterator[Metric]:
-        """plugin_enabled, for the first zone of each block."""
+        """plugin_enabled, for the first zone of each block and what takes part in answering there."""
         family = GaugeMetricFamily(
             "coredns_plugin_enabled", "A metric that indicates whether a plugin is enabled on per server and zone "
             "basis.", labels=("server", "zone", "view", "name"),
         )  # fmt: skip
+        from fastdns.plugins.steps import BUILDERS
         from fastdns.supervisor.worker import server_name
 
         config = self.supervisor.config
@@ -99,7 +100,7 @@ class Families(Collector):
             for zone, index in listener.zones:
                 if index not in shown:
                     shown.add(index)
-                    for name in config.blocks[index].plugins:
+                    for name in BUILDERS.keys() & config.blocks[index].plugins.keys():
                         family.add_metric((server_name(listener), zone, "", name), 1)
         yield family
 
