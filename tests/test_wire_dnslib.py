@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from fastdns._wire import build_reply, parse_query
 
 # dnslib reads labels as text; these are what it does not escape.
-labels = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=1, max_size=20)
+ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+labels = st.text(alphabet=ALPHABET, min_size=1, max_size=20)
 names = st.lists(labels, min_size=1, max_size=8).map(lambda parts: ".".join(parts) + ".")
 options = st.lists(st.tuples(st.sampled_from([3, 8, 10, 12, 65001]), st.binary(max_size=12)), max_size=3)
 ECHOED = {3, 9, 10, 11, 12}
