@@ -62,6 +62,8 @@ zone:
 """
 START_S = 60.0
 WARM_S = 0.1
+# A short turn shall not be spent on waiting for what a full socket dropped.
+LOST_S = 0.25
 
 
 @dataclass(slots=True)
@@ -262,7 +264,12 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
             here = [peer for peer in peers if peer.only in (None, mix.name)]
             loads = {
                 peer.name: Load(
-                    "127.0.0.1", peer.port, mix.queries, outstanding=how.outstanding, sockets=how.sockets
+                    "127.0.0.1",
+                    peer.port,
+                    mix.queries,
+                    outstanding=how.outstanding,
+                    sockets=how.sockets,
+                    timeout_s=LOST_S,
                 )
                 for peer in here
             }

@@ -1,0 +1,99 @@
+"""Every Corefile of the plugins' READMEs starts and answers, on ports that are free here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from fastdns.corefile import Listener, ServerConfig, load
+from tests.apiserver.process import Process
+from tests.corefile.test_readmes import ENVIRON, examples
+from tests.support import Server, free_port, has_address
+
+# The ports that plugins take where an example names none.
+DEFAULT_PORTS = {"health": 8080, "ready": 8181, "prometheus": 9153}
+# How to reach an API server: the test's own takes the place of all that.
+CONNECTION = ("endpoint", "tls", "kubeconfig")
+BOOTS = [
+    pytest.param(text, id=f"{page.parent.name}:{line}")
+    for page, line, text in examples()
+    if page.parent.parent.name == "plugins"
+]
+
+
+@pytest.fixture(scope="module")
+def api_server() -> Iterator[Process]:
+    with Process(services=10, endpoints=2, pods=True, imports=True) as process:
+        yield process
+
+
+def remapped(text: str, folder: Path) -> str:
+    """The same Corefile on ports of the loopback that are free, with the files that it names."""
+    ports: dict[str, str] = {}
+
+    def port(match: re.Match[str]) -> str:
+        return match[1] + ports.setdefault(match[2], str(free_port()))
+
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0] in DEFAULT_PORTS and (len(words) == 1 or words[1] == "{"):
+            line = line.replace(words[0], f"{words[0]} localhost:{free_port()}", 1)
+        elif words and (words[0] in DEFAULT_PORTS or line.rstrip().endswith("{")) and not line.startswith("    }"):
+            line = re.sub(r"(:)(\d+)(?=[\s{,]|$)", port, line)
+        lines.append(line)
+    return "\n".join(lines).replace("/etc/fastdns", str(folder)) + "\n"
+
+
+def connected(text: str, kubeconfig: Path) -> str:
+    """The same Corefile with our API server in each kubernetes block that has no manifests."""
+    lines = []
+    for line in text.splitlines():
+        if line.split()[:1] in ([name] for name in CONNECTION):
+            continue
+        lines.append(line)
+        if line.split()[:1] == ["kubernetes"]:
+            lines.append(f"        kubeconfig {kubeconfig}")
+    return "\n".join(lines) + "\n"
+
+
+def skip_what_cannot_be(config: ServerConfig) -> None:
+    """Skip examples that need what is not here."""
+    for listener in config.listeners:
+        if listener.address and not has_address(listener.address):
+            pytest.skip(f"this host has no {listener.address}")
+
+
+def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
+    """A name in each zone that a listener serves; of all names kubernetes has those of its cluster only."""
+    for zone, block in listener.zones:
+        options = config.blocks[block].plugins.get("kubernetes")
+        yield f"a.{zone}" if zone != "." else "a." if options is None else f"a.{options.primary}"
+
+
+@pytest.mark.parametrize("text", BOOTS)
+def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest) -> None:
+    (tmp_path / "weights.txt").write_text("www.example.com\n192.0.2.1 3\n192.0.2.2 1\n")
+    (tmp_path / "services.d").mkdir()
+    corefile = remapped(text, tmp_path)
+    if "kubernetes" in corefile and "manifests" not in corefile:
+        corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)
+    skip_what_cannot_be(load(corefile, environ=ENVIRON))
+    with Server(tmp_path, corefile, arguments=("-p", "DNS_PORT"), workers=1) as server:
+        config = load(server.corefile.read_text(), environ=ENVIRON, default_port=server.port)
+        assert config.listeners
+        for listener in config.listeners:
+            at = listener.address or "127.0.0.1"
+            for name in asked(listener, config):
+                for tcp in (False, True):
+                    reply = server.query(name, at=at, port=listener.port, tcp=tcp)
+                    assert reply.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN), f"{name} at {at}"
+        assert "[ERROR]" not in server.log
+
+
+def test_there_are_examples() -> None:
+    assert len(BOOTS) > 15

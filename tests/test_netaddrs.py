@@ -1,0 +1,45 @@
+"""This host's addresses, against what the system says itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from fastdns import netaddrs
+
+
+def test_the_loopback_is_there() -> None:
+    assert "127.0.0.1" in netaddrs.interface_addresses()["lo"]
+
+
+def test_addresses_are_those_of_ip() -> None:
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not installed")
+    output = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    wanted = {
+        (name, address)
+        for name, address in re.findall(r"^\d+: (\S+)\s+inet6? ([0-9a-f.:]+)", output, re.MULTILINE)
+    }
+    found = {
+        (name, address.partition("%")[0])
+        for name, addresses in netaddrs.interface_addresses().items()
+        for address in addresses
+    }
+    # An interface that is down lists none of its addresses here.
+    assert found <= wanted
+    assert ("lo", "127.0.0.1") in found
+
+
+def test_what_others_reach_is_neither_loopback_nor_link_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netaddrs, "ipv4_addresses", lambda: [("lo", "127.0.0.1"), ("eth0", "192.0.2.5")])
+    monkeypatch.setattr(
+        netaddrs, "ipv6_addresses", lambda: [("lo", "::1"), ("eth0", "fe80::1%eth0"), ("eth0", "2001:db8::5")]
+    )
+    assert netaddrs.host_addresses() == [
+        ipaddress.ip_address("192.0.2.5").packed,
+        ipaddress.ip_address("2001:db8::5").packed,
+    ]
