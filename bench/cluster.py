@@ -44,6 +44,7 @@ COREFILE = """\
 START_S = 120.0
 SETTLE_S = 3.0
 SAMPLE_PSS_S = 0.05
+RESOURCES = ("namespaces", "services", "endpointslices")
 # Between two looks at a name that is to change; the resolution of what is measured.
 LOOK_S = 0.0005
 NAMESPACE = "default"
@@ -359,10 +360,11 @@ def started(child: processes.Child, begin: float, ports: dict[str, int], first: 
 
 
 def relist(api: Process, pid: int, memory: dict[str, Any]) -> dict[str, Any]:
-    """Make the API server forget its history and cut the connections: everything is listed anew."""
+    """Cut the connections and refuse to resume the watches (410 Gone): everything is listed anew."""
     before = len(api.get("requests"))
     with Memory(pid) as watched:
-        api.post("compact")
+        for resource in RESOURCES:
+            api.fault("gone", resource=resource, verb="watch", times=1)
         api.post("disconnect")
         end = time.monotonic() + 30
         quiet = 0
@@ -376,10 +378,15 @@ def relist(api: Process, pid: int, memory: dict[str, Any]) -> dict[str, Any]:
             cpu = now
     memory["relist_peak"] = memory_mib(watched.peak)
     memory["relist_peak_of_steady"] = round(memory["relist_peak"]["all"] / memory["steady"]["all"], 2)
-    asked = [
-        f"{request['method']} {request['path']} {request['status']}" for request in api.get("requests")[before:]
-    ]
+    api.clear("gone")
+    asked = [describe(request) for request in api.get("requests")[before:]]
     return {"requests": asked[:20], "looks": watched.looks}
+
+
+def describe(request: dict[str, Any]) -> str:
+    """A request in a line: whether it lists, resumes, or lists in a stream shows in its query."""
+    asked = {name: value for name, value in request["query"].items() if name != "timeoutSeconds"}
+    return f"{request['status']} {request['path']} {asked}"
 
 
 def text(report: dict[str, Any]) -> str:

@@ -33,7 +33,8 @@ cdef struct ThreadCounters:
     uint64_t shed               # a bound was reached
     uint64_t send_errors
     uint64_t errors_unlogged    # error events that found the log's ring full
-    uint64_t pad[56]
+    uint64_t panics             # exceptions of the slow thread that a query ended in
+    uint64_t pad[55]
     ZoneCounters zones[MAX_ZONE_SLOTS]
 
 cdef uint32_t size_bucket(uint32_t size) noexcept nogil

@@ -99,7 +99,12 @@ cdef class Stats:
         return {
             "queries": t.queries, "ignored": t.ignored, "rejected": t.rejected, "dropped": t.dropped,
             "shed": t.shed, "send_errors": t.send_errors, "errors_unlogged": t.errors_unlogged,
+            "panics": t.panics,
         }
+
+    def count_panic(self, uint32_t slot):
+        """One more query of this slot's thread has ended in an exception."""
+        self.block(slot).panics += 1
 
     def zone_values(self, uint32_t slot, uint32_t zone_slot):
         """The counters of one (server, zone) in one block: a flat list, which adds up over blocks."""

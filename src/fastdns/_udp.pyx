@@ -170,7 +170,8 @@ cdef class HotLoop:
                 if which >= self.socket_count:
                     continue
                 rounds = 0
-                while rounds < MAX_ROUNDS and self.one_batch(&self.sockets[which]) > 0:
+                # A batch that is not full has emptied the socket; epoll tells of what came since.
+                while rounds < MAX_ROUNDS and self.one_batch(&self.sockets[which]) == BATCH:
                     rounds += 1
             if stopped_ns and (ready == 0 or (ready == 1 and events[0].data.u32 == MAX_SOCKETS)
                                or monotonic_ns() - stopped_ns > STOP_NS):

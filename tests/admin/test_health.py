@@ -40,7 +40,7 @@ def test_buckets(seconds: float, bucket: int) -> None:
     assert measured.sum_s == seconds
 
 
-async def probed(monkeypatch: pytest.MonkeyPatch, running: list[Endpoint], until: Any) -> Health:
+async def probed(monkeypatch: pytest.MonkeyPatch, running: dict[Endpoint, Any], until: Any) -> Health:
     """Probe these endpoints until something has come of it."""
     monkeypatch.setattr(health, "PROBE_S", 0.01)
     probing = Health(lambda: True)
@@ -58,7 +58,8 @@ async def test_the_probe_counts_and_logs_failures(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()
-    probing = await probed(monkeypatch, [Endpoint("", port, ("/health",))], lambda probing: probing.failures)
+    running = {Endpoint("", port, ("/health",)): SimpleNamespace(addresses=[("0.0.0.0", port)])}
+    probing = await probed(monkeypatch, running, lambda probing: probing.failures)
     assert probing.failures and not probing.sum_s
     assert caplog.records[0].levelno == logging.WARNING
     assert f"Local health request to 'http://127.0.0.1:{port}/health' failed: " in caplog.text
@@ -70,10 +71,26 @@ async def test_the_probe_measures(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     server = AdminServer({"/health": answering.handle, "/ready": answering.handle}, no_tls)
     endpoint = Endpoint("127.0.0.1", free_port(), ("/health", "/ready"))
     await server.open_new([endpoint])
-    probing = await probed(monkeypatch, [Endpoint("", 1, ("/metrics",)), endpoint], lambda probing: probing.sum_s)
+    running = {Endpoint("", 1, ("/metrics",)): SimpleNamespace(addresses=[("0.0.0.0", 1)]), **server.running}
+    probing = await probed(monkeypatch, running, lambda probing: probing.sum_s)
     await server.close_all()
     assert sum(probing.buckets) and not probing.failures
     assert "took more than 1s: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        (("0.0.0.0", 8080), "http://127.0.0.1:8080/health"),
+        (("::", 8080, 0, 0), "http://[::1]:8080/health"),
+        (("192.0.2.1", 80), "http://192.0.2.1:80/health"),
+        (("2001:db8::1", 80, 0, 0), "http://[2001:db8::1]:80/health"),
+    ],
+)
+def test_where_the_probe_asks(address: Any, url: str) -> None:
+    running = {Endpoint("a name", 1, ("/health",)): SimpleNamespace(addresses=[address])}
+    assert health.own_url(cast(AdminServer, SimpleNamespace(running=running))) == url
+    assert health.own_url(cast(AdminServer, SimpleNamespace(running={}))) is None
 
 
 # ----------------------------------------------------------------------------------------------- endpoints

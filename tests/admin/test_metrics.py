@@ -271,6 +271,19 @@ def test_metrics_over_tls(tmp_path: Path) -> None:
         with urllib.request.urlopen(url, context=context) as answer:
             assert b"coredns_build_info{" in answer.read()
         assert server.http("/metrics")[0] in (0, 400)
+        # The certificate is renewed: without a reload, and not before its key fits.
+        old = (tmp_path / "key.pem").read_bytes()
+        write_certificate(tmp_path)
+        new = (tmp_path / "key.pem").read_bytes()
+        (tmp_path / "key.pem").write_bytes(old)
+        old_context, context = context, ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        with urllib.request.urlopen(url, context=old_context) as answer:
+            assert answer.status == 200
+        (tmp_path / "key.pem").write_bytes(new)
+        with urllib.request.urlopen(url, context=context) as answer:
+            assert answer.status == 200
+        with pytest.raises(OSError, match="certificate verify failed"):
+            urllib.request.urlopen(url, context=old_context)
 
 
 @pytest.mark.parametrize(

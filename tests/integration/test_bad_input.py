@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -191,6 +192,20 @@ def test_more_connections_than_allowed(tmp_path: Path) -> None:
             assert server.addresses(tcp=True) == ["10.96.0.20"]
         for one in idle:
             one.close()
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not installed")
+def test_few_file_descriptors(tmp_path: Path) -> None:
+    """What is allowed is taken, and bounds the connections: a new one finds its place."""
+    prefix = ("prlimit", "--nofile=100:260")
+    with Server(tmp_path, workers=1, prefix=prefix) as server:
+        assert server.total("process_max_fds") == 260
+        idle = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(300)]
+        for _ in range(5):
+            assert server.addresses(tcp=True) == server.addresses() == ["10.96.0.20"]
+        for one in idle:
+            one.close()
+        assert "[ERROR]" not in server.log
 
 
 def test_nobody_reads_the_log(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -190,6 +191,35 @@ def test_reloads_lose_nothing(tmp_path: Path) -> None:
     assert load.lost == load.strange == 0
     assert set(load.rcodes) == {0}
     assert load.answered == load.sent > 1800
+
+
+def test_reloads_lose_nothing_over_tcp(tmp_path: Path) -> None:
+    """A connection is answered by whoever has taken it; one that is open is closed between queries only."""
+    failed: list[str] = []
+    asked = 0
+    done = threading.Event()
+
+    def ask_and_ask() -> None:
+        nonlocal asked
+        while not done.is_set():
+            try:
+                assert server.addresses(tcp=True) == ["10.96.0.20"]
+                asked += 1
+            except (OSError, EOFError, dns.exception.DNSException, AssertionError) as error:
+                failed.append(repr(error))
+
+    with Server(tmp_path) as server:
+        thread = threading.Thread(target=ask_and_ask)
+        thread.start()
+        try:
+            for turn in range(1, 4):
+                time.sleep(0.2)
+                server.reload(turn)
+        finally:
+            done.set()
+            thread.join()
+    assert not failed
+    assert asked > 50
 
 
 def test_fewer_and_more_workers_lose_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -297,20 +298,43 @@ class Metrics:
 
 
 def tls_context(path: str) -> ssl.SSLContext:
-    """TLS for /metrics from a web configuration file (Prometheus exporter-toolkit's tls_server_config).
+    """TLS for /metrics from a web configuration file. A renewed certificate is taken up with the next connection.
 
     Raises FastdnsError naming the file and what was expected.
     """
+    current, read_at = load_tls(path)
+
+    def renew(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        nonlocal current, read_at
+        with contextlib.suppress(OSError, FastdnsError):
+            # Files that are being replaced may not fit each other: the last good ones serve until they do.
+            if any(file.stat().st_mtime_ns != seen for file, seen in read_at.items()):
+                current, read_at = load_tls(path)
+        connection.context = current
+
+    first = current
+    # The handshake begins in the first context, and asks here whatever the client says of names.
+    first.sni_callback = renew
+    return first
+
+
+def load_tls(path: str) -> tuple[ssl.SSLContext, dict[Path, int]]:
+    """The context of a web configuration file (Prometheus exporter-toolkit's tls_server_config), and the
+    modification times of the files that it is made of. Raises FastdnsError."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        file = Path(path)
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
         options = content["tls_server_config"]
-        base = Path(path).parent
+        parts = {name: file.parent / options[name] for name in ("cert_file", "key_file")}
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(base / options["cert_file"], base / options["key_file"])
+        times = {one: one.stat().st_mtime_ns for one in (file, *parts.values())}
+        context.load_cert_chain(parts["cert_file"], parts["key_file"])
         client_auth = options.get("client_auth_type", "NoClientCert")
         if options.get("client_ca_file"):
-            context.load_verify_locations(base / options["client_ca_file"])
+            authority = file.parent / options["client_ca_file"]
+            times[authority] = authority.stat().st_mtime_ns
+            context.load_verify_locations(authority)
         if client_auth in ("RequireAnyClientCert", "RequireAndVerifyClientCert"):
             context.verify_mode = ssl.CERT_REQUIRED
         elif client_auth in ("VerifyClientCertIfGiven", "RequestClientCert"):
@@ -321,4 +345,4 @@ def tls_context(path: str) -> ssl.SSLContext:
         raise FastdnsError(
             f"{path}: tls_server_config with cert_file and key_file expected: {type(error).__name__}: {error}"
         ) from None
-    return context
+    return context, times

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -75,6 +76,15 @@ def channel_pair() -> tuple[Channel, Channel]:
     for end in (one, other):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_MESSAGE_BYTES)
     return Channel(one), Channel(other)
+
+
+def raise_file_limit() -> int:
+    """Take all the file descriptors that this process may have, as Go's programs do. Returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
 
 
 def close_all_but(keep: set[int]) -> None:

@@ -45,7 +45,7 @@ from fastdns.supervisor.plan import (
     next_wakeup,
     plan,
 )
-from fastdns.supervisor.processes import Channel, fork_child
+from fastdns.supervisor.processes import Channel, fork_child, raise_file_limit
 from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
@@ -64,6 +64,8 @@ SYNC_POLL_S = 0.1
 SYNC_LOG_S = 0.5
 DEFAULT_STORE_MIB = 512
 MAX_ZONE_SLOTS = 256
+# File descriptors of a worker that are not TCP connections, and some more.
+RESERVED_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Supervisor:
         self.settings = settings
         self.config = config
         self.workers = self.count_workers(config)
-        self.max_connections = positive_setting(settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
+        wanted = positive_setting(settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
+        self.max_connections = min(wanted, max(1, raise_file_limit() - RESERVED_FILES))
         store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
         self.store = Store(store_mib << 20)
         self.slots = SlotTable()
