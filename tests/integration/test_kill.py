@@ -50,6 +50,22 @@ def test_a_stopped_worker_is_ended_and_replaced(tmp_path: Path) -> None:
         assert load.lost == 0
 
 
+def test_a_pause_of_everybody_ends_nobody(tmp_path: Path) -> None:
+    """A container that is paused, and goes on: nobody hung, although nobody beat."""
+    with Server(tmp_path) as server:
+        time.sleep(0.5)
+        family = [server.process.pid, *children(server.process.pid)]
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(4)
+        for pid in family:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(1)
+        assert [server.process.pid, *children(server.process.pid)] == family
+        assert server.addresses() == ["10.96.0.20"]
+        assert "is ended" not in server.log
+
+
 def test_the_watcher_is_replaced_and_sees_what_it_missed(tmp_path: Path) -> None:
     with Server(tmp_path, manifests=MANIFESTS + service("old", "10.96.0.40")) as server:
         with Load(server.port, 2000) as load:

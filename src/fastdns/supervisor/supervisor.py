@@ -60,6 +60,8 @@ DRAIN_S = 5.0
 # A generation that is not ready by then has failed.
 GENERATION_READY_S = 30.0
 RETRY_S = 1.0
+# The supervisor looks at its children at least each second. Where it has not, it did not run itself.
+STOOD_STILL_S = 2.0
 SYNC_POLL_S = 0.1
 SYNC_LOG_S = 0.5
 DEFAULT_STORE_MIB = 512
@@ -144,6 +146,7 @@ class Supervisor:
         self.signals: list[int] = []
         self.signal_arrived = asyncio.Event()
         self.reload_asked = asyncio.Event()
+        self.looked_at = self.resumed_at = time.monotonic()
 
     # ------------------------------------------------------------------------------------------- the facts
 
@@ -154,15 +157,20 @@ class Supervisor:
 
     def state(self) -> State:
         """What plan needs to see."""
-        now = time.monotonic_ns()
+        now = time.monotonic()
+        if now - self.looked_at > STOOD_STILL_S:
+            # So did the children, most likely: a paused container, a starved host. Their silence counts from here.
+            self.resumed_at = now
+        self.looked_at = now
         for key, child in self.children.items():
             running = self.running.get(key)
-            if running is None or running.slots is None or not child.ready:
-                continue
-            oldest = min(self.stats.heartbeat_ns(slot) for slot in (running.slots.hot, running.slots.slow))
-            # Nothing yet: the time of its start counts.
-            beat = time.monotonic() - max(0, now - oldest) / 1e9 if oldest else child.started_at
-            self.children[key] = replace(child, last_beat=beat)
+            beat = child.last_beat
+            if running is not None and running.slots is not None and child.ready:
+                oldest = min(self.stats.heartbeat_ns(slot) for slot in (running.slots.hot, running.slots.slow))
+                # Nothing yet: the time of its start counts.
+                beat = oldest / 1e9 if oldest else child.started_at
+            if beat is not None:
+                self.children[key] = replace(child, last_beat=max(beat, self.resumed_at))
         return State(self.generation, tuple(self.children.values()), self.stopping)
 
     def unready_plugins(self) -> list[str]:
