@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 
 from fastdns import __version__
-from fastdns.cli import SERVE_FLAGS, Flags, UsageError, main, parse_flags
+from fastdns.cli import SERVE_FLAGS, Flags, UsageError, main, parse_flags, version_lines
 from fastdns.plugins import AVAILABLE
 from tests.support import COREFILE, Server, http_get, wait_until
 
@@ -199,7 +199,61 @@ def test_check_reads_standard_input(
     assert "stdin:2 - " in capsys.readouterr().err
 
 
+def test_check_reads_the_files_that_plugins_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    corefile, weights = tmp_path / "Corefile", tmp_path / "weights"
+    corefile.write_text(f". {{\n    loadbalance weighted {weights}\n    whoami\n}}\n")
+    assert main(["check", "-conf", str(corefile)]) == 0
+    assert capsys.readouterr().out.startswith("[WARNING] plugin/loadbalance: Failed to open weight file:")
+    weights.write_text("192.0.2.1 1\n")
+    assert main(["check", "-conf", str(corefile)]) == 1
+    out, err = capsys.readouterr()
+    says = f"missing domain name in weight file {weights}:1: a line with a name alone comes first"
+    assert (out, err) == ("", f"fastdns: plugin/loadbalance: {corefile}:2 - {says}\n")
+
+
+@pytest.mark.parametrize("option", ["", "kubeconfig /absent", "endpoint https://192.0.2.1\ntls /c /k /a"])
+def test_check_needs_no_cluster(tmp_path: Path, option: str) -> None:
+    """What only the host that serves has to have is no mistake of the Corefile."""
+    (tmp_path / "Corefile").write_text(f"cluster.local {{\n kubernetes {{\n{option}\n}}\n}}\n")
+    ended = run(tmp_path, "check", KUBERNETES_SERVICE_HOST="", KUBERNETES_SERVICE_PORT="")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+ODD_NAMES = "_tcp.b:DNS_PORT x,y:DNS_PORT a:DNS_PORT {\n    bind 127.0.0.1\n    root /absent\n    whoami\n}\n"
+
+
+def test_check_warns_as_the_server_does(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "Corefile").write_text(ODD_NAMES.replace("DNS_PORT", "1053"))
+    assert main(["check", "-conf", str(tmp_path / "Corefile")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "[WARNING] plugin/root: Root path does not exist: /absent"
+    assert [line for line in lines if line.startswith("Warning")] == [
+        'Warning: Domain "_tcp.b." does not follow RFC1035 preferred syntax',
+        'Warning: Domain "x,y." does not follow RFC1035 preferred syntax',
+    ]
+
+
 # --------------------------------------------------------------------------------------------- serving
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_warnings_at_the_start(tmp_path: Path, quiet: bool) -> None:
+    """CoreDNS prints odd names with the zones and without a level, and neither where it is quiet."""
+    arguments = ("-pidfile", "pid", *(["-quiet"] if quiet else []))
+    with Server(tmp_path, ODD_NAMES, arguments=arguments, workers=1, wait=not quiet) as server:
+        at = f"{server.port} on 127.0.0.1"
+        wait_until((tmp_path / "pid").exists, 20)
+        assert server.log.splitlines() == [
+            "[WARNING] plugin/root: Root path does not exist: /absent",
+            *([] if quiet else [
+                'Warning: Domain "_tcp.b." does not follow RFC1035 preferred syntax',
+                f"_tcp.b.:{at}",
+                f"a.:{at}",
+                'Warning: Domain "x,y." does not follow RFC1035 preferred syntax',
+                f"x,y.:{at}",
+                *version_lines(),
+            ]),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,13 @@
 
 A step's ``before`` runs in plugin order until one does not return NEXT; then the ``after`` of the steps before
 that one run in reverse. Steps see the same Context on every transport.
+
+A query whose answer has to come from upstream is parked: the step that needs it hands the message to
+``_upstream`` (which copies it), sets ``ctx.parked`` and returns PENDING; no ``after`` runs and nothing is
+written. When the upstream has answered, the whole query is served again from its bytes with ``ctx.upstream``
+set, and the same step finds what it asked for there. So there is no continuation to save: a step's ``before``
+must only not count or choose twice where ``ctx.upstream`` is set. It works from a lookup that another step
+started, too: the inner question is what is asked, the outer message is what is served again.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -22,6 +29,7 @@ cdef enum:
     MAX_STEPS = 48
     MAX_LOOKUP_DEPTH = 8
     NO_SLOT = 0xFFFFFFFF
+    MAX_REPLAYS = 4             # of one query that waits for upstreams
     ERROR_EVENTS = 128          # power of two
 
 # Why a reply is an error, for the errors plugin; texts in _chain.pyx.
@@ -44,6 +52,20 @@ cdef struct ErrorRing:
     uint64_t tail               # next to read
     ErrorEvent events[ERROR_EVENTS]
 
+# What an upstream said to a question that was parked, while the query is served again.
+cdef struct UpstreamReply:
+    const uint8_t* msg          # a well-formed reply to the question; NULL: there is none, see error
+    uint32_t msg_len
+    uint8_t error               # an ErrorReason
+    uint16_t rcode              # what to answer where msg is NULL
+    uint16_t qtype
+    uint16_t name_len
+    const uint8_t* name         # lowercased wire form of the question
+    const void* asker           # the step's conf that asked
+    uint32_t next               # how many askers have passed the question on (forward's next)
+    bint stale                  # time to answer with what is stale; the exchange goes on
+    bint stored                 # a cache has it already: others that waited for the same need not store it
+
 cdef struct Context:
     Query* q
     Reply* reply
@@ -59,8 +81,28 @@ cdef struct Context:
     uint8_t depth               # of lookups that a step started
     uint8_t error
     bint written                # a plugin made the reply; else it is bare
+    bint from_upstream          # the reply is an upstream's, not the server's own
+    bint parked                 # a step has parked the query
+    bint background             # nobody waits for the reply: a cache refreshes an entry
+    uint32_t background_step    # whose after will see it
+    bint want_ad                # ask upstreams with AD set
+    uint8_t replays
+    uint64_t stale_after_ns     # a cache has a stale answer to give by then (CLOCK_MONOTONIC); 0: none
+    const UpstreamReply* upstream   # NULL: the query has not waited yet
     ErrorRing* errors           # NULL: nobody reads
+    void* log                   # the log plugin's ring; NULL: nobody reads
+    void* exchanges             # _upstream's, where queries are parked; NULL: none can be
     uint32_t zone_slot          # counters of the (server, zone) that answers
+    const uint8_t* msg          # the message as it came; q.msg may be a lookup's
+    uint32_t msg_len
+    const Chain* chain          # that runs, and where it is
+    uint32_t step
+    # How to reach the client again: the transport's own.
+    const uint8_t* peer         # struct sockaddr
+    uint16_t peer_len
+    uint16_t control_len
+    const uint8_t* control      # struct cmsghdr
+    uint64_t token              # which socket, or which query of the slow thread
 
 ctypedef Outcome (*before_fn)(Context* ctx, const void* conf) noexcept nogil
 ctypedef void (*after_fn)(Context* ctx, const void* conf) noexcept nogil
@@ -106,6 +148,15 @@ cdef inline Outcome written(Context* ctx) noexcept nogil:
     return ANSWERED
 
 cdef uint64_t monotonic_ns() noexcept nogil
+
+# Run the steps after the one that runs, for the same question, for nobody: the reply under construction is lost
+# (call it before filling one). Where the outcome is ANSWERED ctx.reply holds the answer; where it is PENDING
+# the running step's after will see the answer when it comes, with ctx.background set.
+cdef Outcome run_below(Context* ctx) noexcept nogil
+
+# What run_below left PENDING, from a step on, now that ctx.upstream is set. Nothing is written.
+cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, const Chain* chain,
+                           uint32_t step) noexcept nogil
 cdef void report_error(Context* ctx, uint16_t block) noexcept nogil
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil

@@ -14,9 +14,6 @@ class ServerTable:
     ) -> None: ...
 
 class Worker:
-    store: Store | None
-    stats: Stats | None
-    reader_slot: int
     def __init__(
         self,
         table: ServerTable,
@@ -25,7 +22,13 @@ class Worker:
         stats: Stats | None = None,
         counter_slot: int = 0,
     ) -> None: ...
+    @property
+    def store(self) -> Store | None: ...
+    @property
+    def stats(self) -> Stats | None: ...
+    @property
+    def reader_slot(self) -> int: ...
     def serve(
-        self, message: bytes, *, client: bytes = ..., client_port: int = 0, tcp: bool = False
+        self, message: bytes, *, client: bytes = b"\x7f\0\0\1", client_port: int = 0, tcp: bool = False
     ) -> bytes | None: ...
     def take_errors(self) -> list[tuple[int, int, bytes, int, str]]: ...

@@ -8,9 +8,9 @@ from libc.string cimport memcpy, memmove, memset
 from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
-    BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS, MIN_UDP_BYTES,
-    REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone, parse_question_name, put_u16,
-    reply_reset, scratch, write_bare, write_reply,
+    ACCEPTED, BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS,
+    MIN_UDP_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone,
+    parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
 )
 
 cdef extern from "time.h" nogil:
@@ -50,6 +50,18 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     z.response_bytes_sum[tcp] += size
 
 
+cdef enum:
+    OPT_BYTES = 11              # without options, RFC 6891 section 6.1.2
+
+
+cdef void count_refused(Context* ctx) noexcept nogil:
+    """A query that no chain takes, zone "dropped". CoreDNS counts the refusal as it is sent, with its OPT."""
+    cdef uint32_t size = HEADER_BYTES + ctx.q.name_len + 4
+    if ctx.q.has_opt:
+        size += OPT_BYTES + ctx.q.opt_echo_len
+    count_query(ctx, ctx.server.dropped_slot, REFUSED, False, size)
+
+
 cdef void report_error(Context* ctx, uint16_t block) noexcept nogil:
     """Hand ctx.error to the thread that logs. Never waits: a full ring is counted."""
     cdef ErrorRing* ring = ctx.errors
@@ -86,11 +98,16 @@ cdef const ZoneEntry* select_zone(const Server* server, const Query* q) noexcept
     return found
 
 
-cdef Outcome run(Context* ctx, const Chain* chain) noexcept nogil:
+cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogil:
+    """The chain from step first on, there and back."""
     cdef Outcome outcome = NEXT
-    cdef uint32_t i = 0
+    cdef const Chain* outer_chain = ctx.chain
+    cdef uint32_t outer_step = ctx.step
+    cdef uint32_t i = first
+    ctx.chain = chain
     while i < chain.count:
         if chain.steps[i].before != NULL:
+            ctx.step = i
             outcome = chain.steps[i].before(ctx, chain.steps[i].conf)
             if outcome != NEXT:
                 break
@@ -98,32 +115,80 @@ cdef Outcome run(Context* ctx, const Chain* chain) noexcept nogil:
     if outcome == NEXT:
         ctx.error = ERROR_NO_NEXT_PLUGIN
         outcome = bare(ctx, SERVFAIL)
-    while i > 0:
+    if ctx.parked:
+        outcome = PENDING
+    while i > first and outcome != PENDING:
         i -= 1
         if chain.steps[i].after != NULL:
+            ctx.step = i
             chain.steps[i].after(ctx, chain.steps[i].conf)
+    ctx.chain = outer_chain
+    ctx.step = outer_step
     return outcome
+
+
+cdef Outcome run_below(Context* ctx) noexcept nogil:
+    cdef bint background = ctx.background
+    cdef bint was_written = ctx.written
+    cdef uint64_t stale_after_ns = ctx.stale_after_ns
+    cdef Outcome outcome
+    ctx.background = True
+    ctx.background_step = ctx.step
+    ctx.stale_after_ns = 0
+    outcome = run(ctx, ctx.chain, ctx.step + 1)
+    ctx.background = background
+    ctx.stale_after_ns = stale_after_ns
+    # The query itself goes on: only its refresh waits.
+    ctx.parked = False
+    ctx.error = NO_ERROR
+    if outcome != ANSWERED:
+        ctx.written = was_written
+    return outcome
+
+
+cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, const Chain* chain,
+                           uint32_t step) noexcept nogil:
+    reset(ctx, msg, length)
+    ctx.background = True
+    ctx.background_step = step
+    if accept(msg, length, ctx.q) == ACCEPTED:
+        run(ctx, chain, step)
+    ctx.background = False
 
 
 cdef Outcome answer(Context* ctx) noexcept nogil:
     """Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the longest zone."""
     cdef const ZoneEntry* zone
     if ctx.q.qclass != CLASS_IN:
-        count_query(ctx, ctx.server.dropped_slot, REFUSED, False, 0)
+        count_refused(ctx)
         return bare(ctx, REFUSED)
     if ctx.q.edns_version != 0:
         # RFC 6891 section 6.1.3
         return bare(ctx, BADVERS)
     zone = select_zone(ctx.server, ctx.q)
     if zone == NULL or zone.chain.count == 0:
-        count_query(ctx, ctx.server.dropped_slot, REFUSED, False, 0)
+        count_refused(ctx)
         return bare(ctx, REFUSED)
     ctx.zone_slot = zone.zone_slot
-    return run(ctx, zone.chain)
+    return run(ctx, zone.chain, 0)
+
+
+cdef void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogil:
+    """What every message begins with."""
+    reply_reset(ctx.reply)
+    ctx.msg = msg
+    ctx.msg_len = length
+    ctx.written = False
+    ctx.from_upstream = False
+    ctx.parked = False
+    ctx.want_ad = False
+    ctx.stale_after_ns = 0
+    ctx.error = NO_ERROR
+    ctx.depth = 0
 
 
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
-    """The whole way of one message. Returns the reply's bytes in out, or 0 for silence.
+    """The whole way of one message. Returns the reply's bytes in out, 0 for silence, or -1 where it is parked.
 
     room is at least 65,535 bytes over TCP and what a UDP reply may ever have otherwise; out must hold it.
     The caller has entered an epoch and set transport, client and received_ns.
@@ -131,8 +196,9 @@ cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* o
     cdef Query* q = ctx.q
     cdef Reply* reply = ctx.reply
     cdef Accept verdict = accept(msg, length, q)
+    cdef Outcome outcome
     cdef uint32_t limit
-    if ctx.counters != NULL:
+    if ctx.counters != NULL and ctx.upstream == NULL:
         ctx.counters.queries += 1
     if verdict == IGNORED:
         if ctx.counters != NULL:
@@ -142,11 +208,11 @@ cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* o
         if ctx.counters != NULL:
             ctx.counters.rejected += 1
         return write_bare(q, q.reject_rcode, out)
-    reply_reset(reply)
-    ctx.written = False
-    ctx.error = NO_ERROR
-    ctx.depth = 0
-    if answer(ctx) == DROPPED:
+    reset(ctx, msg, length)
+    outcome = answer(ctx)
+    if outcome == PENDING:
+        return -1
+    if outcome == DROPPED:
         if ctx.counters != NULL:
             ctx.counters.dropped += 1
         return 0
@@ -185,13 +251,15 @@ cdef void put_before(Reply* reply, Section* section, const RR* kept, uint32_t co
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil:
     """Ask the whole server for another name, and append what it answers to the reply under construction.
 
-    The steps that answer see an empty reply. Returns False where nothing came back (a drop, too deep, no room).
-    rcode, AA and the other sections of the reply stay as they were.
+    The steps that answer see an empty reply. Returns False where nothing came back (a drop, too deep, no room, or
+    the whole query is parked now: then ctx.parked is set and the step returns PENDING). rcode, AA and the other
+    sections of the reply stay as they were.
     """
     cdef Query inner
     cdef Query* outer = ctx.q
     cdef Reply* reply = ctx.reply
     cdef uint8_t* msg
+    cdef uint32_t opt_len
     cdef RR* answers
     cdef RR* authorities
     cdef RR* additionals
@@ -202,26 +270,41 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     cdef uint16_t rcode = reply.rcode
     cdef bint aa = reply.aa
     cdef bint ra = reply.ra
+    cdef bint tc = reply.tc
     cdef bint no_opt = reply.no_opt
+    cdef bint ad = reply.ad
+    cdef const uint8_t* options = reply.options
+    cdef uint16_t options_len = reply.options_len
     cdef bint was_written = ctx.written
+    cdef bint from_upstream = ctx.from_upstream
+    cdef bint want_ad = ctx.want_ad
     cdef uint8_t error = ctx.error
     cdef Outcome outcome
     cdef uint32_t i
     cdef RR* rr
     if ctx.depth >= MAX_LOOKUP_DEPTH or name_len > MAX_NAME_BYTES:
         return False
-    msg = scratch(reply, HEADER_BYTES + MAX_NAME_BYTES + 4)
+    opt_len = outer.opt_len if outer.has_opt else 0
+    msg = scratch(reply, HEADER_BYTES + name_len + 4 + opt_len)
     if msg == NULL:
         return False
-    memcpy(msg, outer.msg, HEADER_BYTES)
+    # A message of its own: header and OPT record as the client's.
+    memcpy(msg, outer.msg, 4)
+    memset(msg + 4, 0, 8)
+    msg[5] = 1
+    msg[11] = 1 if opt_len else 0
     memcpy(msg + HEADER_BYTES, name, name_len)
     put_u16(msg + HEADER_BYTES + name_len, qtype)
     put_u16(msg + HEADER_BYTES + name_len + 2, CLASS_IN)
+    memcpy(msg + HEADER_BYTES + name_len + 4, outer.msg + outer.opt_at, opt_len)
     memcpy(&inner, outer, sizeof(Query))
     if not parse_question_name(name, name_len, &inner):
         return False
     inner.msg = msg
-    inner.msg_len = HEADER_BYTES + name_len + 4
+    inner.msg_len = HEADER_BYTES + name_len + 4 + opt_len
+    if opt_len:
+        inner.opt_at = HEADER_BYTES + name_len + 4
+        inner.subnet_at = outer.subnet_at - outer.opt_at + inner.opt_at if outer.subnet_at else 0
     inner.qtype = qtype
     inner.qclass = CLASS_IN
     inner.edns_version = 0
@@ -238,6 +321,8 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     ctx.q = &inner
     ctx.depth += 1
     ctx.written = False
+    ctx.from_upstream = False
+    ctx.want_ad = False
     reply.rcode = 0
     reply.aa = False
     outcome = answer(ctx)
@@ -258,8 +343,14 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     reply.rcode = rcode
     reply.aa = aa
     reply.ra = ra
+    reply.ad = ad
+    reply.tc |= tc
     reply.no_opt = no_opt
+    reply.options = options
+    reply.options_len = options_len
     ctx.written = was_written
+    ctx.from_upstream = from_upstream
+    ctx.want_ad = want_ad
     ctx.error = error
     ctx.zone_slot = zone_slot
     return outcome == ANSWERED

@@ -13,6 +13,7 @@ from libc.string cimport memcpy
 
 cdef enum:
     HEADER_BYTES = 12
+    OPT_FIXED_BYTES = 11            # owner, type, class, TTL, rdlength of an OPT record
     MAX_NAME_BYTES = 255            # RFC 1035 section 2.3.4
     MAX_LABELS = 128
     MAX_MESSAGE_BYTES = 65535
@@ -40,10 +41,13 @@ cdef enum RRType:
     TYPE_TXT = 16
     TYPE_AAAA = 28
     TYPE_SRV = 33
+    TYPE_DNAME = 39
     TYPE_OPT = 41
     TYPE_DS = 43
+    TYPE_RRSIG = 46
     TYPE_IXFR = 251
     TYPE_AXFR = 252
+    TYPE_ANY = 255
 
 cdef enum:
     CLASS_IN = 1
@@ -110,6 +114,10 @@ cdef struct Query:
     bint do_bit
     uint8_t edns_version
     uint16_t udp_bytes                  # as advertised; 512 without an OPT record
+    uint16_t opt_at                     # where in msg the OPT record stands, and its size
+    uint16_t opt_len
+    uint16_t subnet_at                  # offset in msg of the client subnet option's data (RFC 7871); 0: none
+    uint16_t subnet_len
     uint16_t opt_echo_len               # options that the reply's OPT record repeats
     uint8_t opt_echo[MAX_OPT_ECHO_BYTES]
 
@@ -157,8 +165,11 @@ cdef struct Reply:
     uint16_t rcode
     bint aa
     bint ra
+    bint ad
     bint tc                             # something was left out before writing
     bint no_opt                         # leave out the OPT record that the question's asks for
+    const uint8_t* options              # an upstream's EDNS options, in place of the echoed ones; NULL: none
+    uint16_t options_len
     uint32_t scratch_used
     Section answer
     Section authority
@@ -169,8 +180,11 @@ cdef inline void reply_reset(Reply* r) noexcept nogil:
     r.rcode = NOERROR
     r.aa = False
     r.ra = False
+    r.ad = False
     r.tc = False
     r.no_opt = False
+    r.options = NULL
+    r.options_len = 0
     r.scratch_used = 0
     r.answer.count = 0
     r.authority.count = 0
@@ -207,8 +221,36 @@ cdef inline uint8_t* scratch(Reply* r, uint32_t size) noexcept nogil:
     r.scratch_used += size
     return at
 
+# Header flags, in the second 16 bits of a message.
+cdef enum:
+    FLAG_QR = 0x8000
+    FLAG_AA = 0x0400
+    FLAG_TC = 0x0200
+    FLAG_RD = 0x0100
+    FLAG_RA = 0x0080
+    FLAG_AD = 0x0020
+    FLAG_CD = 0x0010
+
 cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
 cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil
 cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) noexcept nogil
+
+# Whether a message of at least HEADER_BYTES is a reply to a question: QR, opcode 0, one question, the same name
+# (without regard to case), type and class. name is lowercased wire form.
+cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* name, uint32_t name_len,
+                           uint16_t qtype, uint16_t qclass) noexcept nogil
+
+# Read another server's reply into r, which the caller has reset: records by reference into msg, names uncompressed in
+# scratch, owners that equal q's name as such. Of the flags AA, RA, AD and TC are kept. Records of another class
+# than IN are left out. False where it is malformed; r is unusable then. msg must outlive r.
+cdef bint parse_reply(const uint8_t* msg, uint32_t length, const Query* q, Reply* r) noexcept nogil
+
+# The records of a reply (all but OPT) in a compact form of its own, for a cache; 0 where room does not do.
+cdef uint32_t pack_reply(const Query* q, const Reply* r, uint8_t* out, uint32_t room) noexcept nogil
+
+# What pack_reply made, as references into packed, which must outlive r. The caller has reset r, as packed may lie
+# in its scratch. Every record gets ttl_s. RA and AD are as they were. that were the question's
+# name are so again, in the spelling that is asked now. False where it is damaged.
+cdef bint unpack_reply(const uint8_t* packed, uint32_t length, uint32_t ttl_s, Reply* r) noexcept nogil

@@ -11,21 +11,17 @@
     +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
 """
 
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
 cdef enum:
-    FLAG_QR = 0x8000
-    FLAG_AA = 0x0400
-    FLAG_TC = 0x0200
-    FLAG_RD = 0x0100
-    FLAG_RA = 0x0080
-    FLAG_CD = 0x0010
-    OPT_FIXED_BYTES = 11
     MAX_POINTERS = 127              # more cannot be needed by a name of 255 bytes
     MAX_POINTER_TARGET = 0x3FFF
     SUFFIX_SLOTS = 256              # power of two
     MAX_SUFFIXES = 160
+    OPTION_SUBNET = 8
+    MAX_TTL_S = 0x7FFFFFFF          # RFC 2181 section 8
 
 
 cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
@@ -125,6 +121,9 @@ cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
         skip(c, length)
         if c.failed or c.pos > end:
             return False
+        if code == OPTION_SUBNET and q.subnet_at == 0:
+            q.subnet_at = start + 4
+            q.subnet_len = length
         if echoed_option(code) and q.opt_echo_len + 4 + length <= MAX_OPT_ECHO_BYTES:
             memcpy(&q.opt_echo[q.opt_echo_len], c.msg + start, 4 + length)
             q.opt_echo_len += 4 + length
@@ -150,6 +149,8 @@ cdef bint read_records(Cursor* c, Query* q, uint32_t count, bint opt_allowed) no
             if not opt_allowed or q.has_opt or c.msg[start] != 0:
                 return False
             q.has_opt = True
+            q.opt_at = start
+            q.opt_len = OPT_FIXED_BYTES + rdlength
             q.udp_bytes = rclass
             q.edns_version = (ttl >> 16) & 0xFF
             q.do_bit = (ttl >> 15) & 1
@@ -186,6 +187,7 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
     q.edns_version = 0
     q.udp_bytes = MIN_UDP_BYTES
     q.opt_echo_len = 0
+    q.subnet_at = 0
     if q.opcode != OPCODE_QUERY and q.opcode != OPCODE_NOTIFY:
         q.reject_rcode = NOTIMP
         return REJECTED
@@ -404,9 +406,8 @@ cdef inline uint32_t write_header(const Query* q, uint16_t flags, uint16_t rcode
     return HEADER_BYTES + question_bytes
 
 
-cdef void write_opt(const Query* q, uint16_t udp_bytes, uint16_t rcode, bint options,
+cdef void write_opt(const Query* q, uint16_t udp_bytes, uint16_t rcode, const uint8_t* options, uint16_t length,
                     uint8_t* out) noexcept nogil:
-    cdef uint16_t length = q.opt_echo_len if options else 0
     out[0] = 0
     put_u16(out + 1, TYPE_OPT)
     put_u16(out + 3, udp_bytes)
@@ -414,7 +415,7 @@ cdef void write_opt(const Query* q, uint16_t udp_bytes, uint16_t rcode, bint opt
     out[6] = 0                                          # version 0
     put_u16(out + 7, 0x8000 if q.do_bit else 0)
     put_u16(out + 9, length)
-    memcpy(out + OPT_FIXED_BYTES, q.opt_echo, length)
+    memcpy(out + OPT_FIXED_BYTES, options, length)
 
 
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil:
@@ -423,7 +424,7 @@ cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept 
     if rcode == NOTIMP or rcode == FORMERR:
         put_u16(out + 2, FLAG_QR | (<uint16_t>q.opcode << 11) | (q.flags & FLAG_RD) | rcode)
     if rcode > 15:
-        write_opt(q, 0, rcode, False, out + size)
+        write_opt(q, 0, rcode, q.opt_echo, 0, out + size)
         out[11] = 1
         size += OPT_FIXED_BYTES
     return size
@@ -438,6 +439,8 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
     """
     cdef Writer w
     cdef uint32_t opt_bytes = 0
+    cdef const uint8_t* options = r.options if r.options != NULL else q.opt_echo
+    cdef uint16_t options_len = r.options_len if r.options != NULL else q.opt_echo_len
     cdef bint opt = q.has_opt and not r.no_opt
     cdef uint16_t flags
     cdef bint whole
@@ -445,15 +448,15 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
     w.suffixes_ready = False
     w.pos = write_header(q, 0, r.rcode, True, out)
     if opt:
-        opt_bytes = OPT_FIXED_BYTES + q.opt_echo_len
-        if w.pos + opt_bytes > max_bytes:
-            # Only option padding can make it so large; it is the first thing to go.
-            opt_bytes = OPT_FIXED_BYTES
+        if w.pos + OPT_FIXED_BYTES + options_len > max_bytes:
+            # Only padding can make options so large; they are the first thing to go.
+            options_len = 0
+        opt_bytes = OPT_FIXED_BYTES + options_len
     w.limit = max_bytes - opt_bytes
     whole = (write_section(&w, q, &r.answer, out + 6) and write_section(&w, q, &r.authority, out + 8)
              and write_section(&w, q, &r.additional, out + 10))
     if opt:
-        write_opt(q, q.udp_bytes, r.rcode, opt_bytes > OPT_FIXED_BYTES, out + w.pos)
+        write_opt(q, q.udp_bytes, r.rcode, options, options_len, out + w.pos)
         w.pos += opt_bytes
         put_u16(out + 10, ((<uint16_t>out[10] << 8) | out[11]) + 1)
     flags = 0
@@ -461,6 +464,8 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
         flags |= FLAG_AA
     if r.ra:
         flags |= FLAG_RA
+    if r.ad:
+        flags |= FLAG_AD
     if r.tc or not whole:
         flags |= FLAG_TC
     out[2] |= flags >> 8
@@ -486,6 +491,341 @@ cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil:
     return total
 
 
+# --------------------------------------------------------------------------------- other servers' replies
+
+cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* name, uint32_t name_len,
+                           uint16_t qtype, uint16_t qclass) noexcept nogil:
+    cdef uint32_t i
+    cdef uint16_t flags = (<uint16_t>msg[2] << 8) | msg[3]
+    if length < HEADER_BYTES + name_len + 4 or (flags & 0xF800) != FLAG_QR or msg[4] != 0 or msg[5] != 1:
+        return False
+    msg += HEADER_BYTES
+    # Length bytes are below 'A', so lowering them changes nothing.
+    for i in range(name_len):
+        if lower(msg[i]) != name[i]:
+            return False
+    msg += name_len
+    return ((<uint16_t>msg[0] << 8) | msg[1]) == qtype and ((<uint16_t>msg[2] << 8) | msg[3]) == qclass
+
+
+cdef int32_t expand_name(Cursor* c, uint8_t* out, uint32_t room) noexcept nogil:
+    """Copy the name at the cursor, uncompressed, and step over it. Returns its length, or -1.
+
+    Each pointer must lead strictly backwards (RFC 1035 section 4.1.4: to a prior occurrence), so the walk ends.
+    """
+    cdef uint32_t pos = c.pos
+    cdef uint32_t limit = c.pos
+    cdef uint32_t total = 0
+    cdef uint32_t pointers = 0
+    cdef uint32_t target
+    cdef uint8_t length
+    cdef bint jumped = False
+    while True:
+        if pos >= c.length:
+            return -1
+        length = c.msg[pos]
+        if length & 0xC0 == 0xC0:
+            if pos + 2 > c.length:
+                return -1
+            target = (<uint32_t>(length & 0x3F) << 8) | c.msg[pos + 1]
+            if not jumped:
+                c.pos = pos + 2
+                jumped = True
+            pointers += 1
+            if target >= limit or target < HEADER_BYTES or pointers > MAX_POINTERS:
+                return -1
+            limit = target
+            pos = target
+            continue
+        if length & 0xC0 or pos + 1 + length > c.length or total + 1 + length > room:
+            return -1
+        memcpy(out + total, c.msg + pos, length + 1)
+        total += length + 1
+        pos += length + 1
+        if length == 0:
+            if not jumped:
+                c.pos = pos
+            return total
+
+
+cdef const uint8_t* kept_name(Cursor* c, Reply* r, uint16_t* length) noexcept nogil:
+    """The name at the cursor, uncompressed in scratch, or NULL."""
+    cdef uint8_t* at
+    cdef int32_t size
+    cdef uint32_t room = SCRATCH_BYTES - r.scratch_used
+    if room > MAX_NAME_BYTES:
+        room = MAX_NAME_BYTES
+    at = &r.scratch[r.scratch_used]
+    size = expand_name(c, at, room)
+    if size < 0:
+        return NULL
+    r.scratch_used += size
+    length[0] = size
+    return at
+
+
+cdef bint same_name(const uint8_t* name, uint32_t name_len, const Query* q) noexcept nogil:
+    cdef uint32_t i
+    if name_len != q.name_len:
+        return False
+    for i in range(name_len):
+        if lower(name[i]) != q.name[i]:
+            return False
+    return True
+
+
+# How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
+# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand.
+cdef struct RdataLayout:
+    uint8_t fixed
+    uint8_t names
+    bint compress
+
+cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
+    cdef RdataLayout layout
+    layout.fixed = 0
+    layout.names = 0
+    layout.compress = False
+    if rrtype in (2, 3, 4, 5, 7, 8, 9, 12):         # NS MD MF CNAME MB MG MR PTR
+        layout.names = 1
+        layout.compress = True
+    elif rrtype in (6, 14):                         # SOA MINFO
+        layout.names = 2
+        layout.compress = True
+    elif rrtype == 15:                              # MX
+        layout.fixed = 2
+        layout.names = 1
+        layout.compress = True
+    elif rrtype == 17:                              # RP
+        layout.names = 2
+    elif rrtype in (18, 21, 36):                    # AFSDB RT KX
+        layout.fixed = 2
+        layout.names = 1
+    elif rrtype == 33:                              # SRV
+        layout.fixed = 6
+        layout.names = 1
+    elif rrtype == 39:                              # DNAME
+        layout.names = 1
+    elif rrtype == 26:                              # PX
+        layout.fixed = 2
+        layout.names = 2
+    return layout
+
+
+cdef bint read_rdata(Cursor* c, Reply* r, RR* rr, uint16_t rdlength) noexcept nogil:
+    """The rdata of a record, whose type rr has. A second name goes, uncompressed, in front of the tail."""
+    cdef RdataLayout layout = rdata_layout(rr.rrtype)
+    cdef uint32_t end = c.pos + rdlength
+    cdef const uint8_t* second
+    cdef uint8_t* tail
+    cdef uint16_t second_len = 0
+    if layout.names == 0:
+        rr.fixed = c.msg + c.pos
+        rr.fixed_len = rdlength
+        c.pos = end
+        return True
+    if layout.fixed > rdlength:
+        return False
+    rr.fixed = c.msg + c.pos
+    rr.fixed_len = layout.fixed
+    c.pos += layout.fixed
+    rr.compress_name = layout.compress
+    rr.name = kept_name(c, r, &rr.name_len)
+    if rr.name == NULL or c.pos > end:
+        return False
+    rr.tail = c.msg + c.pos
+    if layout.names == 2:
+        second = kept_name(c, r, &second_len)
+        if second == NULL or c.pos > end:
+            return False
+        # What follows the name in scratch is free, and the name was the last that went there.
+        tail = scratch(r, end - c.pos)
+        if tail == NULL:
+            return False
+        memcpy(tail, c.msg + c.pos, end - c.pos)
+        rr.tail = second
+    rr.tail_len = second_len + (end - c.pos)
+    c.pos = end
+    return True
+
+
+cdef bint read_section(Cursor* c, const Query* q, Reply* r, Section* section, uint32_t count) noexcept nogil:
+    cdef uint32_t _i, ttl_s, begin
+    cdef uint16_t rrtype, rclass, rdlength, owner_len = 0
+    cdef const uint8_t* owner
+    cdef RR* rr
+    for _i in range(count):
+        begin = r.scratch_used
+        owner = kept_name(c, r, &owner_len)
+        rrtype = read_u16(c)
+        rclass = read_u16(c)
+        ttl_s = read_u32(c)
+        rdlength = read_u16(c)
+        if owner == NULL or c.failed or rdlength > c.length - c.pos:
+            return False
+        if rrtype == TYPE_OPT:
+            r.rcode |= (ttl_s >> 24) << 4
+            r.options = c.msg + c.pos
+            r.options_len = rdlength
+        if rrtype == TYPE_OPT or rclass != CLASS_IN:
+            r.scratch_used = begin
+            c.pos += rdlength
+            continue
+        rr = add_rr(r, section, rrtype, ttl_s if ttl_s <= MAX_TTL_S else 0)
+        if rr == NULL:
+            return False
+        if same_name(owner, owner_len, q):
+            r.scratch_used = begin
+        else:
+            rr.owner = owner
+            rr.owner_len = owner_len
+        if not read_rdata(c, r, rr, rdlength):
+            return False
+    return True
+
+
+cdef bint parse_reply(const uint8_t* msg, uint32_t length, const Query* q, Reply* r) noexcept nogil:
+    cdef Cursor c
+    cdef uint16_t flags = (<uint16_t>msg[2] << 8) | msg[3]
+    cdef uint16_t answers, authorities, additionals
+    c.msg = msg
+    c.length = length
+    c.pos = 6
+    c.failed = False
+    answers = read_u16(&c)
+    authorities = read_u16(&c)
+    additionals = read_u16(&c)
+    c.pos = HEADER_BYTES + q.name_len + 4
+    r.rcode = flags & 0xF
+    r.aa = (flags & FLAG_AA) != 0
+    r.ra = (flags & FLAG_RA) != 0
+    r.ad = (flags & FLAG_AD) != 0
+    r.tc = (flags & FLAG_TC) != 0
+    return (read_section(&c, q, r, &r.answer, answers) and read_section(&c, q, r, &r.authority, authorities)
+            and read_section(&c, q, r, &r.additional, additionals))
+
+
+# ------------------------------------------------------------------------------------ replies that are kept
+
+# In front of a packed reply, and in front of each of its records; bytes follow in the order of the lengths.
+cdef struct PackedHead:
+    uint16_t counts[3]
+    uint8_t rcode
+    uint8_t flags               # 1: RA, 2: AD
+
+cdef struct PackedRR:
+    uint16_t rrtype
+    uint16_t owner_len          # 0: owner_at says where in the question
+    uint16_t owner_at
+    uint16_t fixed_len
+    uint16_t name_len
+    uint16_t tail_len
+    uint16_t compress
+
+
+cdef inline void pack_bytes(uint8_t* out, uint32_t* pos, const uint8_t* data, uint32_t size) noexcept nogil:
+    memcpy(out + pos[0], data, size)
+    pos[0] += size
+
+
+cdef bint pack_section(const Section* section, uint8_t* out, uint32_t* pos, uint32_t room) noexcept nogil:
+    cdef uint32_t i
+    cdef PackedRR head
+    cdef const RR* rr
+    for i in range(section.count):
+        rr = &section.rr[i]
+        head.rrtype = rr.rrtype
+        head.owner_len = rr.owner_len if rr.owner != NULL else 0
+        head.owner_at = rr.owner_at
+        head.fixed_len = rr.fixed_len
+        head.name_len = rr.name_len if rr.name != NULL else 0
+        head.tail_len = rr.tail_len
+        head.compress = rr.compress_name
+        if pos[0] + sizeof(PackedRR) + head.owner_len + head.fixed_len + head.name_len + head.tail_len > room:
+            return False
+        pack_bytes(out, pos, <const uint8_t*>&head, sizeof(PackedRR))
+        if head.owner_len:
+            pack_bytes(out, pos, rr.owner, head.owner_len)
+        if head.fixed_len:
+            pack_bytes(out, pos, rr.fixed if rr.fixed != NULL else rr.inline_fixed, head.fixed_len)
+        if head.name_len:
+            pack_bytes(out, pos, rr.name, head.name_len)
+        if head.tail_len:
+            pack_bytes(out, pos, rr.tail, head.tail_len)
+    return True
+
+
+cdef uint32_t pack_reply(const Query* q, const Reply* r, uint8_t* out, uint32_t room) noexcept nogil:
+    cdef PackedHead head
+    cdef uint32_t pos = sizeof(PackedHead)
+    if room < sizeof(PackedHead):
+        return 0
+    head.counts[0] = r.answer.count
+    head.counts[1] = r.authority.count
+    head.counts[2] = r.additional.count
+    head.rcode = r.rcode & 0xF
+    head.flags = (1 if r.ra else 0) | (2 if r.ad else 0)
+    memcpy(out, &head, sizeof(PackedHead))
+    if not (pack_section(&r.answer, out, &pos, room) and pack_section(&r.authority, out, &pos, room)
+            and pack_section(&r.additional, out, &pos, room)):
+        return 0
+    return pos
+
+
+cdef inline const uint8_t* take(const uint8_t* packed, uint32_t* pos, uint32_t size) noexcept nogil:
+    cdef const uint8_t* at = packed + pos[0]
+    pos[0] += size
+    return at
+
+
+cdef bint unpack_section(const uint8_t* packed, uint32_t length, uint32_t* pos, uint32_t count, uint32_t ttl_s,
+                         Reply* r, Section* section) noexcept nogil:
+    cdef uint32_t _i
+    cdef PackedRR head
+    cdef RR* rr
+    for _i in range(count):
+        if pos[0] + sizeof(PackedRR) > length:
+            return False
+        memcpy(&head, packed + pos[0], sizeof(PackedRR))
+        pos[0] += sizeof(PackedRR)
+        if pos[0] + head.owner_len + head.fixed_len + head.name_len + head.tail_len > length:
+            return False
+        rr = add_rr(r, section, head.rrtype, ttl_s)
+        if rr == NULL:
+            return False
+        if head.owner_len:
+            rr.owner = take(packed, pos, head.owner_len)
+            rr.owner_len = head.owner_len
+        else:
+            rr.owner_at = head.owner_at
+        if head.fixed_len:
+            rr.fixed = take(packed, pos, head.fixed_len)
+            rr.fixed_len = head.fixed_len
+        if head.name_len:
+            rr.name = take(packed, pos, head.name_len)
+            rr.name_len = head.name_len
+        if head.tail_len:
+            rr.tail = take(packed, pos, head.tail_len)
+            rr.tail_len = head.tail_len
+        rr.compress_name = head.compress
+    return True
+
+
+cdef bint unpack_reply(const uint8_t* packed, uint32_t length, uint32_t ttl_s, Reply* r) noexcept nogil:
+    cdef PackedHead head
+    cdef uint32_t pos = sizeof(PackedHead)
+    if length < sizeof(PackedHead):
+        return False
+    memcpy(&head, packed, sizeof(PackedHead))
+    # The copy that packed points to lies in r's scratch, so that is not given back here.
+    r.rcode = head.rcode
+    r.ra = head.flags & 1
+    r.ad = (head.flags & 2) != 0
+    return (unpack_section(packed, length, &pos, head.counts[0], ttl_s, r, &r.answer)
+            and unpack_section(packed, length, &pos, head.counts[1], ttl_s, r, &r.authority)
+            and unpack_section(packed, length, &pos, head.counts[2], ttl_s, r, &r.additional))
+
+
 # ------------------------------------------------------------------------------- for Python and the tests
 
 def parse_query(bytes message not None):
@@ -508,6 +848,38 @@ def parse_query(bytes message not None):
             options=q.opt_echo[:q.opt_echo_len],
         )
     return ("accepted" if result == ACCEPTED else "rejected"), details
+
+
+def copy_reply(bytes query not None, bytes reply not None, *, ttl_s=None, int max_bytes=65535):
+    """What a client that sent query gets for an upstream's reply, or None where that is malformed or no answer.
+
+    With ttl_s the reply is packed and unpacked on the way, as a cache does, and every record gets that TTL.
+    """
+    if not 512 <= max_bytes <= MAX_MESSAGE_BYTES:
+        raise ValueError(f"max_bytes must be 512 to {MAX_MESSAGE_BYTES}, got {max_bytes}")
+    cdef Query q
+    cdef uint32_t size
+    if (accept(<const uint8_t*>query, len(query), &q) != ACCEPTED or len(reply) < HEADER_BYTES
+            or not answers_question(<const uint8_t*>reply, len(reply), q.name, q.name_len, q.qtype, q.qclass)):
+        return None
+    cdef uint8_t* out = <uint8_t*>malloc(2 * MAX_MESSAGE_BYTES + MAX_OPT_ECHO_BYTES)
+    cdef Reply* r = <Reply*>malloc(sizeof(Reply))
+    try:
+        if out == NULL or r == NULL:
+            raise MemoryError
+        reply_reset(r)
+        if not parse_reply(<const uint8_t*>reply, len(reply), &q, r):
+            return None
+        if ttl_s is not None:
+            size = pack_reply(&q, r, out + MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES)
+            reply_reset(r)
+            if size == 0 or not unpack_reply(out + MAX_MESSAGE_BYTES, size, ttl_s, r):
+                return None
+        size = write_reply(&q, r, out, max_bytes)
+        return out[:size]
+    finally:
+        free(out)
+        free(r)
 
 
 cdef bint fill_section(Reply* r, Section* section, list records, list keep) except -1:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from fastdns import __version__
 from fastdns.corefile import ServerConfig, default_config, load, load_file
+from fastdns.corefile.keys import is_preferred
 from fastdns.errors import FastdnsError
 from fastdns.plugins import AVAILABLE, ORDER
+from fastdns.plugins.checks import check_files
 
 USAGE = """\
 Usage: fastdns [flags]                serve
@@ -123,12 +125,18 @@ def version_lines() -> list[str]:
     return [f"fastdns-{__version__}", f"linux/{machine}, python{platform.python_version()}, {revision}"]
 
 
+def name_warnings(zone: str) -> list[str]:
+    """What CoreDNS prints before a zone whose name is unusual. Its reader knows the line as it is, no log line."""
+    return [] if is_preferred(zone) else [f'Warning: Domain "{zone}" does not follow RFC1035 preferred syntax']
+
+
 def zone_lines(config: ServerConfig) -> list[str]:
-    """``ZONE:PORT`` of everything that is served, sorted within a listener."""
+    """``ZONE:PORT`` of everything that is served, sorted within a listener, and warnings of their names."""
     lines = []
     for listener in config.listeners:
         where = f" on {listener.address}" if listener.address else ""
-        lines += sorted(f"{zone}:{listener.port}{where}" for zone, _ in listener.zones)
+        for zone, _ in sorted(listener.zones):
+            lines += [*name_warnings(zone), f"{zone}:{listener.port}{where}"]
     return lines
 
 
@@ -198,7 +206,11 @@ def main_serve(arguments: list[str]) -> int:
 
 
 def main_check(arguments: list[str]) -> int:
-    """``fastdns check``: exit code 1 and the error where the Corefile cannot be served."""
+    """``fastdns check``: exit code 1 and the error where the Corefile cannot be served.
+
+    The files that plugins read are looked at, too. Whether a cluster can be connected to is not: its account and
+    credentials are those of the host that serves.
+    """
     flags = parse_flags(arguments, {"conf", "dns.port", "p", "help", "h"})
     if flags.on("help") or flags.on("h"):
         print(USAGE, end="")
@@ -209,15 +221,17 @@ def main_check(arguments: list[str]) -> int:
         return fatal(f"{flags.get('conf')}: no such file")
     try:
         config = loader(flags)()
+        warnings = [*config.warnings, *check_files(config)]
     except FastdnsError as error:
         return fatal(error)
-    for warning in config.warnings:
-        print(f"warning: {warning}")
+    for warning in warnings:
+        print(f"[WARNING] {warning}")
     for listener in config.listeners:
         where = listener.address or "every address"
         print(f"{listener.transport} port {listener.port} on {where}")
         for zone, index in listener.zones:
             block = config.blocks[index]
+            print("".join(f"{warning}\n" for warning in name_warnings(zone)), end="")
             print(f"  {zone}  {' '.join(block.plugins) or '(no plugins: REFUSED)'}  [{block.file}:{block.line}]")
     print(f"sha512 {config.sha512}")
     return 0

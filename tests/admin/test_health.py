@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from types import SimpleNamespace
 from typing import Any, cast
@@ -117,6 +118,36 @@ def test_which_listener_serves_what() -> None:
 def test_one_address_for_probes_and_metrics() -> None:
     config = load(". {\n health :8080\n ready :8080\n prometheus :8080\n whoami\n}\n")
     assert wanted_endpoints(config) == [Endpoint("", 8080, ("/health", "/metrics", "/ready"))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        (
+            "prometheus :9153 { tls a.yaml }",
+            "prometheus :9153",
+            "prometheus: :9153 is to be served with tls a.yaml and",
+        ),
+        ("prometheus :9153", "prometheus :9153 { tls a.yaml }", "is to be served without tls and with tls a.yaml"),
+        (
+            "prometheus :9153 { tls a.yaml }",
+            "prometheus :9153 { tls b.yaml }",
+            "with tls a.yaml and with tls b.yaml",
+        ),
+        ("health :8080", "prometheus :8080 { tls a.yaml }", "without tls and with tls a.yaml"),
+        ("prometheus :9153 { tls a.yaml }", "prometheus :9153 { tls a.yaml }", None),
+        ("prometheus :9153", "prometheus 127.0.0.1:9153 { tls a.yaml }", None),
+    ],
+)
+def test_one_address_is_served_in_one_way(one: str, other: str, says: str | None) -> None:
+    """The first block had its way: what another one said of TLS was ignored."""
+    plugins = [text.replace("{ ", "{\n").replace(" }", "\n}") for text in (one, other)]
+    config = load("a. {{\n{}\nwhoami\n}}\nb. {{\n{}\nwhoami\n}}\n".format(*plugins))
+    if says is None:
+        assert {endpoint.tls_config_file for endpoint in wanted_endpoints(config)} <= {"a.yaml", None}
+    else:
+        with pytest.raises(FastdnsError, match=re.escape(says)):
+            wanted_endpoints(config)
 
 
 def admin_server() -> AdminServer:

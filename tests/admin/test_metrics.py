@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-import ssl
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,9 @@ import dns.message
 import dns.query
 import dns.rdataclass
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastdns.admin.metrics import buckets, part, tls_context
-from fastdns.errors import FastdnsError
+from fastdns.admin.metrics import buckets, part
 from tests.support import COREFILE, WEB, Server, has_address, wait_until
 
 # Of the plugins of this version, from CoreDNS's documentation: the name without _total, kind, labels.
@@ -161,6 +156,27 @@ def test_plugins_that_answer_are_enabled_for_the_first_zone(asked: Server) -> No
     }
 
 
+def test_what_runtime_metrics_adds_is_not_there_without(asked: Server) -> None:
+    names = {name for name, _ in asked.samples()}
+    assert not [name for name in names if name.startswith(("python_", "fastdns_process_"))]
+
+
+def test_runtime_metrics(tmp_path: Path) -> None:
+    """They were parsed and ignored."""
+    more = "prometheus 127.0.0.1:METRICS_PORT {\n        runtime_metrics\n    }"
+    with Server(tmp_path, COREFILE.replace("prometheus 127.0.0.1:METRICS_PORT", more) + QUIET) as server:
+        told = ("python_gc_collections_total", (("generation", "2"), ("process", "watcher")))
+        wait_until(lambda: told in server.samples())
+        samples = server.samples()
+        processes = {dict(labels)["process"] for name, labels in samples if name.startswith("fastdns_process_")}
+        assert processes == {"supervisor", "watcher", "worker 1", "worker 2"}
+        assert server.total("python_info") == 1
+        one_by_one = server.total("fastdns_process_resident_memory_bytes")
+        assert one_by_one == pytest.approx(server.total("process_resident_memory_bytes"), rel=0.2)
+        assert server.total("fastdns_process_threads", process="worker 1") >= 2
+        assert server.total("python_gc_collections_total", process="supervisor", generation="2") > 0
+
+
 def test_what_is_our_own(asked: Server) -> None:
     assert asked.total("fastdns_workers") == 2
     assert asked.total("fastdns_queries_total") >= 10
@@ -230,99 +246,12 @@ def extent(shape: tuple[int, ...]) -> int:
     return size
 
 
-# ----------------------------------------------------------------------------------------------------- TLS
-
-
-def write_certificate(folder: Path) -> None:
-    """A key and a certificate for localhost that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-
-
-GOOD = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
-
-
-def test_metrics_over_tls(tmp_path: Path) -> None:
-    write_certificate(tmp_path)
-    (tmp_path / "web.yaml").write_text(GOOD)
-    corefile = ".:DNS_PORT {\n    prometheus localhost:METRICS_PORT {\n        tls web.yaml\n    }\n    whoami\n}\n"
-    with Server(tmp_path, corefile, workers=1) as server:
-        context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-        url = f"https://localhost:{server.ports['METRICS_PORT']}/metrics"
-        with urllib.request.urlopen(url, context=context) as answer:
-            assert b"coredns_build_info{" in answer.read()
-        assert server.http("/metrics")[0] in (0, 400)
-        # The certificate is renewed: without a reload, and not before its key fits.
-        old = (tmp_path / "key.pem").read_bytes()
-        write_certificate(tmp_path)
-        new = (tmp_path / "key.pem").read_bytes()
-        (tmp_path / "key.pem").write_bytes(old)
-        old_context, context = context, ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-        with urllib.request.urlopen(url, context=old_context) as answer:
-            assert answer.status == 200
-        (tmp_path / "key.pem").write_bytes(new)
-        with urllib.request.urlopen(url, context=context) as answer:
-            assert answer.status == 200
-        with pytest.raises(OSError, match="certificate verify failed"):
-            urllib.request.urlopen(url, context=old_context)
-
-
-@pytest.mark.parametrize(
-    ("options", "mode"),
-    [
-        ("", ssl.CERT_NONE),
-        ("  client_auth_type: NoClientCert\n", ssl.CERT_NONE),
-        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: cert.pem\n", ssl.CERT_OPTIONAL),
-        ("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: cert.pem\n", ssl.CERT_REQUIRED),
-    ],
-    ids=str,
-)
-def test_tls_options(tmp_path: Path, options: str, mode: ssl.VerifyMode) -> None:
-    write_certificate(tmp_path)
-    (tmp_path / "web.yaml").write_text(GOOD + options)
-    context = tls_context(str(tmp_path / "web.yaml"))
-    assert context.verify_mode == mode
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        pytest.param(None, "FileNotFoundError", id="no such file"),
-        pytest.param("a: [", "tls_server_config with cert_file and key_file expected: ParserError", id="no YAML"),
-        pytest.param("", "tls_server_config with cert_file and key_file expected", id="empty"),
-        pytest.param("other: 1", "KeyError: 'tls_server_config'", id="something else"),
-        pytest.param("tls_server_config:\n  cert_file: cert.pem\n", "KeyError: 'key_file'", id="no key"),
-        pytest.param(GOOD.replace("cert.pem", "absent.pem"), "FileNotFoundError", id="no certificate"),
-        pytest.param(GOOD.replace("cert.pem", "key.pem"), "SSLError", id="a key as certificate"),
-        pytest.param(GOOD + "  client_auth_type: X\n", "client_auth_type 'X' is not known", id="a wrong word"),
-    ],
-)
-def test_tls_files_that_cannot_be_used(tmp_path: Path, text: str | None, says: str) -> None:
-    write_certificate(tmp_path)
-    path = tmp_path / "web.yaml"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(FastdnsError) as caught:
-        tls_context(str(path))
-    assert str(caught.value).startswith(f"{path}: ")
-    assert says in str(caught.value)
+def test_who_imports_whom() -> None:
+    """Metrics know nothing of the supervisor, and what reads YAML is loaded for a file of it only."""
+    program = "import sys; import {}; print(*[name for name in sys.modules if name.startswith({!r})])"
+    for module, prefix, allowed in (
+        ("fastdns.admin.metrics", "fastdns.supervisor", {"fastdns.supervisor", "fastdns.supervisor.sockets"}),
+        ("fastdns.supervisor.supervisor", "yaml", set()),
+    ):
+        output = subprocess.check_output([sys.executable, "-c", program.format(module, prefix)], text=True)
+        assert set(output.split()) <= allowed, module

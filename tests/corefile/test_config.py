@@ -149,12 +149,14 @@ def test_parsers_of_available_plugins_are_pure(name: str) -> None:
     assert outcomes[0] == outcomes[1]
 
 
-def test_names_outside_the_preferred_syntax_are_warned_of_once() -> None:
-    config = read("_tcp.b a {\n}\n_tcp.b:54 x,y 10.0.0.0/24 {\n}")
-    assert config.warnings == (
-        'Warning: Domain "_tcp.b." does not follow RFC1035 preferred syntax',
-        'Warning: Domain "x,y." does not follow RFC1035 preferred syntax',
-    )
+def test_the_place_of_a_directive_is_that_of_its_first_occurrence(tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("\nroot /\n")
+    config = load(". {\nwhoami\nimport more\n\nloadbalance\nloadbalance\n}", str(tmp_path / "Corefile"), environ={})
+    assert config.blocks[0].places == {
+        "whoami": (f"{tmp_path}/Corefile", 2),
+        "root": (f"{tmp_path}/more", 2),
+        "loadbalance": (f"{tmp_path}/Corefile", 5),
+    }
 
 
 def test_empty_imports_and_blocks_without_zones_are_warned_of(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from fastdns.corefile import load
 from fastdns.corefile.options import parse_duration_s
 from fastdns.errors import CorefileError
 from fastdns.plugins.errors.config import Consolidation
-
-IN_CLUSTER = {"KUBERNETES_SERVICE_HOST": "192.0.2.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,6 @@ class Bad:
     why: str
     line: int = 2
     zones: str = "."
-    environ: dict[str, str] = field(default_factory=lambda: dict(IN_CLUSTER))
 
 
 def block(zones: str, text: str) -> str:
@@ -47,7 +44,7 @@ def block(zones: str, text: str) -> str:
 
 
 def good(case: Case, name: str) -> None:
-    config = load(block(case.zones, case.text), environ=IN_CLUSTER).blocks[0].plugins[name]
+    config = load(block(case.zones, case.text), environ={}).blocks[0].plugins[name]
     assert {key: getattr(config, key) for key in case.fields} == case.fields
     with pytest.raises((AttributeError, TypeError)):
         config.anything = 1
@@ -55,7 +52,7 @@ def good(case: Case, name: str) -> None:
 
 def bad(case: Bad, name: str) -> None:
     with pytest.raises(CorefileError) as caught:
-        load(block(case.zones, case.text), environ=case.environ)
+        load(block(case.zones, case.text), environ={})
     assert case.message in caught.value.message
     assert str(caught.value).startswith(f"plugin/{name}: Corefile:{case.line} - Error during parsing: ")
 
@@ -242,7 +239,6 @@ GOOD: dict[str, list[Case]] = {
                 "zonal": False,
                 "startup_timeout_s": 5.0,
                 "manifests": (),
-                "in_cluster": True,
             },
             why="defaults",
             zones="Cluster.Local 10.0.0.0/8",
@@ -258,14 +254,10 @@ GOOD: dict[str, list[Case]] = {
             why="networks expand",
         ),
         Case("kubernetes a:53", {"zones": ("a.",)}, why="a port is dropped"),
-        Case("kubernetes a {;endpoint http://b;}", {"endpoint": "http://b", "in_cluster": False}, why="endpoint"),
+        Case("kubernetes a {;endpoint http://b;}", {"endpoint": "http://b"}, why="endpoint"),
         Case("kubernetes a {;endpoint http://b http://c;}", {"endpoint": "http://b"}, why="two endpoints"),
         Case("kubernetes a {;endpoint b;tls c k a;}", {"tls": ("c", "k", "a")}, why="client certificate"),
-        Case(
-            "kubernetes a {;kubeconfig f;}",
-            {"kubeconfig": "f", "context": None, "in_cluster": False},
-            why="kubeconfig",
-        ),
+        Case("kubernetes a {;kubeconfig f;}", {"kubeconfig": "f", "context": None}, why="kubeconfig"),
         Case("kubernetes a {;kubeconfig f c;}", {"kubeconfig": "f", "context": "c"}, why="a context"),
         Case(
             "kubernetes a {;apiserver_qps 1.5;apiserver_burst 2;apiserver_max_inflight 3;}",
@@ -295,11 +287,7 @@ GOOD: dict[str, list[Case]] = {
         Case("kubernetes a b {;multicluster B.;}", {"multicluster": ("b.",)}, why="multicluster"),
         Case("kubernetes a {;zonal;}", {"zonal": True}, why="zonal"),
         Case("kubernetes a {;startup_timeout 1m;}", {"startup_timeout_s": 60.0}, why="startup timeout"),
-        Case(
-            "kubernetes a {;manifests a b;manifests /c;}",
-            {"manifests": ("a", "b", "/c"), "in_cluster": False},
-            why="manifests",
-        ),
+        Case("kubernetes a {;manifests a b;manifests /c;}", {"manifests": ("a", "b", "/c")}, why="manifests"),
         Case("kubernetes a {;manifests m;};root /", {"manifests": ("/m",)}, why="manifests below the root"),
     ],
 }
@@ -437,10 +425,6 @@ BAD: dict[str, list[Bad]] = {
         Bad("kubernetes 10.0.0.0/8", "no reverse zone", why="only reverse zones"),
         Bad("kubernetes", "no reverse zone", zones="in-addr.arpa", why="only reverse zones in the block"),
         Bad("kubernetes a..b", "not a valid domain name", why="a bad zone"),
-        Bad("kubernetes a", "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT", environ={},
-            why="not in a cluster"),
-        Bad("kubernetes a", "KUBERNETES_SERVICE_PORT must", environ={"KUBERNETES_SERVICE_HOST": "192.0.2.1"},
-            why="half in a cluster"),
         Bad("kubernetes a;kubernetes b", "only once", line=3, why="twice"),
         Bad("kubernetes a {;x;}", "unknown option 'x'", line=3, why="an unknown option"),
         Bad("kubernetes a {;endpoint;}", "at least one argument", line=3, why="no endpoint"),

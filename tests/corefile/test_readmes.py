@@ -14,11 +14,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "src/fastdns/plugins"
 PAGES = sorted([*PLUGINS.glob("*/README.md"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
 FENCED = re.compile(r"^([ ]*)```corefile\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
-ENVIRON = {
-    "KUBERNETES_SERVICE_HOST": "192.0.2.1",
-    "KUBERNETES_SERVICE_PORT": "443",
-    "DNS_PORT": "1053",
-}
+ENVIRON = {"DNS_PORT": "1053"}
 
 
 def examples() -> list[tuple[Path, int, str]]:
@@ -37,6 +33,16 @@ def examples() -> list[tuple[Path, int, str]]:
 def test_example_loads(page: Path, line: int, text: str) -> None:
     config = load(text, str(page), environ=ENVIRON)
     assert config.listeners, f"the example at {page}:{line} serves nothing"
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=f"{page.relative_to(ROOT)}:{line}") for page, line, text in examples()]
+)
+def test_the_zones_of_a_plugin_are_asked_for_where_it_is(text: str) -> None:
+    """A zone that is no key of the block, nor below one, is never looked for there: its names are refused."""
+    for block, kubernetes in load(text, environ=ENVIRON).with_plugin("kubernetes"):
+        for zone in kubernetes.zones:
+            assert any(f".{zone}".endswith(f".{key}") or key == "." for key in block.zones), zone
 
 
 @pytest.mark.parametrize("name", sorted(AVAILABLE))

@@ -81,23 +81,98 @@ def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- files
 
 
-@pytest.mark.parametrize("text", ["", "tls_server_config: {cert_file: absent, key_file: absent}\n"])
-def test_a_bad_tls_file(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", " with cert_file and key_file expected"),
+        ("tls_server_config: {cert_file: absent, key_file: absent}\n", ".cert_file: FileNotFoundError: "),
+    ],
+)
+def test_a_bad_tls_file(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "web.yaml").write_text(text)
     corefile = WHOAMI.replace("whoami", "prometheus 127.0.0.1:METRICS_PORT {\n  tls web.yaml\n }\n whoami")
-    assert "web.yaml: tls_server_config with cert_file and key_file expected: " in ends(
-        Server(tmp_path, corefile, wait=False)
-    )
+    assert f"web.yaml: tls_server_config{says}" in ends(Server(tmp_path, corefile, wait=False))
 
 
-def test_a_bad_weight_file_does_not_end_the_old_configuration(tmp_path: Path) -> None:
+WEIGHTED = WHOAMI.replace("whoami", "loadbalance weighted weights {\n        reload 100ms\n    }\n    whoami")
+FROM_API = "cluster.local:DNS_PORT {\n    bind 127.0.0.1\n    kubernetes {\n        OPTION\n    }\n}\n"
+NOWHERE = {"KUBERNETES_SERVICE_HOST": "", "KUBERNETES_SERVICE_PORT": ""}
+
+
+@pytest.mark.parametrize(
+    ("corefile", "says"),
+    [
+        pytest.param(
+            WEIGHTED,
+            'plugin/loadbalance: Corefile:3 - wrong weight value:"300" in weight file weights:2; 1 to 255 expected',
+            id="weights",
+        ),
+        pytest.param(
+            FROM_API.replace("OPTION", "kubeconfig absent"),
+            "plugin/kubernetes: Corefile:3 - open absent: no such file or directory; expected a kubeconfig",
+            id="kubeconfig",
+        ),
+        pytest.param(
+            FROM_API.replace("OPTION", "endpoint https://127.0.0.1:1\n        tls absent absent absent"),
+            "plugin/kubernetes: Corefile:3 - invalid configuration: unable to read client-cert absent due to "
+            "open absent: no such file or directory; expected a PEM client certificate",
+            id="tls",
+        ),
+        pytest.param(
+            FROM_API.replace("OPTION", "ttl 5"),
+            "plugin/kubernetes: Corefile:3 - unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and "
+            "KUBERNETES_SERVICE_PORT must be defined; outside of a cluster set endpoint, kubeconfig or manifests",
+            id="in cluster",
+        ),
+    ],
+)
+def test_what_coredns_fails_at_when_it_sets_up(tmp_path: Path, corefile: str, says: str) -> None:
+    """It ends the start; a reload leaves the old configuration, and counts."""
     (tmp_path / "weights").write_text("www.example.org\n192.0.2.1 300\n")
-    weighted = WHOAMI.replace("whoami", "loadbalance weighted weights\n    whoami")
-    with Server(tmp_path, WHOAMI) as server:
-        server.write_corefile(weighted)
+    assert ends(Server(tmp_path, corefile, wait=False, environ=NOWHERE)) == f"fastdns: {says}\n"
+    with Server(tmp_path, environ=NOWHERE) as server:
+        before = server.pids()
+        server.write_corefile(corefile)
         server.send_signal(signal.SIGUSR1)
-        wait_until(lambda: "weights:2 - wrong weight value: '300'; 1 to 255 expected" in server.log)
+        server.wait_for_log(f"[ERROR] Restart failed: {says}; the old configuration serves on\n")
+        assert server.addresses() == ["10.96.0.20"]
+        assert server.pids() == before
+        assert server.total("coredns_reload_failed_total") == 1
+
+
+def test_a_missing_weight_file_is_waited_for(tmp_path: Path) -> None:
+    with Server(tmp_path, WEIGHTED) as server:
+        says = "weight file open error: weights: No such file or directory. Will try again in 0.1s"
+        assert f"[WARNING] plugin/loadbalance: Failed to open weight file:{says}\n" in server.log
         assert server.query("a.example.org").rcode() == dns.rcode.NOERROR
+        (tmp_path / "weights").write_text("www.example.org\n192.0.2.1 300\n")
+        server.wait_for_log('[ERROR] plugin/loadbalance: wrong weight value:"300" in weight file weights:2')
+        assert server.query("a.example.org").rcode() == dns.rcode.NOERROR
+
+
+def test_an_api_server_that_nobody_runs_is_waited_for(tmp_path: Path) -> None:
+    option = "endpoint http://127.0.0.1:OTHER_PORT\n        startup_timeout 1s"
+    with Server(tmp_path, FROM_API.replace("OPTION", option)) as server:
+        assert "[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API" in server.log
+        assert server.query().rcode() == dns.rcode.SERVFAIL
+
+
+def test_a_kubeconfig_is_checked_at_each_reload(tmp_path: Path) -> None:
+    """The child that reads it is the supervisor's own, too: both ways of waiting for it get along."""
+    option = f"kubeconfig {tmp_path}/config\n        startup_timeout 1s"
+    (tmp_path / "config").write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+        "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n"
+    )
+    with Server(tmp_path, FROM_API.replace("OPTION", option)) as server:
+        for turn in range(1, 4):
+            server.reload(turn)
+        assert server.query().rcode() == dns.rcode.SERVFAIL
+        assert "has died" not in server.log and "Unknown child" not in server.log
+        (tmp_path / "config").write_text("clusters: {")
+        server.send_signal(signal.SIGUSR1)
+        server.wait_for_log(f"[ERROR] Restart failed: plugin/kubernetes: Corefile:3 - {tmp_path}/config: ")
+        assert server.query().rcode() == dns.rcode.SERVFAIL
 
 
 def test_the_store_is_too_small(tmp_path: Path) -> None:
@@ -126,9 +201,16 @@ def test_manifests_that_break_while_serving(tmp_path: Path) -> None:
         server.manifests.write_text("kind: [")
         server.wait_for_log("cluster.yaml:2 - not valid YAML")
         assert server.addresses() == ["10.96.0.20"]
+        server.manifests.write_bytes(MANIFESTS.replace("web", "wéb").encode("latin-1"))
+        server.wait_for_log("cluster.yaml:3 - not UTF-8: invalid continuation byte, 0xe9")
+        assert server.addresses() == ["10.96.0.20"]
+        server.manifests.write_text(MANIFESTS + "status: " + "[" * 200_000)
+        server.wait_for_log("cluster.yaml:8 - not valid YAML: nested deeper than 100")
+        assert server.addresses() == ["10.96.0.20"]
         server.manifests.unlink()
         server.wait_for_log("cannot be read")
         assert server.addresses() == ["10.96.0.20"]
+        assert "has died" not in server.log
         assert server.http("/ready") == (200, "OK")
         server.manifests.write_text(MANIFESTS + service("new", "10.96.0.30"))
         wait_until(lambda: server.addresses("new.shop.svc.cluster.local"))

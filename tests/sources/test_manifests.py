@@ -126,6 +126,13 @@ def settled(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
             id="in a list",
         ),
         pytest.param("\n[" * 200_000, "f:101 - not valid YAML: nested deeper than 100", id="too deep"),
+        pytest.param("---\na: 1\nb: !!int one\n", "f:2 - not valid YAML: invalid literal", id="no number"),
+        pytest.param("a: !!bool maybe\n", "f:1 - not valid YAML: 'maybe'", id="no truth"),
+        pytest.param("a: !!null\nb: !!int ''\n", "f:1 - not valid YAML: ", id="an empty number"),
+        pytest.param("a: !!timestamp noon\n", "f:1 - not valid YAML: ", id="no time"),
+        pytest.param(f"a: {'1' * 5000}\n", "f:1 - not valid YAML: ", id="a number without end"),
+        pytest.param("kind: List\nitems: 5\n", "f:2 - items: a list of objects expected", id="a number as items"),
+        pytest.param("kind: List\nitems: {a: 1}\n", "f:2 - items: a list of objects expected", id="a map as items"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, says: str) -> None:
@@ -343,7 +350,13 @@ def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path, caplog: pytes
     assert sink.names() == {"ns/new", "ns/c"}
 
 
-@pytest.mark.parametrize("how", ["vanishes", "is binary", "may not be read", "is a folder now", "is too large"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "vanishes", "is binary", "is Latin-1", "is nested too deep", "has a number that is none",
+        "may not be read", "is a folder now", "is too large",
+    ],
+)  # fmt: skip
 def test_a_named_file_that(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -353,10 +366,21 @@ def test_a_named_file_that(
     file.write_text(service("a"))
     followed, sink = source(file)
     followed.refresh()
+    says = str(file)
     if how == "vanishes":
         file.unlink()
     elif how == "is binary":
         file.write_bytes(b"\xff\xfe\x00")
+        says = f"{file}:1 - not UTF-8: invalid start byte, 0xff"
+    elif how == "is Latin-1":
+        file.write_bytes(service("b").encode() + "# é\n".encode("latin-1"))
+        says = f"{file}:6 - not UTF-8: invalid continuation byte, 0xe9"
+    elif how == "is nested too deep":
+        file.write_text(service("b") + "spec: " + "[" * 200_000)
+        says = f"{file}:6 - not valid YAML: nested deeper than 100"
+    elif how == "has a number that is none":
+        file.write_text(service("b") + "status: !!int none\n")
+        says = f"{file}:2 - not valid YAML: invalid literal for int() with base 10: 'none'"
     elif how == "may not be read":
         file.write_text(service("b"))
         file.chmod(0)
@@ -373,7 +397,8 @@ def test_a_named_file_that(
         return
     assert sink.names() == {"ns/a"}
     assert len(caplog.records) == 1
-    assert str(file) in caplog.text and "what it held before is served on" in caplog.text
+    assert caplog.messages[0].startswith(says)
+    assert caplog.messages[0].endswith("; what it held before is served on")
 
 
 def test_a_folder_that_vanishes_denies_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

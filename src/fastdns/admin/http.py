@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from fastdns.corefile.model import ServerConfig
+from fastdns.errors import FastdnsError
 from fastdns.supervisor.sockets import ListenError, has_ipv6
 
 BACKLOG = 256
@@ -34,7 +35,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
-    """The endpoints of a configuration. Several blocks may name one address: it is one listener."""
+    """The endpoints of a configuration. Several blocks may name one address: it is one listener.
+
+    Raises FastdnsError where they do not agree on its TLS.
+    """
     paths: dict[tuple[str, int], set[str]] = {}
     tls: dict[tuple[str, int], str | None] = {}
     for name, offered in (
@@ -45,7 +49,10 @@ def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
         for _, plugin in config.with_plugin(name):
             address = (plugin.host, plugin.port)
             paths.setdefault(address, set()).update(offered)
-            tls.setdefault(address, getattr(plugin, "tls_config_file", None))
+            file = getattr(plugin, "tls_config_file", None)
+            if tls.setdefault(address, file) != file:
+                ways = " and ".join(f"with tls {one}" if one else "without tls" for one in (tls[address], file))
+                raise FastdnsError(f"plugin/{name}: {plugin.host}:{plugin.port} is to be served {ways}")
     return [Endpoint(*address, tuple(sorted(offered)), tls[address]) for address, offered in paths.items()]
 
 

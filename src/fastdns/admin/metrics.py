@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import resource
-import ssl
-import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import yaml
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import PLATFORM_COLLECTOR, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -22,14 +16,11 @@ from prometheus_client.registry import Collector
 from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
-from fastdns.errors import FastdnsError
-from fastdns.supervisor.metrics import COUNTERS, HISTOGRAMS, RELISTS
-
-if TYPE_CHECKING:
-    from fastdns.supervisor.supervisor import Supervisor
+from fastdns.admin.labels import server_name
+from fastdns.admin.processes import each_process, processes_together
+from fastdns.admin.server import Server
 
 FIELDS = layout()
-STARTED_AT = time.time()
 TRANSPORTS = (("udp", "1"), ("udp", "2"), ("tcp", "1"), ("tcp", "2"))
 SERVER_LABELS = ("server", "zone", "view")
 
@@ -65,8 +56,8 @@ def part(values: list[int], name: str, *index: int) -> Any:
 class Families(Collector):
     """Everything that this server counts, as metric families."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self.supervisor = supervisor
+    def __init__(self, server: Server) -> None:
+        self.server = server
 
     def collect(self) -> Iterator[Metric]:
         """All families, read now."""
@@ -77,14 +68,28 @@ class Families(Collector):
         revision = os.environ.get("FASTDNS_REVISION", "")
         build.add_metric((__version__, revision, f"python{platform.python_version()}"), 1)
         yield build
-        yield CounterMetricFamily("coredns_panics", "A metrics that counts the number of panics.", 0)
+        yield self.panics()
         yield from self.plugins()
-        yield from self.server()
+        yield from self.queries()
         yield from self.watcher()
         yield from self.health()
         yield from self.reload()
         yield from self.own()
-        yield from self.processes()
+        yield from processes_together(self.server)
+        if self.runtime:
+            yield from PLATFORM_COLLECTOR.collect()
+            yield from each_process(self.server)
+
+    @property
+    def runtime(self) -> bool:
+        """Whether any block asks for runtime_metrics."""
+        return any(plugin.runtime_metrics for _, plugin in self.server.config.with_plugin("prometheus"))
+
+    def panics(self) -> Metric:
+        """Queries that ended in an exception."""
+        server = self.server
+        count = sum(server.stats.thread(slot)["panics"] for slot in server.slots.counted())
+        return CounterMetricFamily("coredns_panics", "A metrics that counts the number of panics.", count)
 
     def plugins(self) -> Iterator[Metric]:
         """plugin_enabled, for the first zone of each block and what takes part in answering there."""
@@ -93,9 +98,8 @@ class Families(Collector):
             "basis.", labels=("server", "zone", "view", "name"),
         )  # fmt: skip
         from fastdns.plugins.steps import BUILDERS
-        from fastdns.supervisor.worker import server_name
 
-        config = self.supervisor.config
+        config = self.server.config
         for listener in config.listeners:
             shown = set()
             for zone, index in listener.zones:
@@ -108,10 +112,9 @@ class Families(Collector):
     def next_plugins(self) -> dict[tuple[str, str], str]:
         """The plugin after prometheus in each (server, zone)'s chain: CoreDNS's ``plugin`` label."""
         from fastdns.plugins.steps import BUILDERS
-        from fastdns.supervisor.worker import server_name
 
         found = {}
-        config = self.supervisor.config
+        config = self.server.config
         for listener in config.listeners:
             for zone, index in listener.zones:
                 chain = [name for name in config.blocks[index].plugins if name in BUILDERS]
@@ -119,7 +122,7 @@ class Families(Collector):
                 found[server_name(listener), zone] = after[0] if after else ""
         return found
 
-    def server(self) -> Iterator[Metric]:
+    def queries(self) -> Iterator[Metric]:
         """Requests and responses, by server and zone."""
         requests = CounterMetricFamily(
             "coredns_dns_requests", "Counter of DNS requests made per zone, protocol and family.",
@@ -173,40 +176,36 @@ class Families(Collector):
 
     def zones(self) -> Iterator[tuple[tuple[str, str], list[int]]]:
         """The summed counters of each (server, zone) that has been asked."""
-        supervisor = self.supervisor
-        slots = supervisor.slots.counted()
+        slots = self.server.slots.counted()
         seen = set()
-        for key, zone_slot in supervisor.zone_slots.items():
+        for key, zone_slot in self.server.zone_slots.items():
             if zone_slot in seen:
                 continue
             seen.add(zone_slot)
-            rows = [supervisor.stats.zone_values(slot, zone_slot) for slot in slots]
+            rows = [self.server.stats.zone_values(slot, zone_slot) for slot in slots]
             values = [sum(column) for column in zip(*rows, strict=True)]
             if any(values):
                 yield key, values
 
     def watcher(self) -> Iterator[Metric]:
         """What sources and sinks measured."""
-        series = self.supervisor.watcher_totals.series()
-        for name, (documentation, labels, bounds) in HISTOGRAMS.items():
-            histogram = HistogramMetricFamily(f"coredns_{name}", documentation, labels=labels)
-            for (of, values), counts in series.items():
-                if of == name:
-                    histogram.add_metric(values, buckets(bounds, counts[:-1]), counts[-1])
-            yield histogram
-        for name, (documentation, labels) in COUNTERS.items():
-            prefix = "fastdns" if name == RELISTS else "coredns"
-            counter = CounterMetricFamily(f"{prefix}_{name.removesuffix('_total')}", documentation, labels=labels)
-            for (of, values), counts in series.items():
-                if of == name:
-                    counter.add_metric(values, counts[0])
-            yield counter
+        for measured in self.server.watcher_totals.families(runtime=self.runtime):
+            if measured.bounds is None:
+                counter = CounterMetricFamily(measured.name, measured.documentation, labels=measured.labels)
+                for labels, (count,) in measured.series:
+                    counter.add_metric(labels, count)
+                yield counter
+            else:
+                histogram = HistogramMetricFamily(measured.name, measured.documentation, labels=measured.labels)
+                for labels, (*counts, total) in measured.series:
+                    histogram.add_metric(labels, buckets(measured.bounds, counts), total)
+                yield histogram
 
     def health(self) -> Iterator[Metric]:
         """The health plugin's own probe."""
-        if not self.supervisor.config.with_plugin("health"):
+        if not self.server.config.with_plugin("health"):
             return
-        health = self.supervisor.health
+        health = self.server.health
         duration = HistogramMetricFamily(
             "coredns_health_request_duration_seconds", "Histogram of the time (in seconds) each request took."
         )
@@ -218,22 +217,22 @@ class Families(Collector):
 
     def reload(self) -> Iterator[Metric]:
         """The reload plugin: failures, and the hash of what serves once it has been reloaded."""
-        supervisor = self.supervisor
+        server = self.server
         yield CounterMetricFamily(
-            "coredns_reload_failed", "Counter of the number of failed reload attempts.", supervisor.reload_failed
+            "coredns_reload_failed", "Counter of the number of failed reload attempts.", server.reload_failed
         )
-        if supervisor.generation > 1:
+        if server.generation > 1:
             version = GaugeMetricFamily(
                 "coredns_reload_version_info", "A metric with a constant '1' value labeled by hash, and value "
                 "which type of hash generated.", labels=("hash", "value"),
             )  # fmt: skip
-            version.add_metric(("sha512", supervisor.config.sha512), 1)
+            version.add_metric(("sha512", server.config.sha512), 1)
             yield version
 
     def own(self) -> Iterator[Metric]:
         """What CoreDNS has no family for: the store, the processes, and what a bound has cost."""
-        supervisor = self.supervisor
-        threads = [supervisor.stats.thread(slot) for slot in supervisor.slots.counted()]
+        server = self.server
+        threads = [server.stats.thread(slot) for slot in server.slots.counted()]
         for name, documentation in (
             ("queries", "Messages that came in, on any transport."),
             ("ignored", "Messages met with silence: too short, or responses."),
@@ -243,106 +242,29 @@ class Families(Collector):
             ("errors_unlogged", "Errors that were not logged as too many waited."),
         ):
             yield CounterMetricFamily(f"fastdns_{name}", documentation, sum(thread[name] for thread in threads))
-        store = supervisor.store
+        store = server.store
         yield GaugeMetricFamily("fastdns_store_bytes", "Bytes of the zone store in use.", store.used_bytes)
         yield GaugeMetricFamily("fastdns_store_max_bytes", "The zone store's bound.", store.size_bytes)
         yield GaugeMetricFamily("fastdns_store_records", "Records in the zone store.", store.records)
         yield GaugeMetricFamily("fastdns_workers", "Worker processes that answer.", len(
-            [child for child in supervisor.children.values() if child.role == "worker" and child.ready]
+            [child for child in server.children.values() if child.role == "worker" and child.ready]
         ))  # fmt: skip
         restarts = CounterMetricFamily(
             "fastdns_child_deaths", "Processes that ended without being told to.", labels=("role",)
         )
-        for role, count in supervisor.deaths.items():
+        for role, count in server.deaths.items():
             restarts.add_metric((role,), count)
         yield restarts
-
-    def processes(self) -> Iterator[Metric]:
-        """process_*: the supervisor and its children together."""
-        cpu_s = resident = virtual = 0.0
-        fds = 0
-        ticks = os.sysconf("SC_CLK_TCK")
-        page = os.sysconf("SC_PAGE_SIZE")
-        pids = [os.getpid(), *(child.pid for child in self.supervisor.children.values() if child.pid is not None)]
-        for pid in pids:
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                fds += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-            except OSError:
-                continue
-            cpu_s += (int(fields[11]) + int(fields[12])) / ticks
-            virtual += int(fields[20])
-            resident += int(fields[21]) * page
-        yield CounterMetricFamily("process_cpu_seconds", "Total user and system CPU time spent in seconds.", cpu_s)
-        yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory size in bytes.", resident)
-        yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual)
-        yield GaugeMetricFamily("process_open_fds", "Number of open file descriptors.", fds)
-        max_fds = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        yield GaugeMetricFamily("process_max_fds", "Maximum number of open file descriptors.", max_fds)
-        yield GaugeMetricFamily(
-            "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", STARTED_AT
-        )
 
 
 class Metrics:
     """The handler of /metrics."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, server: Server) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(Families(supervisor))
+        self.registry.register(Families(server))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """GET /metrics, in the format that the scraper accepts."""
         encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encoder(self.registry), headers={"Content-Type": content_type})
-
-
-def tls_context(path: str) -> ssl.SSLContext:
-    """TLS for /metrics from a web configuration file. A renewed certificate is taken up with the next connection.
-
-    Raises FastdnsError naming the file and what was expected.
-    """
-    current, read_at = load_tls(path)
-
-    def renew(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        nonlocal current, read_at
-        with contextlib.suppress(OSError, FastdnsError):
-            # Files that are being replaced may not fit each other: the last good ones serve until they do.
-            if any(file.stat().st_mtime_ns != seen for file, seen in read_at.items()):
-                current, read_at = load_tls(path)
-        connection.context = current
-
-    first = current
-    # The handshake begins in the first context, and asks here whatever the client says of names.
-    first.sni_callback = renew
-    return first
-
-
-def load_tls(path: str) -> tuple[ssl.SSLContext, dict[Path, int]]:
-    """The context of a web configuration file (Prometheus exporter-toolkit's tls_server_config), and the
-    modification times of the files that it is made of. Raises FastdnsError."""
-    try:
-        file = Path(path)
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        options = content["tls_server_config"]
-        parts = {name: file.parent / options[name] for name in ("cert_file", "key_file")}
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        times = {one: one.stat().st_mtime_ns for one in (file, *parts.values())}
-        context.load_cert_chain(parts["cert_file"], parts["key_file"])
-        client_auth = options.get("client_auth_type", "NoClientCert")
-        if options.get("client_ca_file"):
-            authority = file.parent / options["client_ca_file"]
-            times[authority] = authority.stat().st_mtime_ns
-            context.load_verify_locations(authority)
-        if client_auth in ("RequireAnyClientCert", "RequireAndVerifyClientCert"):
-            context.verify_mode = ssl.CERT_REQUIRED
-        elif client_auth in ("VerifyClientCertIfGiven", "RequestClientCert"):
-            context.verify_mode = ssl.CERT_OPTIONAL
-        elif client_auth != "NoClientCert":
-            raise FastdnsError(f"{path}: client_auth_type {client_auth!r} is not known")
-    except (OSError, ssl.SSLError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise FastdnsError(
-            f"{path}: tls_server_config with cert_file and key_file expected: {type(error).__name__}: {error}"
-        ) from None
-    return context, times

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.keys import DNS, Key, KeyProblem, is_preferred, parse_key
+from fastdns.corefile.keys import DNS, Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
 from fastdns.corefile.listeners import Endpoint, group
 from fastdns.corefile.model import ServerBlock, ServerConfig
@@ -55,7 +55,7 @@ def load(
     """Reads a Corefile; raises CorefileError with the place of the first mistake.
 
     file: its name in messages, and what relative imports are relative to. default_port: for keys that name
-    none. environ: what ``{$NAME}`` refers to and plugins look at; that of this process unless given.
+    none. environ: what ``{$NAME}`` refers to; that of this process unless given.
     """
     environ = os.environ if environ is None else environ
     file = clean(file)
@@ -65,10 +65,8 @@ def load(
         return replace(default_config(default_port), warnings=tuple(dict.fromkeys(raw.warnings)), **read)
     warnings = list(raw.warnings)
     keys = [_keys(block) for block in raw.blocks]
-    blocks = _blocks(raw.blocks, keys, environ, warnings)
+    blocks = _blocks(raw.blocks, keys, warnings)
     listeners = group(_endpoints(blocks, keys, default_port), blocks)
-    names = sorted({zone for block in blocks for zone in block.zones if not is_preferred(zone)})
-    warnings += [f'Warning: Domain "{name}" does not follow RFC1035 preferred syntax' for name in names]
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,
@@ -101,24 +99,24 @@ def _zones(keys: list[Key]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(firsts + [zone for key in keys for zone in key.zones[1:]]))
 
 
-def _blocks(
-    raw: list[RawBlock], keys: list[list[Key]], environ: Mapping[str, str], warnings: list[str]
-) -> tuple[ServerBlock, ...]:
+def _blocks(raw: list[RawBlock], keys: list[list[Key]], warnings: list[str]) -> tuple[ServerBlock, ...]:
     contexts = [
         BlockContext(
             zones=_zones(block_keys),
             file=block.keys[0].file,
             bound="bind" in block.directives,
-            environ=environ,
             warnings=warnings,
         )
         for block, block_keys in zip(raw, keys, strict=True)
     ]
     plugins = _configure(raw, contexts)
     return tuple(
-        ServerBlock(index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index])
+        ServerBlock(
+            index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index],
+            {name: (tokens[0].file, tokens[0].line) for name, tokens in block.directives.items()},
+        )
         for index, block in enumerate(raw)
-    )
+    )  # fmt: skip
 
 
 def _configure(blocks: list[RawBlock], contexts: list[BlockContext]) -> list[dict[str, Any]]:

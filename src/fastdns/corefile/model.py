@@ -12,7 +12,8 @@ class ServerBlock:
     """One block: its zones and its plugins' configurations.
 
     zones: fully qualified, lowercased, CIDR keys expanded, in key order (expanded ones last).
-    plugins: plugin name to its Config, in the order of ``fastdns.plugins.ORDER``.
+    plugins: plugin name to its Config, in the order of ``fastdns.plugins.ORDER``. places: plugin name to the file
+    and line of its directive, the first one where it is repeated.
     """
 
     index: int
@@ -20,6 +21,7 @@ class ServerBlock:
     line: int
     zones: tuple[str, ...]
     plugins: Mapping[str, Any]
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ log = logging.getLogger("plugin/kubernetes")
 SUFFIXES = (".yaml", ".yml", ".json")
 # A change is looked for so often even where the file system reports none.
 POLL_S = 2.0
+# watchfiles wakes up this often to see whether anything was reported, and waits as long for what comes together.
+STEP_MS = 50
 DEBOUNCE_MS = 30
 # A file that was written to within this time may not be whole yet: its writer may have emptied it first.
 SETTLE_S = 0.03
@@ -106,24 +108,41 @@ def line_of(node: Any, path: str) -> int:
     return line
 
 
+def read_text(path: Path) -> str:
+    """A file's text. Raises SourceError with file and line where it is not UTF-8; OSError."""
+    data = path.read_bytes()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"{path}:{line} - not UTF-8: {error.reason}, 0x{data[error.start]:02x}") from None
+
+
 def documents(text: str, file: str) -> Iterator[tuple[Any, Any]]:
     """(content, node) of each document, lists unfolded. Raises SourceError with file and line."""
     loader = Loader(text)
+    line = 1
     try:
         while loader.check_node():
             node = loader.get_node()
+            line = cast(Any, node).start_mark.line + 1
             content = loader.construct_document(node)
             if isinstance(content, dict) and str(content.get("kind", "")).endswith("List") and "items" in content:
                 items = next(value for key, value in cast(Any, node).value if key.value == "items")
-                yield from zip(content["items"] or (), getattr(items, "value", ()), strict=False)
+                if not isinstance(content["items"], list | None):
+                    raise SourceError(f"{file}:{items.start_mark.line + 1} - items: a list of objects expected")
+                yield from zip(content["items"] or (), items.value, strict=False)
             elif content is not None:
                 yield content, node
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 1
+        line = mark.line + 1 if mark is not None else line
         raise SourceError(f"{file}:{line} - not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SourceError(f"{file}:1 - not valid YAML: {error}") from None
+    except SourceError:
+        raise
+    # A value that its tag does not allow (!!int x, !!bool x, a number of too many digits) raises anything at all.
+    except Exception as error:
+        raise SourceError(f"{file}:{line} - not valid YAML: {error}") from None
     finally:
         loader.dispose()
 
@@ -240,7 +259,7 @@ class ManifestSource:
                     continue
                 if status.st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path} has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-                file.found = parse_manifests(path.read_text(encoding="utf-8"), str(path))
+                file.found = parse_manifests(read_text(path), str(path))
                 file.signature = signature
                 file.read = True
                 changed = True
@@ -248,7 +267,7 @@ class ManifestSource:
             except SourceError as error:
                 file.signature = signature
                 self.complain(path, str(error), file.read)
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
                 file.signature = None
                 self.complain(path, f"{path} cannot be read: {error}", file.read)
         return changed
@@ -352,7 +371,7 @@ class ManifestSource:
                         *existing,
                         watch_filter=None,
                         debounce=DEBOUNCE_MS,
-                        step=10,
+                        step=STEP_MS,
                         rust_timeout=int(POLL_S * 1000),
                         yield_on_timeout=True,
                         recursive=False,

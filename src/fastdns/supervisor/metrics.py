@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any
+
+from fastdns.admin.server import Family
 
 PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
 # The Prometheus client's default buckets.
@@ -39,13 +43,31 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
 }
+# Names of the Prometheus client for Python, with the field of gc.get_stats; the label process is ours.
+GARBAGE: dict[str, tuple[str, str]] = {
+    "python_gc_objects_collected_total": ("Objects collected during gc", "collected"),
+    "python_gc_objects_uncollectable_total": ("Uncollectable objects found during GC", "uncollectable"),
+    "python_gc_collections_total": ("Number of times this generation was collected", "collections"),
+}
+
+Series = dict[tuple[str, tuple[str, ...]], list[float]]
+
+
+def garbage_series(process: str) -> Series:
+    """What the garbage collector of this process has done. One that was forked begins at its parent's."""
+    return {
+        (name, (process, str(generation))): [float(stats[field])]
+        for generation, stats in enumerate(gc.get_stats())
+        for name, (_, field) in GARBAGE.items()
+    }
 
 
 class WatcherMetrics:
     """Filled by sources and sinks. A series is a list: buckets, +Inf and sum of a histogram, or one count."""
 
     def __init__(self) -> None:
-        self.series: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        self.series: Series = {}
+        self.garbage_before = garbage_series("watcher")
 
     def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
         """Add one value to a histogram."""
@@ -73,21 +95,25 @@ class WatcherMetrics:
 
     def snapshot(self) -> list[Any]:
         """Everything since the process began, as JSON can carry it."""
-        return [[name, list(labels), values] for (name, labels), values in self.series.items()]
+        garbage = garbage_series("watcher")
+        for key, before in self.garbage_before.items():
+            garbage[key][0] -= before[0]
+        series = self.series | garbage
+        return [[name, list(labels), values] for (name, labels), values in series.items()]
 
 
 class WatcherTotals:
     """The sum over the watchers that have been, in the supervisor. A new watcher begins at nothing."""
 
     def __init__(self) -> None:
-        self.before: dict[tuple[str, tuple[str, ...]], list[float]] = {}
-        self.current: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        self.before: Series = {}
+        self.current: Series = {}
 
     def update(self, snapshot: list[Any]) -> None:
         """Take the running watcher's snapshot. What does not have the shape is left out."""
         for entry in snapshot:
             name, labels, values = entry
-            if name in HISTOGRAMS or name in COUNTERS:
+            if name in HISTOGRAMS or name in COUNTERS or name in GARBAGE:
                 self.current[name, tuple(labels)] = values
 
     def restart(self) -> None:
@@ -95,10 +121,25 @@ class WatcherTotals:
         self.before = self.series()
         self.current = {}
 
-    def series(self) -> dict[tuple[str, tuple[str, ...]], list[float]]:
+    def series(self) -> Series:
         """The totals by name and label values."""
         totals = {key: list(values) for key, values in self.before.items()}
         for key, values in self.current.items():
             base = totals.get(key)
             totals[key] = list(values) if base is None else [a + b for a, b in zip(base, values, strict=True)]
         return totals
+
+    def families(self, *, runtime: bool) -> Iterator[Family]:
+        """Every family with its series; with runtime the garbage collectors', too, this process's own included."""
+        found: dict[str, list[tuple[tuple[str, ...], list[float]]]] = {}
+        series = self.series() | garbage_series("supervisor") if runtime else self.series()
+        for (name, labels), values in series.items():
+            found.setdefault(name, []).append((labels, values))
+        for name, (documentation, keys, bounds) in HISTOGRAMS.items():
+            yield Family(f"coredns_{name}", documentation, keys, bounds, found.get(name, []))
+        for name, (documentation, keys) in COUNTERS.items():
+            prefix = "fastdns" if name == RELISTS else "coredns"
+            yield Family(f"{prefix}_{name}", documentation, keys, None, found.get(name, []))
+        if runtime:
+            for name, (documentation, _) in GARBAGE.items():
+                yield Family(name, documentation, ("process", "generation"), None, found.get(name, []))

@@ -25,11 +25,14 @@ from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.admin.health import Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
-from fastdns.admin.metrics import Metrics, tls_context
+from fastdns.admin.labels import DROPPED, server_name
+from fastdns.admin.metrics import Metrics
 from fastdns.admin.ready import Readiness
+from fastdns.admin.webconfig import TlsFromFile
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.netaddrs import host_addresses
+from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.supervisor.cpus import worker_count
 from fastdns.supervisor.metrics import WatcherTotals
@@ -50,7 +53,7 @@ from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
 from fastdns.supervisor.watcher import WatcherPlan, watcher_main
-from fastdns.supervisor.worker import DROPPED, Slots, WorkerPlan, server_name, worker_main
+from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
 
 log = logging.getLogger("fastdns")
 kubernetes_log = logging.getLogger("plugin/kubernetes")
@@ -131,7 +134,7 @@ class Supervisor:
         self.metrics = Metrics(self)
         self.admin = AdminServer(
             {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.metrics.handle},
-            tls_context,
+            TlsFromFile,
         )
         self.generation = 1
         self.children: dict[Key, Child] = {}
@@ -229,6 +232,7 @@ class Supervisor:
     async def start(self) -> None:
         """Everything up to the first ready generation. Raises FastdnsError."""
         self.warn(self.config)
+        await self.check(self.config)
         self.assign_zone_slots(self.config)
         await self.admin.open_new(wanted_endpoints(self.config))
         numbers = self.sources.assign(self.config)
@@ -256,6 +260,12 @@ class Supervisor:
             del block, plugin
             reload_log.info("Running configuration SHA512 = %s", config.sha512)
             break
+
+    async def check(self, config: ServerConfig) -> None:
+        """Look at what a configuration needs of this host besides its ports. Raises FastdnsError."""
+        await check_accounts(config, self.settings.environ)
+        for warning in check_files(config):
+            log.warning("%s", warning)
 
     def runtime(self, config: ServerConfig) -> Runtime:
         """What the steps of a configuration need."""
@@ -325,7 +335,10 @@ class Supervisor:
                     await self.wake.wait()
 
     def reap(self) -> None:
-        """Take note of every child that has ended; as PID 1, of orphans too."""
+        """Take note of every child that has ended; as PID 1, of orphans too.
+
+        It may come before asyncio to the child that reads a kubeconfig, which asyncio does not mind.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -579,6 +592,7 @@ class Supervisor:
         old_generation, old_numbers = self.generation, list(self.sources.active)
         workers = self.count_workers(config)
         self.warn(config)
+        await self.check(config)
         import_steps(config)
         self.assign_zone_slots(config)
         generation = max(self.configs) + 1

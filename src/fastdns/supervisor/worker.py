@@ -24,6 +24,8 @@ from fastdns._chain import NativeStep, ServerTable, Worker
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
+from fastdns._wire import build_reply
+from fastdns.admin.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Limits
 from fastdns.plugins.steps import Runtime, build_steps
@@ -37,13 +39,8 @@ BEAT_S = 0.25
 LEAVE_MESSAGES = 20_000
 MESSAGE_ROOM = 65535
 CONTROL_ROOM = 128
-DROPPED = "dropped"
-
-
-def server_name(listener: Listener) -> str:
-    """A listener as metrics name it: dns://:53, dns://[::1]:53."""
-    address = f"[{listener.address}]" if ":" in listener.address else listener.address
-    return f"{listener.transport}://{address}:{listener.port}"
+MIN_UDP_BYTES = 512
+SERVFAIL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +100,28 @@ def limits_of(config: ServerConfig, listener: Listener, max_connections: int) ->
     return limits
 
 
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a listener does where answering fails unexpectedly: it goes on, or with debug ends the worker.
+
+    server: the listener's name in the log. stacktrace: the log says where it failed.
+    """
+
+    server: str
+    stacktrace: bool
+    debug: bool
+
+
+def recovery_of(config: ServerConfig, listener: Listener) -> Recovery:
+    """What the errors and debug plugins of any of a listener's blocks say, as the block is not known any more."""
+    plugins = [config.blocks[block].plugins for _, block in listener.zones]
+    return Recovery(
+        server_name(listener),
+        stacktrace=any("errors" in has and has["errors"].stacktrace for has in plugins),
+        debug=any("debug" in has for has in plugins),
+    )
+
+
 class WorkerProcess:
     """The running worker. run returns the exit code."""
 
@@ -122,10 +141,12 @@ class WorkerProcess:
         slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
         self.slow = slow
         self.workers = [hot_worker, *slow]
+        self.recoveries = [recovery_of(plan.config, listener) for listener in plan.config.listeners]
         self.reporters = self.make_reporters()
         self.servers: list[asyncio.Server] = []
         self.done = asyncio.Event()
         self.code = 0
+        self.crash: Exception | None = None
 
     def make_reporters(self) -> dict[int, Any]:
         """What writes the errors of each block that has the plugin."""
@@ -137,7 +158,7 @@ class WorkerProcess:
         return {block.index: Reporter(config) for block, config in with_errors}
 
     async def run(self) -> int:
-        """Serve until drained."""
+        """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
         self.connections = Connections(loop, self.plan.max_connections)
         await self.listen(loop)
@@ -152,10 +173,13 @@ class WorkerProcess:
                 tasks.append(loop.create_task(keep_weights(config, self.steps[block.index]["loadbalance"])))
         self.channel.send(ready=True)
         await self.done.wait()
-        await self.drain(thread)
+        if self.crash is None:
+            await self.drain(thread)
         for task in tasks:
             task.cancel()
         self.report_errors(last=True)
+        if self.crash is not None:
+            raise self.crash
         return self.code
 
     def run_hot(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -172,16 +196,31 @@ class WorkerProcess:
         """Accept TCP connections on this worker's listeners."""
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.max_connections)
-            serve = partial(self.serve, self.slow[index])
+            serve = partial(self.serve, index)
             for pair in pairs:
                 self.servers.append(
                     await loop.create_server(partial(Connection, serve, limits, self.connections), sock=pair.tcp)
                 )
 
-    @staticmethod
-    def serve(worker: Worker, message: bytes, client: bytes, client_port: int) -> bytes | None:
-        """One message over TCP."""
-        return worker.serve(message, client=client, client_port=client_port, tcp=True)
+    def serve(
+        self, index: int, message: bytes, client: bytes, client_port: int, *, tcp: bool = True
+    ) -> bytes | None:
+        """One message to a listener, outside the hot thread. What goes wrong with it costs no other one."""
+        try:
+            return self.slow[index].serve(message, client=client, client_port=client_port, tcp=tcp)
+        except Exception as error:
+            return self.recover(self.recoveries[index], message, error, tcp=tcp)
+
+    def recover(self, recovery: Recovery, message: bytes, error: Exception, *, tcp: bool) -> bytes | None:
+        """The reply to a message that could not be answered for an error of ours."""
+        if recovery.debug:
+            self.crash = error
+            self.done.set()
+            return None
+        trace = error if recovery.stacktrace else None
+        log.error('Recovered from panic in server: "%s" %r', recovery.server, error, exc_info=trace)
+        self.plan.stats.count_panic(self.plan.slots.slow)
+        return build_reply(message, rcode=SERVFAIL, max_bytes=MESSAGE_ROOM if tcp else MIN_UDP_BYTES)
 
     def on_message(self) -> None:
         """The supervisor has said something, or is gone."""
@@ -214,18 +253,17 @@ class WorkerProcess:
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
-                self.leave(self.slow[index], pair.udp)
+                self.leave(index, pair.udp)
         while self.connections.busy:
             await asyncio.sleep(0.02)
 
-    @staticmethod
-    def leave(worker: Worker, udp: socket.socket) -> None:
+    def leave(self, index: int, udp: socket.socket) -> None:
         """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(LEAVE_MESSAGES):
                 message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
                 client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-                reply = worker.serve(message, client=client, client_port=peer[1])
+                reply = self.serve(index, message, client, peer[1], tcp=False)
                 if reply is not None:
                     # The control message with the address that was asked is the one that sets the source.
                     with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import (
     Connection,
     TokenFile,
+    check,
     checked_url,
     from_kubeconfig,
     in_cluster,
@@ -46,14 +47,14 @@ def test_in_cluster_over_ipv6(tmp_path: Path) -> None:
 
 
 def test_outside_of_a_cluster_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"KUBERNETES_SERVICE_HOST.*endpoint or kubeconfig"):
+    with pytest.raises(SourceError, match=r"^unable to load in-cluster .* set endpoint, kubeconfig or manifests$"):
         in_cluster({}, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
-    [("token", None, "cannot read .*token: no such file"), ("token", " \n", "token is empty"),
-     ("ca.crt", None, "cannot read .*ca.crt: no such file"), ("ca.crt", "", "ca.crt is empty")],
+    [("token", None, "open .*token: no such file"), ("token", " \n", "token is empty"),
+     ("ca.crt", None, "open .*ca.crt: no such file"), ("ca.crt", "", "ca.crt is empty")],
 )  # fmt: skip
 def test_a_broken_service_account_names_the_file(tmp_path: Path, name: str, content: str | None, said: str) -> None:
     (tmp_path / "token").write_text("t")
@@ -153,13 +154,70 @@ def kubeconfig(cluster: dict[str, object], user: dict[str, object]) -> str:
     )
 
 
+async def test_what_is_complete_passes_the_check_without_a_server(server: ApiServer, tmp_path: Path) -> None:
+    environ = server.service_account(tmp_path) | {"KUBERNETES_SERVICE_PORT": "1"}
+    cert, key = server.client_certificate()
+    tls = (str(cert), str(key), str(server.ca_file))
+    config = server.kubeconfig(tmp_path / "config", how="cert", embed=True)
+    config.write_text(config.read_text().replace(server.url, "https://127.0.0.1:1"))
+    await check(options(), environ=environ, service_account=tmp_path)
+    await check(options(endpoint="https://127.0.0.1:1", tls=tls), environ={})
+    await check(options(endpoint="http://absent.test"), environ={})
+    await check(options(kubeconfig=str(config)), environ=environment())
+
+
+@pytest.mark.parametrize(
+    ("broken", "content", "said"),
+    [
+        (0, None, "invalid configuration: unable to read client-cert .* due to open .*: no such file or directory"),
+        (1, None, "invalid configuration: unable to read client-key .* due to open .*: no such file or directory"),
+        (2, None, "invalid configuration: unable to read certificate-authority .* due to open .*: no such file"),
+        (2, "", "unable to read certificate-authority .* is empty"),
+        (0, "no PEM", "failed to create kubernetes notification controller: the client certificate and key"),
+        (1, "no PEM", "failed to create kubernetes notification controller: the client certificate and key"),
+        (2, "no PEM", "failed to create kubernetes notification controller: the CA bundle"),
+    ],
+)
+async def test_files_of_tls_are_checked(
+    server: ApiServer, tmp_path: Path, broken: int, content: str | None, said: str
+) -> None:
+    cert, key = server.client_certificate()
+    tls = [str(cert), str(key), str(server.ca_file)]
+    tls[broken] = str(tmp_path / "broken")
+    if content is not None:
+        (tmp_path / "broken").write_text(content)
+    with pytest.raises(SourceError, match=said):
+        await check(options(endpoint=server.url, tls=tuple(tls)), environ={})
+
+
+async def test_a_client_certificate_needs_no_writable_folder(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root of the image is read-only."""
+    monkeypatch.setattr("tempfile.tempdir", "/proc/absent")
+    cert, key = server.client_certificate()
+    await check(options(endpoint=server.url, tls=(str(cert), str(key), str(server.ca_file))), environ={})
+
+
+async def test_the_check_runs_no_credential_plugin(tmp_path: Path) -> None:
+    """It may need the network, and time; what it does not give is asked for again as long as it takes."""
+    path, ran = tmp_path / "config", tmp_path / "ran"
+    plugin = {**FAILING, "command": "touch", "args": [str(ran)]}
+    path.write_text(kubeconfig({"server": "https://h"}, {"exec": plugin}))
+    await check(options(kubeconfig=str(path)), environ=environment())
+    assert not ran.exists()
+    with pytest.raises(SourceError, match="credential plugin gave nothing"):
+        await from_kubeconfig(path, None)
+    assert ran.exists()
+
+
 FAILING = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}
 
 
 @pytest.mark.parametrize(
     ("text", "context", "said"),
     [
-        (None, None, "cannot read .*config: no such file"),
+        (None, None, "open .*config: no such file"),
         ("clusters: {", None, "config: .*"),
         (kubeconfig({"server": "https://h"}, {}), "other", "config: .*other"),
         (kubeconfig({}, {}), None, "config: its cluster names no server"),

@@ -5,8 +5,6 @@ from fastdns._store import Writer
 from fastdns.sources.base import Resource
 
 class ClusterWriter:
-    writer: Writer
-    source: int
     def __init__(
         self,
         writer: Writer,
@@ -18,6 +16,10 @@ class ClusterWriter:
         on_latency: Callable[[str, float], None] | None = None,
         clock: Callable[[], float] = ...,
     ) -> None: ...
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def source(self) -> int: ...
     def begin(self, resource: Resource) -> None: ...
     def upsert(self, resource: Resource, obj: Any) -> None: ...
     def delete(self, resource: Resource, obj: Any) -> None: ...

@@ -34,7 +34,6 @@ CONNECTION = {
     "burst": "apiserver_burst",
     "max_inflight": "apiserver_max_inflight",
 }
-IN_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,6 @@ class Config:
     startup_timeout_s: float = 5.0
     manifests: tuple[str, ...] = ()
 
-    @property
-    def in_cluster(self) -> bool:
-        """Whether the API server and the credentials are those of the pod that this runs in."""
-        return self.endpoint is None and self.kubeconfig is None and not self.manifests
-
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """Raises CorefileError; once in a block."""
@@ -88,7 +82,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         read_options(d, OPTIONS, fields)
         _check_namespaces(d, fields)
         _check_zones(d, fields)
-        _check_source(d, fields, block)
+        _check_source(d, fields)
     endpoint, *ignored = fields.pop("endpoints", (None,))
     if ignored:
         block.warnings.append(f"plugin/kubernetes: only the first endpoint is used, {endpoint}")
@@ -113,18 +107,10 @@ def _check_zones(d: Dispenser, fields: dict[str, Any]) -> None:
         raise d.error("zonal and noendpoints cannot both be set")
 
 
-def _check_source(d: Dispenser, fields: dict[str, Any], block: BlockContext) -> None:
+def _check_source(d: Dispenser, fields: dict[str, Any]) -> None:
     connection = [option for field, option in CONNECTION.items() if field in fields]
-    if "manifests" in fields:
-        if connection:
-            raise d.error(f"manifests and {connection[0]} cannot both be set")
-    elif "endpoints" not in fields and "kubeconfig" not in fields:
-        missing = [name for name in IN_CLUSTER if not block.environ.get(name)]
-        if missing:
-            raise d.error(
-                f"no cluster to connect to: {' and '.join(missing)} must be set in the environment, "
-                "or one of the options endpoint, kubeconfig and manifests"
-            )
+    if "manifests" in fields and connection:
+        raise d.error(f"manifests and {connection[0]} cannot both be set")
 
 
 # Options

@@ -7,7 +7,10 @@ Rules:
   when the server refuses it.
 - A kubeconfig is read by the ``kubernetes`` package in a short-lived child process: importing it costs some
   60 MB, and exec plugins then run outside of the process that holds the cluster.
-- Every error is a SourceError that names the file or option and says what was expected there.
+- What is missing or broken before any server is asked ends the start (``check``), as in CoreDNS; a server that
+  cannot be reached, and a credential plugin that fails, are for the source to try again.
+- Every error is a SourceError that names the file or option and says what was expected there. Where CoreDNS has
+  the error, too, it contains its words.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ import ipaddress
 import os
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,13 +83,13 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.cert_pem is not None:
-            # The ssl module takes a certificate from files only; NamedTemporaryFile opens with mode 0600.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as pem:
+            # The ssl module takes a certificate from files only. This one is in memory: no folder may be writable.
+            with os.fdopen(os.memfd_create("client certificate"), "w") as pem:
                 pem.write(f"{self.cert_pem}\n{self.key_pem or ''}\n")
                 pem.flush()
                 try:
                     # A key behind a passphrase would make OpenSSL ask on the terminal: answer for it.
-                    context.load_cert_chain(pem.name, password="")
+                    context.load_cert_chain(f"/proc/self/fd/{pem.fileno()}", password="")
                 except (ssl.SSLError, ValueError) as e:
                     raise SourceError(
                         f"the client certificate and key for {self.host_url} are not usable: {e}; "
@@ -122,7 +124,7 @@ class TokenFile:
                 return self._token
             if isinstance(e, SourceError):
                 raise
-            raise SourceError(f"cannot read {self.path}: {reason(e)}; expected a bearer token") from e
+            raise SourceError(f"open {self.path}: {reason(e)}; expected a bearer token") from e
         self._token, self._stamp, self._read_at = token, stamp, now
         return token
 
@@ -133,12 +135,20 @@ async def resolve(
     environ: Mapping[str, str] | None = None,
     service_account: Path = SERVICE_ACCOUNT,
     timeout_s: float = CREDENTIALS_TIMEOUT_S,
+    plugins: bool = True,
 ) -> Connection:
-    """The connection that options (endpoint, tls, kubeconfig, context) ask for. Raises SourceError."""
+    """The connection that options (endpoint, tls, kubeconfig, context) ask for. Raises SourceError.
+
+    plugins: whether a kubeconfig's credential plugins are run; without, their credentials are left out.
+    """
     environ = os.environ if environ is None else environ
     if options.kubeconfig:
         connection = await from_kubeconfig(
-            Path(options.kubeconfig), options.context or None, environ=environ, timeout_s=timeout_s
+            Path(options.kubeconfig),
+            options.context or None,
+            environ=environ,
+            timeout_s=timeout_s,
+            plugins=plugins,
         )
     elif options.endpoint:
         connection = from_endpoint(options.endpoint, options.tls)
@@ -154,16 +164,35 @@ async def resolve(
     return connection
 
 
+async def check(
+    options: Any, *, environ: Mapping[str, str] | None = None, service_account: Path = SERVICE_ACCOUNT
+) -> None:
+    """Looks at all that a connection is made of, and connects to nothing. Raises SourceError as resolve does."""
+    connection = await resolve(options, environ=environ, service_account=service_account, plugins=False)
+    try:
+        connection.ssl_context()
+    except SourceError as e:
+        raise SourceError(f"failed to create kubernetes notification controller: {e}") from e
+
+
 def from_endpoint(endpoint: str, tls: tuple[str, str, str] | None) -> Connection:
     """``endpoint URL`` with ``tls CERT KEY CA``, any of which may be empty."""
     cert, key, ca = tls or ("", "", "")
     url = endpoint if "://" in endpoint else f"{'https' if tls else 'http'}://{endpoint}"
     return Connection(
         host_url=checked_url(url, "endpoint"),
-        cert_pem=read_pem(Path(cert), "a PEM client certificate") if cert else None,
-        key_pem=read_pem(Path(key), "its PEM key") if key else None,
-        ca_pem=read_pem(Path(ca), "PEM certificates of the API server's CA") if ca else None,
+        cert_pem=read_option("client-cert", cert, "a PEM client certificate"),
+        key_pem=read_option("client-key", key, "its PEM key"),
+        ca_pem=read_option("certificate-authority", ca, "PEM certificates of the API server's CA"),
     )
+
+
+def read_option(name: str, file: str, expected: str) -> str | None:
+    """A file of the option tls. Raises SourceError with client-go's name for it."""
+    try:
+        return read_pem(Path(file), expected) if file else None
+    except SourceError as e:
+        raise SourceError(f"invalid configuration: unable to read {name} {file} due to {e}") from e
 
 
 def in_cluster(environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Connection:
@@ -173,7 +202,7 @@ def in_cluster(environ: Mapping[str, str], service_account: Path = SERVICE_ACCOU
     if not host or not port:
         raise SourceError(
             "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT "
-            "must be defined; outside of a cluster set endpoint or kubeconfig"
+            "must be defined; outside of a cluster set endpoint, kubeconfig or manifests"
         )
     token_file = service_account / "token"
     TokenFile(token_file).read()
@@ -208,8 +237,9 @@ async def from_kubeconfig(
     *,
     environ: Mapping[str, str] | None = None,
     timeout_s: float = CREDENTIALS_TIMEOUT_S,
+    plugins: bool = True,
 ) -> Connection:
-    """A context of a kubeconfig, read in a child process."""
+    """A context of a kubeconfig, read in a child process; see resolve."""
     read_pem(path, "a kubeconfig")
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -221,7 +251,7 @@ async def from_kubeconfig(
         env=dict(os.environ if environ is None else environ),
     )
     try:
-        asked = msgspec.json.encode({"kubeconfig": str(path), "context": context})
+        asked = msgspec.json.encode({"kubeconfig": str(path), "context": context, "plugins": plugins})
         async with asyncio.timeout(timeout_s):
             printed, complaint = await child.communicate(asked)
     except TimeoutError:
@@ -313,7 +343,7 @@ def read_pem(path: Path, expected: str) -> str:
             raise SourceError(f"{path} is over {MAX_CREDENTIAL_FILE_BYTES} bytes; expected {expected}")
         text = path.read_text("utf-8")
     except (OSError, ValueError) as e:
-        raise SourceError(f"cannot read {path}: {reason(e)}; expected {expected}") from e
+        raise SourceError(f"open {path}: {reason(e)}; expected {expected}") from e
     if not text.strip():
         raise SourceError(f"{path} is empty; expected {expected}")
     return text

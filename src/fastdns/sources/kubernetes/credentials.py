@@ -1,9 +1,9 @@
 """Reads one context of a kubeconfig with the ``kubernetes`` package and prints it: run as a child process.
 
-``python -m fastdns.sources.kubernetes.credentials`` takes ``{"kubeconfig": PATH, "context": NAME or null}``
-on stdin and prints a Credentials object as JSON on stdout. Secrets pass through pipes only, never through
-arguments or the environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a
-crash.
+``python -m fastdns.sources.kubernetes.credentials`` takes ``{"kubeconfig": PATH, "context": NAME or null,
+"plugins": BOOL}`` on stdin and prints a Credentials object as JSON on stdout; without plugins, what an exec or
+auth-provider plugin would give is left out. Secrets pass through pipes only, never through arguments or the
+environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a crash.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class Complaints(logging.Handler):
         self.texts.append(record.getMessage())
 
 
-def read(kubeconfig: str, context: str | None) -> Credentials:
+PLUGINS = ("exec", "auth-provider")
+
+
+def read(kubeconfig: str, context: str | None, plugins: bool) -> Credentials:
     """Raises SourceError, or whatever the kubernetes package raises on a file it cannot use."""
     from kubernetes import client, config
 
@@ -45,6 +48,10 @@ def read(kubeconfig: str, context: str | None) -> Credentials:
     loader = loading.KubeConfigLoader(
         merger.config, active_context=context, config_base_path=str(Path(kubeconfig).resolve().parent)
     )
+    user: dict[str, Any] = loader._user.value if loader._user is not None else {}
+    if not plugins:
+        for name in PLUGINS:
+            user.pop(name, None)
     configuration = api.Configuration()
     # Its defaults come from the environment and localhost; only what the file says may count here.
     configuration.host = ""
@@ -52,9 +59,8 @@ def read(kubeconfig: str, context: str | None) -> Credentials:
     loader.load_and_set(configuration)
     if not configuration.host:
         raise SourceError("its cluster names no server; expected an https URL")
-    user: dict[str, Any] = loader._user.value if loader._user is not None else {}
     authorization = configuration.api_key.get("BearerToken")
-    if ("exec" in user or "auth-provider" in user) and not authorization and not configuration.cert_file:
+    if not user.keys().isdisjoint(PLUGINS) and not authorization and not configuration.cert_file:
         said = "; ".join(complaints.texts) or "it printed neither a token nor a certificate"
         raise SourceError(f"its credential plugin gave nothing to use: {said}")
     token_file = user.get("tokenFile") if not user.get("token") and "exec" not in user else None
@@ -86,7 +92,7 @@ def main() -> None:
     # An exec plugin or a library that prints must not spoil the answer.
     sys.stdout = sys.stderr
     try:
-        found = read(asked["kubeconfig"], asked["context"])
+        found = read(asked["kubeconfig"], asked["context"], asked["plugins"])
     except Exception as e:
         found = Credentials(error=f"{e}" or e.__class__.__name__)
     out.write(msgspec.json.encode(found))

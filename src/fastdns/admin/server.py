@@ -1,0 +1,83 @@
+"""What /metrics needs to know of the running server. The supervisor is one; nothing here knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from fastdns._stats import Stats
+    from fastdns._store import Store
+    from fastdns.admin.health import Health
+    from fastdns.corefile.model import ServerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric that another process measured. bounds: of a histogram's buckets; None: a counter.
+
+    series: label values, and the numbers: of a histogram its buckets, +Inf and sum, of a counter one.
+    """
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...] | None
+    series: list[tuple[tuple[str, ...], list[float]]]
+
+
+class Totals(Protocol):
+    """What sources and sinks measured, all watchers that have been together."""
+
+    def families(self, *, runtime: bool) -> Iterable[Family]:
+        """Every family, also those without series. runtime: with those of runtime_metrics."""
+
+
+class SlotTable(Protocol):
+    """The places of the counters."""
+
+    def counted(self) -> list[int]:
+        """The slots whose counters add up to the server's."""
+
+
+class Child(Protocol):
+    """One process of the server's. role: "worker" or "watcher"; pid None: about to be started."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def ready(self) -> bool: ...
+
+
+class Server(Protocol):
+    """The server. zone_slots: (server, zone) to the slot of its counters. deaths: by role."""
+
+    @property
+    def config(self) -> ServerConfig: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def slots(self) -> SlotTable: ...
+    @property
+    def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def children(self) -> Mapping[Any, Child]: ...
+    @property
+    def deaths(self) -> Mapping[str, int]: ...
+    @property
+    def health(self) -> Health: ...
+    @property
+    def watcher_totals(self) -> Totals: ...
+    @property
+    def reload_failed(self) -> int: ...

@@ -1,0 +1,45 @@
+"""What CoreDNS looks at when it sets a plugin up: the files and the account that its options name.
+
+What is missing or wrong ends the start, and leaves a reload at the old configuration. Nothing is kept, and nothing
+is connected to: a server that cannot be reached is waited for. Imports only what the Corefile uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.errors import FastdnsError
+
+
+@contextlib.contextmanager
+def said_of(name: str, block: ServerBlock) -> Iterator[None]:
+    """Begin errors as CoreDNS does, and with the place of the plugin's directive."""
+    try:
+        yield
+    except FastdnsError as error:
+        file, line = block.places[name]
+        raise FastdnsError(f"plugin/{name}: {file}:{line} - {error}") from None
+
+
+def check_files(config: ServerConfig) -> list[str]:
+    """Reads the files that plugins will read. Returns warnings; raises FastdnsError."""
+    warnings: list[str] = []
+    for block, options in config.with_plugin("loadbalance"):
+        if options.weight_file is not None:
+            from fastdns.plugins.loadbalance.weights import check_weights
+
+            with said_of("loadbalance", block):
+                warnings += [f"plugin/loadbalance: {warning}" for warning in check_weights(options)]
+    return warnings
+
+
+async def check_accounts(config: ServerConfig, environ: Mapping[str, str]) -> None:
+    """Looks for what API servers are to be reached with, on this host. Raises FastdnsError."""
+    for block, options in config.with_plugin("kubernetes"):
+        if not options.manifests:
+            from fastdns.sources.kubernetes.connection import check
+
+            with said_of("kubernetes", block):
+                await check(options, environ=environ)

@@ -1,0 +1,66 @@
+"""What is looked at before a configuration is served: errors begin as CoreDNS's, with the place in the Corefile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastdns.corefile import load
+from fastdns.errors import FastdnsError
+from fastdns.plugins.checks import check_accounts, check_files
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("", "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must"),
+        ("kubeconfig absent", "open absent: no such file or directory; expected a kubeconfig"),
+        ("kubeconfig empty", "empty is empty; expected a kubeconfig"),
+        ("kubeconfig broken", "broken: "),
+        ("kubeconfig broken context", "broken: "),
+        ("endpoint ftp://192.0.2.1", "endpoint: 'ftp://192.0.2.1' is no URL of an API server"),
+        (
+            "endpoint https://192.0.2.1\ntls c k ca",
+            "invalid configuration: unable to read client-cert c due to open c: no such file or directory",
+        ),
+    ],
+)
+async def test_a_cluster_that_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "broken").write_text("clusters: {")
+    config = load(f"cluster.local {{\nerrors\nkubernetes {{\n{options}\n}}\n}}", environ={})
+    with pytest.raises(FastdnsError) as caught:
+        await check_accounts(config, {})
+    assert str(caught.value).startswith(f"plugin/kubernetes: Corefile:3 - {says}")
+    assert check_files(config) == []
+
+
+async def test_a_server_that_nobody_runs_is_no_error() -> None:
+    config = load("cluster.local {\nkubernetes {\nendpoint http://127.0.0.1:1\n}\n}", environ={})
+    await check_accounts(config, {})
+
+
+async def test_manifests_need_no_account() -> None:
+    config = load("cluster.local {\nkubernetes {\nmanifests absent.yaml\n}\n}", environ={})
+    await check_accounts(config, {})
+    assert check_files(config) == []
+
+
+def test_a_bad_weight_file_is_said_with_both_places(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("www.example.org\n192.0.2.1 300\n")
+    config = load(f". {{\nroot {tmp_path}\nloadbalance weighted weights\n}}", environ={})
+    with pytest.raises(FastdnsError) as caught:
+        check_files(config)
+    says = f'wrong weight value:"300" in weight file {weights}:2; 1 to 255 expected'
+    assert str(caught.value) == f"plugin/loadbalance: Corefile:3 - {says}"
+
+
+def test_a_missing_weight_file_is_a_warning() -> None:
+    config = load(". {\nloadbalance weighted /absent\n}\na {\nloadbalance\n}", environ={})
+    (warning,) = check_files(config)
+    assert warning.startswith("plugin/loadbalance: Failed to open weight file:weight file open error: /absent: ")

@@ -1,0 +1,60 @@
+"""What guards main installs what it needs itself, and says what it cannot have."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CLIENTS = ["bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "iproute2"]
+STEPS = ["make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000"]
+
+
+def run(folder: Path, *, user: int = 0, apt: str | None = "exit 0") -> tuple[list[str], str]:
+    """What .ci/run would do on a host with a compiler and Python: the commands, and what it says of trouble."""
+    done = folder / "done"
+    commands = {
+        "id": f"echo {user}",
+        "gcc": "exit 1",
+        "make": f'echo make "$@" >>{done}',
+        "python3": f'exec {sys.executable} "$@"',
+        "dirname": f'exec {shutil.which("dirname")} "$@"',
+    }
+    if apt is not None:
+        commands["apt-get"] = f'echo apt-get "$@" >>{done}\n{apt}'
+    for name, script in commands.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    ended = subprocess.run(
+        [str(shutil.which("bash")), str(ROOT / ".ci" / "run")],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return done.read_text().splitlines(), ended.stderr
+
+
+def test_what_is_missing_is_installed(tmp_path: Path) -> None:
+    install = "apt-get -qq install --yes --no-install-recommends"
+    commands = ["apt-get -qq update", *(f"{install} {package}" for package in CLIENTS), *STEPS]
+    assert run(tmp_path) == (commands, "")
+
+
+def test_what_cannot_be_installed_is_said_and_does_not_end_it(tmp_path: Path) -> None:
+    done, said = run(tmp_path, apt='case "$*" in *ldnsutils) exit 100;; esac')
+    assert said == ".ci/run: ldnsutils cannot be installed; tests that need it are skipped\n"
+    assert done[-6:] == [*(line for line in done if line.endswith(("golang-go", "iproute2"))), *STEPS]
+
+
+@pytest.mark.parametrize(("user", "apt"), [(1000, "exit 0"), (0, None)], ids=["not root", "no apt-get"])
+def test_what_is_not_ours_to_install_is_said(tmp_path: Path, user: int, apt: str | None) -> None:
+    done, said = run(tmp_path, user=user, apt=apt)
+    packages = " ".join(CLIENTS)
+    assert said == f".ci/run: missing here, and not ours to install: {packages}; tests that need them are skipped\n"
+    assert done == STEPS
