@@ -36,6 +36,15 @@ cdef enum:
 cdef enum ErrorReason:
     NO_ERROR = 0
     ERROR_NO_NEXT_PLUGIN = 1
+    ERROR_NO_HEALTHY = 2        # forward: no upstream may be asked
+    ERROR_TIMEOUT = 3           # forward: no upstream has answered in time
+    ERROR_REFUSED = 4           # forward: connection refused
+    ERROR_MALFORMED = 5         # forward: what came back is no DNS message
+    ERROR_MAX_CONCURRENT = 6    # forward: max_concurrent
+    ERROR_IN_FLIGHT = 7         # the table of questions in flight is full
+    ERROR_STREAM = 8            # forward: TCP, TLS or HTTPS have failed
+    ERROR_REPLAYS = 9           # an answer kept changing while it was put together
+    ERROR_SEND = 10             # forward: the datagram could not be sent
 
 # What the errors plugin logs, on its way from a serving thread to the one that writes.
 cdef struct ErrorEvent:
@@ -43,6 +52,7 @@ cdef struct ErrorEvent:
     uint16_t qtype
     uint16_t name_len
     uint16_t block              # number of the server block whose chain it was
+    uint16_t upstream           # slot of the one that failed last
     uint8_t reason
     uint8_t name[256]           # lowercased wire form
 
@@ -57,6 +67,7 @@ cdef struct UpstreamReply:
     const uint8_t* msg          # a well-formed reply to the question; NULL: there is none, see error
     uint32_t msg_len
     uint8_t error               # an ErrorReason
+    uint16_t error_upstream     # slot
     uint16_t rcode              # what to answer where msg is NULL
     uint16_t qtype
     uint16_t name_len
@@ -80,6 +91,7 @@ cdef struct Context:
     uint8_t transport
     uint8_t depth               # of lookups that a step started
     uint8_t error
+    uint16_t error_upstream
     bint written                # a plugin made the reply; else it is bare
     bint from_upstream          # the reply is an upstream's, not the server's own
     bint parked                 # a step has parked the query

@@ -9,7 +9,7 @@ from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket,
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS,
-    MIN_UDP_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone,
+    MIN_UDP_BYTES, OPT_FIXED_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone,
     parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
 )
 
@@ -21,7 +21,19 @@ cdef extern from "time.h" nogil:
     enum:
         CLOCK_MONOTONIC
 
-ERROR_TEXTS = {1: "no next plugin found"}
+# What the errors plugin prints; {} is the upstream's address.
+ERROR_TEXTS = {
+    ERROR_NO_NEXT_PLUGIN: "no next plugin found",
+    ERROR_NO_HEALTHY: "no healthy proxies",
+    ERROR_TIMEOUT: "read udp {}: i/o timeout",
+    ERROR_REFUSED: "read udp {}: connection refused",
+    ERROR_MALFORMED: "{}: malformed reply",
+    ERROR_MAX_CONCURRENT: "concurrent queries exceeded maximum",
+    ERROR_IN_FLIGHT: "too many queries in flight",
+    ERROR_STREAM: "{}: connection failed",
+    ERROR_REPLAYS: "upstream answers changed too often",
+    ERROR_SEND: "write udp {}: send failed",
+}
 
 
 cdef uint64_t monotonic_ns() noexcept nogil:
@@ -50,15 +62,11 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     z.response_bytes_sum[tcp] += size
 
 
-cdef enum:
-    OPT_BYTES = 11              # without options, RFC 6891 section 6.1.2
-
-
 cdef void count_refused(Context* ctx) noexcept nogil:
     """A query that no chain takes, zone "dropped". CoreDNS counts the refusal as it is sent, with its OPT."""
     cdef uint32_t size = HEADER_BYTES + ctx.q.name_len + 4
     if ctx.q.has_opt:
-        size += OPT_BYTES + ctx.q.opt_echo_len
+        size += OPT_FIXED_BYTES + ctx.q.opt_echo_len
     count_query(ctx, ctx.server.dropped_slot, REFUSED, False, size)
 
 
@@ -77,6 +85,7 @@ cdef void report_error(Context* ctx, uint16_t block) noexcept nogil:
     event.qtype = ctx.q.qtype
     event.name_len = ctx.q.name_len
     event.reason = ctx.error
+    event.upstream = ctx.error_upstream
     event.block = block
     memcpy(event.name, ctx.q.name, ctx.q.name_len)
     publish_u64(&ring.head, ring.head + 1)
@@ -464,12 +473,13 @@ cdef class Worker:
             free(out)
 
     def take_errors(self):
-        """What the errors plugin has to log since the last call: (block, rcode, qname wire form, qtype, reason)."""
+        """What the errors plugin has to log since the last call: (block, rcode, qname wire form, qtype, text,
+        slot of the upstream that {} in text stands for)."""
         cdef ErrorEvent* event
         taken = []
         while self.ring.tail != load(&self.ring.head):
             event = &self.ring.events[self.ring.tail & (ERROR_EVENTS - 1)]
             taken.append((event.block, event.rcode, event.name[:event.name_len], event.qtype,
-                          ERROR_TEXTS[event.reason]))
+                          ERROR_TEXTS[event.reason], event.upstream))
             publish_u64(&self.ring.tail, self.ring.tail + 1)
         return taken

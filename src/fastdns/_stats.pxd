@@ -11,6 +11,8 @@ cdef enum:
     TYPE_SLOTS = 48
     RCODE_SLOTS = 24
     DURATION_BUCKETS = 16       # 0.00025 * 2^i seconds, i 0 to 15, and +Inf
+    MAX_STANZAS = 64            # forward stanzas whose queries are counted
+    MAX_UPSTREAM_SLOTS = 128    # upstreams that are counted apart
     SIZE_BUCKETS = 14           # 0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000, and +Inf
 
 cdef struct ZoneCounters:
@@ -24,6 +26,17 @@ cdef struct ZoneCounters:
     uint64_t response_bytes[2][SIZE_BUCKETS + 1]
     uint64_t response_bytes_sum[2]
 
+# What one thread has seen of one upstream.
+cdef struct UpstreamCounters:
+    uint64_t duration[RCODE_SLOTS][DURATION_BUCKETS + 1]    # of replies, by rcode
+    uint64_t duration_sum_ns[RCODE_SLOTS]
+    uint64_t failed_probes
+    uint64_t timeouts
+    uint64_t refused
+    uint64_t passed_over        # answers such as SERVFAIL that another upstream might better
+    uint64_t truncated          # replies that were asked for again over TCP
+    uint64_t connections[2][3]  # [reused][udp, tcp, tls]: attempts by where their socket came from
+
 cdef struct ThreadCounters:
     uint64_t heartbeat_ns       # CLOCK_MONOTONIC
     uint64_t queries
@@ -34,8 +47,16 @@ cdef struct ThreadCounters:
     uint64_t send_errors
     uint64_t errors_unlogged    # error events that found the log's ring full
     uint64_t panics             # exceptions of the slow thread that a query ended in
-    uint64_t pad[55]
+    uint64_t parked             # queries that went to wait for upstreams
+    uint64_t joined             # of these, to wait for an equal question
+    uint64_t concurrent_rejects # max_concurrent was reached
+    uint64_t all_down           # every upstream of a stanza was down
+    uint64_t mismatched         # datagrams from upstreams that match nothing that was asked
+    uint64_t malformed          # replies that match, and are no DNS messages
+    uint64_t pad[49]
+    uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]
+    UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]
 
 cdef uint32_t size_bucket(uint32_t size) noexcept nogil
 cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil

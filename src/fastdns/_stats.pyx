@@ -62,6 +62,14 @@ cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil:
     return i
 
 
+cdef void add_up(uint64_t* source, uint64_t* target, uint64_t words) noexcept nogil:
+    cdef uint64_t i
+    for i in range(words):
+        if source[i]:
+            target[i] += source[i]
+            source[i] = 0
+
+
 cdef class Stats:
     """A shared mapping of ``slots`` blocks. Made by the supervisor before it forks. Memory is taken when used."""
 
@@ -99,7 +107,9 @@ cdef class Stats:
         return {
             "queries": t.queries, "ignored": t.ignored, "rejected": t.rejected, "dropped": t.dropped,
             "shed": t.shed, "send_errors": t.send_errors, "errors_unlogged": t.errors_unlogged,
-            "panics": t.panics,
+            "panics": t.panics, "parked": t.parked, "joined": t.joined,
+            "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down, "mismatched": t.mismatched,
+            "malformed": t.malformed,
         }
 
     def count_panic(self, uint32_t slot):
@@ -114,38 +124,64 @@ cdef class Stats:
         cdef uint32_t i
         return [at[i] for i in range(sizeof(ZoneCounters) // 8)]
 
-    def fold(self, uint32_t slot, uint32_t into, uint32_t zones):
+    def upstream_values(self, uint32_t slot, uint32_t upstream_slot):
+        """The counters of one upstream in one block: a flat list, which adds up over blocks."""
+        if upstream_slot >= MAX_UPSTREAM_SLOTS:
+            raise IndexError(upstream_slot)
+        cdef uint64_t* at = <uint64_t*>&self.block(slot).upstreams[upstream_slot]
+        cdef uint32_t i
+        return [at[i] for i in range(sizeof(UpstreamCounters) // 8)]
+
+    def fold(self, uint32_t slot, uint32_t into, uint32_t zones, uint32_t upstreams=0):
         """Add the block of a dead thread to another block, and clear it for its next user.
 
-        zones: how many zone slots are in use; the pages of others are not touched, as that would take memory.
+        zones, upstreams: how many slots are in use; the pages of others are not touched, as that would take memory.
         """
         if zones > MAX_ZONE_SLOTS:
             raise IndexError(zones)
-        cdef uint64_t* source = <uint64_t*>self.block(slot)
-        cdef uint64_t* target = <uint64_t*>self.block(into)
-        cdef uint64_t words = (sizeof(ThreadCounters) - (MAX_ZONE_SLOTS - zones) * sizeof(ZoneCounters)) // 8
-        cdef uint64_t i
-        source[0] = 0
-        for i in range(words):
-            if source[i]:
-                target[i] += source[i]
-        memset(source, 0, words * 8)
+        if upstreams > MAX_UPSTREAM_SLOTS:
+            raise IndexError(upstreams)
+        cdef ThreadCounters* source = self.block(slot)
+        cdef ThreadCounters* target = self.block(into)
+        source.heartbeat_ns = 0
+        # Nobody waits there any more.
+        memset(source.waiting, 0, sizeof(source.waiting))
+        add_up(<uint64_t*>source, <uint64_t*>target, <uint64_t*>source.zones - <uint64_t*>source)
+        add_up(<uint64_t*>source.zones, <uint64_t*>target.zones, zones * sizeof(ZoneCounters) // 8)
+        add_up(<uint64_t*>source.upstreams, <uint64_t*>target.upstreams, upstreams * sizeof(UpstreamCounters) // 8)
 
 
-def layout():
-    """Where each counter stands in zone_values: name -> (offset, shape)."""
+def offsets(shapes):
+    """name -> (offset, shape) of counters that stand one after the other, and where they end."""
     cdef uint32_t at = 0
     fields = {}
-    for name, shape in (
-        ("requests", (4, TYPE_SLOTS)), ("responses", (2, RCODE_SLOTS)), ("do_requests", ()),
-        ("duration", (DURATION_BUCKETS + 1,)), ("duration_sum_ns", ()),
-        ("request_bytes", (2, SIZE_BUCKETS + 1)), ("request_bytes_sum", (2,)),
-        ("response_bytes", (2, SIZE_BUCKETS + 1)), ("response_bytes_sum", (2,)),
-    ):
+    for name, shape in shapes:
         size = 1
         for extent in shape:
             size *= extent
         fields[name] = (at, shape)
         at += size
-    assert at * 8 == sizeof(ZoneCounters)
+    return fields, at
+
+
+def upstream_layout():
+    """Where each counter stands in upstream_values: name -> (offset, shape)."""
+    fields, end = offsets((
+        ("duration", (RCODE_SLOTS, DURATION_BUCKETS + 1)), ("duration_sum_ns", (RCODE_SLOTS,)),
+        ("failed_probes", ()), ("timeouts", ()), ("refused", ()), ("passed_over", ()), ("truncated", ()),
+        ("connections", (2, 3)),
+    ))
+    assert end * 8 == sizeof(UpstreamCounters)
+    return fields
+
+
+def layout():
+    """Where each counter stands in zone_values: name -> (offset, shape)."""
+    fields, end = offsets((
+        ("requests", (4, TYPE_SLOTS)), ("responses", (2, RCODE_SLOTS)), ("do_requests", ()),
+        ("duration", (DURATION_BUCKETS + 1,)), ("duration_sum_ns", ()),
+        ("request_bytes", (2, SIZE_BUCKETS + 1)), ("request_bytes_sum", (2,)),
+        ("response_bytes", (2, SIZE_BUCKETS + 1)), ("response_bytes_sum", (2,)),
+    ))
+    assert end * 8 == sizeof(ZoneCounters)
     return fields

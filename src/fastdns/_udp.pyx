@@ -5,8 +5,11 @@ import os
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport calloc, free, malloc
 
-from fastdns._chain cimport OVER_UDP, Context, Server, monotonic_ns, serve
+from libc.string cimport memcpy
+
+from fastdns._chain cimport OVER_UDP, Context, Server, UpstreamReply, monotonic_ns, serve, serve_background
 from fastdns._store cimport enter_epoch, leave_epoch
+from fastdns._upstream cimport Engine, Exchanges, Waiter, flush, on_event, on_time, wait_ms, waiter_msg
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -81,186 +84,296 @@ cdef extern from "unistd.h" nogil:
     int c_close "close"(int fd)
 
 cdef enum:
-    ADDRESS_ROOM = 32
     MAX_ROUNDS = 16             # batches of one socket before the others have their turn
+    EVENTS = 64
+
+
+cdef int run_batches(Hot* hot) noexcept nogil:
+    cdef epoll_event events[EVENTS]
+    cdef Context* ctx = hot.ctx
+    cdef int ready, i, rounds, timeout_ms
+    cdef uint32_t tag
+    cdef uint64_t now_ns
+    cdef uint64_t stopped_ns = 0
+    cdef bint idle
+    while True:
+        now_ns = monotonic_ns()
+        if hot.stopping and stopped_ns == 0:
+            stopped_ns = now_ns
+        if ctx.counters != NULL:
+            ctx.counters.heartbeat_ns = now_ns
+        timeout_ms = WAIT_MS
+        if hot.stopping:
+            timeout_ms = 1 if hot.engine != NULL and hot.engine.waiting else 0
+        if hot.engine != NULL:
+            timeout_ms = wait_ms(hot.engine, timeout_ms)
+        ready = epoll_wait(hot.epoll_fd, events, EVENTS, timeout_ms)
+        if ready < 0:
+            if errno == EINTR:
+                continue
+            return -1
+        idle = True
+        for i in range(ready):
+            tag = events[i].data.u32
+            if tag < hot.socket_count:
+                idle = False
+                rounds = 0
+                # A batch that is not full has emptied the socket; epoll tells of what came since.
+                while rounds < MAX_ROUNDS and one_batch(hot, &hot.sockets[tag], tag) == BATCH:
+                    rounds += 1
+            elif tag >= UPSTREAM_TAG:
+                on_event(hot.engine, tag)
+                send_ready(hot)
+        if hot.engine != NULL and hot.engine.out:
+            on_time(hot.engine, monotonic_ns())
+            send_ready(hot)
+        if stopped_ns:
+            now_ns = monotonic_ns() - stopped_ns
+            if hot.engine != NULL and hot.engine.waiting:
+                if now_ns > STOP_WAITING_NS:
+                    return 0
+            elif idle or now_ns > STOP_NS:
+                return 0
+
+
+cdef inline void set_client(Context* ctx, const uint8_t* address) noexcept nogil:
+    if (<uint16_t*>address)[0] == AF_INET:
+        ctx.client = <uint8_t*>&(<sockaddr_in*>address).sin_addr
+        ctx.client_len = 4
+        ctx.client_port = ntohs((<sockaddr_in*>address).sin_port)
+    else:
+        ctx.client = <uint8_t*>&(<sockaddr_in6*>address).sin6_addr
+        ctx.client_len = 16
+        ctx.client_port = ntohs((<sockaddr_in6*>address).sin6_port)
+
+
+cdef inline void leave_from(msghdr* message) noexcept nogil:
+    """Let the control message that told where the query came to say where the reply leaves from."""
+    cdef cmsghdr* control = CMSG_FIRSTHDR(message)
+    if control != NULL and control.cmsg_level == IPPROTO_IP and control.cmsg_type == IP_PKTINFO:
+        # The route decides the interface; only the source address is given.
+        (<in_pktinfo*>CMSG_DATA(control)).ipi_ifindex = 0
+
+
+cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
+    """Receive, serve and answer one batch. Returns how many messages came."""
+    cdef mmsghdr* headers = <mmsghdr*>hot.headers_in
+    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
+    cdef iovec* iovecs = <iovec*>hot.iovecs
+    cdef Context* ctx = hot.ctx
+    cdef uint8_t* address
+    cdef int i, count, size
+    for i in range(BATCH):
+        iovecs[i].iov_base = hot.queries + i * QUERY_ROOM
+        iovecs[i].iov_len = QUERY_ROOM
+        headers[i].msg_hdr.msg_name = hot.addresses + i * ADDRESS_ROOM
+        headers[i].msg_hdr.msg_namelen = ADDRESS_ROOM
+        headers[i].msg_hdr.msg_iov = &iovecs[i]
+        headers[i].msg_hdr.msg_iovlen = 1
+        headers[i].msg_hdr.msg_control = hot.controls + i * CONTROL_ROOM if s.wildcard else NULL
+        headers[i].msg_hdr.msg_controllen = CONTROL_ROOM if s.wildcard else 0
+    count = recvmmsg(s.fd, headers, BATCH, MSG_DONTWAIT, NULL)
+    if count <= 0:
+        return 0
+    hot.sending_fd = s.fd
+    ctx.transport = OVER_UDP
+    ctx.server = <const Server*>s.server
+    ctx.token = which
+    ctx.replays = 0
+    ctx.upstream = NULL
+    ctx.received_ns = monotonic_ns()
+    if ctx.store != NULL:
+        enter_epoch(ctx.store, hot.reader_slot)
+    for i in range(count):
+        address = <uint8_t*>headers[i].msg_hdr.msg_name
+        set_client(ctx, address)
+        ctx.peer = address
+        ctx.peer_len = headers[i].msg_hdr.msg_namelen
+        ctx.control = <uint8_t*>headers[i].msg_hdr.msg_control
+        ctx.control_len = headers[i].msg_hdr.msg_controllen
+        if hot.used + REPLY_ROOM > REPLIES_BYTES:
+            send_ready(hot)
+        # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
+        size = serve(ctx, hot.queries + i * QUERY_ROOM, headers[i].msg_len, hot.replies + hot.used, REPLY_ROOM)
+        if size <= 0:
+            continue
+        out[hot.sending].msg_hdr = headers[i].msg_hdr
+        ready_to_send(hot, size, s.wildcard)
+    if ctx.store != NULL:
+        leave_epoch(ctx.store, hot.reader_slot)
+    send_ready(hot)
+    if hot.engine != NULL and hot.engine.outbox_count:
+        flush(hot.engine)
+        send_ready(hot)
+    return count
+
+
+cdef inline void ready_to_send(Hot* hot, uint32_t size, bint wildcard) noexcept nogil:
+    """The reply that has just been written joins the batch; its header has the address already."""
+    cdef msghdr* header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
+    cdef iovec* part = &(<iovec*>hot.iovecs)[BATCH + hot.sending]
+    part.iov_base = hot.replies + hot.used
+    part.iov_len = size
+    header.msg_iov = part
+    header.msg_iovlen = 1
+    header.msg_flags = 0
+    if wildcard:
+        leave_from(header)
+    hot.sending += 1
+    hot.used += size
+
+
+cdef void serve_again(void* owner, Waiter* w, const UpstreamReply* reply) noexcept nogil:
+    """What _upstream calls for a query that has waited."""
+    cdef Hot* hot = <Hot*>owner
+    cdef Context* ctx = hot.ctx
+    cdef HotSocket* s = &hot.sockets[w.token]
+    cdef msghdr* header
+    cdef uint8_t* address
+    cdef int size
+    if hot.sending_fd != s.fd or hot.sending == BATCH or hot.used + REPLY_ROOM > REPLIES_BYTES:
+        send_ready(hot)
+    hot.sending_fd = s.fd
+    # The waiter's memory is given back before the batch is sent.
+    address = hot.addresses + (BATCH + hot.sending) * ADDRESS_ROOM
+    memcpy(address, w.peer, w.peer_len)
+    header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
+    header.msg_name = address
+    header.msg_namelen = w.peer_len
+    header.msg_control = NULL
+    header.msg_controllen = w.control_len
+    if w.control_len:
+        header.msg_control = hot.controls + (BATCH + hot.sending) * CONTROL_ROOM
+        memcpy(header.msg_control, w.control, w.control_len)
+    ctx.transport = OVER_UDP
+    ctx.server = <const Server*>s.server
+    ctx.token = w.token
+    ctx.replays = w.replays + 1
+    ctx.upstream = reply
+    ctx.received_ns = w.received_ns
+    set_client(ctx, address)
+    ctx.peer = address
+    ctx.peer_len = w.peer_len
+    ctx.control = w.control
+    ctx.control_len = w.control_len
+    if ctx.store != NULL:
+        enter_epoch(ctx.store, hot.reader_slot)
+    size = 0
+    if w.background:
+        serve_background(ctx, waiter_msg(w), w.msg_len, w.chain, w.step)
+    else:
+        size = serve(ctx, waiter_msg(w), w.msg_len, hot.replies + hot.used, REPLY_ROOM)
+    if ctx.store != NULL:
+        leave_epoch(ctx.store, hot.reader_slot)
+    ctx.upstream = NULL
+    if size > 0:
+        ready_to_send(hot, size, s.wildcard)
+
+
+cdef void send_ready(Hot* hot) noexcept nogil:
+    """Send the replies that are ready; what the kernel refuses is counted, not tried for ever."""
+    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
+    cdef uint32_t first = 0
+    cdef int sent
+    cdef pollfd waiting
+    cdef bint waited = False
+    while first < hot.sending:
+        sent = sendmmsg(hot.sending_fd, &out[first], hot.sending - first, MSG_DONTWAIT)
+        if sent > 0:
+            first += sent
+            waited = False
+            continue
+        if errno == EINTR:
+            continue
+        if errno == EAGAIN and not waited:
+            waited = True
+            waiting.fd = hot.sending_fd
+            waiting.events = POLLOUT
+            poll(&waiting, 1, 10)
+            continue
+        if hot.ctx.counters != NULL:
+            hot.ctx.counters.send_errors += 1
+        first += 1
+    hot.sending = 0
+    hot.used = 0
 
 
 cdef class HotLoop:
-    """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop."""
+    """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
 
-    def __cinit__(self, Worker worker not None, list sockets):
+    exchanges: where queries wait for upstreams; None where nothing is forwarded.
+    """
+
+    def __cinit__(self, Worker worker not None, list sockets, Exchanges exchanges=None):
+        cdef Hot* hot = &self.hot
         cdef uint32_t i
         cdef int fd
         cdef ServerTable table
         cdef epoll_event event
-        self.epoll_fd = -1
-        self.event_fd = -1
+        hot.epoll_fd = -1
+        hot.event_fd = -1
+        hot.sending_fd = -1
         if not 0 < len(sockets) <= MAX_SOCKETS:
             raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
         self.worker = worker
+        self.exchanges = exchanges
         self.keep = [sockets]
-        self.queries = <uint8_t*>malloc(BATCH * QUERY_ROOM)
-        self.replies = <uint8_t*>malloc(REPLIES_BYTES)
-        self.controls = <uint8_t*>calloc(BATCH, CONTROL_ROOM)
-        self.addresses = calloc(BATCH, ADDRESS_ROOM)
-        self.headers_in = calloc(BATCH, sizeof(mmsghdr))
-        self.headers_out = calloc(BATCH, sizeof(mmsghdr))
-        self.iovecs = calloc(2 * BATCH, sizeof(iovec))
-        if not (self.queries and self.replies and self.controls and self.addresses and self.headers_in
-                and self.headers_out and self.iovecs):
+        hot.ctx = &worker.ctx
+        hot.reader_slot = worker.reader_slot
+        hot.queries = <uint8_t*>malloc(BATCH * QUERY_ROOM)
+        hot.replies = <uint8_t*>malloc(REPLIES_BYTES)
+        hot.controls = <uint8_t*>calloc(2 * BATCH, CONTROL_ROOM)
+        hot.addresses = <uint8_t*>calloc(2 * BATCH, ADDRESS_ROOM)
+        hot.headers_in = calloc(BATCH, sizeof(mmsghdr))
+        hot.headers_out = calloc(BATCH, sizeof(mmsghdr))
+        hot.iovecs = calloc(2 * BATCH, sizeof(iovec))
+        if not (hot.queries and hot.replies and hot.controls and hot.addresses and hot.headers_in
+                and hot.headers_out and hot.iovecs):
             raise MemoryError
-        self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
-        self.event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        hot.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        hot.event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         for i in range(len(sockets)):
             fd, table, wildcard = sockets[i]
-            self.sockets[i].fd = fd
-            self.sockets[i].wildcard = wildcard
-            self.sockets[i].server = <void*>&table.server
+            hot.sockets[i].fd = fd
+            hot.sockets[i].wildcard = wildcard
+            hot.sockets[i].server = <void*>&table.server
             event.events = EPOLLIN
             event.data.u32 = i
-            if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
                 raise OSError(errno, "epoll_ctl")
-        self.socket_count = len(sockets)
+        hot.socket_count = len(sockets)
         event.events = EPOLLIN
-        event.data.u32 = MAX_SOCKETS
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.event_fd, &event) != 0:
+        event.data.u32 = WAKE_TAG
+        if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, hot.event_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
+        if exchanges is not None:
+            exchanges.attach(hot.epoll_fd, UPSTREAM_TAG, worker.reply, serve_again, hot)
+            hot.engine = &exchanges.engine
+            worker.ctx.exchanges = hot.engine
 
     def __dealloc__(self):
-        free(self.queries)
-        free(self.replies)
-        free(self.controls)
-        free(self.addresses)
-        free(self.headers_in)
-        free(self.headers_out)
-        free(self.iovecs)
-        if self.epoll_fd >= 0:
-            c_close(self.epoll_fd)
-        if self.event_fd >= 0:
-            c_close(self.event_fd)
+        cdef Hot* hot = &self.hot
+        free(hot.queries)
+        free(hot.replies)
+        free(hot.controls)
+        free(hot.addresses)
+        free(hot.headers_in)
+        free(hot.headers_out)
+        free(hot.iovecs)
+        if hot.epoll_fd >= 0:
+            c_close(hot.epoll_fd)
+        if hot.event_fd >= 0:
+            c_close(hot.event_fd)
 
     def run(self):
         """Serve until stop is called, without the GIL. For a thread of its own."""
         with nogil:
-            self.run_batches()
+            run_batches(&self.hot)
 
     def stop(self):
-        """End run after what the sockets hold has been answered, or after STOP_NS. From any thread."""
-        self.stopping = 1
-        os.eventfd_write(self.event_fd, 1)
+        """End run after what the sockets hold has been answered and nobody waits for an upstream. From any thread.
 
-    cdef int run_batches(self) noexcept nogil:
-        cdef epoll_event events[32]
-        cdef Context* ctx = &self.worker.ctx
-        cdef int ready, i, rounds
-        cdef uint32_t which
-        cdef uint64_t stopped_ns = 0
-        while True:
-            if self.stopping and stopped_ns == 0:
-                stopped_ns = monotonic_ns()
-            if ctx.counters != NULL:
-                ctx.counters.heartbeat_ns = monotonic_ns()
-            ready = epoll_wait(self.epoll_fd, events, 32, 0 if self.stopping else WAIT_MS)
-            if ready < 0:
-                if errno == EINTR:
-                    continue
-                return -1
-            for i in range(ready):
-                which = events[i].data.u32
-                if which >= self.socket_count:
-                    continue
-                rounds = 0
-                # A batch that is not full has emptied the socket; epoll tells of what came since.
-                while rounds < MAX_ROUNDS and self.one_batch(&self.sockets[which]) == BATCH:
-                    rounds += 1
-            if stopped_ns and (ready == 0 or (ready == 1 and events[0].data.u32 == MAX_SOCKETS)
-                               or monotonic_ns() - stopped_ns > STOP_NS):
-                return 0
-
-    cdef int one_batch(self, HotSocket* s) noexcept nogil:
-        """Receive, serve and answer one batch. Returns how many messages came."""
-        cdef mmsghdr* headers = <mmsghdr*>self.headers_in
-        cdef mmsghdr* out = <mmsghdr*>self.headers_out
-        cdef iovec* iovecs = <iovec*>self.iovecs
-        cdef Context* ctx = &self.worker.ctx
-        cdef uint8_t* address
-        cdef cmsghdr* control
-        cdef uint32_t sending = 0, used = 0
-        cdef int i, count, size
-        for i in range(BATCH):
-            iovecs[i].iov_base = self.queries + i * QUERY_ROOM
-            iovecs[i].iov_len = QUERY_ROOM
-            headers[i].msg_hdr.msg_name = <uint8_t*>self.addresses + i * ADDRESS_ROOM
-            headers[i].msg_hdr.msg_namelen = ADDRESS_ROOM
-            headers[i].msg_hdr.msg_iov = &iovecs[i]
-            headers[i].msg_hdr.msg_iovlen = 1
-            headers[i].msg_hdr.msg_control = self.controls + i * CONTROL_ROOM if s.wildcard else NULL
-            headers[i].msg_hdr.msg_controllen = CONTROL_ROOM if s.wildcard else 0
-        count = recvmmsg(s.fd, headers, BATCH, MSG_DONTWAIT, NULL)
-        if count <= 0:
-            return 0
-        ctx.transport = OVER_UDP
-        ctx.server = <const Server*>s.server
-        ctx.received_ns = monotonic_ns()
-        if ctx.store != NULL:
-            enter_epoch(ctx.store, self.worker.reader_slot)
-        for i in range(count):
-            address = <uint8_t*>headers[i].msg_hdr.msg_name
-            if (<uint16_t*>address)[0] == AF_INET:
-                ctx.client = <uint8_t*>&(<sockaddr_in*>address).sin_addr
-                ctx.client_len = 4
-                ctx.client_port = ntohs((<sockaddr_in*>address).sin_port)
-            else:
-                ctx.client = <uint8_t*>&(<sockaddr_in6*>address).sin6_addr
-                ctx.client_len = 16
-                ctx.client_port = ntohs((<sockaddr_in6*>address).sin6_port)
-            if used + REPLY_ROOM > REPLIES_BYTES:
-                self.send_all(s.fd, sending)
-                sending = 0
-                used = 0
-            # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
-            size = serve(ctx, self.queries + i * QUERY_ROOM, headers[i].msg_len, self.replies + used, REPLY_ROOM)
-            if size <= 0:
-                continue
-            iovecs[BATCH + sending].iov_base = self.replies + used
-            iovecs[BATCH + sending].iov_len = size
-            out[sending].msg_hdr = headers[i].msg_hdr
-            out[sending].msg_hdr.msg_iov = &iovecs[BATCH + sending]
-            out[sending].msg_hdr.msg_flags = 0
-            if s.wildcard:
-                control = CMSG_FIRSTHDR(&out[sending].msg_hdr)
-                if control != NULL and control.cmsg_level == IPPROTO_IP and control.cmsg_type == IP_PKTINFO:
-                    # The route decides the interface; only the source address is given.
-                    (<in_pktinfo*>CMSG_DATA(control)).ipi_ifindex = 0
-            sending += 1
-            used += size
-        if ctx.store != NULL:
-            leave_epoch(ctx.store, self.worker.reader_slot)
-        self.send_all(s.fd, sending)
-        return count
-
-    cdef int send_all(self, int fd, uint32_t count) noexcept nogil:
-        """Send the first count replies; what the kernel refuses is counted, not tried for ever."""
-        cdef mmsghdr* out = <mmsghdr*>self.headers_out
-        cdef uint32_t first = 0
-        cdef int sent
-        cdef pollfd waiting
-        cdef bint waited = False
-        while first < count:
-            sent = sendmmsg(fd, &out[first], count - first, MSG_DONTWAIT)
-            if sent > 0:
-                first += sent
-                waited = False
-                continue
-            if errno == EINTR:
-                continue
-            if errno == EAGAIN and not waited:
-                waited = True
-                waiting.fd = fd
-                waiting.events = POLLOUT
-                poll(&waiting, 1, 10)
-                continue
-            if self.worker.ctx.counters != NULL:
-                self.worker.ctx.counters.send_errors += 1
-            first += 1
-        return 0
+        It ends all the same after STOP_NS of load, and STOP_WAITING_NS of waiting.
+        """
+        self.hot.stopping = 1
+        os.eventfd_write(self.hot.event_fd, 1)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from fastdns._slow import PARKED
+
 LENGTH = struct.Struct(">H")
 MAX_MESSAGE_BYTES = 65535
 # Of replies that wait for one peer to read; its queries are not read meanwhile.
@@ -23,7 +25,12 @@ CHECK_S = 0.5
 # From drain to the end of every connection, whatever it waits for. Less than the supervisor's patience.
 DRAIN_S = 4.0
 
-Serve = Callable[[bytes, bytes, int], bytes | None]
+# Of one connection's queries that wait for upstreams; the next ones are not read meanwhile.
+MAX_WAITING = 128
+
+Deliver = Callable[[bytes | None], None]
+# message, client address, its port, deliver: the reply, None for silence, or PARKED: deliver gets either later.
+Serve = Callable[[bytes, bytes, int, Deliver], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,10 @@ class Connection(asyncio.Protocol):
         self.client_port = 0
         self.pending = bytearray()
         self.asked = 0
+        self.waiting = 0
         self.paused = False
+        # Nothing more is read: it closes when all that was asked is answered.
+        self.finishing = False
         self.closing = False
         self.deadline = float("inf")
 
@@ -133,33 +143,34 @@ class Connection(asyncio.Protocol):
         self.connections.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        self.pending += data
-        self.answer_pending()
+        if not self.finishing:
+            self.pending += data
+            self.answer_pending()
 
     def answer_pending(self) -> None:
         """Answer every whole message that has come, unless the peer leaves replies unread."""
         at = 0
         replies = bytearray()
         size = len(self.pending)
-        while self.transport is not None and not self.paused and not self.closing and size - at >= 2:
+        while self.takes_more() and size - at >= 2:
             (length,) = LENGTH.unpack_from(self.pending, at)
             if size - at - 2 < length:
                 break
             message = bytes(self.pending[at + 2 : at + 2 + length])
             at += 2 + length
             self.asked += 1
-            reply = self.serve(message, self.client, self.client_port)
-            if reply is not None:
+            reply = self.serve(message, self.client, self.client_port, self.deliver)
+            if reply is PARKED:
+                self.waiting += 1
+            elif isinstance(reply, bytes):
                 replies += LENGTH.pack(len(reply))
                 replies += reply
             if len(replies) >= WRITE_HIGH_BYTES:
                 # May pause us: what is left of the input waits.
-                self.transport.write(bytes(replies))
+                cast(asyncio.Transport, self.transport).write(bytes(replies))
                 replies.clear()
             if 0 <= self.limits.max_queries <= self.asked:
-                self.transport.write(bytes(replies))
-                self.close()
-                return
+                self.finishing = True
         del self.pending[:at]
         if self.transport is None or self.closing:
             return
@@ -167,12 +178,44 @@ class Connection(asyncio.Protocol):
             self.transport.write(bytes(replies))
         if at:
             self.connections.touch(self)
-        if not self.paused:
+        if self.waiting >= MAX_WAITING:
+            self.transport.pause_reading()
+        self.settle(progress=bool(at))
+
+    def takes_more(self) -> bool:
+        """Whether another message may be answered now."""
+        return (
+            self.transport is not None
+            and not (self.paused or self.closing or self.finishing)
+            and self.waiting < MAX_WAITING
+        )
+
+    def deliver(self, reply: bytes | None) -> None:
+        """The reply to a query that has waited for an upstream."""
+        self.waiting -= 1
+        if self.transport is None or self.closing:
+            return
+        if reply is not None:
+            self.transport.write(LENGTH.pack(len(reply)) + reply)
+        if self.waiting == MAX_WAITING - 1 and not self.paused:
+            self.transport.resume_reading()
+        if self.pending:
+            self.answer_pending()
+        if not self.closing:
+            self.settle(progress=True)
+
+    def settle(self, *, progress: bool) -> None:
+        """Set the deadline that follows from what the connection waits for, or close it."""
+        if self.paused:
+            return
+        if self.waiting:
+            # Each of them ends in time.
+            self.deadline = float("inf")
+        elif self.finishing or (self.connections.draining and not self.pending):
+            self.close()
+        elif progress:
             # A message that dribbles in has as long as an idle connection, not longer.
-            if at:
-                self.deadline = self.connections.loop.time() + self.limits.idle_s
-            if self.connections.draining and not self.pending:
-                self.close()
+            self.deadline = self.connections.loop.time() + self.limits.idle_s
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -186,18 +229,21 @@ class Connection(asyncio.Protocol):
         self.paused = False
         if self.closing:
             return
-        self.deadline = self.connections.loop.time() + self.limits.idle_s
         if self.transport is not None:
-            self.transport.resume_reading()
+            if self.waiting < MAX_WAITING:
+                self.transport.resume_reading()
             self.answer_pending()
+            if not self.closing:
+                self.settle(progress=True)
 
     def eof_received(self) -> bool:
-        # What has been asked is answered already; closing sends it.
-        return False
+        # What has been asked and is answered, closing sends; the rest is answered first.
+        self.finishing = True
+        return self.waiting > 0
 
     def close_when_quiet(self) -> None:
         """Close now, unless a first query, half a message or unread replies are on their way."""
-        if self.asked and not self.pending and not self.paused:
+        if self.asked and not (self.pending or self.paused or self.waiting):
             self.close()
 
     def close(self) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastdns._chain import NativeStep
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.wire_names import wire_name
+
+if TYPE_CHECKING:
+    from fastdns._upstream import Upstreams
+    from fastdns.supervisor.routes import Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +21,13 @@ class Runtime:
     """What steps need beside their configuration.
 
     sources: block index to the number of its source in the zone store. local: this host's addresses that are not
-    loopback, 4 or 16 bytes each.
+    loopback, 4 or 16 bytes each. routes: where forwarded queries go. upstreams: what is known of each upstream.
     """
 
     sources: Mapping[int, int]
     local: tuple[bytes, ...] = ()
+    routes: Routes | None = None
+    upstreams: Upstreams | None = None
 
 
 def kubernetes(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
@@ -79,12 +85,56 @@ def whoami(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     return WhoamiStep()
 
 
+def forward(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    """The forward step of a block: all its stanzas."""
+    from fastdns.plugins.forward._step import ForwardStep
+
+    routes = runtime.routes
+    assert routes is not None, "the supervisor resolves upstreams before it builds steps"
+    stanzas = []
+    for place, stanza in enumerate(config.stanzas):
+        number = routes.numbers[block.index, place]
+        upstreams = routes.of_stanza(number)
+        stanzas.append({
+            "number": number,
+            "zone": wire_name(stanza.from_zone),
+            "excepted": [wire_name(zone) for zone in stanza.exceptions],
+            "upstreams": upstreams,
+            "policy": stanza.effective_policy(loadbalance="loadbalance" in block.plugins),
+            "force_tcp": stanza.force_tcp,
+            "prefer_udp": stanza.prefer_udp,
+            "max_fails": stanza.max_fails,
+            "max_attempts": stanza.attempts(len(upstreams)),
+            "max_concurrent": stanza.max_concurrent,
+            "read_timeout_s": stanza.read_timeout_s,
+            "probe_interval_s": stanza.health_check.interval_s,
+            "probe_name": wire_name(stanza.health_check.domain),
+            "probe_rd": stanza.health_check.recursion_desired,
+            "next_rcodes": stanza.next_rcodes,
+            "next_on_nodata": stanza.next_on_nodata,
+            "failover_rcodes": stanza.failover_rcodes,
+            "failfast": stanza.failfast_all_unhealthy_upstreams,
+            "randomize_case": stanza.randomize_case,
+        })  # fmt: skip
+    return ForwardStep(stanzas)
+
+
+def loop(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    """The loop step of a block: it knows the probes that the worker sends."""
+    from fastdns.plugins.loop._step import LoopStep
+
+    assert runtime.upstreams is not None
+    return LoopStep(runtime.upstreams)
+
+
 BUILDERS: dict[str, Callable[[Any, ServerBlock, Runtime], NativeStep]] = {
     "bufsize": bufsize,
     "prometheus": prometheus,
     "errors": errors,
     "loadbalance": loadbalance,
     "kubernetes": kubernetes,
+    "loop": loop,
+    "forward": forward,
     "whoami": whoami,
 }
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 from fastdns import log as log_setup
@@ -49,6 +50,7 @@ from fastdns.supervisor.plan import (
     plan,
 )
 from fastdns.supervisor.processes import Channel, fork_child, raise_file_limit
+from fastdns.supervisor.routes import Nameservers, Routes, RouteTable
 from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
@@ -63,6 +65,8 @@ DRAIN_S = 5.0
 # A generation that is not ready by then has failed.
 GENERATION_READY_S = 30.0
 RETRY_S = 1.0
+# How often files of nameservers are looked at.
+NAMESERVERS_S = 5.0
 # The supervisor looks at its children at least each second. Where it has not, it did not run itself.
 STOOD_STILL_S = 2.0
 SYNC_POLL_S = 0.1
@@ -107,6 +111,14 @@ class Running:
 Key = tuple[str, int, int]
 
 
+class Due(Enum):
+    """Why the configuration is looked at again."""
+
+    LOOK = "the reload plugin's interval is over"
+    ASKED = "SIGUSR1"
+    NAMESERVERS = "a file of nameservers has changed"
+
+
 def key_of(child: Child) -> Key:
     """The identity of a child's place."""
     return child.role, child.index, child.generation
@@ -126,6 +138,9 @@ class Supervisor:
         self.slots = SlotTable()
         self.stats = Stats(self.slots.total)
         self.sockets = SocketTable()
+        self.nameservers = Nameservers()
+        self.max_in_flight = positive_setting(settings.environ, "FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
+        self.routes = RouteTable()
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}
         self.watcher_totals = WatcherTotals()
@@ -234,6 +249,8 @@ class Supervisor:
         self.warn(self.config)
         await self.check(self.config)
         self.assign_zone_slots(self.config)
+        routes = await self.routes.find(self.config)
+        self.nameservers.follow(routes.stanzas)
         await self.admin.open_new(wanted_endpoints(self.config))
         numbers = self.sources.assign(self.config)
         self.sources.activate(numbers)
@@ -241,7 +258,7 @@ class Supervisor:
             self.children["watcher", 0, 1] = Child("watcher", 0, 1)
             self.wake.set()
             await self.wait_for_sync(self.config, numbers)
-        self.runtimes[1] = self.runtime(self.config)
+        self.runtimes[1] = self.runtime(self.config, routes)
         self.sockets.open(self.places(self.config), self.workers)
         for index in range(self.workers):
             self.children["worker", index, 1] = Child("worker", index, 1)
@@ -267,9 +284,9 @@ class Supervisor:
         for warning in check_files(config):
             log.warning("%s", warning)
 
-    def runtime(self, config: ServerConfig) -> Runtime:
+    def runtime(self, config: ServerConfig, routes: Routes) -> Runtime:
         """What the steps of a configuration need."""
-        return Runtime(self.sources.by_block(config), tuple(host_addresses()))
+        return Runtime(self.sources.by_block(config), tuple(host_addresses()), routes, self.routes.shared)
 
     def places(self, config: ServerConfig) -> list[Place]:
         """Every place of a configuration, each once."""
@@ -375,7 +392,7 @@ class Supervisor:
         """Free a dead worker's slots; its counts go to the totals."""
         for slot in (slots.hot, slots.slow):
             self.store.clear_reader(slot)
-            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use())
+            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), len(self.routes.slots))
         self.slots.release(slots)
 
     def zones_in_use(self) -> int:
@@ -446,6 +463,8 @@ class Supervisor:
             self.stats,
             slots,
             self.max_connections,
+            self.max_in_flight,
+            child.index,
         )
 
     def on_message(self, key: Key) -> None:
@@ -540,7 +559,12 @@ class Supervisor:
         """Reload on SIGUSR1, and as the reload plugin asks: where the Corefile has changed, look by look."""
         tried = self.config.sha512
         while True:
-            asked = await self.reload_due()
+            due = await self.reload_due()
+            asked = due is Due.ASKED
+            if due is Due.NAMESERVERS:
+                log.info("The nameservers in a file of forward have changed")
+                await self.reload(self.config)
+                continue
             try:
                 config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
             except FastdnsError as error:
@@ -555,20 +579,24 @@ class Supervisor:
                 if asked or config.sha512 != self.config.sha512:
                     await self.reload(config)
 
-    async def reload_due(self) -> bool:
-        """Wait for the next look at the Corefile. True where SIGUSR1 asks for it."""
+    async def reload_due(self) -> Due:
+        """Wait until there is a reason to look at the configuration again."""
         found = self.config.with_plugin("reload")
-        wait_s = None
+        due = float("inf")
         if found:
             options = found[-1][1]
-            wait_s = options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s
-        try:
-            async with asyncio.timeout(wait_s):
-                await self.reload_asked.wait()
-        except TimeoutError:
-            return False
-        self.reload_asked.clear()
-        return True
+            due = time.monotonic() + options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s
+        while time.monotonic() < due:
+            try:
+                async with asyncio.timeout(min(NAMESERVERS_S, max(0.0, due - time.monotonic()))):
+                    await self.reload_asked.wait()
+            except TimeoutError:
+                if self.nameservers.changed():
+                    return Due.NAMESERVERS
+            else:
+                self.reload_asked.clear()
+                return Due.ASKED
+        return Due.LOOK
 
     async def reload(self, config: ServerConfig) -> None:
         """Serve another configuration. Any failure leaves the old one serving."""
@@ -595,6 +623,7 @@ class Supervisor:
         await self.check(config)
         import_steps(config)
         self.assign_zone_slots(config)
+        routes = await self.routes.find(config)
         generation = max(self.configs) + 1
         added_endpoints: list[Endpoint] = []
         added_sockets: list[tuple[int, Place]] = []
@@ -605,7 +634,7 @@ class Supervisor:
             await self.watch(numbers)
             await self.wait_for_sync(config, numbers)
             self.configs[generation] = config
-            self.runtimes[generation] = self.runtime(config)
+            self.runtimes[generation] = self.runtime(config, routes)
             for index in range(workers):
                 self.children["worker", index, generation] = Child("worker", index, generation)
             self.wake.set()
@@ -622,6 +651,7 @@ class Supervisor:
         # What only the old workers have open they answer to the end, then close: nothing comes in unread.
         self.sockets.keep_only(self.places(config), workers)
         self.generation = generation
+        self.nameservers.follow(routes.stanzas)
         self.readiness.reset(config)
         await self.admin.close_others(wanted_endpoints(config))
         await self.finish(old_generation)

@@ -16,21 +16,26 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from fastdns._chain import NativeStep, ServerTable, Worker
+from fastdns._slow import PARKED, SlowPath
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
+from fastdns._upstream import Exchanges
 from fastdns._wire import build_reply
 from fastdns.admin.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
-from fastdns.listeners.tcp import Connection, Connections, Limits
+from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import Pair
+
+if TYPE_CHECKING:
+    from fastdns.plugins.forward.desk import Desk
 
 log = logging.getLogger("fastdns")
 
@@ -41,6 +46,8 @@ MESSAGE_ROOM = 65535
 CONTROL_ROOM = 128
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
+# Of an error whose reason the streams know better.
+STREAM_ERROR = "{}: connection failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class WorkerPlan:
     stats: Stats
     slots: Slots
     max_connections: int
+    max_in_flight: int
+    index: int
 
 
 def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
@@ -129,6 +138,8 @@ class WorkerProcess:
         self.plan = plan
         self.channel = channel
         tables, self.steps = build_tables(plan)
+        routes = plan.runtime.routes
+        forwards = routes is not None and bool(routes.upstreams)
         hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
         self.hot = HotLoop(
             hot_worker,
@@ -137,16 +148,28 @@ class WorkerProcess:
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
             ],
+            self.exchanges(plan.slots.hot) if forwards else None,
         )
         slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
-        self.slow = slow
+        self.slow = SlowPath(slow, self.exchanges(plan.slots.slow) if forwards else None)
+        self.slow_timer: asyncio.TimerHandle | None = None
         self.workers = [hot_worker, *slow]
         self.recoveries = [recovery_of(plan.config, listener) for listener in plan.config.listeners]
         self.reporters = self.make_reporters()
         self.servers: list[asyncio.Server] = []
+        self.left: list[socket.socket] = []
+        self.desk: Desk | None = None
         self.done = asyncio.Event()
         self.code = 0
         self.crash: Exception | None = None
+
+    def exchanges(self, slot: int) -> Exchanges:
+        """A table of questions to upstreams, for the thread with this slot."""
+        runtime = self.plan.runtime
+        assert runtime.routes is not None and runtime.upstreams is not None
+        return Exchanges(
+            runtime.routes.table(), runtime.upstreams, self.plan.stats, slot, self.plan.max_in_flight
+        )
 
     def make_reporters(self) -> dict[int, Any]:
         """What writes the errors of each block that has the plugin."""
@@ -165,7 +188,7 @@ class WorkerProcess:
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         thread.start()
         loop.add_reader(self.channel.fileno(), self.on_message)
-        tasks = [loop.create_task(self.beat())]
+        tasks = [loop.create_task(self.beat()), *self.forward(loop)]
         for block, config in self.plan.config.with_plugin("loadbalance"):
             if config.weight_file is not None:
                 from fastdns.plugins.loadbalance.weights import keep_weights
@@ -181,6 +204,23 @@ class WorkerProcess:
         if self.crash is not None:
             raise self.crash
         return self.code
+
+    def forward(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[None]]:
+        """Begin to take what upstreams answer, and to ask them over streams. Returns what has to be cancelled."""
+        routes, upstreams = self.plan.runtime.routes, self.plan.runtime.upstreams
+        if self.slow.exchanges is None or self.hot.exchanges is None or routes is None or upstreams is None:
+            return []
+        from fastdns.plugins.forward.desk import Desk
+
+        self.desk = Desk(routes, loop)
+        self.desk.attach(self.hot.exchanges)
+        self.desk.attach(self.slow.exchanges)
+        loop.add_reader(self.slow.fd, self.slow.process)
+        if self.plan.index or not self.plan.config.with_plugin("loop"):
+            return []
+        from fastdns.plugins.loop.probes import find_loops
+
+        return [loop.create_task(find_loops(self.plan.config, routes, upstreams, self.desk))]
 
     def run_hot(self, loop: asyncio.AbstractEventLoop) -> None:
         """The hot thread."""
@@ -203,13 +243,26 @@ class WorkerProcess:
                 )
 
     def serve(
-        self, index: int, message: bytes, client: bytes, client_port: int, *, tcp: bool = True
-    ) -> bytes | None:
-        """One message to a listener, outside the hot thread. What goes wrong with it costs no other one."""
+        self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool = True
+    ) -> object:
+        """One message to a listener, outside the hot thread. What goes wrong with it costs no other one.
+
+        The reply, None for silence, or PARKED: then deliver gets either of these later.
+        """
         try:
-            return self.slow[index].serve(message, client=client, client_port=client_port, tcp=tcp)
+            reply = self.slow.serve(index, message, client, client_port, deliver, tcp=tcp)
         except Exception as error:
             return self.recover(self.recoveries[index], message, error, tcp=tcp)
+        if reply is PARKED and self.slow_timer is None:
+            self.keep_time()
+        return reply
+
+    def keep_time(self) -> None:
+        """Let the slow thread's table see the clock for as long as questions are in flight."""
+        again_s = self.slow.tick()
+        self.slow_timer = None
+        if again_s is not None:
+            self.slow_timer = asyncio.get_running_loop().call_later(again_s, self.keep_time)
 
     def recover(self, recovery: Recovery, message: bytes, error: Exception, *, tcp: bool) -> bytes | None:
         """The reply to a message that could not be answered for an error of ours."""
@@ -239,10 +292,20 @@ class WorkerProcess:
         """Log the errors that either thread has collected."""
         now = time.monotonic()
         for worker in self.workers:
-            for block, rcode, qname, qtype, reason in worker.take_errors():
-                self.reporters[block].report(rcode, qname, qtype, reason, now)
+            for block, rcode, qname, qtype, text, upstream in worker.take_errors():
+                self.reporters[block].report(rcode, qname, qtype, self.error_text(text, upstream), now)
         for reporter in self.reporters.values():
             reporter.tick(now, last=last)
+
+    def error_text(self, text: str, slot: int) -> str:
+        """What went wrong, with the upstream's address where the text has a place for it."""
+        routes = self.plan.runtime.routes
+        if "{}" not in text or routes is None:
+            return text
+        to = next((route.upstream.to for route in routes.upstreams if route.slot == slot), "")
+        if text == STREAM_ERROR and self.desk is not None:
+            return self.desk.reasons.get(to, text.format(to))
+        return text.format(to)
 
     async def drain(self, thread: threading.Thread) -> None:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
@@ -254,8 +317,10 @@ class WorkerProcess:
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
                 self.leave(index, pair.udp)
-        while self.connections.busy:
+        while self.connections.busy or self.slow.waits:
             await asyncio.sleep(0.02)
+        if self.desk is not None:
+            await self.desk.close()
 
     def leave(self, index: int, udp: socket.socket) -> None:
         """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come."""
@@ -263,12 +328,20 @@ class WorkerProcess:
             for _ in range(LEAVE_MESSAGES):
                 message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
                 client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-                reply = self.serve(index, message, client, peer[1], tcp=False)
-                if reply is not None:
-                    # The control message with the address that was asked is the one that sets the source.
-                    with contextlib.suppress(OSError):
-                        udp.sendmsg([reply], control, 0, peer)
-        udp.close()
+                # The control message with the address that was asked is the one that sets the source.
+                send = partial(send_late, udp, control, peer)
+                reply = self.serve(index, message, client, peer[1], send, tcp=False)
+                if isinstance(reply, bytes):
+                    send(reply)
+        # What waits for upstreams still leaves through it: it closes with the process.
+        self.left.append(udp)
+
+
+def send_late(udp: socket.socket, control: Any, peer: Any, reply: bytes | None) -> None:
+    """Send a reply over a socket that is being left."""
+    if reply is not None:
+        with contextlib.suppress(OSError):
+            udp.sendmsg([reply], control, 0, peer)
 
 
 def worker_main(plan: WorkerPlan, channel: Channel) -> int:

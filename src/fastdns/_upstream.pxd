@@ -1,0 +1,272 @@
+"""Questions to upstreams over UDP, and to the slow thread for the rest. One table a serving thread, no GIL, bounded.
+
+A query that needs an upstream is parked (``park``): its message and how to reach its client are copied into a
+Waiter, and its question becomes an Exchange, or joins an equal one. Attempts of an exchange go to one upstream each,
+with a random ID from a random one of that upstream's connected sockets. A datagram counts only if upstream, port,
+ID and question all match; anything else is counted and leaves the exchange as it was. When an exchange ends, each of
+its queries is served again by its transport, with the reply in ``ctx.upstream`` (see _chain.pxd).
+
+    attempt   ends with its reply, a refusal (ICMP), or after the stanza's read timeout; while it is out, silence
+              for the upstream's adaptive timeout starts an attempt at another upstream, or sends the same again.
+    exchange  ends with the first reply that is good, or when attempts or its DEADLINE are used up: then with the
+              best of the bad ones (SERVFAIL, truncated), or an error.
+    upstream  suspect after some silences in a row: others go first. Down after max_fails failed probes.
+
+Attempts over TCP, TLS and HTTPS are asked of the slow thread through a bounded ring and come back through another;
+for the table they are attempts like any other.
+
+The shared memory (``Upstreams``) holds what all threads of all workers must know of an upstream: whether a loop has
+been found behind it (its probes are armed and seen there), and how many queries wait at each forward stanza.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from fastdns._chain cimport Chain, Context, Outcome, UpstreamReply
+from fastdns._stats cimport ThreadCounters, UpstreamCounters
+from fastdns._wire cimport Query, Reply
+
+cdef enum:
+    MAX_UPSTREAMS = 128             # of one worker
+    SOCKETS = 16                    # an upstream; each is replaced after SOCKET_QUERIES, for a new port
+    SOCKET_QUERIES = 1024
+    MAX_ATTEMPTS = 4                # of one exchange that are out at a time
+    MAX_STANZAS = 64
+    MAX_PARKED_BYTES = 4096         # a longer query is not forwarded
+    PEER_ROOM = 28                  # struct sockaddr_in6
+    CONTROL_ROOM = 40
+    BLOCK_CLASSES = 5               # 256 to 4096 bytes and a Waiter's own
+    HASH_SLOTS = 65536
+    WHEEL_SLOTS = 1024
+    WHEEL_TICK_NS = 8000000
+    OUTBOX = 512
+    RING_BYTES = 1048576            # each way between the threads
+    NONE = 0xFFFFFFFF
+    RANDOM_BYTES = 4096
+
+cdef enum Policy:
+    RANDOM = 0
+    ROUND_ROBIN = 1
+    SEQUENTIAL = 2
+
+cdef enum AttemptState:
+    FREE = 0
+    OVER_DATAGRAMS = 1
+    OVER_STREAM = 2
+
+# What all threads know of an upstream, by its slot.
+cdef struct SharedUpstream:
+    uint64_t token[2]               # of the loop probe that is out
+    uint64_t armed_until_ns         # CLOCK_MONOTONIC
+    uint64_t seen_ns                # when it came back to us
+    uint64_t cut                    # a loop was found: nobody asks it
+    uint64_t counter_slots          # of the first entry: counter slots ever used by a table of questions
+    uint64_t pad[2]
+
+# One forward stanza, as the step's conf. Names are lowercased wire form.
+cdef struct Stanza:
+    uint16_t number                 # among all stanzas of the worker
+    uint8_t policy
+    bint force_tcp
+    bint prefer_udp
+    bint failfast
+    bint next_on_nodata
+    bint randomize_case
+    bint probe_rd
+    uint32_t max_fails
+    uint32_t max_attempts           # failed ones; 0: as many as time allows
+    uint32_t max_concurrent         # queries, in all processes; 0: not bounded here
+    uint32_t next_rcodes            # bit n: rcode n
+    uint32_t failover_rcodes
+    uint64_t read_timeout_ns
+    uint64_t probe_interval_ns
+    uint16_t upstream_count
+    uint16_t upstreams[MAX_UPSTREAMS]   # their numbers in the table
+    const uint8_t* probe_name
+    uint16_t probe_name_len
+    const uint8_t* zone
+    uint16_t zone_len
+    uint16_t except_count
+    const uint8_t** excepted
+    const uint16_t* excepted_len
+
+cdef struct UdpSocket:
+    int fd                          # -1: not open
+    uint32_t sent                   # since it was opened
+    uint32_t first                  # of the attempts that are out on it; NONE: none
+
+cdef struct Upstream:
+    uint8_t address[PEER_ROOM]      # struct sockaddr
+    uint16_t address_len
+    uint8_t source[PEER_ROOM]       # to bind to; source_len 0: the kernel's choice
+    uint16_t source_len
+    bint stream_only                # TLS, HTTPS
+    uint16_t slot                   # in the shared table and the counters
+    uint64_t srtt_ns                # 0: not measured (RFC 6298)
+    uint64_t rttvar_ns
+    uint32_t silences               # in a row
+    uint32_t failed_probes          # in a row
+    bint probing
+    uint32_t chosen                 # socket of this flush; NONE: none yet
+    UdpSocket sockets[SOCKETS]
+
+# A query that waits. Its message follows the struct.
+cdef struct Waiter:
+    Waiter* next
+    uint64_t received_ns
+    uint64_t stale_after_ns         # 0: never
+    uint64_t token
+    const Chain* chain              # where a background refresh goes on
+    uint32_t step
+    uint16_t msg_len
+    uint16_t client_port
+    uint16_t peer_len
+    uint16_t control_len
+    uint8_t client_at               # of the address in peer
+    uint8_t client_len
+    uint8_t transport
+    uint8_t replays
+    uint8_t size_class
+    bint background
+    bint told_stale
+    uint8_t peer[PEER_ROOM]
+    uint8_t control[CONTROL_ROOM]
+
+cdef inline uint8_t* waiter_msg(Waiter* w) noexcept nogil:
+    return <uint8_t*>w + sizeof(Waiter)
+
+cdef struct Attempt:
+    uint32_t next_hashed            # in the table by socket and ID
+    uint32_t next_out               # on the same socket
+    uint32_t previous_out
+    uint16_t upstream
+    uint16_t socket
+    uint16_t id
+    uint8_t state
+    uint8_t id_wire[2]
+    uint8_t resent
+    bint again                      # the datagram's reply led to it: truncated, or in another case
+    uint64_t sent_ns
+    uint64_t expires_ns
+
+cdef struct Exchange:
+    uint32_t generation             # of this place; a stale answer of the slow thread does not match
+    uint32_t next_hashed            # in the table by question
+    uint32_t wheel_next
+    uint32_t wheel_previous
+    uint32_t wheel_slot             # NONE: in none
+    bint hashed
+    bint probe                      # of one upstream's health; nobody waits
+    bint last_chance                # all upstreams are down: one attempt
+    uint64_t hash
+    const Stanza* stanza
+    const void* asker
+    Waiter* waiters
+    uint64_t started_ns
+    uint64_t deadline_ns
+    uint64_t hedge_ns               # when silence starts another attempt
+    uint32_t failed                 # attempts
+    uint64_t passed[2]              # upstreams (places in the stanza's list) that were asked
+    uint16_t first                  # place in the stanza's list
+    uint16_t turn                   # places looked at since
+    bint stream
+    uint8_t error
+    uint16_t error_upstream
+    uint8_t* query                  # what is sent, MAX_PARKED_BYTES at most; a block
+    uint16_t query_len
+    uint16_t name_len
+    uint8_t query_class
+    uint8_t* fallback               # a reply that others may better; a block, or NULL
+    uint16_t fallback_len
+    uint8_t fallback_class
+    Attempt attempts[MAX_ATTEMPTS]
+
+# One producer, one consumer. Records: size, then as many bytes, multiples of 8.
+cdef struct ByteRing:
+    uint64_t head
+    uint64_t pad0[7]
+    uint64_t tail
+    uint64_t pad1[7]
+    uint8_t data[RING_BYTES]
+
+# In front of the message in both rings.
+cdef struct StreamTicket:
+    uint32_t exchange
+    uint32_t generation
+    uint16_t attempt
+    uint16_t upstream
+    uint32_t failed                 # back: 1 where there is no reply
+    uint64_t timeout_ns
+
+cdef struct Outgoing:
+    uint32_t exchange
+    uint32_t attempt
+
+# The transport serves a query again, and delivers what comes of it.
+ctypedef void (*again_fn)(void* owner, Waiter* waiter, const UpstreamReply* reply) noexcept nogil
+
+cdef struct Engine:
+    Exchange* exchanges
+    uint32_t room                   # how many exchanges there may be
+    uint32_t used                   # places ever used
+    uint32_t free_exchange          # list through next_hashed
+    uint32_t out                    # exchanges now, probes included
+    uint32_t waiting                # queries
+    uint8_t* blocks
+    uint64_t blocks_bytes
+    uint64_t blocks_used
+    void* free_blocks[BLOCK_CLASSES]
+    uint32_t* by_question
+    uint32_t* by_id                 # exchange * MAX_ATTEMPTS + attempt
+    uint32_t wheel[WHEEL_SLOTS]
+    uint64_t wheel_at               # tick that was last looked at
+    Upstream* upstreams
+    uint32_t upstream_count
+    SharedUpstream* shared
+    ThreadCounters* counters
+    ThreadCounters* all_counters    # of every slot
+    UpstreamCounters* upstream_counters
+    uint64_t others_at_ns           # when waiting_elsewhere was summed up
+    uint32_t waiting_elsewhere[MAX_STANZAS]
+    uint32_t turns[MAX_STANZAS]
+    Outgoing outbox[OUTBOX]
+    uint32_t outbox_count
+    int epoll_fd
+    uint32_t tag                    # of the first socket's epoll events; the eventfd's comes last
+    ByteRing* requests              # to the slow thread
+    ByteRing* answers               # from it
+    int request_event_fd            # wakes the slow thread
+    int answer_event_fd             # wakes this one
+    uint8_t random[RANDOM_BYTES]
+    uint32_t random_used
+    uint64_t now_ns
+    again_fn again
+    void* owner
+    Reply* reply                    # where replies are looked through before anybody gets them
+    Query query
+    uint8_t* received               # a batch of datagrams
+    void* headers
+    void* iovecs
+
+# Let an upstream answer ctx.q, for the stanza's queries; asker tells who asked, in ctx.upstream. PENDING, or
+# ANSWERED with an error where the query cannot wait.
+cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil
+
+# Send what attempts have put into the outbox. After every batch of queries, and after on_event and on_time.
+cdef void flush(Engine* e) noexcept nogil
+cdef void on_event(Engine* e, uint32_t tag) noexcept nogil
+cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil
+# Milliseconds until on_time has something to do; limit_ms at most.
+cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil
+
+
+cdef class Upstreams:
+    """The shared table, made by the supervisor before it forks."""
+    cdef SharedUpstream* table
+    cdef SharedUpstream* of(self, uint32_t slot) except NULL
+
+
+cdef class Exchanges:
+    cdef Engine engine
+    cdef readonly object stats
+    cdef Upstreams shared
+    cdef list keep
+    cdef int attach(self, int epoll_fd, uint32_t tag, Reply* reply, again_fn again, void* owner) except -1

@@ -1,0 +1,1507 @@
+"""The forwarder's table of questions in flight: see _upstream.pxd for the shapes and the rules."""
+
+import os
+import socket as pysocket
+
+from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, errno
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset
+
+from fastdns._chain cimport (
+    ANSWERED, ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
+    ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, MAX_REPLAYS, OVER_UDP, PENDING, bare, monotonic_ns,
+)
+from fastdns._stats cimport DURATION_BUCKETS, RCODE_SLOTS, Stats, duration_bucket
+from fastdns._store cimport hash_bytes, load, publish_u64
+from fastdns._wire cimport (
+    ACCEPTED, FLAG_AD, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, accept, answers_question, parse_reply,
+    put_u16, reply_reset,
+)
+
+cdef extern from "sys/mman.h" nogil:
+    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
+    int c_munmap "munmap"(void* addr, size_t length)
+    enum:
+        PROT_READ
+        PROT_WRITE
+        MAP_SHARED
+        MAP_PRIVATE
+        MAP_ANONYMOUS
+        MAP_NORESERVE
+    void* MAP_FAILED
+
+cdef extern from "sys/random.h" nogil:
+    ssize_t getrandom(void* buffer, size_t size, unsigned int flags)
+
+cdef extern from "sys/socket.h" nogil:
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        pass
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    struct msghdr:
+        void* msg_name
+        socklen_t msg_namelen
+        iovec* msg_iov
+        size_t msg_iovlen
+        void* msg_control
+        size_t msg_controllen
+        int msg_flags
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
+    int c_socket "socket"(int family, int kind, int protocol)
+    int c_bind "bind"(int fd, const sockaddr* address, socklen_t size)
+    int c_connect "connect"(int fd, const sockaddr* address, socklen_t size)
+    int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
+    int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
+    int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
+    enum:
+        MSG_DONTWAIT
+        MSG_TRUNC
+        SOCK_DGRAM
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+        SOL_SOCKET
+        SO_RCVBUF
+
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        uint32_t u32
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    enum:
+        EPOLLIN
+        EPOLL_CTL_ADD
+
+cdef extern from "unistd.h" nogil:
+    int c_close "close"(int fd)
+    ssize_t c_read "read"(int fd, void* buffer, size_t size)
+    ssize_t c_write "write"(int fd, const void* buffer, size_t size)
+
+cdef enum:
+    RECEIVE = 32                            # datagrams a call
+    SEND = 64
+    RECEIVE_ROOM = 8192                     # a longer one is asked for again over TCP
+    RECEIVE_ROUNDS = 16
+    RECEIVE_BUFFER_BYTES = 1048576
+    SMALLEST_BLOCK = 256
+    FLUSH_ROUNDS = 8
+    SUSPECT_SILENCES = 2
+    MAX_RESENT = 2
+    MS = 1000000
+
+cdef uint64_t DEADLINE_NS = 5000000000      # of an exchange, as CoreDNS's forward has it
+cdef uint64_t RTO_INITIAL_NS = 400000000
+cdef uint64_t RTO_MIN_NS = 150000000
+cdef uint64_t RTO_MAX_NS = 1000000000
+cdef uint64_t PROBE_TIMEOUT_NS = 1000000000
+cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threads' waiting queries may be
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+cdef uint8_t* take_block(Engine* e, uint32_t size, uint8_t* size_class) noexcept nogil:
+    """Room for size bytes, or NULL. Blocks of a class are kept on a list of their own when they are given back."""
+    cdef uint32_t which = 0
+    cdef uint64_t room = SMALLEST_BLOCK
+    cdef uint8_t* at
+    while room < size:
+        room <<= 1
+        which += 1
+    if which >= BLOCK_CLASSES:
+        return NULL
+    size_class[0] = which
+    at = <uint8_t*>e.free_blocks[which]
+    if at != NULL:
+        e.free_blocks[which] = (<void**>at)[0]
+        return at
+    if e.blocks_used + room > e.blocks_bytes:
+        return NULL
+    at = e.blocks + e.blocks_used
+    e.blocks_used += room
+    return at
+
+
+cdef inline void give_block(Engine* e, void* block, uint8_t size_class) noexcept nogil:
+    (<void**>block)[0] = e.free_blocks[size_class]
+    e.free_blocks[size_class] = block
+
+
+cdef uint32_t random_u32(Engine* e) noexcept nogil:
+    """From the kernel's generator, a page at a time: IDs and sockets must not be guessed from earlier ones."""
+    cdef uint32_t value
+    if e.random_used + 4 > RANDOM_BYTES:
+        # Cannot fail for a size up to 256 times that once the kernel's pool is ready, which it is after boot.
+        while getrandom(e.random, RANDOM_BYTES, 0) < RANDOM_BYTES:
+            pass
+        e.random_used = 0
+    memcpy(&value, e.random + e.random_used, 4)
+    # Forgotten, so that it cannot be read later.
+    memset(e.random + e.random_used, 0, 4)
+    e.random_used += 4
+    return value
+
+
+# ------------------------------------------------------------------------------------- the wheel of timers
+
+cdef void wheel_remove(Engine* e, uint32_t index) noexcept nogil:
+    cdef Exchange* x = &e.exchanges[index]
+    if x.wheel_slot == NONE:
+        return
+    if x.wheel_previous == NONE:
+        e.wheel[x.wheel_slot] = x.wheel_next
+    else:
+        e.exchanges[x.wheel_previous].wheel_next = x.wheel_next
+    if x.wheel_next != NONE:
+        e.exchanges[x.wheel_next].wheel_previous = x.wheel_previous
+    x.wheel_slot = NONE
+
+
+cdef void wheel_put(Engine* e, uint32_t index, uint64_t due_ns) noexcept nogil:
+    """Look at the exchange at due_ns; no later than a turn of the wheel from now, which is past any deadline."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint64_t tick = due_ns // WHEEL_TICK_NS + 1
+    cdef uint32_t slot
+    if tick <= e.wheel_at:
+        tick = e.wheel_at + 1
+    if tick >= e.wheel_at + WHEEL_SLOTS:
+        tick = e.wheel_at + WHEEL_SLOTS - 1
+    slot = tick & (WHEEL_SLOTS - 1)
+    if x.wheel_slot == slot:
+        return
+    wheel_remove(e, index)
+    x.wheel_slot = slot
+    x.wheel_previous = NONE
+    x.wheel_next = e.wheel[slot]
+    if x.wheel_next != NONE:
+        e.exchanges[x.wheel_next].wheel_previous = index
+    e.wheel[slot] = index
+
+
+cdef void schedule(Engine* e, uint32_t index) noexcept nogil:
+    """Put the exchange where the first thing that may happen to it by time will be seen."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint64_t due = x.deadline_ns
+    cdef uint32_t i
+    cdef Waiter* w = x.waiters
+    if x.hedge_ns and x.hedge_ns < due:
+        due = x.hedge_ns
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state != FREE and x.attempts[i].expires_ns < due:
+            due = x.attempts[i].expires_ns
+    while w != NULL:
+        if w.stale_after_ns and w.stale_after_ns < due:
+            due = w.stale_after_ns
+        w = w.next
+    wheel_put(e, index, due)
+
+
+# ------------------------------------------------------------------------------------------- upstreams
+
+cdef inline UpstreamCounters* counted(Engine* e, const Upstream* u) noexcept nogil:
+    return &e.upstream_counters[u.slot]
+
+
+cdef inline bint is_cut(const Engine* e, const Upstream* u) noexcept nogil:
+    return load(&e.shared[u.slot].cut) != 0
+
+
+cdef inline bint is_down(const Stanza* stanza, const Upstream* u) noexcept nogil:
+    return stanza.max_fails != 0 and u.failed_probes > stanza.max_fails
+
+
+cdef inline uint64_t timeout_of(const Upstream* u) noexcept nogil:
+    """How long its silence is ordinary (RFC 6298 section 2)."""
+    cdef uint64_t rto
+    if u.srtt_ns == 0:
+        return RTO_INITIAL_NS
+    rto = u.srtt_ns + 4 * u.rttvar_ns
+    if rto < RTO_MIN_NS:
+        return RTO_MIN_NS
+    return rto if rto < RTO_MAX_NS else RTO_MAX_NS
+
+
+cdef void measure(Upstream* u, uint64_t took_ns) noexcept nogil:
+    cdef uint64_t off
+    if u.srtt_ns == 0:
+        u.srtt_ns = took_ns | 1
+        u.rttvar_ns = took_ns // 2
+        return
+    off = took_ns - u.srtt_ns if took_ns > u.srtt_ns else u.srtt_ns - took_ns
+    u.rttvar_ns = (3 * u.rttvar_ns + off) // 4
+    u.srtt_ns = (7 * u.srtt_ns + took_ns) // 8 | 1
+
+
+cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
+    """A connected socket: the kernel then drops what others send, and tells of refusals. Its port is random."""
+    cdef Upstream* u = &e.upstreams[upstream]
+    cdef UdpSocket* s = &u.sockets[which]
+    cdef epoll_event event
+    cdef int size = RECEIVE_BUFFER_BYTES
+    s.fd = c_socket((<uint16_t*>u.address)[0], SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if s.fd < 0:
+        s.fd = -1
+        return False
+    setsockopt(s.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size))
+    event.events = EPOLLIN
+    event.data.u32 = e.tag + upstream * SOCKETS + which
+    if ((u.source_len and c_bind(s.fd, <const sockaddr*>u.source, u.source_len) != 0)
+            or c_connect(s.fd, <const sockaddr*>u.address, u.address_len) != 0
+            or epoll_ctl(e.epoll_fd, EPOLL_CTL_ADD, s.fd, &event) != 0):
+        c_close(s.fd)
+        s.fd = -1
+        return False
+    s.sent = 0
+    return True
+
+
+cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
+    """The socket for what is sent until the next flush, so that one call sends it all. NONE where none opens."""
+    cdef Upstream* u = &e.upstreams[upstream]
+    cdef uint32_t which = random_u32(e) % SOCKETS
+    cdef uint32_t _i
+    cdef UdpSocket* s
+    if u.chosen != NONE:
+        return u.chosen
+    for _i in range(SOCKETS):
+        s = &u.sockets[which]
+        if s.fd >= 0 and s.sent >= SOCKET_QUERIES and s.first == NONE:
+            c_close(s.fd)
+            s.fd = -1
+        if s.fd < 0 and s.first == NONE:
+            open_socket(e, upstream, which)
+        if s.fd >= 0:
+            u.chosen = which
+            return which
+        # Closed while what was out on it is being dealt with, or no descriptor is left for it.
+        which = (which + 1) % SOCKETS
+    return NONE
+
+
+# -------------------------------------------------------------------------------------------- attempts
+
+cdef inline uint32_t id_slot(uint32_t upstream, uint32_t which, uint16_t wire_id) noexcept nogil:
+    return (wire_id ^ ((upstream * SOCKETS + which) * 40503)) & (HASH_SLOTS - 1)
+
+
+cdef void link_attempt(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    cdef Attempt* a = &e.exchanges[index].attempts[which]
+    cdef uint32_t node = index * MAX_ATTEMPTS + which
+    cdef uint32_t slot = id_slot(a.upstream, a.socket, a.id)
+    cdef UdpSocket* s = &e.upstreams[a.upstream].sockets[a.socket]
+    a.next_hashed = e.by_id[slot]
+    e.by_id[slot] = node
+    a.previous_out = NONE
+    a.next_out = s.first
+    if s.first != NONE:
+        attempt_at(e, s.first).previous_out = node
+    s.first = node
+
+
+cdef inline Attempt* attempt_at(Engine* e, uint32_t node) noexcept nogil:
+    return &e.exchanges[node // MAX_ATTEMPTS].attempts[node % MAX_ATTEMPTS]
+
+
+cdef void end_attempt(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    """Nothing that comes for it counts any more."""
+    cdef Attempt* a = &e.exchanges[index].attempts[which]
+    cdef uint32_t node = index * MAX_ATTEMPTS + which
+    cdef uint32_t* at
+    cdef UdpSocket* s
+    if a.state == OVER_DATAGRAMS:
+        at = &e.by_id[id_slot(a.upstream, a.socket, a.id)]
+        while at[0] != node:
+            at = &attempt_at(e, at[0]).next_hashed
+        at[0] = a.next_hashed
+        s = &e.upstreams[a.upstream].sockets[a.socket]
+        if a.previous_out == NONE:
+            s.first = a.next_out
+        else:
+            attempt_at(e, a.previous_out).next_out = a.next_out
+        if a.next_out != NONE:
+            attempt_at(e, a.next_out).previous_out = a.previous_out
+    a.state = FREE
+
+
+cdef uint32_t find_attempt(Engine* e, uint32_t upstream, uint32_t which, uint16_t wire_id) noexcept nogil:
+    cdef uint32_t node = e.by_id[id_slot(upstream, which, wire_id)]
+    cdef Attempt* a
+    while node != NONE:
+        a = attempt_at(e, node)
+        if a.id == wire_id and a.upstream == upstream and a.socket == which:
+            return node
+        node = a.next_hashed
+    return NONE
+
+
+cdef void push_out(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    if e.outbox_count == OUTBOX:
+        # As good as lost on the way; it is sent again. (Not sent from here: that may serve other queries again,
+        # and one is being served.)
+        return
+    e.outbox[e.outbox_count].exchange = index
+    e.outbox[e.outbox_count].attempt = which
+    e.outbox_count += 1
+
+
+cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint stream) noexcept nogil:
+    """Ask an upstream. False where that cannot even be tried; nothing has changed then."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Upstream* u = &e.upstreams[upstream]
+    cdef Attempt* a = NULL
+    cdef uint32_t which = 0
+    cdef uint32_t chosen
+    while which < MAX_ATTEMPTS and x.attempts[which].state != FREE:
+        which += 1
+    if which == MAX_ATTEMPTS:
+        return False
+    a = &x.attempts[which]
+    a.upstream = upstream
+    a.resent = 0
+    a.again = False
+    a.sent_ns = e.now_ns
+    if stream or u.stream_only:
+        # Connecting takes its part.
+        a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else 2 * x.stanza.read_timeout_ns)
+        if a.expires_ns > x.deadline_ns:
+            a.expires_ns = x.deadline_ns
+        if not request_stream(e, index, which):
+            return False
+        a.state = OVER_STREAM
+    else:
+        chosen = choose_socket(e, upstream)
+        if chosen == NONE:
+            x.error = ERROR_SEND
+            x.error_upstream = u.slot
+            return False
+        a.socket = chosen
+        a.id = random_u32(e) & 0xFFFF
+        while find_attempt(e, upstream, chosen, a.id) != NONE:
+            a.id = random_u32(e) & 0xFFFF
+        put_u16(a.id_wire, a.id)
+        a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else x.stanza.read_timeout_ns)
+        a.state = OVER_DATAGRAMS
+        link_attempt(e, index, which)
+        push_out(e, index, which)
+    x.hedge_ns = e.now_ns + (RTO_MAX_NS if a.state == OVER_STREAM else timeout_of(u))
+    return True
+
+
+cdef uint32_t place_of(const Stanza* stanza, uint32_t upstream) noexcept nogil:
+    cdef uint32_t i
+    for i in range(stanza.upstream_count):
+        if stanza.upstreams[i] == upstream:
+            return i
+    return 0
+
+
+cdef inline bint was_asked(const Exchange* x, uint32_t place) noexcept nogil:
+    return (x.passed[place >> 6] >> (place & 63)) & 1
+
+
+cdef uint32_t candidate(Engine* e, Exchange* x, bint asked_too, bint suspects_too) noexcept nogil:
+    """The next place of the stanza's list in turn that may be asked, or NONE."""
+    cdef const Stanza* stanza = x.stanza
+    cdef uint32_t i, place, k
+    cdef Upstream* u
+    cdef bint out
+    for i in range(stanza.upstream_count):
+        place = (x.first + x.turn + i) % stanza.upstream_count
+        u = &e.upstreams[stanza.upstreams[place]]
+        if is_cut(e, u) or is_down(stanza, u):
+            continue
+        if not suspects_too and u.silences >= SUSPECT_SILENCES:
+            continue
+        if was_asked(x, place):
+            if not asked_too:
+                continue
+            out = False
+            for k in range(MAX_ATTEMPTS):
+                if x.attempts[k].state != FREE and x.attempts[k].upstream == stanza.upstreams[place]:
+                    out = True
+            if out:
+                continue
+        x.turn = (x.turn + i) % stanza.upstream_count
+        return place
+    return NONE
+
+
+cdef bint any_up(Engine* e, const Stanza* stanza) noexcept nogil:
+    cdef uint32_t i
+    for i in range(stanza.upstream_count):
+        if not is_down(stanza, &e.upstreams[stanza.upstreams[i]]) and not is_cut(e, &e.upstreams[stanza.upstreams[i]]):
+            return True
+    return False
+
+
+cdef bint ask_place(Engine* e, uint32_t index, uint32_t place) noexcept nogil:
+    cdef Exchange* x = &e.exchanges[index]
+    x.passed[place >> 6] |= <uint64_t>1 << (place & 63)
+    x.turn = (place + x.stanza.upstream_count - x.first + 1) % x.stanza.upstream_count
+    return start_attempt(e, index, x.stanza.upstreams[place], x.stream)
+
+
+cdef bint ask_next(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
+    """Start an attempt at the next upstream that may be asked. False where there is none.
+
+    asked_too: also one that this exchange has asked before and that is no longer out. Where all upstreams are
+    down, one of them gets a last chance, unless the stanza says otherwise.
+    """
+    cdef Exchange* x = &e.exchanges[index]
+    cdef const Stanza* stanza = x.stanza
+    cdef uint32_t tries, place, i
+    if x.last_chance or (stanza.max_attempts and x.failed >= stanza.max_attempts):
+        return False
+    for tries in range(stanza.upstream_count):
+        place = candidate(e, x, False, False)
+        if place == NONE:
+            place = candidate(e, x, False, True)
+        if place == NONE and asked_too:
+            place = candidate(e, x, True, True)
+        if place == NONE:
+            break
+        if ask_place(e, index, place):
+            return True
+    if any_up(e, stanza) or not asked_too:
+        return False
+    if e.counters != NULL:
+        e.counters.all_down += 1
+    if stanza.failfast:
+        return False
+    x.last_chance = True
+    i = random_u32(e) % stanza.upstream_count
+    for tries in range(stanza.upstream_count):
+        place = (i + tries) % stanza.upstream_count
+        if not is_cut(e, &e.upstreams[stanza.upstreams[place]]):
+            return ask_place(e, index, place)
+    return False
+
+
+cdef bint anything_out(const Exchange* x) noexcept nogil:
+    cdef uint32_t i
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state != FREE:
+            return True
+    return False
+
+
+cdef void keep_fallback(Engine* e, Exchange* x, const uint8_t* msg, uint32_t size) noexcept nogil:
+    """Remember a reply that others may better. One that is too long for a block stays without: an error then."""
+    cdef uint8_t* block
+    cdef uint8_t size_class = 0
+    block = take_block(e, size, &size_class)
+    if block == NULL:
+        return
+    if x.fallback != NULL:
+        give_block(e, x.fallback, x.fallback_class)
+    memcpy(block, msg, size)
+    x.fallback = block
+    x.fallback_len = size
+    x.fallback_class = size_class
+
+
+cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t error) noexcept nogil:
+    """The upstream gave nothing that can be used. Others are asked; when there is none, the exchange ends."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint32_t upstream = x.attempts[which].upstream
+    cdef Upstream* u = &e.upstreams[upstream]
+    end_attempt(e, index, which)
+    x.failed += 1
+    x.error = error
+    x.error_upstream = u.slot
+    if x.probe:
+        u.failed_probes += 1
+        counted(e, u).failed_probes += 1
+        # on_time asks again after the interval.
+        x.hedge_ns = x.started_ns + PROBE_TIMEOUT_NS + x.stanza.probe_interval_ns
+        x.deadline_ns = x.hedge_ns + DEADLINE_NS
+        schedule(e, index)
+        return
+    start_probe(e, x.stanza, upstream)
+    go_on(e, index, True)
+
+
+cdef void go_on(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
+    """An attempt has ended without a good reply: ask another, wait for those that are out, or end."""
+    cdef Exchange* x = &e.exchanges[index]
+    if e.now_ns < x.deadline_ns and ask_next(e, index, asked_too):
+        schedule(e, index)
+    elif anything_out(x):
+        schedule(e, index)
+    else:
+        end_without(e, index)
+
+
+# ------------------------------------------------------------------------------------------- exchanges
+
+cdef uint32_t take_exchange(Engine* e) noexcept nogil:
+    cdef uint32_t index = e.free_exchange
+    cdef Exchange* x
+    cdef uint32_t generation
+    if index != NONE:
+        e.free_exchange = e.exchanges[index].next_hashed
+    elif e.used < e.room:
+        index = e.used
+        e.used += 1
+    else:
+        return NONE
+    x = &e.exchanges[index]
+    generation = x.generation + 1
+    memset(x, 0, sizeof(Exchange))
+    x.generation = generation
+    x.wheel_slot = NONE
+    x.next_hashed = NONE
+    x.started_ns = e.now_ns
+    x.deadline_ns = e.now_ns + DEADLINE_NS
+    e.out += 1
+    return index
+
+
+cdef void detach(Engine* e, uint32_t index) noexcept nogil:
+    """Take an exchange out of every table; its memory stays."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint32_t* at
+    cdef uint32_t i
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state != FREE:
+            end_attempt(e, index, i)
+    wheel_remove(e, index)
+    if x.hashed:
+        at = &e.by_question[x.hash & (HASH_SLOTS - 1)]
+        while at[0] != index:
+            at = &e.exchanges[at[0]].next_hashed
+        at[0] = x.next_hashed
+        x.hashed = False
+
+
+cdef void give_exchange(Engine* e, uint32_t index) noexcept nogil:
+    cdef Exchange* x = &e.exchanges[index]
+    if x.query != NULL:
+        give_block(e, x.query, x.query_class)
+    if x.fallback != NULL:
+        give_block(e, x.fallback, x.fallback_class)
+    x.query = NULL
+    x.fallback = NULL
+    x.generation += 1
+    x.next_hashed = e.free_exchange
+    e.free_exchange = index
+    e.out -= 1
+
+
+cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t size) noexcept nogil:
+    """Serve everybody who waits again: with msg, or with the exchange's error where that is NULL."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef UpstreamReply reply
+    cdef uint8_t name[256]
+    cdef Waiter* w
+    cdef uint32_t i
+    detach(e, index)
+    memset(&reply, 0, sizeof(reply))
+    if msg == NULL and x.fallback != NULL:
+        msg = x.fallback
+        size = x.fallback_len
+    reply.msg = msg
+    reply.msg_len = size
+    reply.error = x.error if x.error else ERROR_NO_HEALTHY
+    reply.error_upstream = x.error_upstream
+    reply.rcode = SERVFAIL
+    reply.asker = x.stanza
+    for i in range(x.name_len):
+        name[i] = lowered(x.query[HEADER_BYTES + i])
+    reply.name = name
+    reply.name_len = x.name_len
+    if x.query != NULL:
+        reply.qtype = (<uint16_t>x.query[HEADER_BYTES + x.name_len] << 8) | x.query[HEADER_BYTES + x.name_len + 1]
+    w = x.waiters
+    x.waiters = NULL
+    while w != NULL:
+        next_waiter = w.next
+        e.waiting -= 1
+        if e.counters != NULL:
+            e.counters.waiting[x.stanza.number] -= 1
+        e.again(e.owner, w, &reply)
+        give_block(e, w, w.size_class)
+        w = next_waiter
+    give_exchange(e, index)
+
+
+cdef void end_without(Engine* e, uint32_t index) noexcept nogil:
+    end_exchange(e, index, NULL, 0)
+
+
+cdef inline uint8_t lowered(uint8_t byte) noexcept nogil:
+    return byte | (<uint8_t>(<uint8_t>(byte - 65) < 26) << 5)
+
+
+cdef void randomize_case(Engine* e, Exchange* x) noexcept nogil:
+    """Give each letter of the name a random case (draft-vixie-dnsext-dns0x20): more for a forger to guess."""
+    cdef uint32_t i
+    cdef uint32_t bits = 0
+    cdef uint8_t byte
+    for i in range(x.name_len):
+        if i & 31 == 0:
+            bits = random_u32(e)
+        byte = lowered(x.query[HEADER_BYTES + i])
+        if byte >= 97 and byte <= 122 and bits & 1:
+            byte ^= 32
+        x.query[HEADER_BYTES + i] = byte
+        bits >>= 1
+
+
+cdef uint64_t question_hash(Engine* e, const Stanza* stanza, Context* ctx, bint stream) noexcept nogil:
+    """Over all that the upstream will see but the ID and the case of the name."""
+    cdef uint32_t rest = HEADER_BYTES + ctx.q.name_len
+    cdef uint64_t value = hash_bytes(<uint64_t><size_t>stanza + stream, ctx.q.name, ctx.q.name_len)
+    value = hash_bytes(value, ctx.q.msg + 2, HEADER_BYTES - 2)
+    return hash_bytes(value + ctx.want_ad, ctx.q.msg + rest, ctx.q.msg_len - rest)
+
+
+cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, bint stream,
+                        uint16_t flags) noexcept nogil:
+    cdef uint32_t rest = HEADER_BYTES + ctx.q.name_len
+    cdef uint32_t i
+    if (x.stanza != stanza or x.stream != stream or x.query_len != ctx.q.msg_len or x.name_len != ctx.q.name_len
+            or ((<uint16_t>x.query[2] << 8) | x.query[3]) != flags
+            or memcmp(x.query + 4, ctx.q.msg + 4, HEADER_BYTES - 4) != 0
+            or memcmp(x.query + rest, ctx.q.msg + rest, ctx.q.msg_len - rest) != 0):
+        return False
+    for i in range(x.name_len):
+        if lowered(x.query[HEADER_BYTES + i]) != ctx.q.name[i]:
+            return False
+    return True
+
+
+cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
+    """What it takes to serve ctx's query again. A background refresh is served from the question that it is of."""
+    cdef const uint8_t* msg = ctx.q.msg if ctx.background else ctx.msg
+    cdef uint32_t msg_len = ctx.q.msg_len if ctx.background else ctx.msg_len
+    cdef Waiter* w
+    cdef uint8_t size_class = 0
+    if ctx.peer_len > PEER_ROOM or ctx.control_len > CONTROL_ROOM or msg_len > MAX_PARKED_BYTES:
+        return NULL
+    w = <Waiter*>take_block(e, sizeof(Waiter) + msg_len, &size_class)
+    if w == NULL:
+        return NULL
+    w.next = NULL
+    w.received_ns = ctx.received_ns
+    # An inner question's stale answer is not the query's.
+    w.stale_after_ns = ctx.stale_after_ns if ctx.depth == 0 else 0
+    w.token = ctx.token
+    w.chain = ctx.chain
+    w.step = ctx.background_step
+    w.msg_len = msg_len
+    w.client_port = ctx.client_port
+    w.client_len = ctx.client_len
+    w.client_at = ctx.client - ctx.peer if ctx.peer_len else 0
+    w.transport = ctx.transport
+    w.replays = ctx.replays
+    w.size_class = size_class
+    w.background = ctx.background
+    w.told_stale = False
+    w.peer_len = ctx.peer_len
+    w.control_len = ctx.control_len
+    memcpy(w.peer, ctx.peer, ctx.peer_len)
+    memcpy(w.control, ctx.control, ctx.control_len)
+    memcpy(waiter_msg(w), msg, msg_len)
+    return w
+
+
+cdef Outcome refuse(Context* ctx, uint8_t error, uint16_t rcode) noexcept nogil:
+    ctx.error = error
+    if error != ERROR_MAX_CONCURRENT and ctx.counters != NULL:
+        ctx.counters.shed += 1
+    return bare(ctx, rcode)
+
+
+cdef bint too_many(Engine* e, const Stanza* stanza) noexcept nogil:
+    """Whether max_concurrent queries wait at the stanza, in all threads of all workers."""
+    cdef uint32_t slot, sum
+    if stanza.max_concurrent == 0 or e.counters == NULL:
+        return False
+    if e.now_ns - e.others_at_ns > OTHERS_NS:
+        e.others_at_ns = e.now_ns
+        memset(e.waiting_elsewhere, 0, sizeof(e.waiting_elsewhere))
+    if e.waiting_elsewhere[stanza.number] == 0:
+        # One more than there are, so that nothing is not summed up again and again.
+        sum = 1
+        for slot in range(load(&e.shared[0].counter_slots)):
+            if &e.all_counters[slot] != e.counters:
+                sum += e.all_counters[slot].waiting[stanza.number]
+        e.waiting_elsewhere[stanza.number] = sum
+    return e.counters.waiting[stanza.number] + e.waiting_elsewhere[stanza.number] - 1 >= stanza.max_concurrent
+
+
+cdef void first_place(Engine* e, Exchange* x) noexcept nogil:
+    cdef const Stanza* stanza = x.stanza
+    if stanza.policy == ROUND_ROBIN:
+        e.turns[stanza.number] += 1
+        x.first = e.turns[stanza.number] % stanza.upstream_count
+    elif stanza.policy == RANDOM and stanza.upstream_count > 1:
+        x.first = random_u32(e) % stanza.upstream_count
+    else:
+        x.first = 0
+
+
+cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
+    cdef Engine* e = <Engine*>ctx.exchanges
+    cdef Exchange* x
+    cdef Waiter* w
+    cdef uint32_t index
+    cdef uint64_t hashed
+    cdef uint16_t flags
+    cdef bint stream
+    cdef uint8_t* query
+    cdef uint8_t size_class = 0
+    if e == NULL or stanza.upstream_count == 0:
+        return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
+    if ctx.replays >= MAX_REPLAYS:
+        return refuse(ctx, ERROR_REPLAYS, SERVFAIL)
+    e.now_ns = monotonic_ns()
+    if too_many(e, stanza):
+        if e.counters != NULL:
+            e.counters.concurrent_rejects += 1
+        return refuse(ctx, ERROR_MAX_CONCURRENT, REFUSED)
+    stream = stanza.force_tcp or (ctx.transport != OVER_UDP and not stanza.prefer_udp)
+    flags = (<uint16_t>ctx.q.msg[2] << 8) | ctx.q.msg[3]
+    if ctx.want_ad:
+        flags |= FLAG_AD
+    w = new_waiter(e, ctx)
+    if w == NULL:
+        return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+    hashed = question_hash(e, stanza, ctx, stream)
+    index = e.by_question[hashed & (HASH_SLOTS - 1)]
+    while index != NONE:
+        x = &e.exchanges[index]
+        if x.hash == hashed and same_question(x, stanza, ctx, stream, flags):
+            break
+        index = x.next_hashed
+    if index == NONE:
+        index = take_exchange(e)
+        query = take_block(e, ctx.q.msg_len, &size_class) if index != NONE else NULL
+        if query == NULL:
+            if index != NONE:
+                give_exchange(e, index)
+            give_block(e, w, w.size_class)
+            return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+        x = &e.exchanges[index]
+        x.stanza = stanza
+        x.stream = stream
+        x.query = query
+        x.query_class = size_class
+        x.query_len = ctx.q.msg_len
+        x.name_len = ctx.q.name_len
+        memcpy(query, ctx.q.msg, ctx.q.msg_len)
+        put_u16(query + 2, flags)
+        if stanza.randomize_case:
+            randomize_case(e, x)
+        x.hash = hashed
+        x.hashed = True
+        x.next_hashed = e.by_question[hashed & (HASH_SLOTS - 1)]
+        e.by_question[hashed & (HASH_SLOTS - 1)] = index
+        first_place(e, x)
+        if not ask_next(e, index, True):
+            ctx.error = x.error if x.error else ERROR_NO_HEALTHY
+            ctx.error_upstream = x.error_upstream
+            detach(e, index)
+            give_exchange(e, index)
+            give_block(e, w, w.size_class)
+            return bare(ctx, SERVFAIL)
+    elif e.counters != NULL:
+        e.counters.joined += 1
+    w.next = x.waiters
+    x.waiters = w
+    schedule(e, index)
+    e.waiting += 1
+    if e.counters != NULL:
+        e.counters.parked += 1
+        e.counters.waiting[stanza.number] += 1
+    ctx.parked = True
+    return PENDING
+
+
+# ------------------------------------------------------------------------------------------------- probes
+
+cdef void start_probe(Engine* e, const Stanza* stanza, uint32_t upstream) noexcept nogil:
+    """Find out whether an upstream is well; until it answers, once an interval."""
+    cdef Upstream* u = &e.upstreams[upstream]
+    cdef Exchange* x
+    cdef uint32_t index
+    cdef uint8_t size_class = 0
+    cdef uint8_t* query
+    cdef uint32_t size = HEADER_BYTES + stanza.probe_name_len + 4
+    if stanza.max_fails == 0 or u.probing:
+        return
+    index = take_exchange(e)
+    query = take_block(e, size, &size_class) if index != NONE else NULL
+    if query == NULL:
+        if index != NONE:
+            give_exchange(e, index)
+        return
+    x = &e.exchanges[index]
+    memset(query, 0, HEADER_BYTES)
+    put_u16(query + 2, FLAG_RD if stanza.probe_rd else 0)
+    query[5] = 1
+    memcpy(query + HEADER_BYTES, stanza.probe_name, stanza.probe_name_len)
+    put_u16(query + size - 4, 2)
+    put_u16(query + size - 2, 1)
+    x.probe = True
+    x.stanza = stanza
+    x.stream = stanza.force_tcp
+    x.query = query
+    x.query_class = size_class
+    x.query_len = size
+    x.name_len = stanza.probe_name_len
+    x.first = place_of(stanza, upstream)
+    u.probing = True
+    send_probe(e, index)
+
+
+cdef void send_probe(Engine* e, uint32_t index) noexcept nogil:
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint32_t upstream = x.stanza.upstreams[x.first]
+    x.started_ns = e.now_ns
+    x.deadline_ns = e.now_ns + DEADLINE_NS
+    if not start_attempt(e, index, upstream, x.stream):
+        e.upstreams[upstream].failed_probes += 1
+        x.hedge_ns = e.now_ns + x.stanza.probe_interval_ns
+        schedule(e, index)
+        return
+    # A probe is neither hedged nor sent twice.
+    x.hedge_ns = 0
+    schedule(e, index)
+
+
+cdef void probe_answered(Engine* e, uint32_t index) noexcept nogil:
+    cdef Upstream* u = &e.upstreams[e.exchanges[index].stanza.upstreams[e.exchanges[index].first]]
+    u.probing = False
+    u.failed_probes = 0
+    u.silences = 0
+    detach(e, index)
+    give_exchange(e, index)
+
+
+# ------------------------------------------------------------------------------------------------ replies
+
+cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint32_t size) noexcept nogil:
+    """A reply to an attempt, from the upstream that was asked and with its ID. It may still be a lie."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Attempt* a = &x.attempts[which]
+    cdef Upstream* u = &e.upstreams[a.upstream]
+    cdef uint32_t upstream = a.upstream
+    cdef bint over_datagrams = a.state == OVER_DATAGRAMS
+    cdef uint64_t took_ns
+    cdef uint32_t rcode
+    if accept(x.query, x.query_len, &e.query) != ACCEPTED:
+        attempt_failed(e, index, which, ERROR_MALFORMED)
+        return
+    if not answers_question(msg, size, e.query.name, e.query.name_len, e.query.qtype, e.query.qclass):
+        if e.counters != NULL:
+            e.counters.mismatched += 1
+        if not over_datagrams:
+            attempt_failed(e, index, which, ERROR_MALFORMED)
+        return
+    if x.probe:
+        probe_answered(e, index)
+        return
+    if (over_datagrams and x.stanza.randomize_case
+            and memcmp(msg + HEADER_BYTES, x.query + HEADER_BYTES, x.name_len) != 0):
+        # Forged, or the upstream does not keep the case: a stream decides, where nobody forges.
+        if e.counters != NULL:
+            e.counters.mismatched += 1
+        if not a.again:
+            a.again = True
+            start_attempt(e, index, upstream, True)
+            schedule(e, index)
+        return
+    if over_datagrams and msg[2] & (FLAG_TC >> 8):
+        counted(e, u).truncated += 1
+        keep_fallback(e, x, msg, size)
+        end_attempt(e, index, which)
+        if not start_attempt(e, index, upstream, True):
+            go_on(e, index, False)
+        else:
+            schedule(e, index)
+        return
+    reply_reset(e.reply)
+    if not parse_reply(msg, size, &e.query, e.reply):
+        if e.counters != NULL:
+            e.counters.malformed += 1
+        attempt_failed(e, index, which, ERROR_MALFORMED)
+        return
+    took_ns = e.now_ns - a.sent_ns
+    if a.resent == 0 and over_datagrams:
+        # RFC 6298 section 3: a reply to what was sent twice tells nothing.
+        measure(u, took_ns)
+    u.silences = 0
+    rcode = e.reply.rcode if e.reply.rcode < RCODE_SLOTS else RCODE_SLOTS - 1
+    counted(e, u).duration[rcode][duration_bucket(took_ns)] += 1
+    counted(e, u).duration_sum_ns[rcode] += took_ns
+    if (rcode == SERVFAIL or (x.stanza.failover_rcodes >> rcode) & 1) and x.stanza.upstream_count > 1:
+        counted(e, u).passed_over += 1
+        keep_fallback(e, x, msg, size)
+        end_attempt(e, index, which)
+        go_on(e, index, False)
+        return
+    end_exchange(e, index, msg, size)
+
+
+cdef void socket_refused(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
+    """The port is closed: all that is out on this socket has failed."""
+    cdef UdpSocket* s = &e.upstreams[upstream].sockets[which]
+    cdef uint32_t node
+    e.upstreams[upstream].chosen = NONE
+    counted(e, &e.upstreams[upstream]).refused += 1
+    e.upstreams[upstream].silences += 1
+    if s.fd >= 0:
+        c_close(s.fd)
+        s.fd = -1
+    # Each failure takes its attempt off the list, and a closed socket gets no new ones.
+    while s.first != NONE:
+        node = s.first
+        attempt_failed(e, node // MAX_ATTEMPTS, node % MAX_ATTEMPTS, ERROR_REFUSED)
+
+
+cdef void receive(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
+    cdef mmsghdr* headers = <mmsghdr*>e.headers
+    cdef UdpSocket* s = &e.upstreams[upstream].sockets[which]
+    cdef uint8_t* msg
+    cdef uint32_t node, size
+    cdef int i, count = RECEIVE
+    cdef int rounds = 0
+    while count == RECEIVE and rounds < RECEIVE_ROUNDS and s.fd >= 0:
+        rounds += 1
+        count = recvmmsg(s.fd, headers, RECEIVE, MSG_DONTWAIT, NULL)
+        if count < 0:
+            if errno == ECONNREFUSED:
+                socket_refused(e, upstream, which)
+            return
+        for i in range(count):
+            msg = e.received + i * RECEIVE_ROOM
+            size = headers[i].msg_len
+            node = NONE
+            if size >= HEADER_BYTES:
+                node = find_attempt(e, upstream, which, (<uint16_t>msg[0] << 8) | msg[1])
+            if node == NONE:
+                if e.counters != NULL:
+                    e.counters.mismatched += 1
+                continue
+            if headers[i].msg_hdr.msg_flags & MSG_TRUNC:
+                msg[2] |= FLAG_TC >> 8
+            on_reply(e, node // MAX_ATTEMPTS, node % MAX_ATTEMPTS, msg, size)
+        if e.outbox_count > OUTBOX // 2:
+            flush(e)
+
+
+# ------------------------------------------------------------------------------------------------- sending
+
+cdef int send_group(Engine* e, const Outgoing* group, uint32_t count, uint32_t upstream,
+                    uint32_t which) noexcept nogil:
+    """Send attempts of one socket with as few calls as possible. Returns how many went; errno tells of the next."""
+    cdef mmsghdr headers[SEND]
+    cdef iovec parts[2 * SEND]
+    cdef Exchange* x
+    cdef Attempt* a
+    cdef uint32_t i
+    if count > SEND:
+        count = SEND
+    memset(headers, 0, count * sizeof(mmsghdr))
+    for i in range(count):
+        x = &e.exchanges[group[i].exchange]
+        a = &x.attempts[group[i].attempt]
+        parts[2 * i].iov_base = a.id_wire
+        parts[2 * i].iov_len = 2
+        parts[2 * i + 1].iov_base = x.query + 2
+        parts[2 * i + 1].iov_len = x.query_len - 2
+        headers[i].msg_hdr.msg_iov = &parts[2 * i]
+        headers[i].msg_hdr.msg_iovlen = 2
+    return sendmmsg(e.upstreams[upstream].sockets[which].fd, headers, count, MSG_DONTWAIT)
+
+
+cdef void flush_some(Engine* e) noexcept nogil:
+    """Send what the outbox holds; what cannot be sent fails, and may put more into it."""
+    cdef Outgoing pending[OUTBOX]
+    cdef Outgoing group[OUTBOX]
+    cdef uint32_t left = e.outbox_count
+    cdef uint32_t i, grouped, kept, upstream, which
+    cdef Attempt* a
+    cdef int sent
+    memcpy(pending, e.outbox, left * sizeof(Outgoing))
+    e.outbox_count = 0
+    for i in range(e.upstream_count):
+        e.upstreams[i].chosen = NONE
+    while left:
+        grouped = 0
+        kept = 0
+        upstream = NONE
+        which = 0
+        for i in range(left):
+            a = &e.exchanges[pending[i].exchange].attempts[pending[i].attempt]
+            if a.state != OVER_DATAGRAMS:
+                continue
+            if upstream == NONE:
+                upstream = a.upstream
+                which = a.socket
+            if a.upstream == upstream and a.socket == which:
+                group[grouped] = pending[i]
+                grouped += 1
+            else:
+                pending[kept] = pending[i]
+                kept += 1
+        left = kept
+        if grouped:
+            send_all(e, group, grouped, upstream, which)
+
+
+cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream, uint32_t which) noexcept nogil:
+    cdef uint32_t first = 0
+    cdef int sent
+    while first < count:
+        if e.upstreams[upstream].sockets[which].fd < 0:
+            return
+        sent = send_group(e, &group[first], count - first, upstream, which)
+        if sent > 0:
+            e.upstreams[upstream].sockets[which].sent += sent
+            first += sent
+            continue
+        if errno == EINTR:
+            continue
+        if errno == ECONNREFUSED:
+            # What an earlier datagram met with; it took this one's place in the kernel's answer.
+            socket_refused(e, upstream, which)
+            return
+        # The buffer is full, or there is no way to the upstream. Silence is dealt with later, an error at once.
+        if errno != EAGAIN:
+            attempt_failed(e, group[first].exchange, group[first].attempt, ERROR_SEND)
+        first += 1
+
+
+cdef void flush(Engine* e) noexcept nogil:
+    cdef int rounds = 0
+    while e.outbox_count and rounds < FLUSH_ROUNDS:
+        rounds += 1
+        flush_some(e)
+
+
+# ------------------------------------------------------------------------------------------------- time
+
+cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
+    """Whoever was asked last has been silent for longer than it uses to be: ask another, or the same again."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Attempt* last = NULL
+    cdef Upstream* u
+    cdef uint32_t i, which = 0
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state != FREE and (last == NULL or x.attempts[i].sent_ns >= last.sent_ns):
+            last = &x.attempts[i]
+            which = i
+    x.hedge_ns = 0
+    if last == NULL:
+        return
+    u = &e.upstreams[last.upstream]
+    if last.resent == 0:
+        u.silences += 1
+    if u.silences >= SUSPECT_SILENCES:
+        start_probe(e, x.stanza, last.upstream)
+    if ask_next(e, index, False):
+        return
+    if last.state == OVER_DATAGRAMS and last.resent < MAX_RESENT and e.upstreams[last.upstream].sockets[
+            last.socket].fd >= 0:
+        last.resent += 1
+        push_out(e, index, which)
+        x.hedge_ns = e.now_ns + (timeout_of(u) << last.resent)
+
+
+cdef void tell_stale(Engine* e, Exchange* x) noexcept nogil:
+    """Serve those again who have a stale answer and have waited long enough. The exchange goes on without them."""
+    cdef UpstreamReply reply
+    cdef Waiter* w = x.waiters
+    memset(&reply, 0, sizeof(reply))
+    reply.stale = True
+    reply.rcode = SERVFAIL
+    reply.error = ERROR_TIMEOUT
+    reply.asker = x.stanza
+    while w != NULL:
+        if w.stale_after_ns and w.stale_after_ns <= e.now_ns:
+            w.stale_after_ns = 0
+            e.again(e.owner, w, &reply)
+            w.background = True
+        w = w.next
+
+
+cdef void on_due(Engine* e, uint32_t index) noexcept nogil:
+    """Time has come for something that may happen to an exchange."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef uint32_t generation = x.generation
+    cdef uint32_t i
+    if x.probe and not anything_out(x):
+        if x.hedge_ns <= e.now_ns:
+            send_probe(e, index)
+        else:
+            schedule(e, index)
+        return
+    tell_stale(e, x)
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state != FREE and x.attempts[i].expires_ns <= e.now_ns:
+            counted(e, &e.upstreams[x.attempts[i].upstream]).timeouts += 1
+            attempt_failed(e, index, i, ERROR_TIMEOUT)
+            if x.generation != generation or x.probe:
+                return
+    if e.now_ns >= x.deadline_ns:
+        if x.error == 0:
+            x.error = ERROR_TIMEOUT
+        end_without(e, index)
+        return
+    if x.hedge_ns and x.hedge_ns <= e.now_ns:
+        hedge(e, index)
+    schedule(e, index)
+
+
+cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
+    cdef uint64_t tick = now_ns // WHEEL_TICK_NS
+    cdef uint32_t index, slot
+    cdef uint32_t bound
+    e.now_ns = now_ns
+    if tick > e.wheel_at + WHEEL_SLOTS:
+        # Nobody was here for long: every slot is due, once.
+        e.wheel_at = tick - WHEEL_SLOTS
+    while e.wheel_at < tick:
+        e.wheel_at += 1
+        slot = e.wheel_at & (WHEEL_SLOTS - 1)
+        bound = e.room
+        while e.wheel[slot] != NONE and bound:
+            bound -= 1
+            index = e.wheel[slot]
+            wheel_remove(e, index)
+            on_due(e, index)
+            if e.outbox_count > OUTBOX // 2:
+                flush(e)
+    flush(e)
+
+
+cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil:
+    if e.out == 0:
+        return limit_ms
+    return WHEEL_TICK_NS // MS if limit_ms > WHEEL_TICK_NS // MS else limit_ms
+
+
+# ------------------------------------------------------------------------------------- the slow thread's part
+
+cdef uint8_t* ring_room(ByteRing* ring, uint32_t size, uint64_t* end) noexcept nogil:
+    """Where a record of size bytes goes, or NULL where the ring is full. A record does not straddle the end."""
+    cdef uint64_t head = ring.head
+    cdef uint64_t need = (size + 15) & ~<uint64_t>7
+    cdef uint64_t at = head & (RING_BYTES - 1)
+    cdef uint64_t skipped = 0
+    if at + need > RING_BYTES:
+        skipped = RING_BYTES - at
+    if need + skipped > RING_BYTES - (head - load(&ring.tail)):
+        return NULL
+    if skipped:
+        (<uint64_t*>(ring.data + at))[0] = 0
+        at = 0
+    (<uint64_t*>(ring.data + at))[0] = size
+    end[0] = head + skipped + need
+    return ring.data + at + 8
+
+
+cdef uint8_t* ring_next(ByteRing* ring, uint64_t* size) noexcept nogil:
+    """The oldest record, or NULL; ring_done gives it up."""
+    cdef uint64_t at
+    while ring.tail != load(&ring.head):
+        at = ring.tail & (RING_BYTES - 1)
+        size[0] = (<uint64_t*>(ring.data + at))[0]
+        if size[0]:
+            return ring.data + at + 8
+        publish_u64(&ring.tail, ring.tail + RING_BYTES - at)
+    return NULL
+
+
+cdef void ring_done(ByteRing* ring, uint64_t size) noexcept nogil:
+    publish_u64(&ring.tail, ring.tail + ((size + 15) & ~<uint64_t>7))
+
+
+cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    """Ask the slow thread for an attempt over a stream. False where its ring is full."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef StreamTicket ticket
+    cdef uint64_t end = 0
+    cdef uint64_t one = 1
+    cdef uint8_t* at = ring_room(e.requests, sizeof(StreamTicket) + x.query_len, &end)
+    if at == NULL:
+        if e.counters != NULL:
+            e.counters.shed += 1
+        x.error = ERROR_IN_FLIGHT
+        return False
+    ticket.exchange = index
+    ticket.generation = x.generation
+    ticket.attempt = which
+    ticket.upstream = x.attempts[which].upstream
+    ticket.failed = 0
+    ticket.timeout_ns = x.attempts[which].expires_ns - e.now_ns
+    memcpy(at, &ticket, sizeof(StreamTicket))
+    memcpy(at + sizeof(StreamTicket), x.query, x.query_len)
+    put_u16(at + sizeof(StreamTicket), random_u32(e) & 0xFFFF)
+    publish_u64(&e.requests.head, end)
+    c_write(e.request_event_fd, &one, 8)
+    return True
+
+
+cdef void take_stream_answers(Engine* e) noexcept nogil:
+    cdef uint64_t size = 0
+    cdef uint64_t ignored
+    cdef StreamTicket ticket
+    cdef Exchange* x
+    cdef uint8_t* at
+    c_read(e.answer_event_fd, &ignored, 8)
+    while True:
+        at = ring_next(e.answers, &size)
+        if at == NULL:
+            return
+        memcpy(&ticket, at, sizeof(StreamTicket))
+        x = &e.exchanges[ticket.exchange]
+        if (ticket.exchange < e.used and x.generation == ticket.generation
+                and x.attempts[ticket.attempt].state == OVER_STREAM):
+            if ticket.failed or size < sizeof(StreamTicket) + HEADER_BYTES:
+                attempt_failed(e, ticket.exchange, ticket.attempt, ERROR_STREAM)
+            else:
+                on_reply(e, ticket.exchange, ticket.attempt, at + sizeof(StreamTicket),
+                         size - sizeof(StreamTicket))
+        ring_done(e.answers, size)
+
+
+cdef void on_event(Engine* e, uint32_t tag) noexcept nogil:
+    cdef uint32_t which = tag - e.tag
+    e.now_ns = monotonic_ns()
+    if which == MAX_UPSTREAMS * SOCKETS:
+        take_stream_answers(e)
+    elif which < e.upstream_count * SOCKETS:
+        receive(e, which // SOCKETS, which % SOCKETS)
+    flush(e)
+
+
+# --------------------------------------------------------------------------------------------- for Python
+
+cdef class Upstreams:
+    """What every process knows of each upstream, by slot. Made by the supervisor before it forks."""
+
+    def __cinit__(self):
+        cdef void* at = c_mmap(NULL, MAX_UPSTREAMS * sizeof(SharedUpstream), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        if at == MAP_FAILED:
+            raise OSError("the table of upstreams cannot be mapped")
+        self.table = <SharedUpstream*>at
+
+    def __dealloc__(self):
+        if self.table != NULL:
+            c_munmap(self.table, MAX_UPSTREAMS * sizeof(SharedUpstream))
+
+    cdef SharedUpstream* of(self, uint32_t slot) except NULL:
+        if slot >= MAX_UPSTREAMS:
+            raise IndexError(slot)
+        return &self.table[slot]
+
+    def arm(self, uint32_t slot, uint64_t high, uint64_t low, uint64_t until_ns):
+        """A loop probe with this token goes out to the upstream; it counts if it comes back until then."""
+        cdef SharedUpstream* u = self.of(slot)
+        u.armed_until_ns = 0
+        u.seen_ns = 0
+        u.token[0] = high
+        u.token[1] = low
+        publish_u64(&u.armed_until_ns, until_ns)
+
+    def seen(self, uint32_t slot):
+        """Whether the probe has come back."""
+        return load(&self.of(slot).seen_ns) != 0
+
+    def cut(self, uint32_t slot, bint cut):
+        """Nobody asks an upstream that is cut off."""
+        publish_u64(&self.of(slot).cut, cut)
+
+    def is_cut(self, uint32_t slot):
+        """Whether a loop was found behind the upstream."""
+        return load(&self.of(slot).cut) != 0
+
+
+cdef int put_address(uint8_t* out, tuple address) except -1:
+    """(IP text, port) or (IP text, port, 0, scope) as a struct sockaddr; returns its size."""
+    family = pysocket.AF_INET6 if ":" in address[0] else pysocket.AF_INET
+    host = address[0].partition("%")[0]
+    raw = pysocket.inet_pton(family, host)
+    (<uint16_t*>out)[0] = family
+    put_u16(out + 2, address[1])
+    if family == pysocket.AF_INET:
+        memset(out + 4, 0, 12)
+        memcpy(out + 4, <const uint8_t*><bytes>raw, 4)
+        return 16
+    memset(out + 4, 0, 24)
+    memcpy(out + 8, <const uint8_t*><bytes>raw, 16)
+    if len(address) > 3:
+        (<uint32_t*>(out + 24))[0] = address[3]
+    return 28
+
+
+cdef class Exchanges:
+    """One thread's table.
+
+    upstreams: (address as (IP text, port), source address as IP text | None, stream only, slot) each; stanzas name
+    them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
+    """
+
+    def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
+                  uint32_t room=16384):
+        cdef Engine* e = &self.engine
+        cdef uint32_t i, k
+        cdef mmsghdr* headers
+        cdef iovec* iovecs
+        e.epoll_fd = e.request_event_fd = e.answer_event_fd = -1
+        if len(upstreams) > MAX_UPSTREAMS:
+            raise ValueError(f"at most {MAX_UPSTREAMS} upstreams, got {len(upstreams)}")
+        if not 0 < room <= 1 << 20:
+            raise ValueError(f"1 to {1 << 20} questions in flight, got {room}")
+        self.stats = stats
+        self.shared = shared
+        self.keep = [upstreams]
+        e.room = room
+        e.free_exchange = NONE
+        e.blocks_bytes = <uint64_t>room * 1024 + (1 << 20)
+        e.blocks = <uint8_t*>c_mmap(NULL, e.blocks_bytes, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        e.exchanges = <Exchange*>c_mmap(NULL, room * sizeof(Exchange), PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        e.requests = <ByteRing*>c_mmap(NULL, 2 * sizeof(ByteRing), PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if <void*>e.blocks == MAP_FAILED or <void*>e.exchanges == MAP_FAILED or <void*>e.requests == MAP_FAILED:
+            raise MemoryError
+        e.answers = e.requests + 1
+        e.by_question = <uint32_t*>malloc(2 * HASH_SLOTS * sizeof(uint32_t))
+        e.upstreams = <Upstream*>calloc(max(1, len(upstreams)), sizeof(Upstream))
+        e.received = <uint8_t*>malloc(RECEIVE * RECEIVE_ROOM)
+        e.headers = calloc(RECEIVE, sizeof(mmsghdr))
+        e.iovecs = calloc(RECEIVE, sizeof(iovec))
+        if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs):
+            raise MemoryError
+        e.by_id = e.by_question + HASH_SLOTS
+        memset(e.by_question, 0xFF, 2 * HASH_SLOTS * sizeof(uint32_t))
+        memset(e.wheel, 0xFF, sizeof(e.wheel))
+        headers = <mmsghdr*>e.headers
+        iovecs = <iovec*>e.iovecs
+        for i in range(RECEIVE):
+            iovecs[i].iov_base = e.received + i * RECEIVE_ROOM
+            iovecs[i].iov_len = RECEIVE_ROOM
+            headers[i].msg_hdr.msg_iov = &iovecs[i]
+            headers[i].msg_hdr.msg_iovlen = 1
+        for i in range(len(upstreams)):
+            address, source, stream_only, slot = upstreams[i]
+            if slot >= MAX_UPSTREAMS:
+                raise ValueError(f"upstream slot {slot} of {MAX_UPSTREAMS}")
+            e.upstreams[i].address_len = put_address(e.upstreams[i].address, address)
+            if source is not None:
+                e.upstreams[i].source_len = put_address(e.upstreams[i].source, (source, 0))
+            e.upstreams[i].stream_only = stream_only
+            e.upstreams[i].slot = slot
+            e.upstreams[i].chosen = NONE
+            for k in range(SOCKETS):
+                e.upstreams[i].sockets[k].fd = -1
+                e.upstreams[i].sockets[k].first = NONE
+        e.upstream_count = len(upstreams)
+        e.shared = shared.table
+        e.counters = stats.block(counter_slot)
+        e.all_counters = stats.block(0)
+        if load(&e.shared[0].counter_slots) <= counter_slot:
+            publish_u64(&e.shared[0].counter_slots, counter_slot + 1)
+        e.upstream_counters = e.counters.upstreams
+        e.random_used = RANDOM_BYTES
+        e.wheel_at = monotonic_ns() // WHEEL_TICK_NS
+        e.request_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        e.answer_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __dealloc__(self):
+        cdef Engine* e = &self.engine
+        cdef uint32_t i, k
+        for i in range(e.upstream_count):
+            for k in range(SOCKETS):
+                if e.upstreams[i].sockets[k].fd >= 0:
+                    c_close(e.upstreams[i].sockets[k].fd)
+        for fd in (e.request_event_fd, e.answer_event_fd):
+            if fd >= 0:
+                c_close(fd)
+        if e.blocks != NULL and <void*>e.blocks != MAP_FAILED:
+            c_munmap(e.blocks, e.blocks_bytes)
+        if e.exchanges != NULL and <void*>e.exchanges != MAP_FAILED:
+            c_munmap(e.exchanges, e.room * sizeof(Exchange))
+        if e.requests != NULL and <void*>e.requests != MAP_FAILED:
+            c_munmap(e.requests, 2 * sizeof(ByteRing))
+        free(e.by_question)
+        free(e.upstreams)
+        free(e.received)
+        free(e.headers)
+        free(e.iovecs)
+
+    cdef int attach(self, int epoll_fd, uint32_t tag, Reply* reply, again_fn again, void* owner) except -1:
+        """Say where the sockets are waited for, and who serves queries again. Once, before anything is parked."""
+        cdef epoll_event event
+        self.engine.epoll_fd = epoll_fd
+        self.engine.tag = tag
+        self.engine.reply = reply
+        self.engine.again = again
+        self.engine.owner = owner
+        event.events = EPOLLIN
+        event.data.u32 = tag + MAX_UPSTREAMS * SOCKETS
+        if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self.engine.answer_event_fd, &event) != 0:
+            raise OSError(errno, "epoll_ctl")
+        return 0
+
+    @property
+    def request_fd(self):
+        """Readable when take_requests has something to give."""
+        return self.engine.request_event_fd
+
+    @property
+    def out(self):
+        """How many questions are in flight, probes included."""
+        return self.engine.out
+
+    def take_requests(self):
+        """What is to be asked over streams: (ticket, upstream, message, timeout in seconds) each.
+
+        For the slow thread, which answers each with give_answer once.
+        """
+        cdef uint64_t size = 0
+        cdef uint64_t ignored
+        cdef uint8_t* at
+        cdef StreamTicket* ticket
+        c_read(self.engine.request_event_fd, &ignored, 8)
+        taken = []
+        while True:
+            at = ring_next(self.engine.requests, &size)
+            if at == NULL:
+                return taken
+            ticket = <StreamTicket*>at
+            taken.append((
+                at[:sizeof(StreamTicket)], ticket.upstream,
+                at[sizeof(StreamTicket):size], ticket.timeout_ns / 1e9,
+            ))
+            ring_done(self.engine.requests, size)
+
+    def give_answer(self, bytes ticket not None, bytes message):
+        """What came of a request; message None: nothing. False where there is no room now: try again later."""
+        cdef uint64_t end = 0
+        cdef uint64_t one = 1
+        cdef uint32_t size = len(message) if message is not None else 0
+        cdef uint8_t* at
+        if len(ticket) != sizeof(StreamTicket):
+            raise ValueError("no ticket")
+        at = ring_room(self.engine.answers, sizeof(StreamTicket) + size, &end)
+        if at == NULL:
+            return False
+        memcpy(at, <const uint8_t*>ticket, sizeof(StreamTicket))
+        (<StreamTicket*>at).failed = message is None
+        if size:
+            memcpy(at + sizeof(StreamTicket), <const uint8_t*>message, size)
+        publish_u64(&self.engine.answers.head, end)
+        c_write(self.engine.answer_event_fd, &one, 8)
+        return True

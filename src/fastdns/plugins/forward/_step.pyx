@@ -1,0 +1,182 @@
+"""The forward step: which stanza takes a question, and what becomes of the upstream's reply.
+
+Stanzas are tried in order. One takes a name that is in its zone and in none of its exceptions. With ``next`` and
+``next_on_nodata`` it passes the question on to the next stanza for the sake of the reply that it got.
+"""
+
+from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, UpstreamReply, bare, written
+from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
+from fastdns._wire cimport NOERROR, SERVFAIL, in_zone, parse_reply
+
+POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
+
+cdef struct Conf:
+    uint32_t count
+    Stanza* stanzas
+
+
+cdef bint takes(const Stanza* stanza, Context* ctx) noexcept nogil:
+    cdef uint32_t i
+    if not in_zone(ctx.q, stanza.zone, stanza.zone_len):
+        return False
+    if ctx.q.name_len == stanza.zone_len:
+        # The zone itself is nobody's exception.
+        return True
+    for i in range(stanza.except_count):
+        if in_zone(ctx.q, stanza.excepted[i], stanza.excepted_len[i]):
+            return False
+    return True
+
+
+cdef bint passes_on(const Stanza* stanza, Context* ctx) noexcept nogil:
+    cdef uint16_t rcode = ctx.reply.rcode
+    if rcode < 32 and (stanza.next_rcodes >> rcode) & 1:
+        return True
+    return stanza.next_on_nodata and rcode == NOERROR and ctx.reply.answer.count == 0
+
+
+cdef inline bint answers(const UpstreamReply* reply, Context* ctx) noexcept nogil:
+    """Whether what came back is for this question, and not for another that the same query asked."""
+    cdef uint32_t i
+    if reply == NULL or reply.name_len != ctx.q.name_len or reply.qtype != ctx.q.qtype:
+        return False
+    for i in range(reply.name_len):
+        if reply.name[i] != ctx.q.name[i]:
+            return False
+    return True
+
+
+cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil:
+    ctx.error_upstream = reply.error_upstream
+    if reply.msg == NULL or not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply):
+        ctx.error = reply.error
+        return bare(ctx, SERVFAIL)
+    ctx.from_upstream = True
+    return written(ctx)
+
+
+cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
+    cdef const Conf* c = <const Conf*>conf
+    cdef const UpstreamReply* reply = ctx.upstream if answers(ctx.upstream, ctx) else NULL
+    cdef Outcome outcome
+    cdef uint32_t i, last = 0
+    cdef bint replied = False
+    for i in range(c.count):
+        # Stanzas before the one that has asked passed the question on when it was served before.
+        if reply != NULL and not replied and reply.asker != &c.stanzas[i]:
+            continue
+        if not takes(&c.stanzas[i], ctx):
+            continue
+        if reply == NULL or replied:
+            return park(ctx, &c.stanzas[i])
+        outcome = take_reply(ctx, reply)
+        replied = True
+        if reply.msg == NULL or not passes_on(&c.stanzas[i], ctx) or not any_takes(c, i + 1, ctx):
+            return outcome
+        reset_reply(ctx)
+    return NEXT
+
+
+cdef bint any_takes(const Conf* c, uint32_t first, Context* ctx) noexcept nogil:
+    cdef uint32_t i
+    for i in range(first, c.count):
+        if takes(&c.stanzas[i], ctx):
+            return True
+    return False
+
+
+cdef void reset_reply(Context* ctx) noexcept nogil:
+    """Forget the records of a reply that is passed on. Scratch may hold what an outer lookup has set aside."""
+    ctx.from_upstream = False
+    ctx.written = False
+    ctx.reply.rcode = NOERROR
+    ctx.reply.aa = False
+    ctx.reply.ra = False
+    ctx.reply.ad = False
+    ctx.reply.tc = False
+    ctx.reply.options = NULL
+    ctx.reply.answer.count = 0
+    ctx.reply.authority.count = 0
+    ctx.reply.additional.count = 0
+
+
+cdef uint32_t rcode_bits(rcodes) except? 0xFFFFFFFF:
+    cdef uint32_t bits = 0
+    for rcode in rcodes:
+        bits |= <uint32_t>1 << <uint32_t>rcode
+    return bits
+
+
+cdef class ForwardStep(NativeStep):
+    """stanzas: a dict each, with the fields of _upstream.Stanza; times in seconds; names in wire form.
+
+    number, zone, excepted, upstreams (places in the table of the thread), policy, force_tcp, prefer_udp,
+    max_fails, max_attempts, max_concurrent, read_timeout_s, probe_interval_s, probe_name, probe_rd, next_rcodes,
+    next_on_nodata, failover_rcodes, failfast, randomize_case.
+    """
+    cdef Conf conf
+    cdef list keep
+
+    def __cinit__(self, list stanzas):
+        self.conf.stanzas = <Stanza*>calloc(max(1, len(stanzas)), sizeof(Stanza))
+        if self.conf.stanzas == NULL:
+            raise MemoryError
+
+    def __init__(self, list stanzas):
+        cdef uint32_t i
+        self.keep = []
+        for i in range(len(stanzas)):
+            self.fill(&self.conf.stanzas[i], stanzas[i])
+        self.conf.count = len(stanzas)
+        self.step.before = before
+        self.step.conf = &self.conf
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.conf.count):
+            free(<void*>self.conf.stanzas[i].excepted)
+            free(<void*>self.conf.stanzas[i].excepted_len)
+        free(self.conf.stanzas)
+
+    cdef int fill(self, Stanza* s, dict given) except -1:
+        cdef uint32_t i
+        if not 0 <= given["number"] < MAX_STANZAS:
+            raise ValueError(f"at most {MAX_STANZAS} forward stanzas in a Corefile")
+        if not 0 < len(given["upstreams"]) <= MAX_UPSTREAMS:
+            raise ValueError(f"1 to {MAX_UPSTREAMS} upstreams a stanza")
+        self.keep.append(given)
+        s.number = given["number"]
+        s.policy = POLICIES[given["policy"]]
+        s.force_tcp = given["force_tcp"]
+        s.prefer_udp = given["prefer_udp"]
+        s.failfast = given["failfast"]
+        s.next_on_nodata = given["next_on_nodata"]
+        s.randomize_case = given["randomize_case"]
+        s.probe_rd = given["probe_rd"]
+        s.max_fails = given["max_fails"]
+        s.max_attempts = given["max_attempts"]
+        s.max_concurrent = given["max_concurrent"]
+        s.next_rcodes = rcode_bits(given["next_rcodes"])
+        s.failover_rcodes = rcode_bits(given["failover_rcodes"])
+        s.read_timeout_ns = int(given["read_timeout_s"] * 1e9)
+        s.probe_interval_ns = int(given["probe_interval_s"] * 1e9)
+        s.upstream_count = len(given["upstreams"])
+        for i in range(s.upstream_count):
+            s.upstreams[i] = given["upstreams"][i]
+        s.probe_name = <const uint8_t*><bytes>given["probe_name"]
+        s.probe_name_len = len(given["probe_name"])
+        s.zone = <const uint8_t*><bytes>given["zone"]
+        s.zone_len = len(given["zone"])
+        excepted = given["excepted"]
+        s.excepted = <const uint8_t**>calloc(max(1, len(excepted)), sizeof(uint8_t*))
+        s.excepted_len = <const uint16_t*>calloc(max(1, len(excepted)), sizeof(uint16_t))
+        if s.excepted == NULL or s.excepted_len == NULL:
+            raise MemoryError
+        for i in range(len(excepted)):
+            s.excepted[i] = <const uint8_t*><bytes>excepted[i]
+            (<uint16_t*>s.excepted_len)[i] = len(excepted[i])
+        s.except_count = len(excepted)
+        return 0

@@ -1,0 +1,71 @@
+"""Between the native tables of questions and the streams: takes what they want asked, gives back the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastdns._upstream import Exchanges
+
+if TYPE_CHECKING:
+    from fastdns.plugins.forward.streams import Streams
+    from fastdns.supervisor.routes import Routes
+
+log = logging.getLogger("fastdns.plugin.forward")
+
+# How long an answer waits that finds the ring back full.
+RETRY_S = 0.01
+
+
+class Desk:
+    """One for the worker; only for the thread of its loop."""
+
+    def __init__(self, routes: Routes, loop: asyncio.AbstractEventLoop) -> None:
+        self.routes = routes
+        self.loop = loop
+        self.streams: dict[int, Streams] = {}
+        # Address of an upstream to the reason of its last failure, for the log.
+        self.reasons: dict[str, str] = {}
+
+    def attach(self, exchanges: Exchanges) -> None:
+        """Serve a table from now on."""
+        self.loop.add_reader(exchanges.request_fd, self.take, exchanges)
+
+    def take(self, exchanges: Exchanges) -> None:
+        """Ask what a table wants asked."""
+        for ticket, upstream, message, timeout_s in exchanges.take_requests():
+            route = self.routes.upstreams[upstream]
+            give = partial(self.give, exchanges, ticket, route.upstream.to)
+            self.of(route.stanza).ask(route.place, message, timeout_s, give)
+
+    def of(self, stanza: int) -> Streams:
+        """The streams of a stanza, made when they are first needed."""
+        if stanza not in self.streams:
+            from fastdns.plugins.forward.streams import Streams
+
+            upstreams = [self.routes.upstreams[place].upstream for place in self.routes.of_stanza(stanza)]
+            self.streams[stanza] = Streams(upstreams, self.routes.stanzas[stanza], self.loop)
+        return self.streams[stanza]
+
+    def give(self, exchanges: Exchanges, ticket: bytes, to: str, reply: bytes | None, reason: str) -> None:
+        """Give a table what came of a request."""
+        if reply is None:
+            self.reasons[to] = reason
+            log.debug("%s: %s", to, reason)
+        if not exchanges.give_answer(ticket, reply):
+            self.loop.call_later(RETRY_S, self.give, exchanges, ticket, to, reply, reason)
+
+    def counters(self) -> dict[tuple[str, str, str], int]:
+        """Connections reused and dialed, over all stanzas: (name, address, protocol) to a count."""
+        total: dict[tuple[str, str, str], int] = {}
+        for streams in self.streams.values():
+            for key, count in streams.counters.items():
+                total[key] = total.get(key, 0) + count
+        return total
+
+    async def close(self) -> None:
+        """End everything."""
+        for streams in self.streams.values():
+            await streams.close()
