@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.forward.streams import Streams
     from fastdns.supervisor.routes import Routes
 
-log = logging.getLogger("fastdns.plugin.forward")
+log = logging.getLogger("plugin/forward")
 
 # How long an answer waits that finds the ring back full.
 RETRY_S = 0.01

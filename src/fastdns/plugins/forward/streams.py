@@ -396,6 +396,9 @@ class Pool:
         """Go's text for a dial that has failed at a step."""
         if isinstance(error, ssl.SSLError):
             return _tls_error(error, self.upstream)
+        if step == "handshake" and not error.errno:
+            # asyncio says so of a peer that closes.
+            return "EOF"
         # Negative: getaddrinfo's, for a source address of the other family.
         text = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
         return f"{self.dialing}: {step}: {text.lower()}"

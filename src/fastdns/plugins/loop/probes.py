@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
     from fastdns.supervisor.routes import Route, Routes
 
-log = logging.getLogger("fastdns.plugin.loop")
+log = logging.getLogger("plugin/loop")
 
 TYPE_HINFO, CLASS_IN, FLAG_RD = 13, 1, 0x0100
 # An upstream that is not up yet, or a lost datagram, should not hide a loop; CoreDNS looks for 30 s.
