@@ -35,7 +35,7 @@ cdef struct UpstreamCounters:
     uint64_t refused
     uint64_t passed_over        # answers such as SERVFAIL that another upstream might better
     uint64_t truncated          # replies that were asked for again over TCP
-    uint64_t connections[2][3]  # [reused][udp, tcp, tls]: attempts by where their socket came from
+    uint64_t connections[2][4]  # [reused][PROTOS]: what was opened, and attempts over what was open already
 
 cdef struct ThreadCounters:
     uint64_t heartbeat_ns       # CLOCK_MONOTONIC
@@ -53,7 +53,8 @@ cdef struct ThreadCounters:
     uint64_t all_down           # every upstream of a stanza was down
     uint64_t mismatched         # datagrams from upstreams that match nothing that was asked
     uint64_t malformed          # replies that match, and are no DNS messages
-    uint64_t pad[49]
+    uint64_t log_dropped        # queries that the log plugin had to leave out
+    uint64_t pad[48]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]
     UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]

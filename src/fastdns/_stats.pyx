@@ -25,9 +25,11 @@ TYPE_NUMBERS = {
 }
 RCODES = {
     0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN",
-    7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 16: "BADVERS", 17: "BADKEY", 18: "BADTIME",
-    19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
+    7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 11: "DSOTYPENI", 16: "BADSIG", 17: "BADKEY",
+    18: "BADTIME", 19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
 }
+# What upstreams are asked over.
+PROTOS = ("udp", "tcp", "tcp-tls", "https")
 DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
 SIZE_BOUNDS = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
 
@@ -104,17 +106,31 @@ cdef class Stats:
     def thread(self, uint32_t slot):
         """The counters of a slot that are not a zone's, as a dict."""
         cdef ThreadCounters* t = self.block(slot)
+        cdef uint32_t i
         return {
             "queries": t.queries, "ignored": t.ignored, "rejected": t.rejected, "dropped": t.dropped,
             "shed": t.shed, "send_errors": t.send_errors, "errors_unlogged": t.errors_unlogged,
             "panics": t.panics, "parked": t.parked, "joined": t.joined,
             "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down, "mismatched": t.mismatched,
-            "malformed": t.malformed,
+            "malformed": t.malformed, "log_dropped": t.log_dropped,
+            "waiting": sum([t.waiting[i] for i in range(MAX_STANZAS)]),
         }
 
     def count_panic(self, uint32_t slot):
         """One more query of this slot's thread has ended in an exception."""
         self.block(slot).panics += 1
+
+    def count_connections(self, uint32_t slot, uint32_t upstream_slot, str proto not None, bint reused,
+                          uint64_t count):
+        """So many more connections of this slot's thread to an upstream; or uses of those that were there."""
+        if upstream_slot >= MAX_UPSTREAM_SLOTS:
+            raise IndexError(upstream_slot)
+        cdef uint32_t which = PROTOS.index(proto)
+        self.block(slot).upstreams[upstream_slot].connections[reused][which] += count
+
+    def count_log_dropped(self, uint32_t slot, uint64_t queries):
+        """So many more queries have not been logged, as this slot's thread has found out."""
+        self.block(slot).log_dropped += queries
 
     def zone_values(self, uint32_t slot, uint32_t zone_slot):
         """The counters of one (server, zone) in one block: a flat list, which adds up over blocks."""
@@ -169,7 +185,7 @@ def upstream_layout():
     fields, end = offsets((
         ("duration", (RCODE_SLOTS, DURATION_BUCKETS + 1)), ("duration_sum_ns", (RCODE_SLOTS,)),
         ("failed_probes", ()), ("timeouts", ()), ("refused", ()), ("passed_over", ()), ("truncated", ()),
-        ("connections", (2, 3)),
+        ("connections", (2, len(PROTOS))),
     ))
     assert end * 8 == sizeof(UpstreamCounters)
     return fields

@@ -240,6 +240,7 @@ class Families(Collector):
             ("dropped", "Queries that a plugin met with silence."),
             ("send_errors", "Replies that the kernel did not take."),
             ("errors_unlogged", "Errors that were not logged as too many waited."),
+            ("log_dropped", "Queries that the log plugin could not log: too many, or nobody read."),
         ):
             yield CounterMetricFamily(f"fastdns_{name}", documentation, sum(thread[name] for thread in threads))
         store = server.store

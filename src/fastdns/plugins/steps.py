@@ -71,6 +71,13 @@ def errors(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     return ErrorsStep(block.index)
 
 
+def log(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    """The log step of a block; its number tells the formats of one block from another's."""
+    from fastdns.plugins.log._step import LogStep
+
+    return LogStep(block.index, [(wire_name(rule.name), rule.classes) for rule in config.rules])
+
+
 def loadbalance(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     """The loadbalance step of a block. Weights are read later, by the thread that may wait for a disk."""
     from fastdns.plugins.loadbalance._step import LoadbalanceStep
@@ -131,6 +138,7 @@ BUILDERS: dict[str, Callable[[Any, ServerBlock, Runtime], NativeStep]] = {
     "bufsize": bufsize,
     "prometheus": prometheus,
     "errors": errors,
+    "log": log,
     "loadbalance": loadbalance,
     "kubernetes": kubernetes,
     "loop": loop,

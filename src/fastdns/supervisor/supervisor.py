@@ -139,6 +139,7 @@ class Supervisor:
         self.stats = Stats(self.slots.total)
         self.sockets = SocketTable()
         self.nameservers = Nameservers()
+        self.log_lines_s = positive_setting(settings.environ, "FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
         self.max_in_flight = positive_setting(settings.environ, "FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
         self.routes = RouteTable()
         self.sources = SourceTable()
@@ -465,6 +466,7 @@ class Supervisor:
             self.max_connections,
             self.max_in_flight,
             child.index,
+            self.log_lines_s,
         )
 
     def on_message(self, key: Key) -> None:

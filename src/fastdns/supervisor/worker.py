@@ -36,6 +36,7 @@ from fastdns.supervisor.sockets import Pair
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
+    from fastdns.plugins.log.writer import QueryLog
 
 log = logging.getLogger("fastdns")
 
@@ -75,6 +76,7 @@ class WorkerPlan:
     max_connections: int
     max_in_flight: int
     index: int
+    log_lines_s: int
 
 
 def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
@@ -156,6 +158,7 @@ class WorkerProcess:
         self.workers = [hot_worker, *slow]
         self.recoveries = [recovery_of(plan.config, listener) for listener in plan.config.listeners]
         self.reporters = self.make_reporters()
+        self.query_log = self.make_query_log(tables, hot_worker, slow)
         self.servers: list[asyncio.Server] = []
         self.left: list[socket.socket] = []
         self.desk: Desk | None = None
@@ -180,11 +183,24 @@ class WorkerProcess:
 
         return {block.index: Reporter(config) for block, config in with_errors}
 
+    def make_query_log(self, tables: list[ServerTable], hot: Worker, slow: list[Worker]) -> QueryLog | None:
+        """What writes the lines of the log plugin, where a block has it."""
+        if not self.plan.config.with_plugin("log"):
+            return None
+        from fastdns.plugins.log.writer import QueryLog
+
+        return QueryLog(
+            self.plan.config, tables, hot, slow, lines_s=self.plan.log_lines_s,
+            count_dropped=partial(self.plan.stats.count_log_dropped, self.plan.slots.slow),
+        )  # fmt: skip
+
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
         self.connections = Connections(loop, self.plan.max_connections)
         await self.listen(loop)
+        if self.query_log is not None:
+            self.query_log.start(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         thread.start()
         loop.add_reader(self.channel.fileno(), self.on_message)
@@ -201,6 +217,8 @@ class WorkerProcess:
         for task in tasks:
             task.cancel()
         self.report_errors(last=True)
+        if self.query_log is not None:
+            self.query_log.close()
         if self.crash is not None:
             raise self.crash
         return self.code

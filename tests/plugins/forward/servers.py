@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any, cast
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import h2.settings
 
 from fastdns.plugins.forward.upstreams import Upstream
@@ -133,16 +135,9 @@ class Request:
         self.send(reply_to(bytes(self.body)) if body is None else body, end=end)
 
     def send(self, body: bytes, *, end: bool = True) -> None:
-        """Send part of a body, as far as flow control goes."""
-        while body:
-            room = min(self.peer.http.local_flow_control_window(self.stream_id), 16384, len(body))
-            if room <= 0:
-                break
-            self.peer.http.send_data(self.stream_id, body[:room])
-            body = body[room:]
-        if end and not body:
-            self.peer.http.end_stream(self.stream_id)
-        self.peer.flush()
+        """Send part of a body; what flow control holds back follows later."""
+        self.peer.unsent[self.stream_id] = body, end
+        self.peer.push(self.stream_id)
 
     def reset(self, code: int) -> None:
         """Give it up."""
@@ -159,6 +154,7 @@ class HttpPeer(asyncio.Protocol):
         self.http.local_settings = h2.settings.Settings(client=False, initial_values=server.settings)
         self.requests: dict[int, Request] = {}
         self.resets: list[int] = []
+        self.unsent: dict[int, tuple[bytes, bool]] = {}
         self.number = len(server.peers) + 1
         server.peers.append(self)
 
@@ -172,8 +168,13 @@ class HttpPeer(asyncio.Protocol):
         self.server.open -= 1
 
     def data_received(self, data: bytes) -> None:
-        for event in self.http.receive_data(data):
-            self.on_event(event)
+        try:
+            for event in self.http.receive_data(data):
+                self.on_event(event)
+        except h2.exceptions.ProtocolError as error:
+            self.server.errors.append(error)
+            self.flush()
+            self.transport.close()
         self.flush()
 
     def on_event(self, event: Any) -> None:
@@ -182,6 +183,8 @@ class HttpPeer(asyncio.Protocol):
             self.requests[event.stream_id] = Request(self, event.stream_id, event.headers)
         elif isinstance(event, h2.events.DataReceived):
             self.requests[event.stream_id].body += event.data
+            if self.server.hold_window:
+                return
             self.http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.StreamEnded):
             request = self.requests[event.stream_id]
@@ -189,6 +192,26 @@ class HttpPeer(asyncio.Protocol):
             self.server.answer(request)
         elif isinstance(event, h2.events.StreamReset):
             self.resets.append(event.stream_id)
+            self.unsent.pop(event.stream_id, None)
+        elif isinstance(event, h2.events.WindowUpdated):
+            for stream_id in list(self.unsent):
+                # The next event may be that it has been reset.
+                with contextlib.suppress(h2.exceptions.ProtocolError):
+                    self.push(stream_id)
+
+    def push(self, stream_id: int) -> None:
+        """Send of a body as much as may be sent."""
+        body, end = self.unsent.pop(stream_id)
+        while body:
+            room = min(self.http.local_flow_control_window(stream_id), 16384)
+            if room <= 0:
+                self.unsent[stream_id] = body, end
+                break
+            self.http.send_data(stream_id, body[:room])
+            body = body[room:]
+        if end and not body:
+            self.http.end_stream(stream_id)
+        self.flush()
 
     def flush(self) -> None:
         """Send what there is."""
@@ -209,20 +232,30 @@ class HttpServer:
         answer: Callable[[Request], None] = Request.reply,
         settings: dict[int, int] | None = None,
         alpn: str | None = "h2",
+        hold_window: bool = False,
+        receive_bytes: int = 0,
     ) -> None:
         self.tls = tls
         if alpn is not None:
             tls.set_alpn_protocols([alpn])
         self.answer = answer
         self.settings = settings or {}
+        # Bodies of requests are not acknowledged: no more than a window of each comes.
+        self.hold_window = hold_window
+        # Of the kernel's buffer, 0 for the usual.
+        self.receive_bytes = receive_bytes
         self.peers: list[HttpPeer] = []
         self.requests: list[Request] = []
+        self.errors: list[Exception] = []
         self.open = 0
 
     async def __aenter__(self) -> HttpServer:
         loop = asyncio.get_running_loop()
         self.server = await loop.create_server(lambda: HttpPeer(self), "127.0.0.1", 0, ssl=self.tls)
-        self.port = self.server.sockets[0].getsockname()[1]
+        (listener,) = self.server.sockets
+        self.port = listener.getsockname()[1]
+        if self.receive_bytes:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         return self
 
     async def __aexit__(

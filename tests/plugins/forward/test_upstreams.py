@@ -106,8 +106,8 @@ def test_a_file_that_has_gone(resolv_conf: Path) -> None:
 
 def test_there_may_not_be_any_number_of_upstreams(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
-    path.write_text("".join(f"nameserver 192.0.{i // 256}.{i % 256}\n" for i in range(256)))
-    with pytest.raises(UpstreamError, match="at most 255 upstreams are possible, got 256"):
+    path.write_text("".join(f"nameserver 192.0.{i // 256}.{i % 256}\n" for i in range(129)))
+    with pytest.raises(UpstreamError, match="at most 128 upstreams are possible, got 129"):
         resolve(stanza_of(f"forward . {path}"))
 
 

@@ -44,12 +44,14 @@ DIAL_S = 5.0
 TLS_SHUTDOWN_S = 1.0
 # How often idle connections are looked at, if there are any.
 SWEEP_S = 1.0
-# An HTTP/2 connection on which nothing has come for so long when an ask runs out of time gets no new ones.
+# An HTTP/2 connection that has answered nothing for so long when an ask on it runs out of time gets no new ones.
 SILENCE_S = 1.0
 # Messages with another ID before the reply; a peer that sends more of them is not in step with us.
 MAX_STRAYS = 16
 # Of requests and acknowledgements that a peer leaves unread.
 MAX_UNSENT_BYTES = 1024 * 1024
+# Of what is no whole frame, or means nothing, and of which h2 would keep 16 MiB.
+MAX_MEANINGLESS_BYTES = 1024 * 1024
 
 LENGTH = struct.Struct(">H")
 HEADER_BYTES = 12
@@ -322,7 +324,10 @@ class Pool:
     @property
     def wanted_dials(self) -> int:
         """How many dials should be under way."""
-        return min(len(self.waiting), 1) if self.shared else len(self.waiting)
+        if not self.shared:
+            return len(self.waiting)
+        # A connection that has not said yet how many asks it takes may take them all.
+        return 0 if any(one.opening for one in self.connections) else min(len(self.waiting), 1)
 
     def dial_as_needed(self) -> None:
         """Begin the dials that are missing."""
@@ -400,7 +405,7 @@ class Pool:
             # asyncio says so of a peer that closes.
             return "EOF"
         # Negative: getaddrinfo's, for a source address of the other family.
-        text = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         return f"{self.dialing}: {step}: {text.lower()}"
 
 
@@ -418,7 +423,9 @@ class Connection(asyncio.Protocol):
         self.local = ""
         self.created_at = self.used_at = self.loop.time()
         self.asked = self.answered = 0
-        # Takes no more asks.
+        # It has still to say how many asks it takes.
+        self.opening = False
+        # It takes no more asks.
         self.retired = False
         # Why it has ended.
         self.ending = ""
@@ -489,14 +496,14 @@ class Connection(asyncio.Protocol):
 
     def retire(self) -> None:
         """Take no more asks, and close once those on it have ended."""
-        self.retired = True
+        self.retired, self.opening = True, False
         self.pool.usable.pop(self, None)
         if self.idle and self.transport is not None:
             self.transport.close()
 
     def end(self, error: str, *, again: bool = False) -> None:
         """Close at once. The asks on it end with the error, or are asked again elsewhere where that may be."""
-        self.retired = True
+        self.retired, self.opening = True, False
         self.pool.usable.pop(self, None)
         if self.transport is not None:
             self.transport.abort()
@@ -598,7 +605,9 @@ class Http2Connection(Connection):
         super().__init__(pool)
         self.http = _http2_client()
         self.exchanges: dict[int, Exchange] = {}
-        self.heard_at = self.created_at
+        self.flushing: asyncio.Handle | None = None
+        self.meaningless_bytes = 0
+        self.opening = True
 
     @property
     def idle(self) -> bool:
@@ -606,7 +615,8 @@ class Http2Connection(Connection):
 
     @property
     def has_room(self) -> bool:
-        most = min(MAX_STREAMS, self.http.remote_settings.max_concurrent_streams)
+        # One stream is always allowed; the peer's SETTINGS are on their way.
+        most = 1 if self.opening else min(MAX_STREAMS, self.http.remote_settings.max_concurrent_streams)
         return len(self.exchanges) < most and not self.retired and self.transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -632,7 +642,9 @@ class Http2Connection(Connection):
             self.push(stream_id, exchange)
         if stream_id + 2 > MAX_STREAM_ID:
             self.retire()
-        self.flush()
+        if self.flushing is None:
+            # What is asked together goes out together.
+            self.flushing = self.loop.call_soon(self.flush)
 
     def headers(self, method: str, path: str) -> list[tuple[str, str]]:
         """The header fields of a request."""
@@ -655,6 +667,9 @@ class Http2Connection(Connection):
 
     def flush(self) -> None:
         """Write what the protocol has to say."""
+        if self.flushing is not None:
+            self.flushing.cancel()
+            self.flushing = None
         data = self.http.data_to_send()
         if self.transport is None or not data:
             return
@@ -666,8 +681,8 @@ class Http2Connection(Connection):
         stream_id, exchange = next(item for item in self.exchanges.items() if item[1].ask is ask)
         self.reset(stream_id)
         self.flush()
-        if self.heard_at < exchange.sent_at < self.loop.time() - SILENCE_S:
-            # The peer may be gone without a word. New asks take another connection.
+        if self.used_at <= exchange.sent_at < self.loop.time() - SILENCE_S:
+            # The peer may be gone without a word, or out of step. New asks take another connection.
             self.retire()
         else:
             self.pool.offer(self)
@@ -694,7 +709,6 @@ class Http2Connection(Connection):
     def data_received(self, data: bytes) -> None:
         from h2.exceptions import ProtocolError
 
-        self.heard_at = self.loop.time()
         try:
             events = [(type(event).__name__, event) for event in self.http.receive_data(data)]
         except ProtocolError as error:
@@ -704,6 +718,9 @@ class Http2Connection(Connection):
             return
         # Responses that come with it still count, but nothing can be sent any more.
         self.retired |= any(name == "ConnectionTerminated" for name, _ in events)
+        self.meaningless_bytes = 0 if events else self.meaningless_bytes + len(data)
+        if self.meaningless_bytes > MAX_MEANINGLESS_BYTES:
+            self.end("http2: frame too large")
         for name, event in events:
             handle = _EVENTS.get(name)
             if handle is not None:
@@ -764,19 +781,27 @@ class Http2Connection(Connection):
         code = getattr(event.error_code, "name", event.error_code)
         self.end(f"http2: server sent GOAWAY and closed the connection; ErrCode={code}", again=True)
 
+    def on_settings(self, event: Any) -> None:
+        """The peer says how much it takes."""
+        self.opening = False
+        self.on_room(event)
+
     def on_room(self, event: Any) -> None:
-        """The peer takes more: data, or streams."""
+        """The peer may take more: data, or streams."""
         for stream_id, exchange in self.exchanges.items():
             with self.unless_ended():
                 self.push(stream_id, exchange)
         self.pool.offer(self)
+        self.pool.dial_as_needed()
 
     def fail_exchange(self, stream_id: int, error: str) -> None:
         """One response is of no use; others on the connection may be."""
-        ask = self.exchanges[stream_id].ask
-        self.reset(stream_id)
-        self.pool.offer(self)
-        ask.finish(None, error)
+        exchange = self.exchanges.get(stream_id)
+        # Whoever has heard of another response may have cancelled this ask meanwhile.
+        if exchange is not None:
+            self.reset(stream_id)
+            self.pool.offer(self)
+            exchange.ask.finish(None, error)
 
 
 # By name, as h2 is not imported before it is needed.
@@ -787,7 +812,7 @@ _EVENTS: dict[str, Callable[[Http2Connection, Any], None]] = {
     "StreamReset": Http2Connection.on_reset,
     "ConnectionTerminated": Http2Connection.on_goaway,
     "WindowUpdated": Http2Connection.on_room,
-    "RemoteSettingsChanged": Http2Connection.on_room,
+    "RemoteSettingsChanged": Http2Connection.on_settings,
 }
 
 
@@ -797,7 +822,11 @@ def _http2_client() -> H2Connection:
     from h2.connection import H2Connection
     from h2.settings import SettingCodes, Settings
 
-    http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+    # What we send needs no check, and a check costs as much as all the rest.
+    config = H2Configuration(
+        client_side=True, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+    )
+    http = H2Connection(config)
     wanted = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: 16 * 1024}
     http.local_settings = Settings(client=True, initial_values=wanted)
     return http
@@ -822,7 +851,7 @@ def _tls_error(error: ssl.SSLError, upstream: Upstream) -> str:
     """What Go says of a handshake that fails, as far as OpenSSL tells us why."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _VERIFY_ERRORS.get(error.verify_code, error.verify_message)
-        return f"tls: failed to verify certificate: x509: {reason}".format(name=upstream.verified_name)
+        return f"tls: failed to verify certificate: x509: {reason.replace('{name}', upstream.verified_name)}"
     reason = error.reason or str(error)
     if reason == "WRONG_VERSION_NUMBER":
         return "tls: first record does not look like a TLS handshake"

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 # Of one question to one resolver, as CoreDNS has it.
 LOOKUP_S = 2.0
-# Files and names may hold any number; each upstream costs memory and health checks in every worker.
-MAX_UPSTREAMS = 255
+# Files and names may hold any number; each costs memory and health checks in every worker, whose table holds 128.
+MAX_UPSTREAMS = 128
 LENGTH = struct.Struct(">H")
 
 # Modification time in ns, inode and size of a file; None where there is none.

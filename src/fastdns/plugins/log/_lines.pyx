@@ -1,0 +1,245 @@
+"""Events to lines, as CoreDNS writes them: ``[INFO] `` and the format filled in, one query a line.
+
+What a client has sent reaches a line only as numbers and as the qname, whose bytes are escaped: no query can
+begin a line of its own or send a terminal commands.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
+
+from fastdns._chain cimport ServerTable
+from fastdns._store cimport load, publish_u64
+from fastdns.plugins.log._ring cimport (
+    LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, event_name, read_event,
+)
+from fastdns.plugins.log._values cimport (
+    put_address, put_byte, put_bytes, put_class, put_decimal, put_duration, put_flags, put_name, put_rcode,
+    put_type,
+)
+
+from fastdns.plugins.log.format import PLACEHOLDERS, max_line_bytes
+
+cdef enum Op:
+    OP_LITERAL = 0
+    OP_TYPE = 1
+    OP_NAME = 2
+    OP_CLASS = 3
+    OP_PROTO = 4
+    OP_SIZE = 5
+    OP_REMOTE = 6
+    OP_PORT = 7
+    OP_LOCAL = 8
+    OP_ID = 9
+    OP_OPCODE = 10
+    OP_DO = 11
+    OP_BUFSIZE = 12
+    OP_RCODE = 13
+    OP_RSIZE = 14
+    OP_DURATION = 15
+    OP_RFLAGS = 16
+
+OPS = {
+    "": OP_LITERAL, "{type}": OP_TYPE, "{name}": OP_NAME, "{class}": OP_CLASS, "{proto}": OP_PROTO,
+    "{size}": OP_SIZE, "{remote}": OP_REMOTE, "{port}": OP_PORT, "{local}": OP_LOCAL, "{>id}": OP_ID,
+    "{>opcode}": OP_OPCODE, "{>do}": OP_DO, "{>bufsize}": OP_BUFSIZE, "{rcode}": OP_RCODE, "{rsize}": OP_RSIZE,
+    "{duration}": OP_DURATION, "{>rflags}": OP_RFLAGS,
+}
+assert OPS.keys() - {""} == PLACEHOLDERS.keys()
+
+cdef enum:
+    LINES_BYTES = 131072        # of one call of read
+    MAX_ADDRESS_BYTES = 47
+    PREFIX_BYTES = 7
+
+cdef const char* PREFIX = b"[INFO] "
+
+cdef struct Piece:
+    Op op
+    const char* literal
+    uint32_t literal_len
+
+cdef struct Format:
+    uint32_t count
+    uint32_t max_bytes          # of a line, prefix and newline included
+    Piece* pieces
+
+# The formats of one server block, by the number of the rule.
+cdef struct BlockFormats:
+    uint32_t count
+    Format* formats
+
+# The address that a listener was told to listen at, as text.
+cdef struct ListenerAddress:
+    uint64_t listener           # const Server*
+    uint8_t length
+    char text[MAX_ADDRESS_BYTES]
+
+
+cdef uint8_t* put_local(uint8_t* out, const ListenerAddress* known, uint32_t count,
+                        uint64_t listener) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if known[i].listener == listener:
+            return put_bytes(out, known[i].text, known[i].length)
+    return put_byte(out, b"-")
+
+
+cdef uint8_t* put_query_value(uint8_t* out, Op op, const LogEvent* event) noexcept nogil:
+    if op == OP_TYPE:
+        return put_type(out, event.qtype)
+    if op == OP_NAME:
+        return put_name(out, event_name(event))
+    if op == OP_CLASS:
+        return put_class(out, event.qclass)
+    if op == OP_PROTO:
+        return put_bytes(out, b"tcp" if event.bits & LOG_TCP else b"udp", 3)
+    if op == OP_SIZE:
+        return put_decimal(out, event.query_bytes)
+    if op == OP_REMOTE:
+        return put_address(out, event.client, event.client_len)
+    if op == OP_PORT:
+        return put_decimal(out, event.client_port)
+    if op == OP_ID:
+        return put_decimal(out, event.id)
+    if op == OP_OPCODE:
+        return put_decimal(out, event.opcode)
+    if op == OP_BUFSIZE:
+        return put_decimal(out, event.udp_bytes)
+    if event.bits & LOG_DO:
+        return put_bytes(out, b"true", 4)
+    return put_bytes(out, b"false", 5)
+
+
+cdef uint8_t* put_reply_value(uint8_t* out, Op op, const LogEvent* event) noexcept nogil:
+    if op == OP_DURATION:
+        return put_duration(out, event.took_ns)
+    if op == OP_RSIZE:
+        return put_decimal(out, event.reply_bytes)
+    if event.bits & LOG_SILENT:
+        return put_byte(out, b"-")
+    if op == OP_RCODE:
+        return put_rcode(out, event.rcode)
+    return put_flags(out, event.flags)
+
+
+cdef class LineReader:
+    """Makes lines of the events of any number of rings.
+
+    formats: block number to the parts (format.Part) of each of its rules' formats.
+    """
+    cdef BlockFormats* blocks
+    cdef uint32_t block_count
+    cdef ListenerAddress* listeners
+    cdef uint32_t listener_count
+    cdef uint8_t* lines
+    cdef list keep
+
+    def __cinit__(self, dict formats not None):
+        cdef uint32_t block
+        self.keep = []
+        self.block_count = max(formats, default=-1) + 1
+        self.blocks = <BlockFormats*>calloc(self.block_count + 1, sizeof(BlockFormats))
+        self.lines = <uint8_t*>malloc(LINES_BYTES)
+        if self.blocks == NULL or self.lines == NULL:
+            raise MemoryError
+        for block, rules in formats.items():
+            self.add_block(&self.blocks[block], list(rules))
+
+    def __dealloc__(self):
+        cdef uint32_t i, j
+        for i in range(self.block_count if self.blocks != NULL else 0):
+            for j in range(self.blocks[i].count):
+                free(self.blocks[i].formats[j].pieces)
+            free(self.blocks[i].formats)
+        free(self.blocks)
+        free(self.listeners)
+        free(self.lines)
+
+    cdef int add_block(self, BlockFormats* block, list rules) except -1:
+        cdef uint32_t i
+        block.formats = <Format*>calloc(len(rules) + 1, sizeof(Format))
+        if block.formats == NULL:
+            raise MemoryError
+        block.count = len(rules)
+        for i in range(block.count):
+            self.add_format(&block.formats[i], tuple(rules[i]))
+        return 0
+
+    cdef int add_format(self, Format* format, tuple parts) except -1:
+        cdef uint32_t i
+        cdef bytes literal
+        if max_line_bytes(parts) + PREFIX_BYTES + 1 > LINES_BYTES:
+            raise ValueError(f"a line has to fit into {LINES_BYTES} bytes")
+        format.max_bytes = max_line_bytes(parts) + PREFIX_BYTES + 1
+        format.pieces = <Piece*>calloc(len(parts) + 1, sizeof(Piece))
+        if format.pieces == NULL:
+            raise MemoryError
+        format.count = len(parts)
+        for i in range(format.count):
+            literal = parts[i].literal.encode()
+            self.keep.append(literal)
+            format.pieces[i].op = <Op><int>OPS[parts[i].placeholder]
+            format.pieces[i].literal = literal
+            format.pieces[i].literal_len = len(literal)
+        return 0
+
+    def add_listener(self, ServerTable table not None, str address not None):
+        """What {local} says of queries that a table answers. address: IP text; "": every address."""
+        cdef bytes text = (f"[{address}]" if ":" in address else address or "[::]").encode()
+        cdef ListenerAddress* grown
+        if len(text) > MAX_ADDRESS_BYTES:
+            raise ValueError(f"an address expected, got {address!r}")
+        grown = <ListenerAddress*>realloc(self.listeners, (self.listener_count + 1) * sizeof(ListenerAddress))
+        if grown == NULL:
+            raise MemoryError
+        self.listeners = grown
+        grown[self.listener_count].listener = <uint64_t>&table.server
+        grown[self.listener_count].length = len(text)
+        memcpy(grown[self.listener_count].text, <const char*>text, len(text))
+        self.listener_count += 1
+        # A table that were freed could leave its place to another.
+        self.keep.append(table)
+
+    def read(self, LogRing ring not None):
+        """The lines of what a ring holds, as many as fit into one piece of LINES_BYTES; b"" where it is empty."""
+        cdef uint32_t size
+        with nogil:
+            size = self.read_lines(ring.ring)
+        return self.lines[:size]
+
+    cdef uint32_t read_lines(self, Ring* ring) noexcept nogil:
+        cdef uint64_t head = load(&ring.head)
+        cdef uint64_t at = ring.tail
+        cdef uint64_t read_to = at
+        cdef uint8_t* out = self.lines
+        cdef const LogEvent* event
+        cdef const Format* format
+        while True:
+            event = read_event(ring, &at, head)
+            if event == NULL:
+                break
+            format = &self.blocks[event.block].formats[event.rule]
+            if out + format.max_bytes > self.lines + LINES_BYTES:
+                break
+            out = self.put_line(out, format, event)
+            read_to = at
+        publish_u64(&ring.tail, read_to)
+        return out - self.lines
+
+    cdef uint8_t* put_line(self, uint8_t* out, const Format* format, const LogEvent* event) noexcept nogil:
+        cdef uint32_t i
+        cdef const Piece* piece
+        out = put_bytes(out, PREFIX, PREFIX_BYTES)
+        for i in range(format.count):
+            piece = &format.pieces[i]
+            if piece.op == OP_LITERAL:
+                out = put_bytes(out, piece.literal, piece.literal_len)
+            elif piece.op == OP_LOCAL:
+                out = put_local(out, self.listeners, self.listener_count, event.listener)
+            elif piece.op >= OP_RCODE:
+                out = put_reply_value(out, piece.op, event)
+            else:
+                out = put_query_value(out, piece.op, event)
+        # A format that ends in a newline of its own gets no second one.
+        return out if (out - 1)[0] == b"\n" else put_byte(out, b"\n")

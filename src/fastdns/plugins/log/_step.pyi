@@ -1,0 +1,30 @@
+from collections.abc import Collection, Sequence
+
+from fastdns._chain import NativeStep
+from fastdns.plugins.log._ring import LogRing
+
+CLASSES: dict[str, int]
+
+class LogStep(NativeStep):
+    def __init__(self, block: int, rules: list[tuple[bytes, Collection[str]]]) -> None: ...
+
+def log_reply(
+    step: LogStep,
+    ring: LogRing,
+    message: bytes,
+    *,
+    rcode: int = 0,
+    written: bool = True,
+    aa: bool = False,
+    ra: bool = False,
+    ad: bool = False,
+    answer: Sequence[tuple[int, bytes]] = (),
+    authority: Sequence[tuple[int, bytes]] = (),
+    additional: Sequence[tuple[int, bytes]] = (),
+    options: bytes | None = None,
+    client: bytes = ...,
+    client_port: int = 0,
+    tcp: bool = False,
+    took_ns: int = 0,
+    times: int = 1,
+) -> None: ...

@@ -1,0 +1,307 @@
+"""The log step: one event for each query whose rule asks for it, on the reply's way out.
+
+A reply is one of three: written by a plugin; bare, where a plugin has returned a response code that the server
+answers by itself; or none, where the query is dropped.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from fastdns._chain cimport OVER_TCP, OVER_UDP, Context, NativeStep, Server, monotonic_ns
+from fastdns._wire cimport (
+    ACCEPTED, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES,
+    MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_QUERY, OPT_FIXED_BYTES,
+    REFUSED, RR, SERVFAIL, TYPE_AXFR, TYPE_IXFR, TYPE_RRSIG, TYPE_SOA, Query, Reply, Section, accept, add_rr,
+    in_zone, reply_reset, uncompressed_bytes, write_reply,
+)
+from fastdns.plugins.log._ring cimport (
+    LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, commit, event_name, reserve,
+)
+
+cdef extern from "time.h" nogil:
+    long c_time "time"(long* at)
+
+cdef enum Class:
+    CLASS_SUCCESS = 1
+    CLASS_DENIAL = 2
+    CLASS_ERROR = 4
+    CLASS_ALL = 7
+
+cdef enum Answered:
+    SILENT = 0
+    BARE = 1
+    WRITTEN = 2
+
+cdef enum:
+    MAX_UDP_REPLY_BYTES = 65507     # what UDP over IPv4 carries
+    RRSIG_TIMES_AT = 8              # expiration, then inception (RFC 4034 section 3.1)
+    MAX_RULES = 65535
+
+CLASSES = {"success": CLASS_SUCCESS, "denial": CLASS_DENIAL, "error": CLASS_ERROR, "all": CLASS_ALL}
+
+cdef struct Rule:
+    const uint8_t* name         # lowercased wire form
+    uint16_t name_len
+    uint8_t classes             # of Class
+
+cdef struct Conf:
+    uint16_t block
+    uint32_t rule_count
+    Rule* rules
+
+
+cdef inline Answered answered(const Context* ctx) noexcept nogil:
+    # A step that answers either writes a reply or returns one of these codes; dropping does neither.
+    cdef uint16_t rcode = ctx.reply.rcode
+    if ctx.written:
+        return WRITTEN
+    if rcode == SERVFAIL or rcode == REFUSED or rcode == FORMERR or rcode == NOTIMP:
+        return BARE
+    return SILENT
+
+
+cdef inline uint32_t read_u32_at(const uint8_t* at) noexcept nogil:
+    return (<uint32_t>at[0] << 24) | (<uint32_t>at[1] << 16) | (<uint32_t>at[2] << 8) | at[3]
+
+
+cdef bint signature_is_out_of_date(const Section* section, uint32_t now_s) noexcept nogil:
+    """Whether a signature's time is over, or is still to come (RFC 4034 section 3.1.5: serial numbers)."""
+    cdef uint32_t i
+    cdef const uint8_t* times
+    for i in range(section.count):
+        if section.rr[i].rrtype != TYPE_RRSIG or section.rr[i].fixed == NULL or section.rr[i].fixed_len < 16:
+            continue
+        times = section.rr[i].fixed + RRSIG_TIMES_AT
+        if <int32_t>(read_u32_at(times) - now_s) < 0 or <int32_t>(now_s - read_u32_at(times + 4)) < 0:
+            return True
+    return False
+
+
+cdef bint has_bad_signature(const Reply* reply) noexcept nogil:
+    cdef uint32_t now_s = <uint32_t>c_time(NULL)
+    return (signature_is_out_of_date(&reply.answer, now_s) or signature_is_out_of_date(&reply.authority, now_s)
+            or signature_is_out_of_date(&reply.additional, now_s))
+
+
+cdef bint has_soa(const Section* section) noexcept nogil:
+    cdef uint32_t i
+    for i in range(section.count):
+        if section.rr[i].rrtype == TYPE_SOA:
+            return True
+    return False
+
+
+cdef Class class_of(const Context* ctx, Answered how) noexcept nogil:
+    """CoreDNS's class of a reply: denial is NXDOMAIN, or no answer but a SOA record (RFC 2308 section 2.2)."""
+    cdef const Query* q = ctx.q
+    cdef const Reply* reply = ctx.reply
+    if how != WRITTEN or q.opcode != OPCODE_QUERY or q.qtype == TYPE_AXFR or q.qtype == TYPE_IXFR:
+        return CLASS_ERROR
+    if reply.rcode != NOERROR and reply.rcode != NXDOMAIN:
+        return CLASS_ERROR
+    # A client that does not ask for signatures does not look at them.
+    if q.has_opt and q.do_bit and has_bad_signature(reply):
+        return CLASS_ERROR
+    if reply.rcode == NXDOMAIN:
+        # A name that does not exist has no answer either.
+        return CLASS_DENIAL if reply.answer.count == 0 else CLASS_ERROR
+    if reply.answer.count == 0 and has_soa(&reply.authority):
+        return CLASS_DENIAL
+    return CLASS_SUCCESS
+
+
+cdef bint is_truncated(const Context* ctx, uint32_t reply_bytes, uint8_t* trial) noexcept nogil:
+    """Whether TC will be set. Compression decides that only for replies that do not fit without: they are tried."""
+    cdef const Query* q = ctx.q
+    cdef uint32_t limit = MAX_MESSAGE_BYTES
+    # As large as it may be: this only spares most replies the trial.
+    cdef uint32_t opt_bytes = OPT_FIXED_BYTES + MAX_OPT_ECHO_BYTES if q.has_opt else 0
+    if ctx.reply.tc:
+        return True
+    if ctx.transport == OVER_UDP:
+        limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
+        if limit > MAX_UDP_REPLY_BYTES:
+            limit = MAX_UDP_REPLY_BYTES
+    if reply_bytes + opt_bytes <= limit:
+        return False
+    write_reply(q, ctx.reply, trial, limit)
+    return (trial[2] & (FLAG_TC >> 8)) != 0
+
+
+cdef uint16_t reply_flags(const Context* ctx, Answered how, uint32_t reply_bytes, uint8_t* trial) noexcept nogil:
+    """The flags that the reply's header will have."""
+    cdef uint16_t flags = FLAG_QR
+    if ctx.q.opcode == OPCODE_QUERY:
+        flags |= ctx.q.flags & (FLAG_RD | FLAG_CD)
+    if how != WRITTEN:
+        return flags
+    if ctx.reply.aa:
+        flags |= FLAG_AA
+    if ctx.reply.ra:
+        flags |= FLAG_RA
+    if ctx.reply.ad:
+        flags |= FLAG_AD
+    if is_truncated(ctx, reply_bytes, trial):
+        flags |= FLAG_TC
+    return flags
+
+
+cdef void fill_query(const Context* ctx, LogEvent* event) noexcept nogil:
+    cdef const Query* q = ctx.q
+    cdef bint tcp = ctx.transport != OVER_UDP
+    event.id = q.id
+    event.qtype = q.qtype
+    event.qclass = q.qclass
+    event.opcode = q.opcode
+    event.query_bytes = q.msg_len
+    event.udp_bytes = MAX_MESSAGE_BYTES if tcp else q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
+    event.bits = (LOG_TCP if tcp else 0) | (LOG_DO if q.do_bit else 0)
+    event.listener = <uint64_t>ctx.server
+    event.client_port = ctx.client_port
+    event.client_len = ctx.client_len
+    memcpy(event.client, ctx.client, ctx.client_len)
+    event.name_len = q.name_len
+    memcpy(<uint8_t*>event_name(event), q.name, q.name_len)
+
+
+cdef void fill_reply(const Context* ctx, Answered how, LogEvent* event, uint8_t* trial) noexcept nogil:
+    event.rcode = ctx.reply.rcode
+    event.flags = 0
+    event.reply_bytes = 0
+    if how == SILENT:
+        event.bits |= LOG_SILENT
+        return
+    # A bare reply has the question only.
+    event.reply_bytes = HEADER_BYTES + ctx.q.name_len + 4
+    if how == WRITTEN:
+        event.reply_bytes = uncompressed_bytes(ctx.q, ctx.reply)
+        # An upstream's OPT record counts; the one that the server adds does not.
+        if ctx.reply.options != NULL:
+            event.reply_bytes += OPT_FIXED_BYTES + ctx.reply.options_len
+    event.flags = reply_flags(ctx, how, event.reply_bytes, trial)
+
+
+cdef const Rule* rule_for(const Conf* conf, const Query* q) noexcept nogil:
+    cdef uint32_t i
+    for i in range(conf.rule_count):
+        if in_zone(q, conf.rules[i].name, conf.rules[i].name_len):
+            return &conf.rules[i]
+    return NULL
+
+
+cdef void after(Context* ctx, const void* opaque) noexcept nogil:
+    cdef const Conf* conf = <const Conf*>opaque
+    cdef Ring* ring = <Ring*>ctx.log
+    cdef const Rule* rule
+    cdef Answered how
+    cdef LogEvent* event
+    cdef uint64_t now_ns
+    if ring == NULL:
+        return
+    rule = rule_for(conf, ctx.q)
+    if rule == NULL:
+        return
+    how = answered(ctx)
+    if rule.classes != CLASS_ALL and not rule.classes & class_of(ctx, how):
+        return
+    now_ns = monotonic_ns()
+    event = reserve(ring, ctx.q.name_len, now_ns)
+    if event == NULL:
+        if ctx.counters != NULL:
+            ctx.counters.log_dropped += 1
+        return
+    event.block = conf.block
+    event.rule = rule - conf.rules
+    event.took_ns = now_ns - ctx.received_ns
+    fill_query(ctx, event)
+    fill_reply(ctx, how, event, ring.trial)
+    commit(ring)
+
+
+cdef class LogStep(NativeStep):
+    """block: the number by which the reader tells whose format it is. rules: (name in lowercased wire form,
+    classes), tried in order."""
+    cdef Conf conf
+    cdef list names
+
+    def __init__(self, uint16_t block, list rules not None):
+        cdef uint32_t i
+        if len(rules) > MAX_RULES:
+            raise ValueError(f"a server block takes {MAX_RULES} log rules at most")
+        self.names = [name for name, _ in rules]
+        self.conf.block = block
+        self.conf.rules = <Rule*>calloc(len(rules) + 1, sizeof(Rule))
+        if self.conf.rules == NULL:
+            raise MemoryError
+        for i in range(len(rules)):
+            self.conf.rules[i].name = <const uint8_t*><bytes>self.names[i]
+            self.conf.rules[i].name_len = len(self.names[i])
+            for one in rules[i][1]:
+                self.conf.rules[i].classes |= CLASSES[one]
+        self.conf.rule_count = len(rules)
+        self.step.after = after
+        self.step.conf = &self.conf
+
+    def __dealloc__(self):
+        free(self.conf.rules)
+
+
+# ------------------------------------------------------------------------------- for Python and the tests
+
+cdef bint add_records(Reply* reply, Section* section, records) except -1:
+    cdef RR* rr
+    for rrtype, rdata in records:
+        rr = add_rr(reply, section, rrtype, 0)
+        if rr != NULL:
+            rr.fixed = <const uint8_t*><bytes>rdata
+            rr.fixed_len = len(rdata)
+    return True
+
+
+def log_reply(LogStep step not None, LogRing ring not None, bytes message not None, *, int rcode=0,
+              bint written=True, bint aa=False, bint ra=False, bint ad=False, answer=(), authority=(),
+              additional=(), bytes options=None, bytes client=b"\x7f\0\0\1", uint16_t client_port=0, bint tcp=False,
+              uint64_t took_ns=0, uint32_t times=1):
+    """Run the step, so many times and without the GIL, on a reply to a query message as a plugin has left it.
+
+    written: whether the plugin wrote it. Records are (type, rdata), owned by the question's name. options: of an
+    upstream's OPT record. Raises ValueError where the message is not accepted.
+    """
+    cdef Query q
+    cdef Context ctx
+    cdef Server server
+    cdef uint32_t _i
+    cdef Reply* reply = <Reply*>malloc(sizeof(Reply))
+    if reply == NULL:
+        raise MemoryError
+    try:
+        if accept(<const uint8_t*>message, len(message), &q) != ACCEPTED:
+            raise ValueError("the message is no query that is accepted")
+        memset(&ctx, 0, sizeof(Context))
+        ctx.q = &q
+        ctx.reply = reply
+        ctx.server = &server
+        ctx.log = ring.ring
+        ctx.client = <const uint8_t*>client
+        ctx.client_len = len(client)
+        ctx.client_port = client_port
+        ctx.transport = OVER_TCP if tcp else OVER_UDP
+        ctx.written = written
+        reply_reset(reply)
+        reply.rcode = rcode
+        reply.aa = aa
+        reply.ra = ra
+        reply.ad = ad
+        if options is not None:
+            reply.options = <const uint8_t*>options
+            reply.options_len = len(options)
+        add_records(reply, &reply.answer, answer)
+        add_records(reply, &reply.authority, authority)
+        add_records(reply, &reply.additional, additional)
+        with nogil:
+            for _i in range(times):
+                ctx.received_ns = monotonic_ns() - took_ns
+                after(&ctx, &step.conf)
+    finally:
+        free(reply)
