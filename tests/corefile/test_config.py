@@ -66,7 +66,7 @@ def test_the_default_port_is_for_keys_without_one() -> None:
 def test_without_a_block_the_built_in_corefile_is_served(text: str) -> None:
     config = load(text, "/nonexistent/Corefile", default_port=1053, environ={})
     assert config.listeners == (Listener("dns", "", 1053, ((".", 0),)),)
-    assert list(config.blocks[0].plugins) == ["whoami"]
+    assert list(config.blocks[0].plugins) == ["log", "whoami"]
     assert config.source == "/nonexistent/Corefile"
     assert config.listeners == default_config(1053).listeners
 

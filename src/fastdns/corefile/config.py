@@ -25,7 +25,7 @@ DEFAULT_FILE = "Corefile"
 DEFAULT_PORT = 53
 # Go's JSON escapes these even where JSON need not, so that the sum is the one CoreDNS logs.
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-DEFAULT_COREFILE = ".:PORT {\n    whoami\n}\n"
+DEFAULT_COREFILE = ".:PORT {\n    whoami\n    log\n}\n"
 
 
 def load_file(
