@@ -378,6 +378,8 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
             x.error = ERROR_SEND
             x.error_upstream = u.slot
             return False
+        if not x.probe:
+            counted(e, u).connections[u.sockets[chosen].sent != 0 or u.sockets[chosen].first != NONE][0] += 1
         a.socket = chosen
         a.id = random_u32(e) & 0xFFFF
         while find_attempt(e, upstream, chosen, a.id) != NONE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
@@ -233,7 +232,6 @@ class HttpServer:
         settings: dict[int, int] | None = None,
         alpn: str | None = "h2",
         hold_window: bool = False,
-        receive_bytes: int = 0,
     ) -> None:
         self.tls = tls
         if alpn is not None:
@@ -242,8 +240,6 @@ class HttpServer:
         self.settings = settings or {}
         # Bodies of requests are not acknowledged: no more than a window of each comes.
         self.hold_window = hold_window
-        # Of the kernel's buffer, 0 for the usual.
-        self.receive_bytes = receive_bytes
         self.peers: list[HttpPeer] = []
         self.requests: list[Request] = []
         self.errors: list[Exception] = []
@@ -252,10 +248,7 @@ class HttpServer:
     async def __aenter__(self) -> HttpServer:
         loop = asyncio.get_running_loop()
         self.server = await loop.create_server(lambda: HttpPeer(self), "127.0.0.1", 0, ssl=self.tls)
-        (listener,) = self.server.sockets
-        self.port = listener.getsockname()[1]
-        if self.receive_bytes:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
+        self.port = self.server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(

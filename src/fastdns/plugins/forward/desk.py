@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fastdns._upstream import Exchanges
+from fastdns.plugins.forward.upstreams import UpstreamError
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.streams import Streams
@@ -38,7 +39,11 @@ class Desk:
         for ticket, upstream, message, timeout_s in exchanges.take_requests():
             route = self.routes.upstreams[upstream]
             give = partial(self.give, exchanges, ticket, route.upstream.to)
-            self.of(route.stanza).ask(route.place, message, timeout_s, give)
+            try:
+                self.of(route.stanza).ask(route.place, message, timeout_s, give)
+            except UpstreamError as error:
+                # Its TLS files have gone since the start; they are tried again with the next question.
+                give(None, str(error))
 
     def of(self, stanza: int) -> Streams:
         """The streams of a stanza, made when they are first needed."""

@@ -1,0 +1,136 @@
+"""What rounds make of their turns: order, ratios, medians, lines; and how busy the CPUs are with other work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+import pytest
+from bench.rounds import Series
+from bench.servers import Peer
+
+from bench import processes, rounds
+from fastdns.bench.result import Result
+
+
+def result(answered: int = 1000, *, lost: int = 0, mismatched: int = 0, servfails: int = 0) -> Result:
+    rcodes = (answered - servfails, 0, servfails, *[0] * 13)
+    return Result(
+        sent=answered + lost, answered=answered, lost=lost, mismatched=mismatched, truncated=0, errors=0,
+        answer_bytes=50 * answered, elapsed_s=0.5, max_ns=1000, rcodes=rcodes, histogram=((10, answered),),
+    )  # fmt: skip
+
+
+def series(*turns_ns: int, upstream_ns: int | None = None) -> Series:
+    made = Series()
+    for used_ns in turns_ns:
+        made.add(used_ns, result(), upstream_ns)
+    return made
+
+
+def peers(*names: str) -> list[Peer]:
+    return [Peer(name, 0, 0, lambda: None) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0, "abc"), (1, "bca"), (2, "cab"), (3, "abc"), (7, "bca")],
+    ids=["first round", "from the second on", "from the third on", "around", "and around again"],
+)
+def test_each_round_begins_with_another_peer(number: int, expected: str) -> None:
+    assert [peer.name for peer in rounds.in_turn(peers("a", "b", "c"), number)] == list(expected)
+
+
+def test_a_turn_is_cpu_by_answers_not_by_queries() -> None:
+    made = Series()
+    made.add(3_000_000, result(1000, lost=500), 8_000_000)
+    assert (made.us, made.upstream_us, made.qps, made.lost) == ([3.0], [8.0], [2000.0], 500)
+
+
+def test_a_turn_without_an_answer_divides_by_nothing() -> None:
+    made = Series()
+    made.add(1000, result(0, lost=5))
+    assert (made.us, made.lost) == ([1.0], 5)
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    rows = {"fastdns": Series(), "dnsdist": Series()}
+    # The second round runs on a machine at half its speed: microseconds double, the ratio stays.
+    for ours, theirs in [(4_000_000, 5_000_000), (8_000_000, 10_000_000)]:
+        rows["fastdns"].add(ours, result())
+        rows["dnsdist"].add(theirs, result())
+        rounds.compare(rows, ["dnsdist", "echo"])
+    assert rows["fastdns"].ratio == {"dnsdist": [0.8, 0.8]}
+    assert rows["dnsdist"].ratio == {"dnsdist": [1.0, 1.0]}
+
+
+def test_figures_are_medians_with_the_least_and_the_most() -> None:
+    made = series(2_000_000, 9_000_000, 3_000_000, upstream_ns=5_000_000)
+    made.add(3_000_000, result(1000, mismatched=2, servfails=4), 5_000_000)
+    figures = rounds.figures(made)
+    assert figures["us_per_query"] == {"median": 3.0, "min": 2.0, "max": 9.0}
+    assert figures["upstream_us_per_query"]["median"] == 5.0
+    assert (figures["answers_per_second"], figures["mismatched"], figures["lost"]) == (2000, 2, 0)
+    assert figures["rcodes"] == {0: 3996, 2: 4}
+    assert not {"of_the_echo", "of_dnsdist"} & set(figures)
+
+
+def test_lines_put_the_cheapest_first_and_name_every_column() -> None:
+    rows = {
+        "dnsdist": series(5_000_000, upstream_ns=7_000_000),
+        "fastdns": series(4_000_000, upstream_ns=7_000_000),
+    }
+    rows["dnsdist"].lost = 3
+    rows["fastdns"].rcodes[2] = 11
+    rounds.compare(rows, ["dnsdist"])
+    figures = {name: rounds.figures(row) for name, row in rows.items()}
+    head, *lines = rounds.table(figures, ["dnsdist", "echo"], upstream=True)
+    assert [line.split()[0] for line in lines] == ["fastdns", "dnsdist"]
+    fastdns, dnsdist = (line.split() for line in lines)
+    assert fastdns[1:5] == ["4.00", "4.00-4.00", "0.80", "0.80-0.80"]
+    # The echo did not take part.
+    assert fastdns[5] == "-"
+    assert (fastdns[-2:], dnsdist[-2:], dnsdist[-4]) == (["11", "7.00"], ["0", "7.00"], "3")
+    assert len({len(line) for line in (head, *lines)}) == 1
+
+
+def test_without_an_upstream_there_is_no_column_for_it() -> None:
+    rows = {"echo": series(3_000_000)}
+    rounds.compare(rows, ["echo"])
+    head, line = rounds.table({"echo": rounds.figures(rows["echo"])}, ["echo"])
+    assert "upstream" not in head
+    assert line.split()[-2:] == ["0", "0"]
+
+
+@pytest.mark.parametrize("words", ["old", "=command", "old="])
+def test_another_build_needs_a_name_and_a_command(words: str) -> None:
+    assert rounds.build("old=python -m fastdns.cli -a=b") == ("old", "python -m fastdns.cli -a=b")
+    with pytest.raises(argparse.ArgumentTypeError):
+        rounds.build(words)
+
+
+STAT = """\
+cpu  700 70 300 9000 50 7 30 20 5 0
+cpu0 300 10 100 4000 20 3 10 20 5 0
+cpu1 400 60 200 5000 30 4 20 0 0 0
+intr 12345 0 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("cpus", "ticks"),
+    [({0}, 443), ({1}, 684), ({0, 1}, 1127), ({7}, 0)],
+    ids=["one, with what was stolen", "the other", "both, the sum of all left out", "none such"],
+)
+def test_busy_is_all_but_idle_and_waiting(cpus: set[int], ticks: int) -> None:
+    assert processes.busy_s(STAT, cpus) == ticks / os.sysconf("SC_CLK_TCK")
+
+
+def test_our_own_work_is_not_others() -> None:
+    [cpu, *_] = os.sched_getaffinity(0)
+    others = processes.OtherWork({cpu})
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        pass
+    assert 0.0 <= others.percent() <= 100.0
