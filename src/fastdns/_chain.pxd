@@ -29,7 +29,7 @@ cdef enum:
     MAX_STEPS = 48
     MAX_LOOKUP_DEPTH = 8
     NO_SLOT = 0xFFFFFFFF
-    MAX_REPLAYS = 4             # of one query that waits for upstreams
+    MAX_REPLAYS = 16            # of one query that waits for upstreams
     ERROR_EVENTS = 128          # power of two
 
 # Why a reply is an error, for the errors plugin; texts in _chain.pyx.

@@ -3,9 +3,11 @@
 from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
 
-from fastdns._chain cimport OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve, serve_background
+from fastdns._chain cimport (
+    OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve, serve_background,
+)
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport Exchanges, Waiter, flush, on_event, on_time, wait_ms, waiter_msg
+from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
 from fastdns._wire cimport MAX_MESSAGE_BYTES
 
 cdef extern from "sys/epoll.h" nogil:
@@ -94,7 +96,8 @@ cdef class SlowPath:
             leave_epoch(ctx.store, worker.reader_slot)
         if size < 0:
             self.waiting[ctx.token] = deliver
-        if self.exchanges is not None and self.exchanges.engine.outbox_count:
+        # A delivery may ask the next question: then whoever delivers sends it.
+        if self.exchanges is not None and self.exchanges.engine.outbox_count and not self.busy:
             flush(&self.exchanges.engine)
         if size < 0:
             return PARKED
@@ -139,17 +142,35 @@ cdef class SlowPath:
         if self.exchanges is None:
             return
         ready = epoll_wait(self.epoll_fd, events, EVENTS, 0)
+        self.busy = True
         for i in range(ready):
             on_event(&self.exchanges.engine, events[i].data.u32)
+        self.busy = False
 
     def tick(self):
         """Look at the clock. Returns in how many seconds to do so again, or None: nothing is in flight."""
         if self.exchanges is None or self.exchanges.engine.out == 0:
             return None
+        # After a pause of this thread, what has come meanwhile was not silence.
+        self.process()
+        self.busy = True
         on_time(&self.exchanges.engine, monotonic_ns())
+        self.busy = False
         if self.exchanges.engine.out == 0:
             return None
         return wait_ms(&self.exchanges.engine, IDLE_MS) / 1000
+
+    def give_up(self):
+        """Serve everybody who waits again, with what there is; later queries that would have to wait fail."""
+        if self.exchanges is not None:
+            self.busy = True
+            give_up(&self.exchanges.engine)
+            self.busy = False
+
+    @property
+    def in_flight(self):
+        """How many questions are in flight, those that nobody waits for included."""
+        return 0 if self.exchanges is None else self.exchanges.engine.out
 
     @property
     def waits(self):

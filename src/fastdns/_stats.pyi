@@ -2,6 +2,7 @@ TYPES: tuple[str, ...]
 TYPE_NUMBERS: dict[str, int]
 RCODES: dict[int, str]
 PROTOS: tuple[str, ...]
+CACHE_FIELDS: tuple[str, ...]
 DURATION_BOUNDS_S: tuple[float, ...]
 SIZE_BOUNDS: tuple[int, ...]
 

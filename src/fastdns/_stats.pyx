@@ -28,6 +28,11 @@ RCODES = {
     7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 11: "DSOTYPENI", 16: "BADSIG", 17: "BADKEY",
     18: "BADTIME", 19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
 }
+# In the order of CacheCounter.
+CACHE_FIELDS = (
+    "requests", "hits_success", "hits_denial", "misses", "prefetches", "drops", "served_stale", "evictions_success",
+    "evictions_denial",
+)
 # What upstreams are asked over.
 PROTOS = ("udp", "tcp", "tcp-tls", "https")
 DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
@@ -198,6 +203,7 @@ def layout():
         ("duration", (DURATION_BUCKETS + 1,)), ("duration_sum_ns", ()),
         ("request_bytes", (2, SIZE_BUCKETS + 1)), ("request_bytes_sum", (2,)),
         ("response_bytes", (2, SIZE_BUCKETS + 1)), ("response_bytes_sum", (2,)),
+        ("cache", (CACHE_COUNTERS,)),
     ))
     assert end * 8 == sizeof(ZoneCounters)
     return fields

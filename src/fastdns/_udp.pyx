@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from fastdns._chain cimport OVER_UDP, Context, Server, UpstreamReply, monotonic_ns, serve, serve_background
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport Engine, Exchanges, Waiter, flush, on_event, on_time, wait_ms, waiter_msg
+from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -69,6 +69,7 @@ cdef extern from "sys/epoll.h" nogil:
     enum:
         EPOLLIN
         EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
         EPOLL_CLOEXEC
 
 cdef extern from "poll.h" nogil:
@@ -96,6 +97,8 @@ cdef int run_batches(Hot* hot) noexcept nogil:
     cdef uint64_t now_ns
     cdef uint64_t stopped_ns = 0
     cdef bint idle
+    cdef bint waits
+    cdef bint listens = True
     while True:
         now_ns = monotonic_ns()
         if hot.stopping and stopped_ns == 0:
@@ -129,10 +132,17 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             send_ready(hot)
         if stopped_ns:
             now_ns = monotonic_ns() - stopped_ns
-            if hot.engine != NULL and hot.engine.waiting:
-                if now_ns > STOP_WAITING_NS:
-                    return 0
-            elif idle or now_ns > STOP_NS:
+            waits = hot.engine != NULL and hot.engine.waiting
+            if not waits and (idle or now_ns > STOP_NS):
+                return 0
+            if waits and listens and now_ns > STOP_NS:
+                # There are always some that wait, where always new ones come: others take these.
+                listens = False
+                for i in range(<int>hot.socket_count):
+                    epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.sockets[i].fd, NULL)
+            if waits and now_ns > STOP_WAITING_NS:
+                give_up(hot.engine)
+                send_ready(hot)
                 return 0
 
 
@@ -373,7 +383,7 @@ cdef class HotLoop:
     def stop(self):
         """End run after what the sockets hold has been answered and nobody waits for an upstream. From any thread.
 
-        It ends all the same after STOP_NS of load, and STOP_WAITING_NS of waiting.
+        It ends all the same after STOP_NS of load, and STOP_WAITING_NS of waiting: who waits then gets an error.
         """
         self.hot.stopping = 1
         os.eventfd_write(self.hot.event_fd, 1)

@@ -1,10 +1,10 @@
-"""Questions to upstreams over UDP, and to the slow thread for the rest. One table a serving thread, no GIL, bounded.
+"""Questions to upstreams over UDP, and to the slow thread for the rest. One table a serving thread, without GIL.
 
 A query that needs an upstream is parked (``park``): its message and how to reach its client are copied into a
-Waiter, and its question becomes an Exchange, or joins an equal one. Attempts of an exchange go to one upstream each,
-with a random ID from a random one of that upstream's connected sockets. A datagram counts only if upstream, port,
-ID and question all match; anything else is counted and leaves the exchange as it was. When an exchange ends, each of
-its queries is served again by its transport, with the reply in ``ctx.upstream`` (see _chain.pxd).
+Waiter, and its question becomes an Exchange, or joins an equal one. Attempts of an exchange go to one upstream
+each, with a random ID from a random one of that upstream's connected sockets. A datagram counts only if upstream,
+port, ID and question all match; anything else is counted and leaves the exchange as it was. When an exchange ends,
+each of its queries is served again by its transport, with the reply in ``ctx.upstream`` (see _chain.pxd).
 
     attempt   ends with its reply, a refusal (ICMP), or after the stanza's read timeout; while it is out, silence
               for the upstream's adaptive timeout starts an attempt at another upstream, or sends the same again.
@@ -33,7 +33,8 @@ cdef enum:
     MAX_PARKED_BYTES = 4096         # a longer query is not forwarded
     PEER_ROOM = 28                  # struct sockaddr_in6
     CONTROL_ROOM = 40
-    BLOCK_CLASSES = 5               # 256 to 4096 bytes and a Waiter's own
+    BLOCK_CLASSES = 5               # 256 to 4096 bytes
+    SLAB_BYTES = 65536
     HASH_SLOTS = 65536
     WHEEL_SLOTS = 1024
     WHEEL_TICK_NS = 8000000
@@ -89,7 +90,7 @@ cdef struct Stanza:
     const uint16_t* excepted_len
 
 cdef struct UdpSocket:
-    int fd                          # -1: not open
+    int fd                          # negative: not open
     uint32_t sent                   # since it was opened
     uint32_t first                  # of the attempts that are out on it; NONE: none
 
@@ -103,6 +104,7 @@ cdef struct Upstream:
     uint64_t srtt_ns                # 0: not measured (RFC 6298)
     uint64_t rttvar_ns
     uint32_t silences               # in a row
+    uint64_t doubted_ns             # when it was last found to be silent, or tried again all the same
     uint32_t failed_probes          # in a row
     bint probing
     uint32_t chosen                 # socket of this flush; NONE: none yet
@@ -124,7 +126,6 @@ cdef struct Waiter:
     uint8_t client_len
     uint8_t transport
     uint8_t replays
-    uint8_t size_class
     bint background
     bint told_stale
     uint8_t peer[PEER_ROOM]
@@ -143,7 +144,8 @@ cdef struct Attempt:
     uint8_t state
     uint8_t id_wire[2]
     uint8_t resent
-    bint again                      # the datagram's reply led to it: truncated, or in another case
+    bint again                      # a reply in another case has led to an attempt over a stream
+    bint malformed                  # a reply has come that cannot be read; the true one may be right behind it
     uint64_t sent_ns
     uint64_t expires_ns
 
@@ -173,10 +175,8 @@ cdef struct Exchange:
     uint8_t* query                  # what is sent, MAX_PARKED_BYTES at most; a block
     uint16_t query_len
     uint16_t name_len
-    uint8_t query_class
     uint8_t* fallback               # a reply that others may better; a block, or NULL
     uint16_t fallback_len
-    uint8_t fallback_class
     Attempt attempts[MAX_ATTEMPTS]
 
 # One producer, one consumer. Records: size, then as many bytes, multiples of 8.
@@ -193,12 +193,22 @@ cdef struct StreamTicket:
     uint32_t generation
     uint16_t attempt
     uint16_t upstream
-    uint32_t failed                 # back: 1 where there is no reply
+    uint16_t id                     # of the message, and of this attempt: its place may have another one since
+    uint16_t failed                 # back: 1 where there is no reply
     uint64_t timeout_ns
 
 cdef struct Outgoing:
     uint32_t exchange
     uint32_t attempt
+
+# A part of the memory for messages, cut into blocks of one class while any of them is out.
+cdef struct Slab:
+    void* first_free                # blocks that were given back
+    uint32_t fresh                  # where those begin that were never out
+    uint32_t out                    # blocks
+    uint32_t next                   # among those of its class that have room, or among the empty
+    uint32_t previous
+    uint8_t size_class
 
 # The transport serves a query again, and delivers what comes of it.
 ctypedef void (*again_fn)(void* owner, Waiter* waiter, const UpstreamReply* reply) noexcept nogil
@@ -212,8 +222,12 @@ cdef struct Engine:
     uint32_t waiting                # queries
     uint8_t* blocks
     uint64_t blocks_bytes
-    uint64_t blocks_used
-    void* free_blocks[BLOCK_CLASSES]
+    Slab* slabs
+    uint32_t slab_count
+    uint32_t slabs_used             # ever
+    uint32_t empty_slab             # list through next
+    uint32_t with_room[BLOCK_CLASSES]
+    bint closed                     # nothing is parked any more
     uint32_t* by_question
     uint32_t* by_id                 # exchange * MAX_ATTEMPTS + attempt
     uint32_t wheel[WHEEL_SLOTS]
@@ -256,6 +270,8 @@ cdef void on_event(Engine* e, uint32_t tag) noexcept nogil
 cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil
 # Milliseconds until on_time has something to do; limit_ms at most.
 cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil
+# Serve everybody who waits again, with what there is, and let nobody wait any more.
+cdef void give_up(Engine* e) noexcept nogil
 
 
 cdef class Upstreams:

@@ -8,10 +8,10 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._chain cimport (
-    ANSWERED, ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
+    ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
     ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, MAX_REPLAYS, OVER_UDP, PENDING, bare, monotonic_ns,
 )
-from fastdns._stats cimport DURATION_BUCKETS, RCODE_SLOTS, Stats, duration_bucket
+from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AD, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, accept, answers_question, parse_reply,
@@ -92,6 +92,8 @@ cdef enum:
     FLUSH_ROUNDS = 8
     SUSPECT_SILENCES = 2
     MAX_RESENT = 2
+    ID_TRIES = 64
+    REFUSED_FD = -2                         # of a socket whose attempts are failing; it gets no new ones
     MS = 1000000
 
 cdef uint64_t DEADLINE_NS = 5000000000      # of an exchange, as CoreDNS's forward has it
@@ -99,36 +101,98 @@ cdef uint64_t RTO_INITIAL_NS = 400000000
 cdef uint64_t RTO_MIN_NS = 150000000
 cdef uint64_t RTO_MAX_NS = 1000000000
 cdef uint64_t PROBE_TIMEOUT_NS = 1000000000
+cdef uint64_t DOUBT_NS = 5000000000
+cdef uint64_t AGAIN_NS = 150000000          # before who has failed at once is asked again, where that has no bound
+cdef uint64_t MALFORMED_NS = 100000000      # for a reply that can be read, after one that cannot
 cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threads' waiting queries may be
 
 
 # ------------------------------------------------------------------------------------------------- memory
 
-cdef uint8_t* take_block(Engine* e, uint32_t size, uint8_t* size_class) noexcept nogil:
-    """Room for size bytes, or NULL. Blocks of a class are kept on a list of their own when they are given back."""
-    cdef uint32_t which = 0
-    cdef uint64_t room = SMALLEST_BLOCK
+cdef inline uint32_t block_bytes(uint8_t size_class) noexcept nogil:
+    return SMALLEST_BLOCK << size_class
+
+
+cdef void unlink_slab(Engine* e, uint32_t index) noexcept nogil:
+    """Take a slab out of the list of those of its class that have room."""
+    cdef Slab* slab = &e.slabs[index]
+    if slab.previous == NONE:
+        e.with_room[slab.size_class] = slab.next
+    else:
+        e.slabs[slab.previous].next = slab.next
+    if slab.next != NONE:
+        e.slabs[slab.next].previous = slab.previous
+
+
+cdef void link_slab(Engine* e, uint32_t index) noexcept nogil:
+    cdef Slab* slab = &e.slabs[index]
+    slab.previous = NONE
+    slab.next = e.with_room[slab.size_class]
+    if slab.next != NONE:
+        e.slabs[slab.next].previous = index
+    e.with_room[slab.size_class] = index
+
+
+cdef uint32_t take_slab(Engine* e, uint8_t size_class) noexcept nogil:
+    """An empty slab, for blocks of this class from now on; NONE where all are in use."""
+    cdef uint32_t index = e.empty_slab
+    cdef Slab* slab
+    if index != NONE:
+        e.empty_slab = e.slabs[index].next
+    elif e.slabs_used < e.slab_count:
+        index = e.slabs_used
+        e.slabs_used += 1
+    else:
+        return NONE
+    slab = &e.slabs[index]
+    slab.first_free = NULL
+    slab.fresh = 0
+    slab.out = 0
+    slab.size_class = size_class
+    link_slab(e, index)
+    return index
+
+
+cdef uint8_t* take_block(Engine* e, uint32_t size) noexcept nogil:
+    """Room for size bytes, or NULL. No class can keep memory from the others for longer than its blocks are out."""
+    cdef uint8_t size_class = 0
+    cdef uint32_t index
+    cdef Slab* slab
     cdef uint8_t* at
-    while room < size:
-        room <<= 1
-        which += 1
-    if which >= BLOCK_CLASSES:
+    while size_class < BLOCK_CLASSES and block_bytes(size_class) < size:
+        size_class += 1
+    if size_class == BLOCK_CLASSES:
         return NULL
-    size_class[0] = which
-    at = <uint8_t*>e.free_blocks[which]
-    if at != NULL:
-        e.free_blocks[which] = (<void**>at)[0]
-        return at
-    if e.blocks_used + room > e.blocks_bytes:
+    index = e.with_room[size_class]
+    if index == NONE:
+        index = take_slab(e, size_class)
+    if index == NONE:
         return NULL
-    at = e.blocks + e.blocks_used
-    e.blocks_used += room
+    slab = &e.slabs[index]
+    if slab.first_free != NULL:
+        at = <uint8_t*>slab.first_free
+        slab.first_free = (<void**>at)[0]
+    else:
+        at = e.blocks + <uint64_t>index * SLAB_BYTES + slab.fresh
+        slab.fresh += block_bytes(size_class)
+    slab.out += 1
+    if slab.out == SLAB_BYTES // block_bytes(size_class):
+        unlink_slab(e, index)
     return at
 
 
-cdef inline void give_block(Engine* e, void* block, uint8_t size_class) noexcept nogil:
-    (<void**>block)[0] = e.free_blocks[size_class]
-    e.free_blocks[size_class] = block
+cdef void give_block(Engine* e, void* block) noexcept nogil:
+    cdef uint32_t index = (<uint8_t*>block - e.blocks) // SLAB_BYTES
+    cdef Slab* slab = &e.slabs[index]
+    if slab.out == SLAB_BYTES // block_bytes(slab.size_class):
+        link_slab(e, index)
+    (<void**>block)[0] = slab.first_free
+    slab.first_free = block
+    slab.out -= 1
+    if slab.out == 0:
+        unlink_slab(e, index)
+        slab.next = e.empty_slab
+        e.empty_slab = index
 
 
 cdef uint32_t random_u32(Engine* e) noexcept nogil:
@@ -214,6 +278,16 @@ cdef inline bint is_down(const Stanza* stanza, const Upstream* u) noexcept nogil
     return stanza.max_fails != 0 and u.failed_probes > stanza.max_fails
 
 
+cdef inline bint is_doubtful(const Engine* e, const Upstream* u) noexcept nogil:
+    """Whether others go first. Not for ever: where it is not probed, only a question can tell that it is back."""
+    return u.silences >= SUSPECT_SILENCES and e.now_ns - u.doubted_ns < DOUBT_NS
+
+
+cdef inline void was_silent(Engine* e, Upstream* u) noexcept nogil:
+    u.silences += 1
+    u.doubted_ns = e.now_ns
+
+
 cdef inline uint64_t timeout_of(const Upstream* u) noexcept nogil:
     """How long its silence is ordinary (RFC 6298 section 2)."""
     cdef uint64_t rto
@@ -262,24 +336,28 @@ cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nog
 cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
     """The socket for what is sent until the next flush, so that one call sends it all. NONE where none opens."""
     cdef Upstream* u = &e.upstreams[upstream]
-    cdef uint32_t which = random_u32(e) % SOCKETS
+    cdef uint32_t which
     cdef uint32_t _i
     cdef UdpSocket* s
+    cdef bint opens = True
     if u.chosen != NONE:
         return u.chosen
+    which = random_u32(e) % SOCKETS
     for _i in range(SOCKETS):
         s = &u.sockets[which]
         if s.fd >= 0 and s.sent >= SOCKET_QUERIES and s.first == NONE:
             c_close(s.fd)
             s.fd = -1
-        if s.fd < 0 and s.first == NONE:
-            open_socket(e, upstream, which)
+        if s.fd == -1 and opens:
+            # Where one does not open (no descriptor, no route), the next one would not either.
+            opens = open_socket(e, upstream, which)
         if s.fd >= 0:
             u.chosen = which
-            return which
-        # Closed while what was out on it is being dealt with, or no descriptor is left for it.
+            # One that has sent enough only where there is no other: without new queries it can be replaced soon.
+            if s.sent < SOCKET_QUERIES:
+                break
         which = (which + 1) % SOCKETS
-    return NONE
+    return u.chosen
 
 
 # -------------------------------------------------------------------------------------------- attempts
@@ -354,6 +432,7 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
     cdef Upstream* u = &e.upstreams[upstream]
     cdef Attempt* a = NULL
     cdef uint32_t which = 0
+    cdef uint32_t tries = 0
     cdef uint32_t chosen
     while which < MAX_ATTEMPTS and x.attempts[which].state != FREE:
         which += 1
@@ -363,10 +442,14 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
     a.upstream = upstream
     a.resent = 0
     a.again = False
+    a.malformed = False
     a.sent_ns = e.now_ns
+    a.id = random_u32(e) & 0xFFFF
     if stream or u.stream_only:
-        # Connecting takes its part.
-        a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else 2 * x.stanza.read_timeout_ns)
+        a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else x.stanza.read_timeout_ns)
+        if not x.probe and (x.stream or u.stream_only):
+            # Connecting takes its part. (Where datagrams have led here there may be a reply to fall back on.)
+            a.expires_ns += x.stanza.read_timeout_ns
         if a.expires_ns > x.deadline_ns:
             a.expires_ns = x.deadline_ns
         if not request_stream(e, index, which):
@@ -374,16 +457,17 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         a.state = OVER_STREAM
     else:
         chosen = choose_socket(e, upstream)
-        if chosen == NONE:
+        while chosen != NONE and tries < ID_TRIES and find_attempt(e, upstream, chosen, a.id) != NONE:
+            tries += 1
+            a.id = random_u32(e) & 0xFFFF
+        if chosen == NONE or tries == ID_TRIES:
             x.error = ERROR_SEND
             x.error_upstream = u.slot
+            was_silent(e, u)
             return False
         if not x.probe:
             counted(e, u).connections[u.sockets[chosen].sent != 0 or u.sockets[chosen].first != NONE][0] += 1
         a.socket = chosen
-        a.id = random_u32(e) & 0xFFFF
-        while find_attempt(e, upstream, chosen, a.id) != NONE:
-            a.id = random_u32(e) & 0xFFFF
         put_u16(a.id_wire, a.id)
         a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else x.stanza.read_timeout_ns)
         a.state = OVER_DATAGRAMS
@@ -416,7 +500,7 @@ cdef uint32_t candidate(Engine* e, Exchange* x, bint asked_too, bint suspects_to
         u = &e.upstreams[stanza.upstreams[place]]
         if is_cut(e, u) or is_down(stanza, u):
             continue
-        if not suspects_too and u.silences >= SUSPECT_SILENCES:
+        if not suspects_too and is_doubtful(e, u):
             continue
         if was_asked(x, place):
             if not asked_too:
@@ -434,17 +518,32 @@ cdef uint32_t candidate(Engine* e, Exchange* x, bint asked_too, bint suspects_to
 
 cdef bint any_up(Engine* e, const Stanza* stanza) noexcept nogil:
     cdef uint32_t i
+    cdef Upstream* u
     for i in range(stanza.upstream_count):
-        if not is_down(stanza, &e.upstreams[stanza.upstreams[i]]) and not is_cut(e, &e.upstreams[stanza.upstreams[i]]):
+        u = &e.upstreams[stanza.upstreams[i]]
+        if not (is_down(stanza, u) or is_cut(e, u)):
             return True
     return False
 
 
 cdef bint ask_place(Engine* e, uint32_t index, uint32_t place) noexcept nogil:
     cdef Exchange* x = &e.exchanges[index]
+    cdef Upstream* u = &e.upstreams[x.stanza.upstreams[place]]
+    if u.silences >= SUSPECT_SILENCES:
+        # One question tries it; the others wait for what comes of that.
+        u.doubted_ns = e.now_ns
     x.passed[place >> 6] |= <uint64_t>1 << (place & 63)
     x.turn = (place + x.stanza.upstream_count - x.first + 1) % x.stanza.upstream_count
     return start_attempt(e, index, x.stanza.upstreams[place], x.stream)
+
+
+cdef inline bint all_out(const Exchange* x) noexcept nogil:
+    """Whether an exchange has no place for another attempt."""
+    cdef uint32_t i
+    for i in range(MAX_ATTEMPTS):
+        if x.attempts[i].state == FREE:
+            return False
+    return True
 
 
 cdef bint ask_next(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
@@ -455,10 +554,10 @@ cdef bint ask_next(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
     """
     cdef Exchange* x = &e.exchanges[index]
     cdef const Stanza* stanza = x.stanza
-    cdef uint32_t tries, place, i
-    if x.last_chance or (stanza.max_attempts and x.failed >= stanza.max_attempts):
+    cdef uint32_t _tries, place, i, k
+    if x.last_chance or all_out(x) or (stanza.max_attempts and x.failed >= stanza.max_attempts):
         return False
-    for tries in range(stanza.upstream_count):
+    for _tries in range(stanza.upstream_count):
         place = candidate(e, x, False, False)
         if place == NONE:
             place = candidate(e, x, False, True)
@@ -476,8 +575,8 @@ cdef bint ask_next(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
         return False
     x.last_chance = True
     i = random_u32(e) % stanza.upstream_count
-    for tries in range(stanza.upstream_count):
-        place = (i + tries) % stanza.upstream_count
+    for k in range(stanza.upstream_count):
+        place = (i + k) % stanza.upstream_count
         if not is_cut(e, &e.upstreams[stanza.upstreams[place]]):
             return ask_place(e, index, place)
     return False
@@ -492,18 +591,24 @@ cdef bint anything_out(const Exchange* x) noexcept nogil:
 
 
 cdef void keep_fallback(Engine* e, Exchange* x, const uint8_t* msg, uint32_t size) noexcept nogil:
-    """Remember a reply that others may better. One that is too long for a block stays without: an error then."""
+    """Remember a reply that others may better: the last, but nothing is better than a truncated one that is good.
+
+    Of one that is too long for a block the question and the flags remain.
+    """
     cdef uint8_t* block
-    cdef uint8_t size_class = 0
-    block = take_block(e, size, &size_class)
+    cdef uint32_t kept = size if size <= MAX_PARKED_BYTES else HEADER_BYTES + x.name_len + 4
+    if x.fallback != NULL and x.fallback[2] & (FLAG_TC >> 8) and x.fallback[3] & 0xF == 0:
+        return
+    block = take_block(e, kept)
     if block == NULL:
         return
     if x.fallback != NULL:
-        give_block(e, x.fallback, x.fallback_class)
-    memcpy(block, msg, size)
+        give_block(e, x.fallback)
+    memcpy(block, msg, kept)
+    if kept < size:
+        memset(block + 6, 0, 6)
     x.fallback = block
-    x.fallback_len = size
-    x.fallback_class = size_class
+    x.fallback_len = kept
 
 
 cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t error) noexcept nogil:
@@ -511,6 +616,7 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
     cdef Exchange* x = &e.exchanges[index]
     cdef uint32_t upstream = x.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
+    cdef bint at_once = e.now_ns - x.attempts[which].sent_ns < AGAIN_NS
     end_attempt(e, index, which)
     x.failed += 1
     x.error = error
@@ -524,7 +630,14 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
         schedule(e, index)
         return
     start_probe(e, x.stanza, upstream)
-    go_on(e, index, True)
+    if at_once and x.stanza.max_attempts == 0 and x.fallback == NULL and not anything_out(x):
+        # Not asked again and again as fast as it can fail; on_time goes on.
+        if not ask_next(e, index, False):
+            x.hedge_ns = e.now_ns + AGAIN_NS
+        schedule(e, index)
+        return
+    # Who has been asked is not asked again where there is a reply already.
+    go_on(e, index, x.fallback == NULL)
 
 
 cdef void go_on(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
@@ -583,9 +696,9 @@ cdef void detach(Engine* e, uint32_t index) noexcept nogil:
 cdef void give_exchange(Engine* e, uint32_t index) noexcept nogil:
     cdef Exchange* x = &e.exchanges[index]
     if x.query != NULL:
-        give_block(e, x.query, x.query_class)
+        give_block(e, x.query)
     if x.fallback != NULL:
-        give_block(e, x.fallback, x.fallback_class)
+        give_block(e, x.fallback)
     x.query = NULL
     x.fallback = NULL
     x.generation += 1
@@ -626,7 +739,7 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
         if e.counters != NULL:
             e.counters.waiting[x.stanza.number] -= 1
         e.again(e.owner, w, &reply)
-        give_block(e, w, w.size_class)
+        give_block(e, w)
         w = next_waiter
     give_exchange(e, index)
 
@@ -682,10 +795,9 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     cdef const uint8_t* msg = ctx.q.msg if ctx.background else ctx.msg
     cdef uint32_t msg_len = ctx.q.msg_len if ctx.background else ctx.msg_len
     cdef Waiter* w
-    cdef uint8_t size_class = 0
     if ctx.peer_len > PEER_ROOM or ctx.control_len > CONTROL_ROOM or msg_len > MAX_PARKED_BYTES:
         return NULL
-    w = <Waiter*>take_block(e, sizeof(Waiter) + msg_len, &size_class)
+    w = <Waiter*>take_block(e, sizeof(Waiter) + msg_len)
     if w == NULL:
         return NULL
     w.next = NULL
@@ -701,13 +813,14 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     w.client_at = ctx.client - ctx.peer if ctx.peer_len else 0
     w.transport = ctx.transport
     w.replays = ctx.replays
-    w.size_class = size_class
     w.background = ctx.background
     w.told_stale = False
     w.peer_len = ctx.peer_len
     w.control_len = ctx.control_len
-    memcpy(w.peer, ctx.peer, ctx.peer_len)
-    memcpy(w.control, ctx.control, ctx.control_len)
+    if ctx.peer_len:
+        memcpy(w.peer, ctx.peer, ctx.peer_len)
+    if ctx.control_len:
+        memcpy(w.control, ctx.control, ctx.control_len)
     memcpy(waiter_msg(w), msg, msg_len)
     return w
 
@@ -757,9 +870,10 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     cdef uint16_t flags
     cdef bint stream
     cdef uint8_t* query
-    cdef uint8_t size_class = 0
     if e == NULL or stanza.upstream_count == 0:
         return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
+    if e.closed:
+        return refuse(ctx, ERROR_TIMEOUT, SERVFAIL)
     if ctx.replays >= MAX_REPLAYS:
         return refuse(ctx, ERROR_REPLAYS, SERVFAIL)
     e.now_ns = monotonic_ns()
@@ -783,17 +897,16 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         index = x.next_hashed
     if index == NONE:
         index = take_exchange(e)
-        query = take_block(e, ctx.q.msg_len, &size_class) if index != NONE else NULL
+        query = take_block(e, ctx.q.msg_len) if index != NONE else NULL
         if query == NULL:
             if index != NONE:
                 give_exchange(e, index)
-            give_block(e, w, w.size_class)
+            give_block(e, w)
             return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
         x = &e.exchanges[index]
         x.stanza = stanza
         x.stream = stream
         x.query = query
-        x.query_class = size_class
         x.query_len = ctx.q.msg_len
         x.name_len = ctx.q.name_len
         memcpy(query, ctx.q.msg, ctx.q.msg_len)
@@ -810,7 +923,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
             ctx.error_upstream = x.error_upstream
             detach(e, index)
             give_exchange(e, index)
-            give_block(e, w, w.size_class)
+            give_block(e, w)
             return bare(ctx, SERVFAIL)
     elif e.counters != NULL:
         e.counters.joined += 1
@@ -832,13 +945,12 @@ cdef void start_probe(Engine* e, const Stanza* stanza, uint32_t upstream) noexce
     cdef Upstream* u = &e.upstreams[upstream]
     cdef Exchange* x
     cdef uint32_t index
-    cdef uint8_t size_class = 0
     cdef uint8_t* query
     cdef uint32_t size = HEADER_BYTES + stanza.probe_name_len + 4
     if stanza.max_fails == 0 or u.probing:
         return
     index = take_exchange(e)
-    query = take_block(e, size, &size_class) if index != NONE else NULL
+    query = take_block(e, size) if index != NONE else NULL
     if query == NULL:
         if index != NONE:
             give_exchange(e, index)
@@ -854,7 +966,6 @@ cdef void start_probe(Engine* e, const Stanza* stanza, uint32_t upstream) noexce
     x.stanza = stanza
     x.stream = stanza.force_tcp
     x.query = query
-    x.query_class = size_class
     x.query_len = size
     x.name_len = stanza.probe_name_len
     x.first = place_of(stanza, upstream)
@@ -888,6 +999,18 @@ cdef void probe_answered(Engine* e, uint32_t index) noexcept nogil:
 
 # ------------------------------------------------------------------------------------------------ replies
 
+cdef void wait_for_better(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    """A datagram that cannot be read must not displace one that can: it has a moment to come. Others are asked."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Attempt* a = &x.attempts[which]
+    if not a.malformed:
+        a.malformed = True
+        if a.expires_ns > e.now_ns + MALFORMED_NS:
+            a.expires_ns = e.now_ns + MALFORMED_NS
+        ask_next(e, index, False)
+        schedule(e, index)
+
+
 cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint32_t size) noexcept nogil:
     """A reply to an attempt, from the upstream that was asked and with its ID. It may still be a lie."""
     cdef Exchange* x = &e.exchanges[index]
@@ -919,6 +1042,11 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
             start_attempt(e, index, upstream, True)
             schedule(e, index)
         return
+    took_ns = e.now_ns - a.sent_ns
+    u.silences = 0
+    if a.resent == 0 and over_datagrams:
+        # RFC 6298 section 3: a reply to what was sent twice tells nothing.
+        measure(u, took_ns)
     if over_datagrams and msg[2] & (FLAG_TC >> 8):
         counted(e, u).truncated += 1
         keep_fallback(e, x, msg, size)
@@ -932,13 +1060,11 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
     if not parse_reply(msg, size, &e.query, e.reply):
         if e.counters != NULL:
             e.counters.malformed += 1
-        attempt_failed(e, index, which, ERROR_MALFORMED)
+        if over_datagrams:
+            wait_for_better(e, index, which)
+        else:
+            attempt_failed(e, index, which, ERROR_MALFORMED)
         return
-    took_ns = e.now_ns - a.sent_ns
-    if a.resent == 0 and over_datagrams:
-        # RFC 6298 section 3: a reply to what was sent twice tells nothing.
-        measure(u, took_ns)
-    u.silences = 0
     rcode = e.reply.rcode if e.reply.rcode < RCODE_SLOTS else RCODE_SLOTS - 1
     counted(e, u).duration[rcode][duration_bucket(took_ns)] += 1
     counted(e, u).duration_sum_ns[rcode] += took_ns
@@ -957,14 +1083,14 @@ cdef void socket_refused(Engine* e, uint32_t upstream, uint32_t which) noexcept 
     cdef uint32_t node
     e.upstreams[upstream].chosen = NONE
     counted(e, &e.upstreams[upstream]).refused += 1
-    e.upstreams[upstream].silences += 1
-    if s.fd >= 0:
-        c_close(s.fd)
-        s.fd = -1
-    # Each failure takes its attempt off the list, and a closed socket gets no new ones.
+    was_silent(e, &e.upstreams[upstream])
+    c_close(s.fd)
+    s.fd = REFUSED_FD
+    # Each failure takes its attempt off the list; what is asked again goes out on another socket.
     while s.first != NONE:
         node = s.first
         attempt_failed(e, node // MAX_ATTEMPTS, node % MAX_ATTEMPTS, ERROR_REFUSED)
+    s.fd = -1
 
 
 cdef void receive(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
@@ -1030,7 +1156,6 @@ cdef void flush_some(Engine* e) noexcept nogil:
     cdef uint32_t left = e.outbox_count
     cdef uint32_t i, grouped, kept, upstream, which
     cdef Attempt* a
-    cdef int sent
     memcpy(pending, e.outbox, left * sizeof(Outgoing))
     e.outbox_count = 0
     for i in range(e.upstream_count):
@@ -1060,6 +1185,8 @@ cdef void flush_some(Engine* e) noexcept nogil:
 
 cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream, uint32_t which) noexcept nogil:
     cdef uint32_t first = 0
+    cdef uint32_t i, kept
+    cdef Attempt* a
     cdef int sent
     while first < count:
         if e.upstreams[upstream].sockets[which].fd < 0:
@@ -1078,6 +1205,14 @@ cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream
         # The buffer is full, or there is no way to the upstream. Silence is dealt with later, an error at once.
         if errno != EAGAIN:
             attempt_failed(e, group[first].exchange, group[first].attempt, ERROR_SEND)
+            # That may have ended what stands further on, too.
+            kept = first + 1
+            for i in range(first + 1, count):
+                a = &e.exchanges[group[i].exchange].attempts[group[i].attempt]
+                if a.state == OVER_DATAGRAMS and a.upstream == upstream and a.socket == which:
+                    group[kept] = group[i]
+                    kept += 1
+            count = kept
         first += 1
 
 
@@ -1102,10 +1237,12 @@ cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
             which = i
     x.hedge_ns = 0
     if last == NULL:
+        # A pause, see attempt_failed.
+        go_on(e, index, True)
         return
     u = &e.upstreams[last.upstream]
     if last.resent == 0:
-        u.silences += 1
+        was_silent(e, u)
     if u.silences >= SUSPECT_SILENCES:
         start_probe(e, x.stanza, last.upstream)
     if ask_next(e, index, False):
@@ -1148,8 +1285,11 @@ cdef void on_due(Engine* e, uint32_t index) noexcept nogil:
     tell_stale(e, x)
     for i in range(MAX_ATTEMPTS):
         if x.attempts[i].state != FREE and x.attempts[i].expires_ns <= e.now_ns:
-            counted(e, &e.upstreams[x.attempts[i].upstream]).timeouts += 1
-            attempt_failed(e, index, i, ERROR_TIMEOUT)
+            if x.attempts[i].malformed:
+                attempt_failed(e, index, i, ERROR_MALFORMED)
+            else:
+                counted(e, &e.upstreams[x.attempts[i].upstream]).timeouts += 1
+                attempt_failed(e, index, i, ERROR_TIMEOUT)
             if x.generation != generation or x.probe:
                 return
     if e.now_ns >= x.deadline_ns:
@@ -1159,7 +1299,8 @@ cdef void on_due(Engine* e, uint32_t index) noexcept nogil:
         return
     if x.hedge_ns and x.hedge_ns <= e.now_ns:
         hedge(e, index)
-    schedule(e, index)
+    if x.generation == generation:
+        schedule(e, index)
 
 
 cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
@@ -1182,6 +1323,17 @@ cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
             if e.outbox_count > OUTBOX // 2:
                 flush(e)
     flush(e)
+
+
+cdef void give_up(Engine* e) noexcept nogil:
+    cdef uint32_t index
+    e.now_ns = monotonic_ns()
+    e.closed = True
+    for index in range(e.used):
+        if e.exchanges[index].waiters != NULL:
+            if e.exchanges[index].error == 0:
+                e.exchanges[index].error = ERROR_TIMEOUT
+            end_without(e, index)
 
 
 cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil:
@@ -1242,11 +1394,12 @@ cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nog
     ticket.generation = x.generation
     ticket.attempt = which
     ticket.upstream = x.attempts[which].upstream
+    ticket.id = x.attempts[which].id
     ticket.failed = 0
     ticket.timeout_ns = x.attempts[which].expires_ns - e.now_ns
     memcpy(at, &ticket, sizeof(StreamTicket))
     memcpy(at + sizeof(StreamTicket), x.query, x.query_len)
-    put_u16(at + sizeof(StreamTicket), random_u32(e) & 0xFFFF)
+    put_u16(at + sizeof(StreamTicket), ticket.id)
     publish_u64(&e.requests.head, end)
     c_write(e.request_event_fd, &one, 8)
     return True
@@ -1266,7 +1419,8 @@ cdef void take_stream_answers(Engine* e) noexcept nogil:
         memcpy(&ticket, at, sizeof(StreamTicket))
         x = &e.exchanges[ticket.exchange]
         if (ticket.exchange < e.used and x.generation == ticket.generation
-                and x.attempts[ticket.attempt].state == OVER_STREAM):
+                and x.attempts[ticket.attempt].state == OVER_STREAM
+                and x.attempts[ticket.attempt].id == ticket.id):
             if ticket.failed or size < sizeof(StreamTicket) + HEADER_BYTES:
                 attempt_failed(e, ticket.exchange, ticket.attempt, ERROR_STREAM)
             else:
@@ -1369,7 +1523,10 @@ cdef class Exchanges:
         self.keep = [upstreams]
         e.room = room
         e.free_exchange = NONE
-        e.blocks_bytes = <uint64_t>room * 1024 + (1 << 20)
+        e.slab_count = (<uint64_t>room * 1024 + (1 << 20)) // SLAB_BYTES
+        e.blocks_bytes = <uint64_t>e.slab_count * SLAB_BYTES
+        e.empty_slab = NONE
+        memset(e.with_room, 0xFF, sizeof(e.with_room))
         e.blocks = <uint8_t*>c_mmap(NULL, e.blocks_bytes, PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         e.exchanges = <Exchange*>c_mmap(NULL, room * sizeof(Exchange), PROT_READ | PROT_WRITE,
@@ -1384,7 +1541,8 @@ cdef class Exchanges:
         e.received = <uint8_t*>malloc(RECEIVE * RECEIVE_ROOM)
         e.headers = calloc(RECEIVE, sizeof(mmsghdr))
         e.iovecs = calloc(RECEIVE, sizeof(iovec))
-        if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs):
+        e.slabs = <Slab*>calloc(e.slab_count, sizeof(Slab))
+        if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs and e.slabs):
             raise MemoryError
         e.by_id = e.by_question + HASH_SLOTS
         memset(e.by_question, 0xFF, 2 * HASH_SLOTS * sizeof(uint32_t))
@@ -1442,6 +1600,7 @@ cdef class Exchanges:
         free(e.received)
         free(e.headers)
         free(e.iovecs)
+        free(e.slabs)
 
     cdef int attach(self, int epoll_fd, uint32_t tag, Reply* reply, again_fn again, void* owner) except -1:
         """Say where the sockets are waited for, and who serves queries again. Once, before anything is parked."""

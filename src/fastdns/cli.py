@@ -38,6 +38,7 @@ Environment:
   FASTDNS_WORKERS              worker processes (default: CPUs by affinity and cgroup quota)
   FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
   FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
+  FASTDNS_MAX_IN_FLIGHT        bound of questions to upstreams a serving thread (default 16384)
 """
 
 DEFAULT_FILE = "Corefile"

@@ -16,7 +16,6 @@ import dns.rdataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastdns.admin.metrics import buckets, part
 from tests.support import COREFILE, WEB, Server, has_address, wait_until
 
 # Of the plugins of this version, from CoreDNS's documentation: the name without _total, kind, labels.
@@ -212,38 +211,6 @@ def test_families_and_servers_of_a_wildcard(tmp_path: Path) -> None:
         for family, proto in (("1", "udp"), ("2", "udp"), ("2", "tcp")):
             assert server.total("coredns_dns_requests_total", family=family, proto=proto, **labels) == 1
         assert server.total("coredns_dns_responses_total", plugin="whoami", **labels) == 3
-
-
-# ------------------------------------------------------------------------------------------------- helpers
-
-
-def test_buckets_are_cumulative() -> None:
-    assert buckets((0.5, 1, 16000), [1, 0, 2, 4]) == [("0.5", 1), ("1", 1), ("16000", 3), ("+Inf", 7)]
-    with pytest.raises(ValueError):
-        buckets((1, 2), [1, 2])
-
-
-def test_rows_of_a_table_do_not_overlap() -> None:
-    from fastdns._stats import layout
-
-    width = max(at + extent(shape) for at, shape in layout().values())
-    values = list(range(width))
-    seen: list[int] = []
-    for name, (_, shape) in layout().items():
-        if len(shape) == 2:
-            for row in range(shape[0]):
-                seen += part(values, name, row)
-        else:
-            found = part(values, name)
-            seen += found if isinstance(found, list) else [found]
-    assert sorted(seen) == values
-
-
-def extent(shape: tuple[int, ...]) -> int:
-    size = 1
-    for one in shape:
-        size *= one
-    return size
 
 
 def test_who_imports_whom() -> None:

@@ -29,9 +29,12 @@ BLOCK = "{} {{\n bind 127.0.0.1\n {}\n whoami\n}}\n"
 
 
 class Failing:
-    """In the place of a Worker."""
+    """In the place of a SlowPath."""
 
-    def serve(self, message: bytes, **client: Any) -> bytes | None:
+    exchanges = None
+    waits = 0
+
+    def serve(self, listener: int, message: bytes, *client: Any, **options: Any) -> bytes | None:
         raise ValueError("it went wrong")
 
 
@@ -43,9 +46,9 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     table.open(wanted, 1)
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
-    plan = WorkerPlan(config, pairs, {}, Runtime({}), Store(1 << 20), Stats(3), Slots(1, 2), 10)
+    plan = WorkerPlan(config, pairs, {}, Runtime({}), Store(1 << 20), Stats(3), Slots(1, 2), 10, 100, 0, 100)
     process = WorkerProcess(plan, theirs)
-    process.slow = [Failing()]  # type: ignore[list-item]
+    process.slow = Failing()  # type: ignore[assignment]
     yield process
     process.hot.stop()
     table.keep_only([], 0)
@@ -63,8 +66,8 @@ def server_of(process: WorkerProcess) -> str:
 
 
 def refused(process: WorkerProcess) -> dns.message.Message:
-    reply = process.serve(0, QUERY.to_wire(), b"\x7f\0\0\1", 5353)
-    assert reply is not None
+    reply = process.serve(0, QUERY.to_wire(), b"\x7f\0\0\1", 5353, [].append)
+    assert isinstance(reply, bytes)
     return dns.message.from_wire(reply)
 
 
@@ -90,15 +93,15 @@ def test_the_log_says_where_with_stacktrace(process: WorkerProcess, caplog: pyte
 
 @pytest.mark.parametrize("process", ["debug"], indirect=True)
 def test_with_debug_it_is_not_recovered_from(process: WorkerProcess, caplog: pytest.LogCaptureFixture) -> None:
-    assert process.serve(0, QUERY.to_wire(), b"\x7f\0\0\1", 5353) is None
+    assert process.serve(0, QUERY.to_wire(), b"\x7f\0\0\1", 5353, [].append) is None
     assert not caplog.records and not process.plan.stats.thread(2)["panics"]
     with pytest.raises(ValueError, match="it went wrong"):
         asyncio.run(process.run())
 
 
 def test_what_is_not_a_query_gets_silence(process: WorkerProcess) -> None:
-    assert process.serve(0, b"", b"\x7f\0\0\1", 5353) is None
-    assert process.serve(0, dns.message.make_response(QUERY).to_wire(), b"\x7f\0\0\1", 5353) is None
+    assert process.serve(0, b"", b"\x7f\0\0\1", 5353, [].append) is None
+    assert process.serve(0, dns.message.make_response(QUERY).to_wire(), b"\x7f\0\0\1", 5353, [].append) is None
 
 
 def test_what_a_socket_still_holds_when_it_is_left(process: WorkerProcess) -> None:
@@ -138,15 +141,15 @@ def test_any_block_of_the_listener_decides(plugins: tuple[str, str], stacktrace:
 
 # Read by the interpreter before anything else: names that begin so fail outside the hot thread.
 FAULT = """\
-import fastdns._chain
+import fastdns._slow
 
-class Worker(fastdns._chain.Worker):
-    def serve(self, message, **client):
+class SlowPath(fastdns._slow.SlowPath):
+    def serve(self, listener, message, *client, **options):
         if b"panic" in message:
             raise ValueError("it went wrong")
-        return super().serve(message, **client)
+        return super().serve(listener, message, *client, **options)
 
-fastdns._chain.Worker = Worker
+fastdns._slow.SlowPath = SlowPath
 """
 COREFILE = """\
 .:DNS_PORT {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import PLATFORM_COLLECTOR, CollectorRegistry
@@ -15,42 +15,16 @@ from prometheus_client.registry import Collector
 
 from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
+from fastdns.admin.counters import added, buckets, part
+from fastdns.admin.forwarding import forwarding
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
 from fastdns.admin.labels import server_name
 from fastdns.admin.processes import each_process, processes_together
 from fastdns.admin.server import Server
 
-FIELDS = layout()
+of_zone = partial(part, layout())
 TRANSPORTS = (("udp", "1"), ("udp", "2"), ("tcp", "1"), ("tcp", "2"))
 SERVER_LABELS = ("server", "zone", "view")
-
-
-def buckets(bounds: Iterable[float], counts: list[float]) -> list[tuple[str, float]]:
-    """Cumulative buckets; counts has one more than bounds, for +Inf."""
-    total = 0.0
-    found = []
-    for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], counts, strict=True):
-        total += count
-        found.append((bound, total))
-    return found
-
-
-def part(values: list[int], name: str, *index: int) -> Any:
-    """One counter, or one row of counters, out of zone_values."""
-    at, shape = FIELDS[name]
-    rest = list(shape)
-    for position in index:
-        rest.pop(0)
-        step = 1
-        for extent in rest:
-            step *= extent
-        at += position * step
-    if not rest:
-        return values[at]
-    size = 1
-    for extent in rest:
-        size *= extent
-    return values[at : at + size]
 
 
 class Families(Collector):
@@ -71,9 +45,11 @@ class Families(Collector):
         yield self.panics()
         yield from self.plugins()
         yield from self.queries()
+        yield from self.caches()
         yield from self.watcher()
         yield from self.health()
         yield from self.reload()
+        yield from forwarding(self.server)
         yield from self.own()
         yield from processes_together(self.server)
         if self.runtime:
@@ -152,27 +128,38 @@ class Families(Collector):
         for (server, zone), values in self.zones():
             labels = (server, zone, "")
             for which, (proto, family) in enumerate(TRANSPORTS):
-                for number, count in enumerate(part(values, "requests", which)[: len(TYPES)]):
+                for number, count in enumerate(of_zone(values, "requests", which)[: len(TYPES)]):
                     if count:
                         requests.add_metric((*labels, proto, family, TYPES[number]), count)
             for by_plugin in (0, 1):
                 plugin = after.get((server, zone), "") if by_plugin else ""
-                for rcode, count in enumerate(part(values, "responses", by_plugin)):
+                for rcode, count in enumerate(of_zone(values, "responses", by_plugin)):
                     if count:
-                        responses.add_metric((*labels, RCODES.get(rcode, str(rcode)), plugin), count)
-            if part(values, "do_requests"):
-                do_requests.add_metric(labels, part(values, "do_requests"))
+                        responses.add_metric((*labels, RCODES.get(rcode, f"RCODE{rcode}"), plugin), count)
+            if of_zone(values, "do_requests"):
+                do_requests.add_metric(labels, of_zone(values, "do_requests"))
             durations.add_metric(
-                labels, buckets(DURATION_BOUNDS_S, part(values, "duration")), part(values, "duration_sum_ns") / 1e9
+                labels,
+                buckets(DURATION_BOUNDS_S, of_zone(values, "duration")),
+                of_zone(values, "duration_sum_ns") / 1e9,
             )
             for index, proto in enumerate(("udp", "tcp")):
                 for family_, name in ((request_sizes, "request_bytes"), (response_sizes, "response_bytes")):
-                    counts = part(values, name, index)
+                    counts = of_zone(values, name, index)
                     if any(counts):
                         family_.add_metric(
-                            (*labels, proto), buckets(SIZE_BOUNDS, counts), part(values, f"{name}_sum", index)
+                            (*labels, proto), buckets(SIZE_BOUNDS, counts), of_zone(values, f"{name}_sum", index)
                         )
         yield from (requests, durations, request_sizes, response_sizes, do_requests, responses)
+
+    def caches(self) -> Iterator[Metric]:
+        """What the caches hold and have answered."""
+        runtime = self.server.runtimes.get(self.server.generation)
+        if runtime is None or not runtime.caches:
+            return
+        from fastdns.plugins.cache.metrics import families
+
+        yield from families(self.server.config, runtime.caches, self.zones())
 
     def zones(self) -> Iterator[tuple[tuple[str, str], list[int]]]:
         """The summed counters of each (server, zone) that has been asked."""
@@ -182,8 +169,7 @@ class Families(Collector):
             if zone_slot in seen:
                 continue
             seen.add(zone_slot)
-            rows = [self.server.stats.zone_values(slot, zone_slot) for slot in slots]
-            values = [sum(column) for column in zip(*rows, strict=True)]
+            values = added(self.server.stats.zone_values(slot, zone_slot) for slot in slots)
             if any(values):
                 yield key, values
 

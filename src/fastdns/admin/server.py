@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from fastdns._stats import Stats
     from fastdns._store import Store
+    from fastdns._upstream import Upstreams
     from fastdns.admin.health import Health
     from fastdns.corefile.model import ServerConfig
+    from fastdns.plugins.steps import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class SlotTable(Protocol):
         """The slots whose counters add up to the server's."""
 
 
+class UpstreamTable(Protocol):
+    """The upstreams of all configurations that have been. slots: address to the slot of its counters."""
+
+    @property
+    def slots(self) -> Mapping[str, int]: ...
+    @property
+    def shared(self) -> Upstreams: ...
+
+
 class Child(Protocol):
     """One process of the server's. role: "worker" or "watcher"; pid None: about to be started."""
 
@@ -57,7 +68,10 @@ class Child(Protocol):
 
 
 class Server(Protocol):
-    """The server. zone_slots: (server, zone) to the slot of its counters. deaths: by role."""
+    """The server.
+
+    zone_slots: (server, zone) to the slot of its counters. runtimes: by generation. deaths: by role.
+    """
 
     @property
     def config(self) -> ServerConfig: ...
@@ -71,6 +85,10 @@ class Server(Protocol):
     def slots(self) -> SlotTable: ...
     @property
     def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def routes(self) -> UpstreamTable: ...
+    @property
+    def runtimes(self) -> Mapping[int, Runtime]: ...
     @property
     def children(self) -> Mapping[Any, Child]: ...
     @property

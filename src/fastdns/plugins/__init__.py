@@ -18,6 +18,6 @@ ORDER = (
 AVAILABLE = frozenset(
     (
         "root", "timeouts", "multisocket", "reload", "bufsize", "bind", "debug", "ready", "health", "prometheus",
-        "errors", "log", "loadbalance", "kubernetes", "loop", "forward", "whoami",
+        "errors", "log", "loadbalance", "cache", "kubernetes", "loop", "forward", "whoami",
     )
 )  # fmt: skip

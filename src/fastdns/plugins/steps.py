@@ -13,6 +13,7 @@ from fastdns.wire_names import wire_name
 
 if TYPE_CHECKING:
     from fastdns._upstream import Upstreams
+    from fastdns.plugins.cache.shared import SharedCache
     from fastdns.supervisor.routes import Routes
 
 
@@ -22,12 +23,14 @@ class Runtime:
 
     sources: block index to the number of its source in the zone store. local: this host's addresses that are not
     loopback, 4 or 16 bytes each. routes: where forwarded queries go. upstreams: what is known of each upstream.
+    caches: of the blocks that have one.
     """
 
     sources: Mapping[int, int]
     local: tuple[bytes, ...] = ()
     routes: Routes | None = None
     upstreams: Upstreams | None = None
+    caches: tuple[SharedCache, ...] = ()
 
 
 def kubernetes(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
@@ -92,6 +95,14 @@ def whoami(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     return WhoamiStep()
 
 
+def cache(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    """The cache step of a block, on the memory that all workers share."""
+    from fastdns.plugins.cache._step import CacheStep
+    from fastdns.plugins.cache.shared import cache_of
+
+    return CacheStep(cache_of(runtime.caches, block), config)
+
+
 def forward(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     """The forward step of a block: all its stanzas."""
     from fastdns.plugins.forward._step import ForwardStep
@@ -140,6 +151,7 @@ BUILDERS: dict[str, Callable[[Any, ServerBlock, Runtime], NativeStep]] = {
     "errors": errors,
     "log": log,
     "loadbalance": loadbalance,
+    "cache": cache,
     "kubernetes": kubernetes,
     "loop": loop,
     "forward": forward,

@@ -68,6 +68,10 @@ class RouteTable:
             self.slots[to] = min(len(self.slots), MAX_SLOTS - 1)
         return self.slots[to]
 
+    def slots_in_use(self) -> int:
+        """How many counter slots of upstreams may hold anything."""
+        return min(len(self.slots), MAX_SLOTS)
+
     async def find(self, config: ServerConfig) -> Routes:
         """Resolve every upstream of a configuration. Raises FastdnsError."""
         stanzas: list[Stanza] = []

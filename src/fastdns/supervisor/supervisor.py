@@ -33,6 +33,7 @@ from fastdns.admin.webconfig import TlsFromFile
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.netaddrs import host_addresses
+from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.supervisor.cpus import worker_count
@@ -286,8 +287,11 @@ class Supervisor:
             log.warning("%s", warning)
 
     def runtime(self, config: ServerConfig, routes: Routes) -> Runtime:
-        """What the steps of a configuration need."""
-        return Runtime(self.sources.by_block(config), tuple(host_addresses()), routes, self.routes.shared)
+        """What the steps of a configuration need. Caches that fit go on from the generation that serves now."""
+        old = self.runtimes.get(self.generation)
+        caches = share_caches(config, old.caches if old else ())
+        numbers = self.sources.by_block(config)
+        return Runtime(numbers, tuple(host_addresses()), routes, self.routes.shared, caches)
 
     def places(self, config: ServerConfig) -> list[Place]:
         """Every place of a configuration, each once."""
@@ -393,7 +397,7 @@ class Supervisor:
         """Free a dead worker's slots; its counts go to the totals."""
         for slot in (slots.hot, slots.slow):
             self.store.clear_reader(slot)
-            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), len(self.routes.slots))
+            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), self.routes.slots_in_use())
         self.slots.release(slots)
 
     def zones_in_use(self) -> int:

@@ -45,8 +45,12 @@ BEAT_S = 0.25
 LEAVE_MESSAGES = 20_000
 MESSAGE_ROOM = 65535
 CONTROL_ROOM = 128
+# Who still waits for an upstream so long after a drain gets an error; connections are closed soon after it.
+GIVE_UP_S = 3.8
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
+# Discard, RFC 863.
+NOBODY = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
 # Of an error whose reason the streams know better.
 STREAM_ERROR = "{}: connection failed"
 
@@ -216,6 +220,7 @@ class WorkerProcess:
             await self.drain(thread)
         for task in tasks:
             task.cancel()
+        self.publish_streams()
         self.report_errors(last=True)
         if self.query_log is not None:
             self.query_log.close()
@@ -234,7 +239,8 @@ class WorkerProcess:
         self.desk.attach(self.hot.exchanges)
         self.desk.attach(self.slow.exchanges)
         loop.add_reader(self.slow.fd, self.slow.process)
-        if self.plan.index or not self.plan.config.with_plugin("loop"):
+        if self.plan.index:
+            # The first worker finds loops for all.
             return []
         from fastdns.plugins.loop.probes import find_loops
 
@@ -271,7 +277,7 @@ class WorkerProcess:
             reply = self.slow.serve(index, message, client, client_port, deliver, tcp=tcp)
         except Exception as error:
             return self.recover(self.recoveries[index], message, error, tcp=tcp)
-        if reply is PARKED and self.slow_timer is None:
+        if self.slow_timer is None and self.slow.in_flight:
             self.keep_time()
         return reply
 
@@ -300,11 +306,17 @@ class WorkerProcess:
             self.done.set()
 
     async def beat(self) -> None:
-        """Say that this thread lives, and write what has gone wrong."""
+        """Say that this thread lives, what its streams have done, and what has gone wrong."""
         while True:
             self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
+            self.publish_streams()
             self.report_errors()
             await asyncio.sleep(BEAT_S)
+
+    def publish_streams(self) -> None:
+        """Count the connections to upstreams."""
+        if self.desk is not None:
+            self.desk.publish(self.plan.stats, self.plan.slots.slow)
 
     def report_errors(self, *, last: bool = False) -> None:
         """Log the errors that either thread has collected."""
@@ -331,6 +343,7 @@ class WorkerProcess:
             server.close()
         self.hot.stop()
         self.connections.drain()
+        asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
@@ -341,18 +354,49 @@ class WorkerProcess:
             await self.desk.close()
 
     def leave(self, index: int, udp: socket.socket) -> None:
-        """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come."""
+        """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come.
+
+        Where queries may wait for upstreams, their replies leave from a socket of this process: the other one may
+        go on in another process, and as long as it is open here it would be fed.
+        """
+        sender = udp if self.slow.exchanges is None else twin(udp)
+        self.answer_rest(index, udp, sender)
+        udp.close()
+        if sender is not udp:
+            # What it was given before it was connected.
+            self.answer_rest(index, sender, sender)
+            self.left.append(sender)
+
+    def answer_rest(self, index: int, udp: socket.socket, sender: socket.socket) -> None:
+        """Answer what lies in a UDP socket."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(LEAVE_MESSAGES):
                 message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
                 client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
                 # The control message with the address that was asked is the one that sets the source.
-                send = partial(send_late, udp, control, peer)
+                send = partial(send_late, sender, control, peer)
                 reply = self.serve(index, message, client, peer[1], send, tcp=False)
                 if isinstance(reply, bytes):
                     send(reply)
-        # What waits for upstreams still leaves through it: it closes with the process.
-        self.left.append(udp)
+
+
+def twin(udp: socket.socket) -> socket.socket:
+    """A socket with the same address that is given nothing: a connected one takes no part in SO_REUSEPORT.
+
+    It can still send to anybody. Where it cannot be had, udp itself.
+    """
+    other = socket.socket(udp.family, udp.type)
+    try:
+        other.setblocking(False)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if udp.family == socket.AF_INET6:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        other.bind(udp.getsockname())
+        other.connect(NOBODY[udp.family])
+    except OSError:
+        other.close()
+        return udp
+    return other
 
 
 def send_late(udp: socket.socket, control: Any, peer: Any, reply: bytes | None) -> None:

@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, UpstreamReply, bare, written
 from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
-from fastdns._wire cimport NOERROR, SERVFAIL, in_zone, parse_reply
+from fastdns._wire cimport NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
@@ -62,8 +62,14 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef const UpstreamReply* reply = ctx.upstream if answers(ctx.upstream, ctx) else NULL
     cdef Outcome outcome
-    cdef uint32_t i, last = 0
+    cdef uint32_t i
     cdef bint replied = False
+    if ctx.q.opcode != OPCODE_QUERY:
+        # A NOTIFY that came from us would be believed by who trusts our address.
+        return bare(ctx, NOTIMP)
+    if reply != NULL and not (<const void*>c.stanzas <= reply.asker < <const void*>(c.stanzas + c.count)):
+        # Another block has asked the same, in the same query.
+        reply = NULL
     for i in range(c.count):
         # Stanzas before the one that has asked passed the question on when it was served before.
         if reply != NULL and not replied and reply.asker != &c.stanzas[i]:

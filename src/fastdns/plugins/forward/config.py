@@ -385,7 +385,7 @@ OPTIONS: dict[str, Option] = {
     "tls_servername": store("tls_servername", _tls_servername),
     "policy": store("policy", one_of(RANDOM, ROUND_ROBIN, SEQUENTIAL)),
     "health_check": store("health_check", _health_check),
-    "max_concurrent": store("max_concurrent", integer(0)),
+    "max_concurrent": store("max_concurrent", integer(0, MAX_COUNT)),
     "next": extend("next_rcodes", _rcodes),
     "next_on_nodata": store("next_on_nodata", flag),
     "failfast_all_unhealthy_upstreams": store("failfast_all_unhealthy_upstreams", flag),

@@ -11,6 +11,7 @@ from fastdns._upstream import Exchanges
 from fastdns.plugins.forward.upstreams import UpstreamError
 
 if TYPE_CHECKING:
+    from fastdns._stats import Stats
     from fastdns.plugins.forward.streams import Streams
     from fastdns.supervisor.routes import Routes
 
@@ -29,6 +30,8 @@ class Desk:
         self.streams: dict[int, Streams] = {}
         # Address of an upstream to the reason of its last failure, for the log.
         self.reasons: dict[str, str] = {}
+        # Of counters, what publish has added up elsewhere.
+        self.published: dict[tuple[str, str, str], int] = {}
 
     def attach(self, exchanges: Exchanges) -> None:
         """Serve a table from now on."""
@@ -69,6 +72,19 @@ class Desk:
             for key, count in streams.counters.items():
                 total[key] = total.get(key, 0) + count
         return total
+
+    def publish(self, stats: Stats, slot: int) -> None:
+        """Add what is new in counters to those of the slot, where a scrape finds it."""
+        total = self.counters()
+        if total == self.published:
+            return
+        from fastdns.plugins.forward.streams import HITS
+
+        slots = {route.upstream.to: route.slot for route in self.routes.upstreams}
+        for (name, to, proto), count in total.items():
+            more = count - self.published.get((name, to, proto), 0)
+            stats.count_connections(slot, slots[to], proto, name == HITS, more)
+        self.published = total
 
     async def close(self) -> None:
         """End everything."""

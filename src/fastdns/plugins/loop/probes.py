@@ -66,7 +66,13 @@ def probe_query(token: bytes, zone: str) -> bytes:
 
 async def find_loops(config: ServerConfig, routes: Routes, upstreams: Upstreams, desk: Desk) -> None:
     """Probe every upstream; ends only when it is cancelled or no upstream is cut off."""
-    await asyncio.gather(*(watch(target, routes, upstreams, desk) for target in targets(config, routes)))
+    found = targets(config, routes)
+    probed = {target.route.slot for target in found}
+    for route in routes.upstreams:
+        if route.slot not in probed:
+            # Cut off by an earlier configuration that had loop.
+            upstreams.cut(route.slot, False)
+    await asyncio.gather(*(watch(target, routes, upstreams, desk) for target in found))
 
 
 async def watch(target: Target, routes: Routes, upstreams: Upstreams, desk: Desk) -> None:
