@@ -61,7 +61,7 @@ cdef struct ThreadCounters:
     uint64_t panics             # exceptions of the slow thread that a query ended in
     uint64_t parked             # queries that went to wait for upstreams
     uint64_t joined             # of these, to wait for an equal question
-    uint64_t concurrent_rejects # max_concurrent was reached
+    uint64_t concurrent_rejects     # max_concurrent was reached
     uint64_t all_down           # every upstream of a stanza was down
     uint64_t mismatched         # datagrams from upstreams that match nothing that was asked
     uint64_t malformed          # replies that match, and are no DNS messages

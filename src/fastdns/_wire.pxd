@@ -242,9 +242,9 @@ cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) no
 cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* name, uint32_t name_len,
                            uint16_t qtype, uint16_t qclass) noexcept nogil
 
-# Read another server's reply into r, which the caller has reset: records by reference into msg, names uncompressed in
-# scratch, owners that equal q's name as such. Of the flags AA, RA, AD and TC are kept. Records of another class
-# than IN are left out. False where it is malformed; r is unusable then. msg must outlive r.
+# Read another server's reply into r, which the caller has reset: records by reference into msg, names uncompressed
+# in scratch, owners that equal q's name as such. Of the flags AA, RA, AD and TC are kept. Records of another
+# class than IN are left out. False where it is malformed; r is unusable then. msg must outlive r.
 cdef bint parse_reply(const uint8_t* msg, uint32_t length, const Query* q, Reply* r) noexcept nogil
 
 # The records of a reply (all but OPT) in a compact form of its own, for a cache; 0 where room does not do.

@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--imports", action=boolean, default=False, help="the multicluster API is installed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--churn", type=float, default=0.0, help="changes a second")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on, an IPv4 address")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control-port", type=int, default=0)
     parser.add_argument("--tls", action=boolean, default=True)
@@ -57,6 +58,7 @@ async def serve(how: argparse.Namespace, directory: Path) -> None:
         store,
         tls=how.tls,
         auth=how.auth,
+        host=how.host,
         port=how.port,
         imports=how.imports,
         gzip=how.gzip,

@@ -1,6 +1,6 @@
 """A Kubernetes API server 1.36 as far as a DNS server needs it: lists, watches, credentials, refusals.
 
-It serves one Store over HTTP/1.1 on loopback, with TLS unless told otherwise, and does what its Faults say.
+It serves one Store over HTTP/1.1, on loopback and with TLS unless told otherwise, and does what its Faults say.
 The order of checks is that of the real one: credentials, then permission, then whether the path exists.
 """
 
@@ -57,6 +57,7 @@ class ApiServer:
         *,
         tls: bool = True,
         auth: bool = True,
+        host: str = "127.0.0.1",
         port: int = 0,
         imports: bool = False,
         gzip: bool = True,
@@ -67,6 +68,7 @@ class ApiServer:
         self.store = store or Store()
         self.faults = Faults()
         self.auth = auth
+        self.host = host
         self.port = port
         self.gzip = gzip
         self.bookmark_every_s = bookmark_every_s
@@ -99,7 +101,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
     @property
     def ca_file(self) -> Path | None:
@@ -146,7 +148,7 @@ class ApiServer:
         (directory / "namespace").write_text("kube-system")
         if self.ca_file is not None:
             (directory / "ca.crt").write_bytes(self.ca_file.read_bytes())
-        return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
+        return {"KUBERNETES_SERVICE_HOST": self.host, "KUBERNETES_SERVICE_PORT": str(self.port)}
 
     # Its life.
 
@@ -165,7 +167,7 @@ class ApiServer:
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         # Bound but not listening, it keeps the port for us while connections are refused.
-        self._held = _bound(self.port)
+        self._held = _bound(self.host, self.port)
         self.port = self._held.getsockname()[1]
         self.faults.on_change.append(self._follow)
         self._hook()
@@ -204,9 +206,9 @@ class ApiServer:
 
     async def _listen(self) -> None:
         assert self._runner is not None and self._runner.server is not None
-        context = self._authority.server_context() if self._authority else None
+        context = self._authority.server_context(self.host) if self._authority else None
         loop = asyncio.get_running_loop()
-        listening = _bound(self.port)
+        listening = _bound(self.host, self.port)
         self._listener = await loop.create_server(self._runner.server, sock=listening, ssl=context, backlog=1024)
 
     def _close(self) -> None:
@@ -579,11 +581,11 @@ class _Watcher:
         return min(now + self._every_s, last) if now < last else now + self._every_s
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket bound to loopback; Linux allows several as long as only one listens."""
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket bound to an address; Linux allows several as long as only one listens."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
+    bound.bind((host, port))
     return bound
 
 

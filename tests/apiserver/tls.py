@@ -29,20 +29,20 @@ class Authority:
         self.ca_file = directory / "ca.crt"
         self.ca_file.write_bytes(self._sign(builder))
 
-    def server(self) -> tuple[Path, Path]:
-        """Certificate and key for loopback."""
+    def server(self, host: str = "127.0.0.1") -> tuple[Path, Path]:
+        """Certificate and key for an address and for loopback."""
         names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in sorted({host, "127.0.0.1", "::1"})]
         return self._issue("kube-apiserver", "server", ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def client(self, user: str, groups: tuple[str, ...] = ()) -> tuple[Path, Path]:
         """Certificate and key by which a user is known."""
         return self._issue(user, f"client-{user}".replace(":", "-"), ExtendedKeyUsageOID.CLIENT_AUTH, [], groups)
 
-    def server_context(self) -> ssl.SSLContext:
+    def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
         """Server side of TLS; clients may show a certificate of this authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.server())
+        context.load_cert_chain(*self.server(host))
         context.load_verify_locations(self.ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from bench.rounds import Series
@@ -134,3 +137,31 @@ def test_our_own_work_is_not_others() -> None:
     while time.monotonic() < end:
         pass
     assert 0.0 <= others.percent() <= 100.0
+
+
+SCATTERED = """
+import os, sys, threading, time
+def away():
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+    print(flush=True)
+    time.sleep(60)
+threading.Thread(target=away, daemon=True).start()
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
+def test_a_server_that_chooses_its_own_cpu_is_put_back() -> None:
+    """Knot put its UDP worker, as the upstream of all peers, on the CPU of the peers."""
+    cpu, other = sorted(os.sched_getaffinity(0))[:2]
+    server = subprocess.Popen([sys.executable, "-c", SCATTERED, str(other)], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        server.stdout.readline()
+        processes.pin(server.pid, {cpu})
+        threads = [int(task.name) for task in Path(f"/proc/{server.pid}/task").iterdir()]
+        assert len(threads) == 2
+        assert all(os.sched_getaffinity(thread) == {cpu} for thread in threads)
+    finally:
+        server.kill()
+        server.communicate()

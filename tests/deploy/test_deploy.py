@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fastdns.cli import SERVE_FLAGS, parse_flags
 from fastdns.corefile import load
 from fastdns.sources.manifests import parse_manifests
 
@@ -79,10 +81,96 @@ def test_arguments_are_those_of_coredns() -> None:
     assert CONTAINER["args"] == ["-conf", f"{mount}/Corefile"]
 
 
-def test_root_corefile_loads_and_serves_the_cluster_zones() -> None:
+def test_configmap_has_the_root_corefile() -> None:
+    assert OBJECTS["ConfigMap", "coredns"]["data"]["Corefile"] == (ROOT / "Corefile").read_text()
+
+
+def test_root_corefile_is_the_one_of_the_design() -> None:
+    lines = [line.strip() for line in (ROOT / "Corefile").read_text().splitlines()]
+    assert [line for line in lines if not line.startswith("#")] == [
+        ".:53 {",
+        "errors",
+        "health {",
+        "lameduck 5s",
+        "}",
+        "ready",
+        "kubernetes cluster.local in-addr.arpa ip6.arpa {",
+        "pods insecure",
+        "fallthrough in-addr.arpa ip6.arpa",
+        "}",
+        "prometheus :9153",
+        "forward . /etc/resolv.conf {",
+        "max_concurrent 1000",
+        "}",
+        "cache 30",
+        "loop",
+        "reload",
+        "loadbalance",
+        "}",
+    ]
+
+
+def test_root_corefile_serves_every_name_on_port_53() -> None:
     config = load((ROOT / "Corefile").read_text(), environ={})
-    zones = {zone for listener in config.listeners for zone, _ in listener.zones}
-    assert zones == {"cluster.local.", "in-addr.arpa.", "ip6.arpa."}
+    assert {zone for listener in config.listeners for zone, _ in listener.zones} == {"."}
+    assert {listener.port for listener in config.listeners} == {53}
+    assert [options.zones for _, options in config.with_plugin("kubernetes")] == [
+        ("cluster.local.", "in-addr.arpa.", "ip6.arpa.")
+    ]
+    (_, forward), (_, loadbalance) = config.with_plugin("forward")[0], config.with_plugin("loadbalance")[0]
+    assert loadbalance is not None
+    assert forward.stanzas[0].effective_policy(loadbalance=True) == "round_robin"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What Deployments that were written for CoreDNS's image have, as far as it asks something of the image."""
+
+    why: str
+    args: list[str]
+    liveness: tuple[int, str]
+    readiness: tuple[int, str]
+    corefile: str
+    container_ports: tuple[int, ...] = (53, 9153)
+
+
+ROOT_COREFILE = (ROOT / "Corefile").read_text()
+# kubeadm's has options of its own.
+KUBEADM_COREFILE = ROOT_COREFILE.replace("        fall", "        ttl 30\n        fall").replace(
+    "cache 30", "cache 30 {\n        disable success cluster.local\n        disable denial cluster.local\n    }"
+)
+OTHERS = [
+    Manifest(
+        "the example of a high-availability setup: /ready on the port of health, no security context",
+        ["-conf=/etc/coredns/Corefile"], (8080, "/health"), (8080, "/ready"), ROOT_COREFILE, (53,),
+    ),
+    Manifest(
+        "that of the CoreDNS project, and ours",
+        ["-conf", "/etc/coredns/Corefile"], (8080, "/health"), (8181, "/ready"), ROOT_COREFILE,
+    ),
+    Manifest(
+        "kubeadm's",
+        ["-conf", "/etc/coredns/Corefile"], (8080, "/health"), (8181, "/ready"), KUBEADM_COREFILE,
+        (53, 9153, 8080, 8181),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("manifest", OTHERS, ids=lambda one: one.why)
+def test_a_manifest_with_only_the_image_changed(manifest: Manifest) -> None:
+    flags = parse_flags(manifest.args, SERVE_FLAGS)
+    assert flags.get("conf") == "/etc/coredns/Corefile"
+    config = load(manifest.corefile, environ={})
+    (_, health), (_, ready) = config.with_plugin("health")[0], config.with_plugin("ready")[0]
+    (_, prometheus) = config.with_plugin("prometheus")[0]
+    # Both paths answer on both listeners: tests/integration/test_drop_in.py.
+    for port, path in (manifest.liveness, manifest.readiness):
+        assert port in (health.port, ready.port)
+        assert path in ("/health", "/ready")
+    # Of the pod's address, where kubelet asks.
+    assert (health.host, ready.host, prometheus.host) == ("", "", "")
+    served = {listener.port for listener in config.listeners} | {health.port, ready.port, prometheus.port}
+    assert served >= set(manifest.container_ports)
 
 
 def test_example_cluster_has_no_mistake_and_ships_with_the_package() -> None:

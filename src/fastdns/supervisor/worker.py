@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from fastdns._chain import NativeStep, ServerTable, Worker
-from fastdns._slow import PARKED, SlowPath
+from fastdns._slow import SlowPath
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
