@@ -14,6 +14,9 @@ from bench.messages import query
 ZONE = "cluster.local"
 NAMESPACES = 100
 SERVICES_FROM = int(ipaddress.IPv4Address("10.96.0.1"))
+# Names from upstream; the addresses are for benchmarks (RFC 2544).
+OUTSIDE = "outside.example"
+HOSTS_FROM = int(ipaddress.IPv4Address("198.18.0.1"))
 PODS_FROM = int(ipaddress.IPv4Address("10.128.0.1"))
 HEADLESS_SHARE = 10  # one headless service for so many with an address
 HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
@@ -102,6 +105,31 @@ def write_zone(path: Path, made: list[Service]) -> None:
         if not service.headless:
             lines.append(f"_http._tcp.{owner} SRV 0 100 80 {owner}")
     path.write_text("\n".join(lines) + "\n")
+
+
+def hosts(count: int) -> list[tuple[str, str]]:
+    """So many names that are not the cluster's own, and an address each."""
+    return [(f"host-{i}.{OUTSIDE}", str(ipaddress.IPv4Address(HOSTS_FROM + i))) for i in range(count)]
+
+
+def write_outside(path: Path, made: list[tuple[str, str]]) -> None:
+    """The hosts as a zone file, for an upstream."""
+    lines = [
+        f"$ORIGIN {OUTSIDE}.",
+        "$TTL 3600",
+        f"@ SOA ns.{OUTSIDE}. hostmaster.{OUTSIDE}. 1 7200 1800 86400 5",
+        f"@ NS ns.{OUTSIDE}.",
+        "ns A 127.0.0.1",
+        *(f"{name}. A {address}" for name, address in made),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def asks_for(made: list[tuple[str, str]], seed: int = 1) -> list[bytes]:
+    """A query for the A records of each host, in random order."""
+    queries = [query(name) for name, _ in made]
+    random.Random(seed).shuffle(queries)
+    return queries
 
 
 def mixes(made: list[Service], seed: int = 1) -> list[Mix]:

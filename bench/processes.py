@@ -8,6 +8,7 @@ import platform
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,45 @@ def cpu_ns(pid: int) -> int:
             with contextlib.suppress(OSError, ValueError):
                 total += int((task / "schedstat").read_text().split()[0])
     return total
+
+
+def pin(pid: int, cpus: set[int]) -> None:
+    """Put every thread of a process and its descendants on these CPUs.
+
+    For servers that choose CPUs for their threads, whatever they were started on: Knot puts its first UDP worker on
+    the first CPU.
+    """
+    for member in tree(pid):
+        for task in (PROC / str(member) / "task").glob("[0-9]*"):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task.name), cpus)
+
+
+def busy_s(stat: str, cpus: set[int]) -> float:
+    """Seconds for which these CPUs have been busy or stolen since boot, from the text of /proc/stat."""
+    ticks = 0
+    for line in stat.splitlines():
+        name, *fields = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cpus:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class OtherWork:
+    """How busy these CPUs are with what is not ours, since the object was made. Ours: this process's tree."""
+
+    def __init__(self, cpus: set[int]) -> None:
+        self._cpus = cpus
+        self._begin = self._look()
+
+    def _look(self) -> tuple[float, float, float]:
+        return time.monotonic(), busy_s((PROC / "stat").read_text(), self._cpus), cpu_ns(os.getpid()) / 1e9
+
+    def percent(self) -> float:
+        """Of the time of all these CPUs; steal counts as others' work."""
+        took, busy, ours = (now - then for now, then in zip(self._look(), self._begin, strict=True))
+        return round(100 * max(0.0, busy - ours) / (took * len(self._cpus)), 1) if took > 0 else 0.0
 
 
 def pss_kib(pid: int) -> dict[int, int]:

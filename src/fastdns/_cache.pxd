@@ -71,6 +71,16 @@ cdef extern from *:
         uint64_t r = position - q * size;
         return r >= size ? r - size : r;
     }
+    #define FDC_TAG_MASK 0xFFFFFull
+    #define FDC_POSITION_MASK 0xFFFFFFFFFFFull
+    /* Which of the eight entries of a set have a tag, as bits. */
+    static inline uint32_t fdc_tagged(const uint64_t *entries, uint64_t tag) {
+        uint32_t bits = 0;
+        #pragma GCC unroll 8
+        for (int way = 0; way < 8; way++)
+            bits |= (uint32_t)((fdc_peek(&entries[way]) & FDC_TAG_MASK) == tag) << way;
+        return bits;
+    }
     static inline uint64_t fdc_mix(uint64_t a, uint64_t b) {
         unsigned __int128 r = (unsigned __int128)a * b;
         return (uint64_t)r ^ (uint64_t)(r >> 64);
@@ -102,6 +112,10 @@ cdef extern from *:
     void acquire_fence "fdc_acquire"() noexcept nogil
     void release_fence "fdc_release"() noexcept nogil
     uint64_t modulo "fdc_modulo"(uint64_t position, uint64_t size, uint64_t inverse) noexcept nogil
+    uint32_t lowest_bit "__builtin_ctz"(uint32_t bits) noexcept nogil
+    const uint64_t TAG_MASK "FDC_TAG_MASK"
+    const uint64_t POSITION_MASK "FDC_POSITION_MASK"
+    uint32_t tagged "fdc_tagged"(const uint64_t* entries, uint64_t tag) noexcept nogil
     uint64_t checksum "fdc_checksum"(uint64_t seed, const uint8_t* data, uint64_t size) noexcept nogil
 
 # Where a half lies in the mapping, and how far its ring has been written.

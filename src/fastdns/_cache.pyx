@@ -29,9 +29,6 @@ cdef enum:
     DEF_ENTRY_BYTES = 512           # of ring an entry, where the ring's size is not said
     MIN_DEF_RING_BYTES = 1048576
 
-cdef uint64_t POSITION_MASK = (<uint64_t>1 << 44) - 1
-cdef uint64_t TAG_MASK = (<uint64_t>1 << TAG_BITS) - 1
-
 # The bounds of what may be asked for.
 MIN_CAPACITY = 1024
 MAX_CAPACITY = 100_000_000
@@ -124,43 +121,32 @@ cdef bint copy_record(const CacheHeader* c, const HalfHeader* h, uint64_t positi
             and memcmp(record_key(copy), key.data, key.length) == 0)
 
 
-cdef inline uint32_t tagged(const uint64_t* entries, uint64_t tag, uint64_t* loaded) noexcept nogil:
-    """Load the entries of a set. Returns a bit for each that has the tag."""
-    cdef uint32_t way, bits = 0
-    for way in range(<uint32_t>WAYS):
-        loaded[way] = load_acquire(&entries[way])
-        bits |= <uint32_t>(loaded[way] & TAG_MASK == tag) << way
-    return bits
-
-
 cdef bint find(const CacheHeader* c, Half half, const Key* key, uint8_t* buffer, uint32_t room,
                Found* found) noexcept nogil:
     cdef const HalfHeader* h = half_of(c, half)
     cdef uint64_t tag = tag_of(key)
-    cdef uint64_t loaded[PLACES]
     cdef uint64_t first = 0, second = 0
-    cdef uint64_t head, age, youngest
-    cdef uint32_t i, best, candidates
+    cdef uint64_t entry, head, position, newest = 0
+    cdef uint32_t i, best, rest, candidates
     sets_of(h, key, &first, &second)
-    candidates = tagged(entry_at(c, h, first * WAYS), tag, loaded)
-    candidates |= tagged(entry_at(c, h, second * WAYS), tag, &loaded[WAYS]) << WAYS
-    if candidates == 0:
-        return False
-    # After the entries: it has passed every position that they hold.
-    head = load_acquire(&h.head)
+    candidates = tagged(entry_at(c, h, first * WAYS), tag) | tagged(entry_at(c, h, second * WAYS), tag) << WAYS
     while candidates:
         # The newest first: two writers may have published the same key at the same time.
-        youngest = h.ring_bytes + 1
         best = PLACES
-        for i in range(<uint32_t>PLACES):
-            if candidates >> i & 1:
-                age = head - position_of(loaded[i], head)
-                if age < youngest:
-                    youngest = age
-                    best = i
+        rest = candidates
+        while rest:
+            i = lowest_bit(rest)
+            rest &= rest - 1
+            entry = load_acquire(entry_at(c, h, (first if i < WAYS else second) * WAYS + (i & (WAYS - 1))))
+            # After the entry: it has passed every position that one holds.
+            head = load_acquire(&h.head)
+            position = position_of(entry, head)
+            if entry != 0 and not overwritten(h, position, head) and (best == PLACES or position > newest):
+                newest = position
+                best = i
         if best == PLACES:
             return False
-        if copy_record(c, h, head - youngest, key, buffer, room):
+        if copy_record(c, h, newest, key, buffer, room):
             found.record = <const Record*>buffer
             found.slot = (first if best < WAYS else second) * WAYS + (best & (WAYS - 1))
             return True

@@ -192,7 +192,7 @@ BAD = [
     Bad("cache {;serve_stale 1h verify 1s 1s -1s;}", "the recheck", line=3, why="a negative recheck after verify"),
     Bad("cache {;serve_stale 1h verify 1s 1s 1s x;}", "expected a duration", line=3, why="too much after verify"),
     # serve_stale_policy
-    Bad("cache {;serve_stale_policy prefer_positive;}", "needs serve_stale", line=4, why="a policy alone"),
+    Bad("cache {;serve_stale_policy prefer_positive;}", "needs serve_stale", line=3, why="a policy alone"),
     Bad("cache {;serve_stale;serve_stale_policy;}", "one argument", line=4, why="no policy"),
     Bad("cache {;serve_stale;serve_stale_policy prefer_positive x;}", "one argument", line=4, why="two policies"),
     Bad("cache {;serve_stale;serve_stale_policy x;}", "it is prefer_positive", line=4, why="an unknown policy"),

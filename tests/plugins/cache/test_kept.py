@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import dns.flags
 import dns.message
 import pytest
 
-from tests.plugins.cache.support import NAME, Cached, Said, a, cname, question, records, soa, with_ttl
+from tests.plugins.cache.support import NAME, START_NS, Cached, Said, a, cname, question, records, soa, with_ttl
 
 TARGET = "target.example.net."
 
@@ -416,3 +417,45 @@ def test_evictions_are_counted_by_half() -> None:
     assert cached.counters["evictions_success"] > 100
     assert cached.counters["evictions_denial"] > 100
     assert sum(cached.entries) < 1500
+
+
+# What hostile upstreams send
+
+
+def mangled(message: bytes, question_end: int, chance: random.Random) -> bytes:
+    """The message with a few bytes changed, cut out or put in behind the question, which the forwarder checks."""
+    body = bytearray(message)
+    for _ in range(chance.randrange(1, 5)):
+        at = chance.randrange(question_end, len(body) + 1)
+        what = chance.randrange(4)
+        if what == 0 and at < len(body):
+            body[at] = chance.randrange(256)
+        elif what == 1:
+            del body[at : at + chance.randrange(1, 20)]
+        elif what == 2:
+            body[at:at] = chance.randbytes(chance.randrange(1, 20))
+        else:
+            count = chance.choice((6, 8, 10))
+            body[count : count + 2] = chance.choice((0, 1, 2, 3, 17, 65535)).to_bytes(2)
+    return bytes(body)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_comes_from_upstream_the_second_client_gets_what_the_first_one_got(seed: int) -> None:
+    chance = random.Random(seed)
+    sayings = [case.said for case in CASES if case.qtype == "A" and not case.edns]
+    kept = 0
+    for n in range(200):
+        cached = Cached("cache {;prefetch 1 1m 90%;serve_stale 1h verify;serve_stale_policy prefer_positive;}")
+        query = question(do=n % 2 == 0)
+        end = 12 + len(query.question[0].name.to_wire()) + 4
+        cached.upstream.answer(mangled(chance.choice(sayings).to(query), end, chance))
+        first = cached.trial.ask(query.to_wire(), START_NS)
+        assert isinstance(first, bytes)
+        cached.upstream.answer(None)
+        second = cached.trial.ask(query.to_wire(), START_NS)
+        if sum(cached.entries):
+            kept += 1
+            # All but AA, which the cache sets.
+            assert second == first[:2] + bytes((first[2] | 4,)) + first[3:]
+    assert kept > 5

@@ -88,9 +88,9 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         config = _arguments(d, config)
         fields: dict[str, Any] = {"success": config.success, "denial": config.denial}
         read_options(d, OPTIONS, fields)
-        if fields.pop("prefer_positive", False):
+        if (alone := fields.pop("policy", None)) is not None:
             if "stale" not in fields:
-                raise d.error("serve_stale_policy needs serve_stale")
+                raise alone
             fields["stale"] = replace(fields["stale"], prefer_positive=True)
         config = replace(config, **fields)
     return config
@@ -177,12 +177,13 @@ def _stale_ttl(d: Dispenser, text: str) -> int:
 
 
 def _policy(d: Dispenser, fields: dict[str, Any]) -> None:
-    if "prefer_positive" in fields:
+    """Leaves the error that it is where no serve_stale stands before or after it."""
+    if "policy" in fields:
         raise d.error("serve_stale_policy may be used only once")
     policy = one(d)
     if policy.lower() != "prefer_positive":
         raise d.error(f"{policy!r} is no policy of serve_stale; it is prefer_positive")
-    fields["prefer_positive"] = True
+    fields["policy"] = d.error("serve_stale_policy needs serve_stale")
 
 
 def _servfail(d: Dispenser) -> float:
