@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
 .PHONY: run build debug sanitize fuzz test test-sanitized lint typecheck bench clean
@@ -23,11 +24,11 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.venv
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(BIN)/python setup.py --quiet build_ext --parallel $(JOBS) --inplace
 	touch $@
 
 debug: $(VENV)/.installed
-	FASTDNS_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
+	FASTDNS_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --parallel $(JOBS) --inplace --force
 
 # A copy of the sources, built with address and undefined-behaviour sanitizers; the ordinary build stays.
 SANITIZED := build/sanitized
@@ -41,7 +42,7 @@ $(SANITIZED)/.built: $(VENV)/.installed $(SOURCES)
 	rm -rf $(SANITIZED)/src
 	cp -rL src setup.py pyproject.toml README.md $(SANITIZED)
 	find $(SANITIZED) -name '*.so' -delete -o -name '*.c' -delete
-	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
+	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --parallel $(JOBS) --inplace
 	touch $@
 
 sanitize: $(SANITIZED)/.built

@@ -14,8 +14,8 @@ from fastdns._chain cimport (
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
-    ACCEPTED, FLAG_AD, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, accept, answers_question, parse_reply,
-    put_u16, reply_reset,
+    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, accept, answers_question,
+    parse_reply, put_u16, reply_reset,
 )
 
 cdef extern from "sys/mman.h" nogil:
@@ -1011,6 +1011,12 @@ cdef void wait_for_better(Engine* e, uint32_t index, uint32_t which) noexcept no
         schedule(e, index)
 
 
+cdef inline bint is_bare_error(const uint8_t* msg, uint32_t size) noexcept nogil:
+    """Whether it is a header with an error code and nothing else: what servers say to what they cannot read."""
+    return (size == HEADER_BYTES and msg[2] & 0xF8 == FLAG_QR >> 8 and msg[3] & 0xF != 0
+            and msg[4] == 0 and msg[5] == 0)
+
+
 cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint32_t size) noexcept nogil:
     """A reply to an attempt, from the upstream that was asked and with its ID. It may still be a lie."""
     cdef Exchange* x = &e.exchanges[index]
@@ -1020,6 +1026,10 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
     cdef bint over_datagrams = a.state == OVER_DATAGRAMS
     cdef uint64_t took_ns
     cdef uint32_t rcode
+    if x.probe and msg[2] & (FLAG_QR >> 8):
+        # Whatever it says, somebody is there.
+        probe_answered(e, index)
+        return
     if accept(x.query, x.query_len, &e.query) != ACCEPTED:
         attempt_failed(e, index, which, ERROR_MALFORMED)
         return
@@ -1028,9 +1038,8 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
             e.counters.mismatched += 1
         if not over_datagrams:
             attempt_failed(e, index, which, ERROR_MALFORMED)
-        return
-    if x.probe:
-        probe_answered(e, index)
+        elif is_bare_error(msg, size):
+            wait_for_better(e, index, which)
         return
     if (over_datagrams and x.stanza.randomize_case
             and memcmp(msg + HEADER_BYTES, x.query + HEADER_BYTES, x.name_len) != 0):

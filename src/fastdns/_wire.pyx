@@ -577,7 +577,7 @@ cdef bint same_name(const uint8_t* name, uint32_t name_len, const Query* q) noex
 # How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
 # when written. RFC 3597 section 4 lists the types whose names a receiver has to expand.
 cdef struct RdataLayout:
-    uint8_t fixed
+    uint16_t fixed
     uint8_t names
     bint compress
 
@@ -598,13 +598,16 @@ cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
         layout.compress = True
     elif rrtype == 17:                              # RP
         layout.names = 2
+    elif rrtype == 24:                              # SIG
+        layout.fixed = 18
+        layout.names = 1
     elif rrtype in (18, 21, 36):                    # AFSDB RT KX
         layout.fixed = 2
         layout.names = 1
     elif rrtype == 33:                              # SRV
         layout.fixed = 6
         layout.names = 1
-    elif rrtype == 39:                              # DNAME
+    elif rrtype in (30, 39):                        # NXT DNAME
         layout.names = 1
     elif rrtype == 26:                              # PX
         layout.fixed = 2
@@ -612,13 +615,39 @@ cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
     return layout
 
 
+cdef inline uint32_t naptr_fixed(const uint8_t* rdata, uint32_t rdlength) noexcept nogil:
+    """How far the replacement of a NAPTR is into its rdata: behind two numbers and three strings (RFC 3403)."""
+    cdef uint32_t pos = 4
+    cdef uint32_t _i
+    for _i in range(3):
+        if pos >= rdlength:
+            return rdlength
+        pos += 1 + rdata[pos]
+    return pos
+
+
+cdef inline bint whole_options(const uint8_t* data, uint32_t length) noexcept nogil:
+    """Whether the options of an OPT record end where it does (RFC 6891 section 6.1.2)."""
+    cdef uint32_t pos = 0
+    while pos + 4 <= length:
+        pos += 4 + ((<uint32_t>data[pos + 2] << 8) | data[pos + 3])
+    return pos == length
+
+
 cdef bint read_rdata(Cursor* c, Reply* r, RR* rr, uint16_t rdlength) noexcept nogil:
     """The rdata of a record, whose type rr has. A second name goes, uncompressed, in front of the tail."""
     cdef RdataLayout layout = rdata_layout(rr.rrtype)
+    cdef uint32_t fixed
     cdef uint32_t end = c.pos + rdlength
     cdef const uint8_t* second
     cdef uint8_t* tail
     cdef uint16_t second_len = 0
+    if rr.rrtype == TYPE_NAPTR:
+        fixed = naptr_fixed(c.msg + c.pos, rdlength)
+        if fixed > rdlength:
+            return False
+        layout.fixed = fixed
+        layout.names = 1
     if layout.names == 0:
         rr.fixed = c.msg + c.pos
         rr.fixed_len = rdlength
@@ -664,6 +693,8 @@ cdef bint read_section(Cursor* c, const Query* q, Reply* r, Section* section, ui
         if owner == NULL or c.failed or rdlength > c.length - c.pos:
             return False
         if rrtype == TYPE_OPT:
+            if not whole_options(c.msg + c.pos, rdlength):
+                return False
             r.rcode |= (ttl_s >> 24) << 4
             r.options = c.msg + c.pos
             r.options_len = rdlength

@@ -11,7 +11,7 @@ import pytest
 
 from fastdns._chain import ServerTable, Worker
 from fastdns._stats import Stats
-from fastdns.admin.metrics import part
+from fastdns.admin.metrics import of_zone
 from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.plugins.whoami._step import WhoamiStep
 
@@ -26,7 +26,7 @@ def serve(query: dns.message.Message, *, tcp: bool = False, answers: bool = True
     worker = Worker(ServerTable([("org.", 0, ZONE)], [steps], DROPPED), stats=stats)
     reply = worker.serve(query.to_wire(), tcp=tcp)
     assert reply is not None
-    counted = [part(stats.zone_values(0, slot), "response_bytes_sum", int(tcp)) for slot in (ZONE, DROPPED)]
+    counted = [of_zone(stats.zone_values(0, slot), "response_bytes_sum", int(tcp)) for slot in (ZONE, DROPPED)]
     return len(reply), counted[0], counted[1]
 
 

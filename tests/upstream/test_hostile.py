@@ -1,0 +1,199 @@
+"""Forgers who know everything but what they would have to guess, and stampedes."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from pathlib import Path
+
+import dns.message
+import dns.rrset
+import pytest
+
+from tests.support import wait_until
+from tests.upstream.bursts import BATCH, send_batch
+from tests.upstream.support import (
+    HOST,
+    NAME,
+    Asked,
+    Forwarder,
+    Upstream,
+    a,
+    addresses,
+    forward,
+    good,
+    response,
+    silent,
+)
+
+FORGED = "203.0.113.66"
+
+
+def ports_towards(port: int) -> set[int]:
+    """The local ports of all UDP sockets of this host that are connected to a port of the loopback."""
+    found = set()
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        local, remote = line.split()[1:3]
+        if remote == f"0100007F:{port:04X}":
+            found.add(int(local.partition(":")[2], 16))
+    return found
+
+
+def forgery(asked: Asked) -> bytes:
+    """What a forger sends to a question, from the ID on."""
+    return a(response(asked.message), FORGED).to_wire()[2:]
+
+
+def test_ten_thousand_forgeries_against_each_of_a_hundred_questions() -> None:
+    """From the upstream's own socket, to the port that each question left from, under every ID but the right one.
+
+    So the forger is spared the guess of the port, and the ID is all that is between it and the client. Ten
+    questions are in flight at a time: none may wait for longer than an exchange does.
+    """
+    rng = random.Random(7)
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0, read_timeout="5s")) as forwarder:
+        client = forwarder.client()
+        sent = 0
+        for first in range(0, 100, 10):
+            numbers = range(first, first + 10)
+            for number in numbers:
+                client.send(dns.message.make_query(f"n{number}.example.org.", "A", id=number))
+            asked = [up.next() for _ in numbers]
+            assert {one.peer[1] for one in asked} <= ports_towards(up.port)
+            for one in asked:
+                tail = forgery(one)
+                right = int.from_bytes(one.wire[:2], "big")
+                ids = rng.sample(range(65536), 10_001)
+                ids.remove(right if right in ids else ids[0])
+                for at in range(0, 10_000, BATCH):
+                    some = ids[at : at + BATCH]
+                    send_batch(up.udp, [number.to_bytes(2, "big") + tail for number in some], one.peer)
+                    sent += len(some)
+                    # What the kernel drops would prove nothing.
+                    while forwarder.count("mismatched") < sent - BATCH:
+                        os.sched_yield()
+                while forwarder.count("mismatched") < sent:
+                    os.sched_yield()
+            assert forwarder.out == len(asked)
+            for one in asked:
+                up.say(one, good(one))
+            replies = {(reply := client.receive()).id: addresses(reply) for _ in numbers}
+            assert replies == {number: ["192.0.2.1"] for number in numbers}
+            while not up.arrived.empty():
+                # What was sent again for the silence.
+                up.next()
+        assert sent == 1_000_000
+        assert client.nothing_comes(0.05)
+        forwarder.settles()
+
+
+def test_the_right_id_is_not_enough() -> None:
+    """A forger who knows the ID, but not from which port the question went: it tries all that are there."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        client = forwarder.client()
+        # Enough questions that every socket is open.
+        for number in range(100):
+            client.send(dns.message.make_query(f"n{number}.example.org.", "A"))
+            one = up.next()
+            up.say(one, good(one))
+            client.receive()
+        client.send(dns.message.make_query(NAME, "A"))
+        asked = up.next()
+        ports = ports_towards(up.port) - {asked.peer[1]}
+        assert len(ports) > 10
+        for port in ports:
+            up.udp.sendto(asked.wire[:2] + forgery(asked), (HOST, port))
+        wait_until(lambda: forwarder.count("mismatched") == len(ports))
+        assert client.nothing_comes(0.05)
+        up.say(asked, good(asked))
+        assert addresses(client.receive()) == ["192.0.2.1"]
+
+
+def test_many_equal_questions_are_one_target_only() -> None:
+    """A birthday attack needs many questions in flight for one name: there is one, however many ask."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        clients = [forwarder.client() for _ in range(16)]
+        for number in range(512):
+            clients[number % 16].send(
+                dns.message.make_query(NAME.swapcase() if number % 2 else NAME, "A", id=number)
+            )
+        wait_until(lambda: forwarder.count("parked") == 512)
+        asked = up.next()
+        assert up.arrived.empty()
+        assert forwarder.out == 1
+        up.say(asked, good(asked))
+        for number in range(512):
+            assert addresses(clients[number % 16].receive()) == ["192.0.2.1"]
+
+
+def test_a_stampede_asks_once() -> None:
+    """10,000 clients ask for a cold name within the time that its answer takes: one question goes upstream."""
+    total = 10_000
+    with (
+        Upstream(silent) as up,
+        Forwarder(forward(up.to, max_fails=0, read_timeout="5s"), room=16_384) as forwarder,
+    ):
+        clients = [forwarder.client() for _ in range(20)]
+        wires = [dns.message.make_query(NAME, "A", id=number).to_wire() for number in range(total // len(clients))]
+        for client in clients:
+            send_batch(client.sock, wires)
+        wait_until(lambda: forwarder.count("parked") == total)
+        asked = up.next()
+        assert forwarder.out == 1
+        up.say(asked, good(asked))
+        for client in clients:
+            got = {client.receive_wire()[:2] for _ in wires}
+            assert len(got) == len(wires)
+        # What was sent again for silence has the same ID; it is the same question.
+        assert {one.wire for one in up.questions} == {asked.wire}
+        assert forwarder.counters() == {"queries": total, "parked": total, "joined": total - 1}
+        forwarder.settles()
+
+
+def test_a_reply_that_the_client_did_not_ask_for() -> None:
+    """Somebody sends replies to the listener: silence, or two servers would answer each other for ever."""
+    with Upstream() as up, Forwarder(forward(up.to)) as forwarder:
+        client = forwarder.client()
+        reply = dns.message.make_response(dns.message.make_query(NAME, "A"))
+        client.send(reply)
+        client.send(dns.message.make_query(NAME, "A", id=5))
+        assert client.receive().id == 5
+        assert len(up.asked) == 1
+
+
+@pytest.mark.parametrize("opcode", [1, 2, 4, 5, 6, 15], ids=str)
+def test_only_queries_are_forwarded(opcode: int) -> None:
+    """UPDATE and NOTIFY are for who has the zone: forwarded, they come from us, whom the upstream may trust."""
+    with Upstream() as up, Forwarder(forward(up.to)) as forwarder:
+        wire = bytearray(dns.message.make_query(NAME, "SOA").to_wire())
+        wire[2] = opcode << 3
+        client = forwarder.client()
+        client.send(bytes(wire))
+        client.send(dns.message.make_query(NAME, "A", id=5))
+        while client.receive_wire()[:2] != b"\0\5":
+            pass
+        assert len(up.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["AXFR", "IXFR"])
+def test_zones_are_not_transferred_through_us(kind: str) -> None:
+    """Over UDP there is nothing but an error to send upstream; whatever comes back fits into one message."""
+    with Upstream(tcp=good) as up, Forwarder(forward(up.to)) as forwarder:
+        reply = forwarder.ask(NAME, kind, limit_s=6)
+        assert len(addresses(reply)) <= 1
+
+
+def test_sockets_of_others_do_not_reach_us(tmp_path: Path) -> None:
+    """A datagram from anybody to the port of a question: the kernel drops it, as the socket is connected."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        client = forwarder.client()
+        client.send(dns.message.make_query(NAME, "A"))
+        asked = up.next()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(100):
+                stranger.sendto(asked.wire[:2] + forgery(asked), asked.peer)
+        assert client.nothing_comes(0.05)
+        assert "mismatched" not in forwarder.counters()
+        up.say(asked, good(asked))
+        assert addresses(client.receive()) == ["192.0.2.1"]

@@ -1,0 +1,267 @@
+"""Truncated replies and what is asked over TCP: the way from the tables of questions to the streams and back."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from tests.support import wait_until
+from tests.upstream.support import (
+    NAME,
+    SLOW,
+    Asked,
+    Forwarder,
+    Reply,
+    Upstream,
+    a,
+    addresses,
+    closed_port,
+    echo,
+    forward,
+    good,
+    question,
+    response,
+    saying,
+    silent,
+    with_rcode,
+)
+
+TC = dns.flags.TC
+
+
+def many(count: int) -> list[str]:
+    """Addresses, sorted as text: dnspython shuffles what it writes."""
+    return sorted(f"10.0.{number >> 8}.{number & 255}" for number in range(count))
+
+
+def sorted_addresses(message: dns.message.Message) -> list[str]:
+    return sorted(addresses(message))
+
+
+def big(asked: Asked) -> Reply:
+    """400 addresses: 6.4 kB."""
+    reply = response(asked.message)
+    reply.answer = [dns.rrset.from_text_list(asked.name, 5, "IN", "A", many(400))]
+    return reply
+
+
+def truncated(asked: Asked) -> Reply:
+    """An empty reply with TC."""
+    return response(asked.message, flags=TC)
+
+
+def partial(asked: Asked) -> Reply:
+    """A truncated reply that has one record all the same."""
+    return a(response(asked.message, flags=TC), "192.0.2.77")
+
+
+def test_a_truncated_reply_is_asked_for_again_over_tcp() -> None:
+    with Upstream(truncated, tcp=big) as up, Forwarder(forward(up.to)) as forwarder:
+        reply = forwarder.ask(use_edns=0, payload=16384)
+        assert sorted_addresses(reply) == many(400)
+        assert not reply.flags & TC
+        (first,), (second,) = up.over(tcp=False), up.over(tcp=True)
+        assert first.wire[2:] == second.wire[2:]
+        assert forwarder.of_upstream("truncated") == 1
+        forwarder.settles()
+
+
+def test_the_whole_reply_is_cut_to_what_the_client_takes() -> None:
+    with Upstream(truncated, tcp=big) as up, Forwarder(forward(up.to)) as forwarder:
+        reply = forwarder.ask()
+        assert reply.flags & TC
+        assert reply.rcode() == 0
+        assert len(reply.to_wire()) <= 512
+
+
+def test_a_client_over_tcp_is_asked_for_over_tcp() -> None:
+    with Upstream(silent, tcp=big) as up, Forwarder(forward(up.to)) as forwarder:
+        assert sorted_addresses(forwarder.ask_over_tcp()) == many(400)
+        assert up.over(tcp=False) == []
+
+
+def test_prefer_udp() -> None:
+    """Also for clients over TCP; what is truncated is asked for again over TCP."""
+    with Upstream(saying("192.0.2.1"), tcp=big) as up, Forwarder(forward(up.to, prefer_udp="")) as forwarder:
+        assert addresses(forwarder.ask_over_tcp()) == ["192.0.2.1"]
+        assert up.over(tcp=True) == []
+        up.script = truncated
+        assert sorted_addresses(forwarder.ask_over_tcp()) == many(400)
+        assert len(up.over(tcp=False)) == 2
+
+
+@pytest.mark.parametrize("also", ["", "prefer_udp"], ids=["alone", "beats prefer_udp"])
+def test_force_tcp(also: str) -> None:
+    with (
+        Upstream(silent, tcp=saying("192.0.2.4")) as up,
+        Forwarder(f"forward . {up.to} {{\nforce_tcp\n{also}\n}}") as forwarder,
+    ):
+        assert addresses(forwarder.ask()) == ["192.0.2.4"]
+        assert addresses(forwarder.ask_over_tcp()) == ["192.0.2.4"]
+        assert up.over(tcp=False) == []
+
+
+def test_a_reply_that_is_longer_than_we_read_is_asked_for_over_tcp() -> None:
+    """The upstream sends 9.6 kB in one datagram, as the client has offered to take it."""
+    huge = many(600)
+
+    def script(asked: Asked) -> Reply:
+        reply = response(asked.message)
+        reply.answer = [dns.rrset.from_text_list(asked.name, 5, "IN", "A", huge)]
+        return reply
+
+    with Upstream(script, tcp=script) as up, Forwarder(forward(up.to)) as forwarder:
+        assert sorted_addresses(forwarder.ask(use_edns=0, payload=65535)) == huge
+        assert len(up.over(tcp=True)) == 1
+
+
+@pytest.mark.parametrize("tcp", ["refused", "silent", "garbage", "closed"])
+@pytest.mark.parametrize("script", [truncated, partial, big])
+def test_where_tcp_fails_the_truncated_reply_is_the_answer(script: object, tcp: str) -> None:
+    """The client may have more luck over TCP itself. Whatever was truncated, TC tells it so."""
+
+    def close(asked: Asked) -> None:
+        assert asked.stream is not None
+        asked.stream.shutdown(socket.SHUT_RDWR)
+
+    scripts = {"refused": None, "silent": silent, "garbage": lambda asked: echo(asked)[:20], "closed": close}
+
+    def datagram(asked: Asked) -> Reply:
+        if script is big:
+            # Longer than what is kept of a reply that others may better.
+            wire = bytearray(big(asked).to_wire(max_size=65535))
+            wire[2] |= TC >> 8
+            return bytes(wire)
+        return script(asked)
+
+    with (
+        Upstream(datagram, tcp=scripts[tcp]) as up,
+        Forwarder(forward(up.to, read_timeout="400ms", max_fails=0)) as forwarder,
+    ):
+        begun = time.monotonic()
+        reply = forwarder.ask(use_edns=0, payload=16384)
+        assert time.monotonic() - begun < 1
+        assert reply.flags & TC
+        assert reply.rcode() == 0
+        assert addresses(reply) == (["192.0.2.77"] if script is partial else [])
+        assert len(up.over(tcp=False)) == 1, "what is truncated once is truncated twice"
+        forwarder.settles()
+
+
+def test_where_tcp_fails_the_other_upstream_is_asked() -> None:
+    with (
+        Upstream(truncated) as one,
+        Upstream(saying("192.0.2.2")) as two,
+        Forwarder(forward(one.to, two.to, policy="sequential")) as forwarder,
+    ):
+        assert addresses(forwarder.ask()) == ["192.0.2.2"]
+
+
+def test_a_truncated_reply_is_better_than_servfail() -> None:
+    with (
+        Upstream(partial) as one,
+        Upstream(with_rcode(dns.rcode.SERVFAIL)) as two,
+        Forwarder(forward(one.to, two.to, policy="sequential")) as forwarder,
+    ):
+        reply = forwarder.ask()
+        assert reply.rcode() == 0
+        assert reply.flags & TC
+        assert addresses(reply) == ["192.0.2.77"]
+
+
+def test_what_is_truncated_over_tcp_too_is_passed_on() -> None:
+    """There is nothing else that could be asked."""
+    with Upstream(truncated, tcp=partial) as up, Forwarder(forward(up.to)) as forwarder:
+        reply = forwarder.ask()
+        assert reply.flags & TC
+        assert addresses(reply) == ["192.0.2.77"]
+
+
+def test_an_upstream_that_always_truncates_is_not_silent() -> None:
+    with (
+        Upstream(truncated, tcp=good) as up,
+        Upstream(saying("192.0.2.2")) as other,
+        Forwarder(forward(up.to, other.to, policy="sequential")) as forwarder,
+    ):
+        for number in range(5):
+            assert addresses(forwarder.ask(f"n{number}.example.")) == ["192.0.2.1"]
+        assert up.probes == []
+        assert other.asked == []
+
+
+def test_a_wrong_reply_over_tcp() -> None:
+    """There no forger can be; an upstream that answers something else has failed, and says so in the log."""
+
+    def other(asked: Asked) -> Reply:
+        reply = good(asked)
+        reply.question = response(dns.message.make_query("other.example.", "A")).question
+        return reply
+
+    with Upstream(tcp=other) as up, Forwarder(forward(up.to, force_tcp="", max_fails=0)) as forwarder:
+        assert forwarder.ask().rcode() == dns.rcode.SERVFAIL
+        assert forwarder.errors() == ["{}: malformed reply"]
+        assert len(up.over(tcp=True)) == 2
+
+
+def test_tcp_that_nobody_serves() -> None:
+    with closed_port() as nobody, Forwarder(forward(nobody, force_tcp="", max_fails=0)) as forwarder:
+        assert forwarder.ask(limit_s=1).rcode() == dns.rcode.SERVFAIL
+        assert forwarder.errors() == ["{}: connection failed"]
+        assert "connection refused" in forwarder.desk.reasons[nobody]
+
+
+def test_an_answer_that_comes_too_late_ends_no_other_attempt() -> None:
+    """Both attempts are in the same place of the same exchange; the first one's failure comes during the second."""
+
+    def slowly(asked: Asked) -> Reply | None:
+        # The first query of each connection is never answered.
+        return None if len(up.over(tcp=True)) == 1 else good(asked)
+
+    with (
+        Upstream(silent, tcp=slowly) as up,
+        Forwarder(forward(up.to, force_tcp="", read_timeout="200ms", max_fails=0)) as forwarder,
+    ):
+        for number in range(4):
+            up.asked.clear()
+            reply = forwarder.ask(f"n{number}.example.")
+            assert addresses(reply) == ["192.0.2.1"]
+            assert len(up.over(tcp=True)) == 2
+
+
+def test_probes_go_over_tcp_where_questions_must() -> None:
+    with Upstream(silent, tcp=silent) as up:
+        options = {"force_tcp": "", "read_timeout": "50ms", "health_check": "10ms"}
+        with Forwarder(forward(up.to, **options)) as forwarder:
+            assert forwarder.ask().rcode() == dns.rcode.SERVFAIL
+            wait_until(lambda: up.probes)
+            assert up.probes[0].stream is not None
+            up.tcp = good
+            forwarder.settles()
+
+
+def test_many_at_once() -> None:
+    """More than there are connections, and more than one event carries."""
+    with Upstream(truncated, tcp=echo) as up, Forwarder(forward(up.to), room=4096) as forwarder:
+        client = forwarder.client()
+        for number in range(600):
+            client.send(question(number))
+        replies = [client.receive() for _ in range(600)]
+        assert len({reply.question[0].name for reply in replies}) == 600
+        assert {reply.rcode() for reply in replies} == {0}
+        # One that waits for a connection for too long has its truncated reply, or is asked again.
+        assert sum(not reply.flags & TC for reply in replies) > 500
+        forwarder.settles()
+
+
+def test_the_slow_thread_truncates_nothing() -> None:
+    """A reply over UDP of any size, to a client over TCP with prefer_udp, which has no limit."""
+    with Upstream(big, tcp=silent) as up, Forwarder(forward(up.to, prefer_udp="")) as forwarder:
+        assert sorted_addresses(forwarder.ask_over_tcp()) == many(400)
+        assert forwarder.counters(SLOW) == {"queries": 1, "parked": 1}
+        assert up.questions[0].name == NAME
