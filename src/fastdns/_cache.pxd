@@ -2,7 +2,7 @@
 
 Layout of the mapping (offsets from its start):
 
-    CacheHeader | of each half: index | EntryState of each index entry | ring
+    CacheHeader with claims | of each half: index | EntryState of each index entry | ring
 
 The two halves, success and denial, are alike. A half's ring holds records; its index says where.
 
@@ -14,6 +14,8 @@ The two halves, success and denial, are alike. A half's ring holds records; its 
               bytes (its low 44 bits) and a tag of 20 bits of the key's hash. A record is published by one
               compare-and-swap of its entry, after all its bytes.
     state     What may change while a record stands: see EntryState. Only hints: a lost update costs a refresh.
+
+    claims    Words by a key's hash, through which one thread of all asks for what is missing: see _upstream.pxd.
 
 A reader copies a record to its own memory, and only then looks whether it was one: the head has not run over it,
 and its position, checksum and key are right. So there is nothing to clean up when a writer dies at any
@@ -34,6 +36,7 @@ cdef enum:
     MAX_RECORD_BYTES = 16777216     # nor than this
     HITS_BITS = 24
     MAX_HITS = 0xFFFFFF
+    CLAIMS = 4096
 
 cdef enum Half:
     SUCCESS = 0
@@ -136,6 +139,7 @@ cdef struct CacheHeader:
     uint64_t size_bytes
     uint64_t pad[6]
     HalfHeader halves[2]
+    uint64_t claims[CLAIMS]
 
 # Beside an index entry, reset with it.
 cdef struct EntryState:

@@ -74,6 +74,7 @@ cdef struct UpstreamReply:
     const uint8_t* name         # lowercased wire form of the question
     const void* asker           # the step's conf that asked
     uint32_t next               # how many askers have passed the question on (forward's next)
+    bint followed               # another thread has asked the same, and its answer is in the cache, if anywhere
     bint stale                  # time to answer with what is stale; the exchange goes on
     bint stored                 # a cache has it already: others that waited for the same need not store it
 
@@ -98,6 +99,8 @@ cdef struct Context:
     bint background             # nobody waits for the reply: a cache refreshes an entry
     uint32_t background_step    # whose after will see it
     bint want_ad                # ask upstreams with AD set
+    uint64_t* claim             # a cache's word: of all threads one asks this question, see _upstream; NULL: any
+    uint64_t claim_hash         # of the question
     uint8_t replays
     uint64_t stale_after_ns     # a cache has a stale answer to give by then (CLOCK_MONOTONIC); 0: none
     const UpstreamReply* upstream   # NULL: the query has not waited yet

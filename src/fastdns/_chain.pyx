@@ -191,6 +191,7 @@ cdef void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogi
     ctx.from_upstream = False
     ctx.parked = False
     ctx.want_ad = False
+    ctx.claim = NULL
     ctx.stale_after_ns = 0
     ctx.error = NO_ERROR
     ctx.depth = 0
@@ -287,6 +288,8 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     cdef bint was_written = ctx.written
     cdef bint from_upstream = ctx.from_upstream
     cdef bint want_ad = ctx.want_ad
+    cdef uint64_t* claim = ctx.claim
+    cdef uint64_t claim_hash = ctx.claim_hash
     cdef uint8_t error = ctx.error
     cdef Outcome outcome
     cdef uint32_t i
@@ -332,6 +335,7 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     ctx.written = False
     ctx.from_upstream = False
     ctx.want_ad = False
+    ctx.claim = NULL
     reply.rcode = 0
     reply.aa = False
     outcome = answer(ctx)
@@ -360,6 +364,8 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     ctx.written = was_written
     ctx.from_upstream = from_upstream
     ctx.want_ad = want_ad
+    ctx.claim = claim
+    ctx.claim_hash = claim_hash
     ctx.error = error
     ctx.zone_slot = zone_slot
     return outcome == ANSWERED

@@ -15,6 +15,13 @@ each of its queries is served again by its transport, with the reply in ``ctx.up
 Attempts over TCP, TLS and HTTPS are asked of the slow thread through a bounded ring and come back through another;
 for the table they are attempts like any other.
 
+Equal questions of other threads and workers are not asked either where a cache keeps the answers: the cache names
+a word in shared memory (``ctx.claim``), and who writes its mark there first asks. The others follow: they wait
+until the mark is gone or a second old (its thread may be dead), and are served again, from the cache.
+
+    claim     31 bits of the question's hash, whether it has been given back, and when it was taken or given back,
+              in ms of CLOCK_MONOTONIC modulo 2^32. 0: never taken.
+
 The shared memory (``Upstreams``) holds what all threads of all workers must know of an upstream: whether a loop has
 been found behind it (its probes are armed and seen there), and how many queries wait at each forward stanza.
 """
@@ -40,6 +47,7 @@ cdef enum:
     WHEEL_TICK_NS = 8000000
     OUTBOX = 512
     RING_BYTES = 1048576            # each way between the threads
+    MAX_FOLLOWERS = 256             # exchanges; more of them ask themselves
     NONE = 0xFFFFFFFF
     RANDOM_BYTES = 4096
 
@@ -158,6 +166,9 @@ cdef struct Exchange:
     bint hashed
     bint probe                      # of one upstream's health; nobody waits
     bint last_chance                # all upstreams are down: one attempt
+    bint follows                    # another thread asks
+    uint64_t* claim                 # NULL: neither taken nor followed
+    uint64_t claimed                # the mark that was taken, or is followed
     uint64_t hash
     const Stanza* stanza
     const void* asker
@@ -219,6 +230,8 @@ cdef struct Engine:
     uint32_t used                   # places ever used
     uint32_t free_exchange          # list through next_hashed
     uint32_t out                    # exchanges now, probes included
+    uint32_t followers[MAX_FOLLOWERS]
+    uint32_t follower_count
     uint32_t waiting                # queries
     uint8_t* blocks
     uint64_t blocks_bytes

@@ -7,6 +7,7 @@ from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, errno
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
+from fastdns._cache cimport compare_and_swap
 from fastdns._chain cimport (
     ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
     ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, MAX_REPLAYS, OVER_UDP, PENDING, bare, monotonic_ns,
@@ -94,6 +95,7 @@ cdef enum:
     MAX_RESENT = 2
     ID_TRIES = 64
     REFUSED_FD = -2                         # of a socket whose attempts are failing; it gets no new ones
+    CLAIM_MS = 1000                         # how long others wait for who asks
     MS = 1000000
 
 cdef uint64_t DEADLINE_NS = 5000000000      # of an exchange, as CoreDNS's forward has it
@@ -651,6 +653,74 @@ cdef void go_on(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
         end_without(e, index)
 
 
+# ------------------------------------------------------------------------------------------------- claims
+
+cdef inline uint64_t mark_of(uint64_t hashed, bint given_back, uint64_t now_ns) noexcept nogil:
+    return (hashed >> 33 << 33) | <uint64_t>given_back << 32 | <uint32_t>(now_ns // MS)
+
+
+cdef inline int32_t ms_since(uint64_t mark, uint64_t now_ns) noexcept nogil:
+    return <int32_t>(<uint32_t>(now_ns // MS) - <uint32_t>mark)
+
+
+cdef void claim_question(Engine* e, Exchange* x, uint64_t* claim, uint64_t hashed,
+                         uint64_t received_ns) noexcept nogil:
+    """Take the right to ask a question, or follow who has it. Neither where another question is in the way."""
+    cdef uint64_t seen = load(claim)
+    cdef uint64_t mine = mark_of(hashed, False, e.now_ns)
+    cdef bint same = seen and seen >> 33 == mine >> 33
+    cdef bint given_back = seen >> 32 & 1
+    cdef int32_t age_ms = ms_since(seen, e.now_ns)
+    cdef bint taken = not given_back and seen and age_ms < CLAIM_MS
+    if same and given_back and age_ms <= ms_since(mark_of(hashed, False, received_ns), e.now_ns):
+        # The answer has come since this query looked for it in the cache.
+        taken = True
+    if not taken and compare_and_swap(claim, seen, mine):
+        x.claim = claim
+        x.claimed = mine
+        return
+    if not taken:
+        seen = load(claim)
+        same = seen and seen >> 33 == mine >> 33
+    if same and e.follower_count < MAX_FOLLOWERS:
+        x.claim = claim
+        x.claimed = seen & ~(<uint64_t>1 << 32)
+        x.follows = True
+        e.followers[e.follower_count] = x - e.exchanges
+        e.follower_count += 1
+
+
+cdef void give_back(Engine* e, Exchange* x) noexcept nogil:
+    """Let others ask, or follow no more."""
+    cdef uint32_t i
+    if x.claim == NULL:
+        return
+    if not x.follows:
+        compare_and_swap(x.claim, x.claimed, mark_of(x.claimed, True, monotonic_ns()))
+    else:
+        for i in range(e.follower_count):
+            if &e.exchanges[e.followers[i]] == x:
+                e.follower_count -= 1
+                e.followers[i] = e.followers[e.follower_count]
+                break
+    x.claim = NULL
+    x.follows = False
+
+
+cdef void look_at_claims(Engine* e) noexcept nogil:
+    """Serve those again whose question has been answered to another thread."""
+    cdef uint32_t i = e.follower_count
+    cdef uint32_t index
+    while i:
+        # Backwards, as the last one takes the place of one that ends; who follows meanwhile is seen next time.
+        i -= 1
+        if i >= e.follower_count:
+            continue
+        index = e.followers[i]
+        if load(e.exchanges[index].claim) != e.exchanges[index].claimed:
+            end_exchange(e, index, NULL, 0)
+
+
 # ------------------------------------------------------------------------------------------- exchanges
 
 cdef uint32_t take_exchange(Engine* e) noexcept nogil:
@@ -699,6 +769,7 @@ cdef void give_exchange(Engine* e, uint32_t index) noexcept nogil:
         give_block(e, x.query)
     if x.fallback != NULL:
         give_block(e, x.fallback)
+    give_back(e, x)
     x.query = NULL
     x.fallback = NULL
     x.generation += 1
@@ -724,7 +795,9 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     reply.error = x.error if x.error else ERROR_NO_HEALTHY
     reply.error_upstream = x.error_upstream
     reply.rcode = SERVFAIL
-    reply.asker = x.stanza
+    reply.followed = x.follows
+    if not x.follows:
+        reply.asker = x.stanza
     for i in range(x.name_len):
         name[i] = lowered(x.query[HEADER_BYTES + i])
     reply.name = name
@@ -918,7 +991,13 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         x.next_hashed = e.by_question[hashed & (HASH_SLOTS - 1)]
         e.by_question[hashed & (HASH_SLOTS - 1)] = index
         first_place(e, x)
-        if not ask_next(e, index, True):
+        if ctx.claim != NULL:
+            claim_question(e, x, ctx.claim, ctx.claim_hash, ctx.received_ns)
+        if x.follows:
+            x.hedge_ns = e.now_ns + <uint64_t>CLAIM_MS * MS
+            if e.counters != NULL:
+                e.counters.joined += 1
+        elif not ask_next(e, index, True):
             ctx.error = x.error if x.error else ERROR_NO_HEALTHY
             ctx.error_upstream = x.error_upstream
             detach(e, index)
@@ -1246,7 +1325,9 @@ cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
             which = i
     x.hedge_ns = 0
     if last == NULL:
-        # A pause, see attempt_failed.
+        # A pause, see attempt_failed; or who is followed has been silent for too long.
+        if x.follows:
+            give_back(e, x)
         go_on(e, index, True)
         return
     u = &e.upstreams[last.upstream]
@@ -1317,6 +1398,7 @@ cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
     cdef uint32_t index, slot
     cdef uint32_t bound
     e.now_ns = now_ns
+    look_at_claims(e)
     if tick > e.wheel_at + WHEEL_SLOTS:
         # Nobody was here for long: every slot is due, once.
         e.wheel_at = tick - WHEEL_SLOTS
@@ -1348,6 +1430,8 @@ cdef void give_up(Engine* e) noexcept nogil:
 cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil:
     if e.out == 0:
         return limit_ms
+    if e.follower_count:
+        return 1
     return WHEEL_TICK_NS // MS if limit_ms > WHEEL_TICK_NS // MS else limit_ms
 
 

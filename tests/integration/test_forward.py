@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -466,6 +467,87 @@ def test_a_stampede_on_one_worker_asks_once(tmp_path: Path) -> None:
             assert len({one.wire for one in up.questions}) == 1
             for client in clients:
                 client.sock.close()
+
+
+def test_a_stampede_on_a_cold_name_asks_once(tmp_path: Path) -> None:
+    """10,000 clients of two workers, over UDP and TCP: one query upstream, however the kernel spreads them."""
+    total = 10_000
+    with Upstream(silent) as up:
+        text = corefile(up.to, options="max_fails 0\nread_timeout 5s", more="cache")
+        with Server(tmp_path, text, workers=2) as server:
+            clients = [Client(server.port) for _ in range(40)]
+            wire = dns.message.make_query("cold.example.org.", "A").to_wire()
+            streams = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+            turns = range(0, total // len(clients), 125)
+            for turn in turns:
+                for client in clients:
+                    send_batch(client.sock, [struct.pack(">H", turn + place) + wire[2:] for place in range(125)])
+                    if client is clients[0] and turn == turns[0]:
+                        asked = up.next()
+                if turn == turns[0]:
+                    for stream in streams:
+                        stream.sendall(struct.pack(">H", len(wire)) + wire)
+            time.sleep(0.1)
+            up.say(asked, a(response(asked.message)))
+            for stream in streams:
+                stream.settimeout(3)
+                assert len(stream.recv(2)) == 2
+                stream.close()
+            got = 0
+            with contextlib.suppress(TimeoutError):
+                for client in clients:
+                    for _ in range(total // len(clients)):
+                        assert client.receive_wire(1)[3] & 0xF == 0
+                        got += 1
+            # All but what a small buffer of the system has lost.
+            assert got > 0.9 * total
+            # The same datagram may have been sent again, for its answer is late.
+            assert len({one.wire for one in up.questions}) == 1
+            assert server.total("fastdns_forward_joined_total") > 0.5 * total
+            for client in clients:
+                client.sock.close()
+
+
+@pytest.mark.parametrize("killed", ["worker 1", "worker 2"])
+def test_whoever_waits_for_a_worker_that_dies_is_answered(tmp_path: Path, killed: str) -> None:
+    """One of two workers asks and the other one follows; whichever is killed, the other's clients are answered."""
+    asked: list[Asked] = []
+    with Upstream(asked.append) as up, Server(tmp_path, corefile(up.to, more="cache"), workers=2) as server:
+        clients = [Client(server.port) for _ in range(24)]
+        wire = dns.message.make_query("cold.example.org.", "A").to_wire()
+        for client in clients:
+            client.sock.send(wire)
+        wait_until(lambda: asked)
+        time.sleep(0.1)
+        os.kill(server.pids().workers[killed], signal.SIGKILL)
+        # Within the second that a claim counts for, and what it takes to ask.
+        time.sleep(1.2)
+        for one in asked:
+            with contextlib.suppress(OSError):
+                up.say(one, a(response(one.message)))
+        answered = 0
+        for client in clients:
+            with contextlib.suppress(TimeoutError):
+                answered += client.receive_wire(0.1)[3] & 0xF == 0
+            client.sock.close()
+        # None of 24 ports leads to one of two workers once in eight million times.
+        assert 0 < answered < len(clients)
+
+
+def test_an_answer_that_nobody_keeps_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """TTL 0 is not cached: who has waited for another worker's answer asks for one, once."""
+    with (
+        Upstream(lambda asked: a(response(asked.message), ttl_s=0)) as up,
+        Server(tmp_path, corefile(up.to, more="cache"), workers=2) as server,
+    ):
+        clients = [Client(server.port) for _ in range(20)]
+        wire = dns.message.make_query("brief.example.org.", "A").to_wire()
+        for client in clients:
+            send_batch(client.sock, [struct.pack(">H", place) + wire[2:] for place in range(20)])
+        for client in clients:
+            for _ in range(20):
+                assert client.receive_wire(1)[3] & 0xF == 0
+            client.sock.close()
 
 
 def test_an_upstream_over_ipv6(tmp_path: Path) -> None:

@@ -392,15 +392,15 @@ def test_any_answer_to_a_probe_will_do() -> None:
         forwarder.settles()
 
 
-# ------------------------------------------------------------------------------------------- what takes five seconds
+# ---------------------------------------------------------------------------------------- what takes five seconds
 
 
 def test_exchanges_end_and_silent_upstreams_are_tried_again() -> None:
     """Three things at a time, in zones of their own, as each of them takes so long.
 
-    Without a bound on attempts an exchange ends after five seconds, however silent the upstream; and one that refuses
-    is not asked as fast as it can do so. With max_fails 0 a silent upstream is neither probed nor forgotten: now and
-    then a question tries it, and finds it well again.
+    Without a bound on attempts an exchange ends after five seconds, however silent the upstream; and one that
+    refuses is not asked as fast as it can do so. With max_fails 0 a silent upstream is neither probed nor
+    forgotten: now and then a question tries it, and finds it well again.
     """
     well = False
 

@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns._cache cimport (
-    DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, MAX_SUBNET_BYTES, NOT_INSERTED,
+    CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, MAX_SUBNET_BYTES, NOT_INSERTED,
     RING_UNIT_BYTES, SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record,
     claim_refresh, count_hit, find, insert, load_relaxed, record_bytes, record_key, record_payload, remove,
     seal_key, state_of, store_relaxed, ttl_left_s,
@@ -239,6 +239,7 @@ cdef Outcome answer_with(const Conf* c, Context* ctx, const Hit* hit) noexcept n
 cdef Outcome go_on(Context* ctx) noexcept nogil:
     """Ask below. What comes back is kept for all clients, those that want AD included."""
     ctx.want_ad = True
+    ctx.claim = NULL
     return NEXT
 
 
@@ -250,12 +251,20 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         return NEXT
     if ctx.upstream != NULL and ctx.upstream.stale and ctx.depth == 0:
         return answer_late(c, ctx)
-    if ctx.background or waited_for_this(ctx) or not question_key(c, ctx.q, 0, &key):
+    if ctx.background or not question_key(c, ctx.q, 0, &key):
+        return go_on(ctx)
+    if waited_for_this(ctx):
+        # One that was asked for by another thread is at hand by now, or is not kept.
+        if ctx.upstream.followed and choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
+            return ANSWERED
         return go_on(ctx)
     count(ctx, CACHE_REQUESTS)
     if not choose(c, ctx, &key, &hit):
         count(ctx, CACHE_MISSES)
-        return go_on(ctx)
+        go_on(ctx)
+        ctx.claim = &c.cache.claims[key.hash % CLAIMS]
+        ctx.claim_hash = key.hash
+        return NEXT
     count(ctx, CACHE_HITS + <uint32_t>hit.half)
     if hit.left_s > 0:
         if is_due(c, ctx, &hit):
