@@ -53,8 +53,8 @@ fuzz: sanitize
 
 # The tests of everything native, under sanitizers.
 test-sanitized: sanitize
-	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/test_store.py \
-		tests/plugins
+	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/test_wire_replies.py tests/test_store.py \
+		tests/test_cache.py tests/upstream tests/plugins
 
 test: build
 	$(BIN)/python -m pytest -q

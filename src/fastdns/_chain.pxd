@@ -66,6 +66,7 @@ cdef struct ErrorRing:
 cdef struct UpstreamReply:
     const uint8_t* msg          # a well-formed reply to the question; NULL: there is none, see error
     uint32_t msg_len
+    uint64_t received_ns        # CLOCK_MONOTONIC
     uint8_t error               # an ErrorReason
     uint16_t error_upstream     # slot
     uint16_t rcode              # what to answer where msg is NULL

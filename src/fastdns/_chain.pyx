@@ -5,7 +5,7 @@ import os
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
-from fastdns._stats cimport MAX_ZONE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
+from fastdns._stats cimport MAX_ZONE_SLOTS, RCODE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS,
@@ -51,7 +51,7 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     cdef uint32_t which = 2 * tcp + (ctx.client_len == 16)
     z = &ctx.counters.zones[slot]
     z.requests[which][type_slot(ctx.q.qtype)] += 1
-    z.responses[by_plugin][rcode if rcode < 24 else 23] += 1
+    z.responses[by_plugin][rcode if rcode < RCODE_SLOTS - 1 else RCODE_SLOTS - 1] += 1
     if ctx.q.do_bit:
         z.do_requests += 1
     z.duration[duration_bucket(took)] += 1

@@ -122,6 +122,7 @@ cdef class SlowPath:
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
         if w.background:
+            ctx.zone_slot = w.zone_slot
             serve_background(ctx, waiter_msg(w), w.msg_len, w.chain, w.step)
         else:
             size = serve(ctx, waiter_msg(w), w.msg_len, self.out, MAX_MESSAGE_BYTES)

@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     MAX_ZONE_SLOTS = 256        # (server, zone) pairs that are counted apart; the last one takes the rest
     TYPE_SLOTS = 48
-    RCODE_SLOTS = 24
+    RCODE_SLOTS = 25            # the last: any other
     DURATION_BUCKETS = 16       # 0.00025 * 2^i seconds, i 0 to 15, and +Inf
     MAX_STANZAS = 64            # forward stanzas whose queries are counted
     MAX_UPSTREAM_SLOTS = 128    # upstreams that are counted apart

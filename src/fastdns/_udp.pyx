@@ -270,6 +270,7 @@ cdef void serve_again(void* owner, Waiter* w, const UpstreamReply* reply) noexce
         enter_epoch(ctx.store, hot.reader_slot)
     size = 0
     if w.background:
+        ctx.zone_slot = w.zone_slot
         serve_background(ctx, waiter_msg(w), w.msg_len, w.chain, w.step)
     else:
         size = serve(ctx, waiter_msg(w), w.msg_len, hot.replies + hot.used, REPLY_ROOM)

@@ -42,7 +42,6 @@ cdef enum:
     CONTROL_ROOM = 40
     BLOCK_CLASSES = 5               # 256 to 4096 bytes
     SLAB_BYTES = 65536
-    HASH_SLOTS = 65536
     WHEEL_SLOTS = 1024
     WHEEL_TICK_NS = 8000000
     OUTBOX = 512
@@ -126,6 +125,7 @@ cdef struct Waiter:
     uint64_t token
     const Chain* chain              # where a background refresh goes on
     uint32_t step
+    uint32_t zone_slot              # of its counters
     uint16_t msg_len
     uint16_t client_port
     uint16_t peer_len
@@ -241,6 +241,7 @@ cdef struct Engine:
     uint32_t empty_slab             # list through next
     uint32_t with_room[BLOCK_CLASSES]
     bint closed                     # nothing is parked any more
+    uint32_t hash_mask              # of both tables: slots, a power of two, less one
     uint32_t* by_question
     uint32_t* by_id                 # exchange * MAX_ATTEMPTS + attempt
     uint32_t wheel[WHEEL_SLOTS]

@@ -364,14 +364,14 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
 
 # -------------------------------------------------------------------------------------------- attempts
 
-cdef inline uint32_t id_slot(uint32_t upstream, uint32_t which, uint16_t wire_id) noexcept nogil:
-    return (wire_id ^ ((upstream * SOCKETS + which) * 40503)) & (HASH_SLOTS - 1)
+cdef inline uint32_t id_slot(const Engine* e, uint32_t upstream, uint32_t which, uint16_t wire_id) noexcept nogil:
+    return (wire_id ^ ((upstream * SOCKETS + which) * 40503)) & e.hash_mask
 
 
 cdef void link_attempt(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
     cdef Attempt* a = &e.exchanges[index].attempts[which]
     cdef uint32_t node = index * MAX_ATTEMPTS + which
-    cdef uint32_t slot = id_slot(a.upstream, a.socket, a.id)
+    cdef uint32_t slot = id_slot(e, a.upstream, a.socket, a.id)
     cdef UdpSocket* s = &e.upstreams[a.upstream].sockets[a.socket]
     a.next_hashed = e.by_id[slot]
     e.by_id[slot] = node
@@ -393,7 +393,7 @@ cdef void end_attempt(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
     cdef uint32_t* at
     cdef UdpSocket* s
     if a.state == OVER_DATAGRAMS:
-        at = &e.by_id[id_slot(a.upstream, a.socket, a.id)]
+        at = &e.by_id[id_slot(e, a.upstream, a.socket, a.id)]
         while at[0] != node:
             at = &attempt_at(e, at[0]).next_hashed
         at[0] = a.next_hashed
@@ -408,7 +408,7 @@ cdef void end_attempt(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
 
 
 cdef uint32_t find_attempt(Engine* e, uint32_t upstream, uint32_t which, uint16_t wire_id) noexcept nogil:
-    cdef uint32_t node = e.by_id[id_slot(upstream, which, wire_id)]
+    cdef uint32_t node = e.by_id[id_slot(e, upstream, which, wire_id)]
     cdef Attempt* a
     while node != NONE:
         a = attempt_at(e, node)
@@ -756,7 +756,7 @@ cdef void detach(Engine* e, uint32_t index) noexcept nogil:
             end_attempt(e, index, i)
     wheel_remove(e, index)
     if x.hashed:
-        at = &e.by_question[x.hash & (HASH_SLOTS - 1)]
+        at = &e.by_question[x.hash & e.hash_mask]
         while at[0] != index:
             at = &e.exchanges[at[0]].next_hashed
         at[0] = x.next_hashed
@@ -792,6 +792,7 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
         size = x.fallback_len
     reply.msg = msg
     reply.msg_len = size
+    reply.received_ns = e.now_ns
     reply.error = x.error if x.error else ERROR_NO_HEALTHY
     reply.error_upstream = x.error_upstream
     reply.rcode = SERVFAIL
@@ -880,6 +881,7 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     w.token = ctx.token
     w.chain = ctx.chain
     w.step = ctx.background_step
+    w.zone_slot = ctx.zone_slot
     w.msg_len = msg_len
     w.client_port = ctx.client_port
     w.client_len = ctx.client_len
@@ -962,7 +964,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     if w == NULL:
         return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
     hashed = question_hash(e, stanza, ctx, stream)
-    index = e.by_question[hashed & (HASH_SLOTS - 1)]
+    index = e.by_question[hashed & e.hash_mask]
     while index != NONE:
         x = &e.exchanges[index]
         if x.hash == hashed and same_question(x, stanza, ctx, stream, flags):
@@ -988,8 +990,8 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
             randomize_case(e, x)
         x.hash = hashed
         x.hashed = True
-        x.next_hashed = e.by_question[hashed & (HASH_SLOTS - 1)]
-        e.by_question[hashed & (HASH_SLOTS - 1)] = index
+        x.next_hashed = e.by_question[hashed & e.hash_mask]
+        e.by_question[hashed & e.hash_mask] = index
         first_place(e, x)
         if ctx.claim != NULL:
             claim_question(e, x, ctx.claim, ctx.claim_hash, ctx.received_ns)
@@ -1350,6 +1352,7 @@ cdef void tell_stale(Engine* e, Exchange* x) noexcept nogil:
     cdef Waiter* w = x.waiters
     memset(&reply, 0, sizeof(reply))
     reply.stale = True
+    reply.received_ns = e.now_ns
     reply.rcode = SERVFAIL
     reply.error = ERROR_TIMEOUT
     reply.asker = x.stanza
@@ -1603,7 +1606,7 @@ cdef class Exchanges:
     def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
                   uint32_t room=16384):
         cdef Engine* e = &self.engine
-        cdef uint32_t i, k
+        cdef uint32_t i, k, slots
         cdef mmsghdr* headers
         cdef iovec* iovecs
         e.epoll_fd = e.request_event_fd = e.answer_event_fd = -1
@@ -1629,7 +1632,9 @@ cdef class Exchanges:
         if <void*>e.blocks == MAP_FAILED or <void*>e.exchanges == MAP_FAILED or <void*>e.requests == MAP_FAILED:
             raise MemoryError
         e.answers = e.requests + 1
-        e.by_question = <uint32_t*>malloc(2 * HASH_SLOTS * sizeof(uint32_t))
+        slots = 1 << (<object>room - 1).bit_length()
+        e.hash_mask = slots - 1
+        e.by_question = <uint32_t*>malloc(2 * slots * sizeof(uint32_t))
         e.upstreams = <Upstream*>calloc(max(1, len(upstreams)), sizeof(Upstream))
         e.received = <uint8_t*>malloc(RECEIVE * RECEIVE_ROOM)
         e.headers = calloc(RECEIVE, sizeof(mmsghdr))
@@ -1637,8 +1642,8 @@ cdef class Exchanges:
         e.slabs = <Slab*>calloc(e.slab_count, sizeof(Slab))
         if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs and e.slabs):
             raise MemoryError
-        e.by_id = e.by_question + HASH_SLOTS
-        memset(e.by_question, 0xFF, 2 * HASH_SLOTS * sizeof(uint32_t))
+        e.by_id = e.by_question + slots
+        memset(e.by_question, 0xFF, 2 * slots * sizeof(uint32_t))
         memset(e.wheel, 0xFF, sizeof(e.wheel))
         headers = <mmsghdr*>e.headers
         iovecs = <iovec*>e.iovecs

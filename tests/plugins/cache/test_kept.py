@@ -459,3 +459,12 @@ def test_whatever_comes_from_upstream_the_second_client_gets_what_the_first_one_
             # All but AA, which the cache sets.
             assert second == first[:2] + bytes((first[2] | 4,)) + first[3:]
     assert kept > 5
+
+
+def test_a_slow_reply_is_kept_for_its_whole_ttl() -> None:
+    """It counted from the query: a reply that took longer than its TTL had expired before it was stored."""
+    cached = Cached()
+    cached.upstream.park()
+    cached.try_to_ask()
+    assert cached.resume(Said([a(10)]), at_s=14).answer[0].ttl == 10
+    assert cached.ask(at_s=17).answer[0].ttl == 7

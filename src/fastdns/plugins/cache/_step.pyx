@@ -90,8 +90,8 @@ cdef inline bint takes(const Conf* c, const Query* q) noexcept nogil:
 
 
 cdef inline uint64_t now_of(const Context* ctx) noexcept nogil:
-    # The clock does not jump when the wall clock does.
-    return ctx.received_ns
+    # The clock does not jump when the wall clock does. What an upstream says is as old as its reply, not its query.
+    return ctx.received_ns if ctx.upstream == NULL else ctx.upstream.received_ns
 
 
 cdef inline void count(Context* ctx, uint32_t counter) noexcept nogil:

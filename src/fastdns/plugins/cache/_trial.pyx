@@ -162,6 +162,7 @@ cdef class Trial:
         memset(&said, 0, sizeof(said))
         said.stale = stale
         said.stored = stored
+        said.received_ns = now_ns
         said.rcode = SERVFAIL
         said.error = ERROR_TIMEOUT
         if accept(<const uint8_t*>message, len(message), &q) != ACCEPTED:
@@ -177,7 +178,7 @@ cdef class Trial:
             said.msg = <const uint8_t*><bytes>reply
             said.msg_len = len(reply)
         self.worker.ctx.transport = OVER_UDP
-        self.worker.ctx.received_ns = now_ns
+        # received_ns stays when the query came: long ago.
         self.worker.ctx.upstream = &said
         try:
             if background:
