@@ -522,8 +522,8 @@ class Supervisor:
                     return 0
 
     def hurried(self) -> bool:
-        """Whether a SIGQUIT, or a SIGINT after the signal that began the end, asks to end it now."""
-        return signal.SIGINT in self.signals or signal.SIGQUIT in self.signals
+        """Whether a SIGQUIT, or any signal after the one that began the end, asks to end it now."""
+        return not {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}.isdisjoint(self.signals)
 
     async def lameduck(self) -> None:
         """Serve on with everything but /ready, for as long as health says."""

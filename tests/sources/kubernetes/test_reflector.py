@@ -47,6 +47,9 @@ class FakeContact:
     def lost(self, name: str, error: SourceError) -> None:
         self.log.append(f"lost {error}")
 
+    def broken(self) -> None:
+        self.log.append("broken")
+
 
 class FakeClient:
     """Answers from a script: bytes and exceptions for get, lists of batches for watch."""

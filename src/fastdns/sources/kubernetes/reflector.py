@@ -103,6 +103,8 @@ class Contact(Protocol):
 
     def lost(self, name: str, error: SourceError) -> None: ...
 
+    def broken(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -283,6 +285,7 @@ class Reflector:
         except Broken as e:
             self._failures += 1
             log.debug("the watch of %s: %s", self.name, e)
+            self._contact.broken()
         except SourceError as e:
             self._failures += 1
             self._contact.lost(self.name, e)

@@ -38,6 +38,8 @@ SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 # Replicas see a server come back together; their checks need not begin together.
 RECOVERY_SPREAD_S = 5.0
+# From a broken connection to the question whose cluster it is; watches that break all the time ask no more often.
+IDENTITY_S = 0.5
 
 
 def watched_resources(options: Any) -> tuple[Watched, ...]:
@@ -77,6 +79,7 @@ class CheckTiming:
     period_max_s: float = consistency.PERIOD_MAX_S
     settle_s: float = consistency.SETTLE_S
     recovery_spread_s: float = RECOVERY_SPREAD_S
+    identity_s: float = IDENTITY_S
     rand: Callable[[], float] = field(default=random.random)
 
     def period_s(self) -> float:
@@ -92,6 +95,7 @@ class Outage:
         self.last_contact: float | None = None
         self.host_url: Callable[[], str] = lambda: ""
         self.on_recovery: list[Callable[[], None]] = []
+        self.on_break: list[Callable[[], None]] = []
         self._clock = clock
         self._lost: set[str] = set()
 
@@ -121,6 +125,11 @@ class Outage:
         if not self._lost:
             log.error("cannot reach the API server%s: %s; serving the last known state", self._where(), error)
         self._lost.add(name)
+
+    def broken(self) -> None:
+        """A watch has ended before its time: who answers next may be another server."""
+        for call in self.on_break:
+            call()
 
 
 class KubernetesSource:
@@ -219,8 +228,9 @@ class KubernetesSource:
                 self.relist(found)
 
     async def _identify(self) -> None:
-        """Notices another cluster behind the same address."""
+        """Notices another cluster behind the same address: at once where a connection broke, now and then else."""
         recovered = self._recovery()
+        self._outage.on_break.append(recovered.set)
         while True:
             try:
                 found = await identity(self._client)
@@ -236,7 +246,8 @@ class KubernetesSource:
                     self._outage.streams_lists = True
                     self.relist(consistency.REPLACED)
                 self._identity = found
-            await self._pause(recovered)
+            if await self._pause(recovered):
+                await asyncio.sleep(self._checks.identity_s)
 
     def _recovery(self) -> asyncio.Event:
         """An event that is set at the end of each outage."""
