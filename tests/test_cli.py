@@ -357,3 +357,18 @@ def test_a_wrong_environment_is_1(tmp_path: Path, environ: dict[str, str], says:
     (tmp_path / "Corefile").write_text(WHOAMI)
     ended = run(tmp_path, **environ)
     assert (ended.returncode, ended.stderr) == (1, f"fastdns: {says}\n")
+
+
+def test_standard_output_that_takes_nothing_is_no_reason_not_to_serve(tmp_path: Path) -> None:
+    """It ended with a traceback where the disk of its log was full."""
+    port = free_port()
+    corefile = tmp_path / "Corefile"
+    corefile.write_text(f".:{port} {{\n    bind 127.0.0.1\n    whoami\n}}\n")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen([sys.executable, "-m", "fastdns.cli", "-conf", str(corefile)], stdout=full)
+    try:
+        query = dns.message.make_query("a.example.", "A")
+        wait_until(lambda: dns.query.udp(query, "127.0.0.1", 1, port=port).rcode() == 0, 20)
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

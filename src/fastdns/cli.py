@@ -147,7 +147,12 @@ def announcer(quiet: bool) -> Callable[[ServerConfig], None]:
 
     def announce(config: ServerConfig) -> None:
         if not quiet:
-            print("\n".join([*zone_lines(config), *version_lines()]), flush=True)
+            try:
+                print("\n".join([*zone_lines(config), *version_lines()]), flush=True)
+            except OSError:
+                # A full disk, a closed pipe: no reason not to serve. What could not be written would be tried again
+                # at the end, and change the exit code.
+                sys.stdout = Path(os.devnull).open("w")
 
     return announce
 

@@ -330,6 +330,14 @@ class Supervisor:
             await asyncio.sleep(0.01)
         return True
 
+    def remove_pidfile(self) -> None:
+        """Take away what write_pidfile has left, if it is still that."""
+        if self.settings.pidfile:
+            path = Path(self.settings.pidfile)
+            with contextlib.suppress(OSError, ValueError):
+                if path.is_file() and int(path.read_text()) == os.getpid():
+                    path.unlink()
+
     def write_pidfile(self) -> None:
         """Write the process id where the command line asked for it. A failure is only logged."""
         if self.settings.pidfile:
@@ -555,9 +563,7 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
         await self.admin.close_all()
-        if self.settings.pidfile:
-            with contextlib.suppress(OSError):
-                Path(self.settings.pidfile).unlink()
+        self.remove_pidfile()
 
     # ---------------------------------------------------------------------------------------------- reload
 

@@ -1,0 +1,193 @@
+"""Queries, replies and streams that are wrong in every way, in numbers: the good ones do not notice."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.message
+import dns.rdatatype
+from bench.processes import pss_kib
+
+from tests.fuzz.packets import packets
+from tests.fuzz.replies import exchanges
+from tests.integration.faults.load import KnownAnswers
+from tests.integration.faults.support import CHAOS_S, NAMES, chance, server, tell
+from tests.support import COREFILE, Server, children
+from tests.upstream.bursts import send_batch
+from tests.upstream.support import Asked, Upstream
+
+# As many as the promise says, or as a test run has time for.
+QUERIES = 1_000_000 if CHAOS_S else 20_000
+REPLIES = 100_000 if CHAOS_S else 1_500
+STREAMS = 10_000 if CHAOS_S else 400
+RATE = 2000
+# Tables and buffers that are used for the first time stay: 8 MiB in each of three processes.
+GROWTH_MIB = 24.0
+BATCH = 100
+
+
+def descriptors(fastdns: Server) -> int:
+    """How many file descriptors all its processes have."""
+    pids = [fastdns.process.pid, *children(fastdns.process.pid)]
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
+
+def memory_mib(fastdns: Server) -> float:
+    """What all its processes have, shared memory once."""
+    return sum(pss_kib(fastdns.process.pid).values()) / 1024
+
+
+@contextlib.contextmanager
+def unharmed(fastdns: Server, what: str, fds: int = 8) -> Iterator[None]:
+    """Whatever happens in the block: good queries are answered, nobody dies, and nothing leaks."""
+    pids, memory, open_fds = fastdns.pids(), memory_mib(fastdns), descriptors(fastdns)
+    with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+        yield
+    time.sleep(0.5)
+    grown_mib, more = memory_mib(fastdns) - memory, descriptors(fastdns) - open_fds
+    tell(load.report, f"{what}; {grown_mib:+.1f} MiB, {more:+d} descriptors")
+    assert load.report.wrong == 0
+    # Sockets' queues overflow where a flood meets them; all else is lost for no reason.
+    assert load.report.lost <= load.report.sent * 0.001
+    assert fastdns.pids() == pids
+    assert grown_mib < GROWTH_MIB
+    assert more <= fds
+    assert "Traceback" not in fastdns.log
+
+
+def test_mangled_queries(tmp_path: Path) -> None:
+    seed = chance("queries").randrange(1 << 32)
+    with (
+        server(tmp_path) as fastdns,
+        unharmed(fastdns, f"{QUERIES} mangled queries"),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        client.connect(("127.0.0.1", fastdns.port))
+        client.setblocking(False)
+        batch: list[bytes] = []
+        for packet in packets(seed, QUERIES):
+            batch.append(packet)
+            if len(batch) == BATCH:
+                send_batch(client, batch)
+                batch = []
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        client.recv(65535)
+
+
+def test_mangled_replies(tmp_path: Path) -> None:
+    """Whatever an upstream says: the client has an answer to its question, or SERVFAIL."""
+    seed = chance("replies").randrange(1 << 32)
+    wanted = exchanges(seed, REPLIES)
+    known: dict[tuple[bytes, int], bytes] = {}
+
+    def script(asked: Asked) -> bytes:
+        question = asked.message.question[0]
+        reply = known.get((question.name.to_wire().lower(), question.rdtype), b"")
+        return asked.wire[:2] + reply[2:]
+
+    corefile = COREFILE.replace("cluster.local:DNS_PORT 10.in-addr.arpa:DNS_PORT {", ".:DNS_PORT {")
+    with Upstream(script, tcp=script) as up:
+        corefile = corefile.replace(
+            "    errors\n", f"    errors\n    cache 30\n    forward . {up.to} {{\n        max_fails 0\n    }}\n"
+        )
+        with server(tmp_path, corefile) as fastdns, unharmed(
+            # Sixteen sockets to the upstream, of four threads; and as many streams.
+            fastdns, f"{REPLIES} mangled replies", fds=128
+        ):
+            answered = asked = 0
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.connect(("127.0.0.1", fastdns.port))
+                client.settimeout(6)
+                for query, reply, _ in wanted:
+                    message = dns.message.from_wire(query)
+                    question = message.question[0]
+                    known[question.name.to_wire().lower(), question.rdtype] = reply
+                    client.send(query)
+                    asked += 1
+                    if asked % 16 == 0:
+                        answered += drain(client, 16)
+                answered += drain(client, asked % 16)
+            assert answered > 0.999 * asked
+
+
+def drain(client: socket.socket, count: int) -> int:
+    """How many of so many answers come."""
+    for got in range(count):
+        try:
+            client.recv(65535)
+        except TimeoutError:
+            return got
+    return count
+
+
+def test_broken_streams(tmp_path: Path) -> None:
+    """Cut in every place, closed, reset, never finished, with lengths that lie."""
+    choose = chance("streams")
+    with server(tmp_path) as fastdns, unharmed(fastdns, f"{STREAMS} broken TCP streams"):
+        messages = packets(choose.randrange(1 << 32), STREAMS * 4)
+        unfinished: list[socket.socket] = []
+        for _ in range(STREAMS):
+            connection = socket.create_connection(("127.0.0.1", fastdns.port), 5)
+            with contextlib.suppress(OSError):
+                break_stream(choose, connection, messages)
+            if choose.random() < 0.2:
+                unfinished.append(connection)
+                if len(unfinished) > 100:
+                    unfinished.pop(choose.randrange(len(unfinished))).close()
+            else:
+                connection.close()
+        for connection in unfinished:
+            connection.close()
+
+
+def break_stream(choose: random.Random, connection: socket.socket, messages: Iterator[bytes]) -> None:
+    """Do one of many things to a connection."""
+    for _ in range(choose.randrange(4)):
+        message = next(messages, b"")
+        length = len(message) if choose.random() < 0.7 else choose.randrange(65536)
+        stream = struct.pack(">H", length & 0xFFFF) + message
+        connection.sendall(stream[: choose.randrange(len(stream) + 1)] if choose.random() < 0.3 else stream)
+    if choose.random() < 0.3:
+        # RST instead of FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    elif choose.random() < 0.3:
+        connection.shutdown(choose.choice([socket.SHUT_RD, socket.SHUT_WR]))
+
+
+def test_slow_readers_and_writers(tmp_path: Path) -> None:
+    """Clients that send a byte at a time, and clients that ask on and on and never read."""
+    wire = dns.message.make_query("s1.shop.svc.cluster.local.", "A").to_wire()
+    framed = struct.pack(">H", len(wire)) + wire
+    with server(tmp_path) as fastdns, unharmed(fastdns, "50 slow writers and 50 that do not read"):
+        writers = [socket.create_connection(("127.0.0.1", fastdns.port), 5) for _ in range(50)]
+        deaf = []
+        for _ in range(50):
+            one = socket.socket()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.connect(("127.0.0.1", fastdns.port))
+            one.setblocking(False)
+            deaf.append(one)
+        ends_s = time.monotonic() + 2.0
+        at = 0
+        while time.monotonic() < ends_s:
+            for one in deaf:
+                with contextlib.suppress(OSError):
+                    one.send(framed * 100)
+            for one in writers:
+                with contextlib.suppress(OSError):
+                    one.send(framed[at % len(framed) :][:1])
+            at += 1
+            time.sleep(0.02)
+        # Those that only were slow are served.
+        answered = select.select(writers, [], [], 1.0)[0]
+        assert len(answered) == len(writers)
+        for one in [*writers, *deaf]:
+            one.close()
