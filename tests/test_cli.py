@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -10,13 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.query
 import dns.rcode
 import pytest
 
 from fastdns import __version__
 from fastdns.cli import SERVE_FLAGS, Flags, UsageError, main, parse_flags, version_lines
 from fastdns.plugins import AVAILABLE
-from tests.support import COREFILE, Server, http_get, wait_until
+from tests.support import COREFILE, Server, free_port, http_get, wait_until
 
 WHOAMI = """\
 . {
@@ -364,11 +368,18 @@ def test_standard_output_that_takes_nothing_is_no_reason_not_to_serve(tmp_path: 
     port = free_port()
     corefile = tmp_path / "Corefile"
     corefile.write_text(f".:{port} {{\n    bind 127.0.0.1\n    whoami\n}}\n")
+
+    def answers() -> bool:
+        with contextlib.suppress(dns.exception.Timeout):
+            query = dns.message.make_query("a.example.", "A")
+            return dns.query.udp(query, "127.0.0.1", 1, port=port).rcode() == dns.rcode.NOERROR
+        return False
+
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen([sys.executable, "-m", "fastdns.cli", "-conf", str(corefile)], stdout=full)
     try:
-        query = dns.message.make_query("a.example.", "A")
-        wait_until(lambda: dns.query.udp(query, "127.0.0.1", 1, port=port).rcode() == 0, 20)
-    finally:
+        wait_until(answers, 20)
         process.terminate()
         assert process.wait(10) == 0
+    finally:
+        process.kill()

@@ -152,7 +152,7 @@ def announcer(quiet: bool) -> Callable[[ServerConfig], None]:
             except OSError:
                 # A full disk, a closed pipe: no reason not to serve. What could not be written would be tried again
                 # at the end, and change the exit code.
-                sys.stdout = Path(os.devnull).open("w")
+                sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
     return announce
 

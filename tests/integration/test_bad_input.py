@@ -300,19 +300,23 @@ def test_nobody_reads_the_log(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     ) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout)
-        while not next(lines).startswith(b"fastdns-"):
-            pass
-        # One page, and a handful of lines fill it.
-        fcntl.fcntl(process.stdout.fileno(), 1031, 4096)  # F_SETPIPE_SZ
-        for turn in range(150):
-            server.manifests.write_text(MANIFESTS + f"---\nkind: [{turn}\n")
-            process.send_signal(signal.SIGUSR1)
-            assert server.addresses() == ["10.96.0.20"]
-            if turn % 10 == 0:
-                assert server.http("/health") == (200, "OK")
-        server.manifests.write_text(MANIFESTS + service("new", "10.96.0.30"))
-        wait_until(lambda: server.addresses("new.shop.svc.cluster.local") == ["10.96.0.30"])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        try:
+            assert process.stdout is not None
+            lines = iter(process.stdout)
+            while not next(lines).startswith(b"fastdns-"):
+                pass
+            # One page, and a handful of lines fill it.
+            fcntl.fcntl(process.stdout.fileno(), 1031, 4096)  # F_SETPIPE_SZ
+            for turn in range(150):
+                server.manifests.write_text(MANIFESTS + f"---\nkind: [{turn}\n")
+                process.send_signal(signal.SIGUSR1)
+                assert server.addresses() == ["10.96.0.20"]
+                if turn % 10 == 0:
+                    assert server.http("/health") == (200, "OK")
+            server.manifests.write_text(MANIFESTS + service("new", "10.96.0.30"))
+            wait_until(lambda: server.addresses("new.shop.svc.cluster.local") == ["10.96.0.30"])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            # Else the with statement waits for it.
+            process.kill()

@@ -77,6 +77,7 @@ def settled(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     """Files of these tests are whole when they are looked at."""
     if "watched" not in request.fixturenames:
         monkeypatch.setattr(manifests, "SETTLE_S", 0.0)
+        monkeypatch.setattr(manifests, "LOSS_S", 0.0)
 
 
 # ------------------------------------------------------------------------------------------------- parsing
@@ -279,7 +280,7 @@ def test_the_first_of_two_definitions_counts(tmp_path: Path, caplog: pytest.LogC
     followed.refresh()
     assert sink.objects[Resource.SERVICE, "ns", "a"].spec.clusterIP == "10.0.0.1"
     assert f"{two}:2 - already defined in {one}:2; the first one is served" in caplog.text
-    one.write_text("")
+    one.write_text("# nothing any more\n")
     followed.refresh()
     assert sink.objects[Resource.SERVICE, "ns", "a"].spec.clusterIP == "10.0.0.2"
 
@@ -353,7 +354,7 @@ def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path, caplog: pytes
 @pytest.mark.parametrize(
     "how",
     [
-        "vanishes", "is binary", "is Latin-1", "is nested too deep", "has a number that is none",
+        "vanishes", "is empty", "is binary", "is Latin-1", "is nested too deep", "has a number that is none",
         "may not be read", "is a folder now", "is too large",
     ],
 )  # fmt: skip
@@ -369,6 +370,8 @@ def test_a_named_file_that(
     says = str(file)
     if how == "vanishes":
         file.unlink()
+    elif how == "is empty":
+        file.write_text("")
     elif how == "is binary":
         file.write_bytes(b"\xff\xfe\x00")
         says = f"{file}:1 - not UTF-8: invalid start byte, 0xff"
@@ -432,6 +435,49 @@ def test_a_file_that_is_being_written_is_left_for_later(tmp_path: Path, monkeypa
     os.utime(file, (time.time() - 61, time.time() - 61))
     followed.refresh()
     assert not followed.unsettled and sink.names() == {"ns/b"}
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truncated after it was looked at and before it was read: its names were gone for a moment."""
+    file = tmp_path / "a.yaml"
+    file.write_text(service("a"))
+    followed, sink = source(file)
+    followed.refresh()
+    file.write_text(service("a") + service("b"))
+    read_bytes = Path.read_bytes
+
+    def truncated(path: Path) -> bytes:
+        path.write_text("# half\n")
+        return read_bytes(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", truncated)
+        followed.refresh()
+    assert followed.unsettled and sink.names() == {"ns/a"}
+    file.write_text(service("a") + service("b"))
+    followed.refresh()
+    assert not followed.unsettled and sink.names() == {"ns/a", "ns/b"}
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["in place", "renamed"])
+def test_what_a_file_has_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: bool) -> None:
+    """Written in place, the rest of it may be on its way; a new file in its place is whole."""
+    monkeypatch.setattr(manifests, "LOSS_S", 60.0)
+    file, beside = tmp_path / "a.yaml", tmp_path / "a.yaml~"
+    file.write_text(service("a") + service("b"))
+    followed, sink = source(file)
+    followed.refresh()
+    (beside if renamed else file).write_text(service("a"))
+    if renamed:
+        beside.replace(file)
+    followed.refresh()
+    assert sink.names() == ({"ns/a"} if renamed else {"ns/a", "ns/b"})
+    assert followed.unsettled != renamed
+    os.utime(file, (time.time() - 61, time.time() - 61))
+    followed.refresh()
+    assert not followed.unsettled and sink.names() == {"ns/a"}
 
 
 # ------------------------------------------------------------------------------------------------ watching

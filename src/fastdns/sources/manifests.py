@@ -6,8 +6,8 @@ count, other kinds are skipped. An object without namespace is in ``default``; a
 stands exists.
 
 A file that cannot be read or understood is an error with its file and line, and its last good content goes on being
-served. So is a named file that vanishes, or a whole folder; a file that leaves a watched folder takes its objects
-with it.
+served. So is a file that is emptied, a named file that vanishes, or a whole folder; a file that leaves a watched
+folder takes its objects with it. A file that is being written is left until it is whole.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ STEP_MS = 50
 DEBOUNCE_MS = 30
 # A file that was written to within this time may not be whole yet: its writer may have emptied it first.
 SETTLE_S = 0.03
+# And one that was written to in place and has lost objects within this time: the rest of it may be on its way.
+LOSS_S = 0.3
 MAX_DEPTH = 100
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
+# libyaml since 0.2.6, where its look ahead meets what is deeper than its own limit.
+LIBRARY_TOO_DEEP = "exceeded maximum nesting depth"
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
 MULTICLUSTER_LABEL = "multicluster.kubernetes.io/service-name"
@@ -66,9 +71,7 @@ class Loader(yaml.CSafeLoader):
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(
-                problem=f"nested deeper than {MAX_DEPTH}", problem_mark=current_node.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=current_node.start_mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -108,9 +111,14 @@ def line_of(node: Any, path: str) -> int:
     return line
 
 
-def read_text(path: Path) -> str:
-    """A file's text. Raises SourceError with file and line where it is not UTF-8; OSError."""
-    data = path.read_bytes()
+def signature_of(path: Path) -> Signature:
+    """What a file looks like now. Raises OSError."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino, str(path.resolve())
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """A file's text. Raises SourceError with file and line where it is not UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -137,7 +145,10 @@ def documents(text: str, file: str) -> Iterator[tuple[Any, Any]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else line
-        raise SourceError(f"{file}:{line} - not valid YAML: {error.problem or error.context}") from None
+        problem = error.problem or error.context
+        if problem == LIBRARY_TOO_DEEP:
+            problem = TOO_DEEP
+        raise SourceError(f"{file}:{line} - not valid YAML: {problem}") from None
     except SourceError:
         raise
     # A value that its tag does not allow (!!int x, !!bool x, a number of too many digits) raises anything at all.
@@ -250,16 +261,14 @@ class ManifestSource:
         for path in listed:
             file = self.files.setdefault(path, File())
             try:
-                status = path.stat()
-                signature = (status.st_mtime_ns, status.st_size, status.st_ino, str(path.resolve()))
+                signature = signature_of(path)
                 if signature == file.signature:
                     continue
-                if file.read and 0 <= time.time() - status.st_mtime < SETTLE_S:
+                found = self.read(path, file, signature)
+                if found is None:
                     self.unsettled = True
                     continue
-                if status.st_size > MAX_FILE_BYTES:
-                    raise SourceError(f"{path} has {status.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-                file.found = parse_manifests(read_text(path), str(path))
+                file.found = found
                 file.signature = signature
                 file.read = True
                 changed = True
@@ -271,6 +280,29 @@ class ManifestSource:
                 file.signature = None
                 self.complain(path, f"{path} cannot be read: {error}", file.read)
         return changed
+
+    @staticmethod
+    def read(path: Path, file: File, signature: Signature) -> list[Found] | None:
+        """The objects of a file with this signature, or None while somebody writes to it. Raises as parsing does."""
+        modified_ns, size, *place = signature
+        quiet_s = time.time() - modified_ns / 1e9
+        # The first time there is nothing better.
+        if file.read and 0 <= quiet_s < SETTLE_S:
+            return None
+        if size > MAX_FILE_BYTES:
+            raise SourceError(f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are read")
+        data = path.read_bytes()
+        if len(data) != size or signature_of(path) != signature:
+            return None
+        found = parse_manifests(decoded(data, path), str(path))
+        if file.read and (file.signature is None or place == list(file.signature[2:])):
+            lost = {one.key for one in file.found} - {one.key for one in found}
+            if lost and 0 <= quiet_s < LOSS_S:
+                return None
+        if file.found and not data:
+            # Truncated by who then has nothing to say, or no room on the disk to say it.
+            raise SourceError(f"{path} is empty")
+        return found
 
     def complain(self, path: Path, text: str, served: bool) -> None:
         """Log an error once until it changes."""
@@ -350,12 +382,16 @@ class ManifestSource:
 
     async def run(self) -> None:
         """Serve the files until cancelled. Large ones take their time: they are read beside the event loop."""
-        self.take(await asyncio.to_thread(self.read_changed))
+        await self.look()
         async for _ in self.changes():
+            await self.look()
+
+    async def look(self) -> None:
+        """Publish what the files say now; wait for those that are being written."""
+        self.take(await asyncio.to_thread(self.read_changed))
+        while self.unsettled:
+            await asyncio.sleep(SETTLE_S)
             self.take(await asyncio.to_thread(self.read_changed))
-            while self.unsettled:
-                await asyncio.sleep(SETTLE_S)
-                self.take(await asyncio.to_thread(self.read_changed))
 
     async def changes(self) -> AsyncIterator[None]:
         """Yields when a file may have changed: at once where the system reports it, else each POLL_S."""
