@@ -283,7 +283,7 @@ class ManifestSource:
 
     @staticmethod
     def read(path: Path, file: File, signature: Signature) -> list[Found] | None:
-        """The objects of a file with this signature, or None while somebody writes to it. Raises as parsing does."""
+        """The objects of a file with this signature, or None while it is written. Raises as parsing does."""
         modified_ns, size, *place = signature
         quiet_s = time.time() - modified_ns / 1e9
         # The first time there is nothing better.
