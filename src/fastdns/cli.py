@@ -289,7 +289,14 @@ def main_demo(arguments: list[str]) -> int:
     return serve(flags, lambda: load(text, "demo", default_port=port), announce)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"check": main_check, "demo": main_demo}
+def main_bench(arguments: list[str]) -> int:
+    """``fastdns bench``: loads and measures a DNS server. Nothing of it is imported by those who serve."""
+    from fastdns.bench.cli import main
+
+    return main(arguments)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"bench": main_bench, "check": main_check, "demo": main_demo}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,11 @@ from __future__ import annotations
 def wire_name(text: str) -> bytes:
     """The lowercased wire form of a name in presentation form, fully qualified or not. ``\\.`` and ``\\DDD`` are
     read as RFC 1035 section 5.1 has them. Raises ValueError where it is no name."""
+    return wire_name_as_written(text).lower()
+
+
+def wire_name_as_written(text: str) -> bytes:
+    """``wire_name`` in the case of the text."""
     labels: list[bytes] = []
     label = bytearray()
     at = 0
@@ -32,7 +37,7 @@ def wire_name(text: str) -> bytes:
     wire = b"".join(bytes((len(one),)) + one for one in labels) + b"\0"
     if any(not 0 < len(one) < 64 for one in labels) or len(wire) > 255:
         raise ValueError(f"{text!r} is not a domain name: labels of 1 to 63 bytes expected, 255 bytes in all")
-    return wire.lower()
+    return wire
 
 
 def text_name(wire: bytes) -> str:

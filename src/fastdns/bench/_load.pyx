@@ -34,9 +34,9 @@ cdef enum:
     QR = 0x80
     TC = 0x02
     ROOM = 1024                 # of an answer only header and question are looked at
-    SUB_BITS = 5                # as in result.py
-    SUBS = 32
-    BUCKETS = 2048
+    SUB_BITS = 10               # as in result.py
+    SUBS = 1024
+    BUCKETS = 29696
     MAX_WINDOW = 4096           # of one socket: four bits of an ID stay random at least
     MAX_SOCKETS = 1024
     SPINS = 400                 # empty rounds before sleeping: the server shall not pay for waking its client

@@ -1,0 +1,65 @@
+"""dnsperf's query files: lines of NAME TYPE; empty lines, and those that begin with ``;`` or ``#``, say nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fastdns.bench.errors import BenchError
+from fastdns.bench.messages import Query, message
+
+STANDARD_INPUT = "(standard input)"
+
+
+def lines(text: Iterable[str], file: str) -> Iterator[tuple[str, list[str]]]:
+    """(FILE:LINE, words) of each line that says something. Raises BenchError where it is not UTF-8."""
+    number = 0
+    try:
+        for number, line in enumerate(text, 1):
+            words = line.split()
+            if words and words[0][0] not in ";#":
+                yield f"{file}:{number}", words
+    except UnicodeDecodeError:
+        raise BenchError(f"{file}:{number + 1} - not UTF-8") from None
+
+
+def read_query(words: list[str], where: str) -> Query:
+    """The query of a line's first two words. Raises BenchError."""
+    if len(words) < 2:
+        raise BenchError(
+            f"{where} - NAME TYPE expected, got {words[0]!r} alone (a file of dynamic updates is not supported)"
+        )
+    query = Query(words[0], words[1].upper())
+    try:
+        message(query)
+    except ValueError as error:
+        raise BenchError(f"{where} - {error}") from None
+    return query
+
+
+def parse_queries(text: Iterable[str], file: str) -> list[Query]:
+    """Every query, in order. Raises BenchError with file and line."""
+    queries = []
+    for where, words in lines(text, file):
+        query = read_query(words, where)
+        if len(words) > 2:
+            raise BenchError(f"{where} - NAME TYPE expected, got {' '.join(words[2:])!r} behind it")
+        queries.append(query)
+    if not queries:
+        raise BenchError(f"{file}: no queries: lines of NAME TYPE expected")
+    return queries
+
+
+def read_queries(path: Path | None) -> list[Query]:
+    """The queries of a file, or of standard input (None or ``-``). Raises BenchError."""
+    if path is None or str(path) == "-":
+        if sys.stdin.isatty():
+            print("Reading queries (NAME TYPE, end with Ctrl-D) from standard input; -d FILE reads a file",
+                  file=sys.stderr)  # fmt: skip
+        return parse_queries(sys.stdin, STANDARD_INPUT)
+    try:
+        with path.open(encoding="utf-8") as text:
+            return parse_queries(text, str(path))
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror}") from None
