@@ -6,11 +6,9 @@ Exit codes: 0 after an orderly end, 1 for what cannot be served, 2 for a wrong c
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from fastdns import __version__
@@ -122,9 +120,10 @@ def parse_flags(arguments: list[str], known: set[str]) -> Flags:
 
 def version_lines() -> list[str]:
     """The version, and what it runs on."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    revision = os.environ.get("FASTDNS_REVISION", "")
-    return [f"fastdns-{__version__}", f"linux/{machine}, python{platform.python_version()}, {revision}"]
+    machine = os.uname().machine
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [f"fastdns-{__version__}", f"linux/{machine}, python{python}, {os.environ.get('FASTDNS_REVISION', '')}"]
 
 
 def name_warnings(zone: str) -> list[str]:
@@ -246,6 +245,8 @@ def main_check(arguments: list[str]) -> int:
 
 def demo_manifests() -> Path:
     """The example cluster: the checkout's file where we stand in one, else the one that came with the package."""
+    from importlib import resources
+
     local = Path("deploy/example/cluster.yaml")
     return local if local.exists() else Path(str(resources.files("fastdns") / "example.yaml"))
 

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiohttp import web
 
 from fastdns.admin import health
+from fastdns.admin.connections import Answer, Request
 from fastdns.admin.health import BOUNDS_S, Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.corefile import load
@@ -23,11 +23,8 @@ from tests.support import free_port, http_get, occupied, open_fds
 
 @pytest.mark.parametrize(("serving", "status", "body"), [(True, 200, "OK"), (False, 503, "no worker answers")])
 async def test_says_whether_a_worker_answers(serving: bool, status: int, body: str) -> None:
-    answer = await Health(lambda: serving).handle(cast(web.Request, None))
-    assert isinstance(answer, web.Response)
-    assert (answer.status, answer.text, answer.headers["Content-Type"]) == (
-        status, body, "text/plain; charset=utf-8",
-    )  # fmt: skip
+    answer = await Health(lambda: serving).handle(Request())
+    assert answer == Answer(body.encode(), status, "text/plain; charset=utf-8")
 
 
 @pytest.mark.parametrize(
@@ -90,8 +87,10 @@ async def test_the_probe_measures(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 )
 def test_where_the_probe_asks(address: Any, url: str) -> None:
     running = {Endpoint("a name", 1, ("/health",)): SimpleNamespace(addresses=[address])}
-    assert health.own_url(cast(AdminServer, SimpleNamespace(running=running))) == url
-    assert health.own_url(cast(AdminServer, SimpleNamespace(running={}))) is None
+    where = health.own_address(cast(AdminServer, SimpleNamespace(running=running)))
+    assert where is not None
+    assert health.url_of(*where) == url
+    assert health.own_address(cast(AdminServer, SimpleNamespace(running={}))) is None
 
 
 # ----------------------------------------------------------------------------------------------- endpoints

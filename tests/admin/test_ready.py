@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
-from aiohttp import web
 
+from fastdns.admin.connections import Request
 from fastdns.admin.ready import Readiness
 from fastdns.corefile import ServerConfig, load
 
@@ -16,10 +14,9 @@ def config(monitor: str = "") -> ServerConfig:
     return load(f". {{\n ready{options}\n whoami\n}}\n")
 
 
-async def ask(readiness: Readiness) -> tuple[int, str | None]:
-    answer = await readiness.handle(cast(web.Request, None))
-    assert isinstance(answer, web.Response)
-    return answer.status, answer.text
+async def ask(readiness: Readiness) -> tuple[int, str]:
+    answer = await readiness.handle(Request())
+    return answer.status, answer.body.decode()
 
 
 @pytest.mark.parametrize(

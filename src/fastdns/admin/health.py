@@ -8,10 +8,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 
-import aiohttp
-from aiohttp import web
-
-from fastdns.admin.http import AdminServer, text
+from fastdns.admin.connections import Answer, Request, text
+from fastdns.admin.http import AdminServer
 
 log = logging.getLogger("plugin/health")
 
@@ -21,14 +19,29 @@ SLOW_S = 1.0
 BOUNDS_S = (0.00025, 0.0025, 0.025, 0.25, 2.5)
 
 
-def own_url(admin: AdminServer) -> str | None:
-    """/health by the address that it is open at: no name to look up, which takes a thread. None where it is not."""
-    for endpoint, runner in admin.running.items():
-        if "/health" in endpoint.paths and runner.addresses:
-            host, port = runner.addresses[0][:2]
-            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            return f"http://[{host}]:{port}/health" if ":" in host else f"http://{host}:{port}/health"
+def own_address(admin: AdminServer) -> tuple[str, int] | None:
+    """Where /health is open: no name to look up, which takes a thread. None where it is not."""
+    for endpoint, opened in admin.running.items():
+        if "/health" in endpoint.paths and opened.addresses:
+            host, port = opened.addresses[0][:2]
+            return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
     return None
+
+
+def url_of(host: str, port: int) -> str:
+    """/health at an address, as the log shows it."""
+    return f"http://[{host}]:{port}/health" if ":" in host else f"http://{host}:{port}/health"
+
+
+async def get_health(host: str, port: int) -> None:
+    """Ask for /health. Raises OSError where nothing that looks like HTTP comes back."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        if not (await reader.read(-1)).startswith(b"HTTP/1.1 "):
+            raise ConnectionError("no answer")
+    finally:
+        writer.close()
 
 
 class Health:
@@ -40,7 +53,7 @@ class Health:
         self.sum_s = 0.0
         self.failures = 0
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Answer:
         """GET /health."""
         if self.serving():
             return text("OK")
@@ -53,21 +66,21 @@ class Health:
 
     async def probe(self, admin: AdminServer) -> None:
         """Ask ourselves each second, as long as a health endpoint is open: an overloaded host shows here."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
-            while True:
-                await asyncio.sleep(PROBE_S)
-                url = own_url(admin)
-                if url is None:
-                    continue
-                begun = time.monotonic()
-                try:
-                    async with session.get(url, headers={"Connection": "close"}) as answer:
-                        await answer.read()
-                except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                    self.failures += 1
-                    log.warning("Local health request to %r failed: %s", url, error or type(error).__name__)
-                    continue
-                took = time.monotonic() - begun
-                self.observe(took)
-                if took > SLOW_S:
-                    log.warning("Local health request to %r took more than 1s: %gs", url, round(took, 6))
+        while True:
+            await asyncio.sleep(PROBE_S)
+            where = own_address(admin)
+            if where is None:
+                continue
+            url = url_of(*where)
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await get_health(*where)
+            except (OSError, TimeoutError) as error:
+                self.failures += 1
+                log.warning("Local health request to %r failed: %s", url, error or type(error).__name__)
+                continue
+            took = time.monotonic() - begun
+            self.observe(took)
+            if took > SLOW_S:
+                log.warning("Local health request to %r took more than 1s: %gs", url, round(took, 6))

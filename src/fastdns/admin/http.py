@@ -6,19 +6,23 @@ reload that cannot have its ports leaves the old ones.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
+from fastdns.admin.connections import Connection, Handler
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.supervisor.sockets import ListenError, has_ipv6
 
+if TYPE_CHECKING:
+    import ssl
+
 BACKLOG = 256
+HANDSHAKE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,17 @@ class Endpoint:
     tls_config_file: str | None = None
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+@dataclass(slots=True)
+class Open:
+    """An endpoint that is open: its servers, one an address, and its connections."""
+
+    servers: list[asyncio.Server] = field(default_factory=list)
+    connections: dict[Connection, None] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where it listens."""
+        return [one.getsockname() for server in self.servers for one in server.sockets]
 
 
 def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
@@ -89,10 +103,10 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
 class AdminServer:
     """The open endpoints. handlers: path to what answers it."""
 
-    def __init__(self, handlers: dict[str, Handler], tls: Callable[[str], ssl.SSLContext]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], tls: Callable[[str], ssl.SSLContext]) -> None:
         self.handlers = handlers
         self.tls = tls
-        self.running: dict[Endpoint, web.AppRunner] = {}
+        self.running: dict[Endpoint, Open] = {}
 
     async def open_new(self, wanted: list[Endpoint]) -> list[Endpoint]:
         """Open what is not open yet, and return it; close_others or close ends the change.
@@ -120,27 +134,27 @@ class AdminServer:
     async def open(self, endpoint: Endpoint) -> None:
         """Open one endpoint."""
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
-        app = web.Application()
-        for path in endpoint.paths:
-            app.router.add_get(path, self.handlers[path])
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, handle_signals=False)
-        sockets = open_sockets(endpoint)
-        await runner.setup()
-        for one in sockets:
-            await web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG).start()
-        self.running[endpoint] = runner
+        handlers = {path: self.handlers[path] for path in endpoint.paths}
+        opened = Open()
+        timeout_s = HANDSHAKE_S if context is not None else None
+        for one in open_sockets(endpoint):
+            opened.servers.append(
+                await asyncio.get_running_loop().create_server(
+                    lambda: Connection(handlers, opened.connections), sock=one, ssl=context, backlog=BACKLOG,
+                    ssl_handshake_timeout=timeout_s,
+                )
+            )  # fmt: skip
+        self.running[endpoint] = opened
 
     async def close(self, endpoint: Endpoint) -> None:
         """Close one endpoint."""
-        runner = self.running.pop(endpoint)
-        await runner.cleanup()
+        opened = self.running.pop(endpoint)
+        for server in opened.servers:
+            server.close()
+        for connection in list(opened.connections):
+            connection.finish()
 
     async def close_all(self) -> None:
         """Close every endpoint."""
         for endpoint in list(self.running):
             await self.close(endpoint)
-
-
-def text(body: str, status: int = 200) -> web.Response:
-    """A plain text answer."""
-    return web.Response(text=body, status=status, content_type="text/plain", charset="utf-8")

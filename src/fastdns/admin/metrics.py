@@ -7,7 +7,6 @@ import platform
 from collections.abc import Iterator
 from functools import partial
 
-from aiohttp import web
 from prometheus_client import PLATFORM_COLLECTOR, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
+from fastdns.admin.connections import Answer, Request
 from fastdns.admin.counters import added, buckets, part
 from fastdns.admin.forwarding import forwarding
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
@@ -251,7 +251,7 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(Families(server))
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Answer:
         """GET /metrics, in the format that the scraper accepts."""
-        encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encoder(self.registry), headers={"Content-Type": content_type})
+        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Answer(encoder(self.registry), content_type=content_type)

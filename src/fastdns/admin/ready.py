@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp import web
-
-from fastdns.admin.http import text
+from fastdns.admin.connections import Answer, Request, text
 from fastdns.corefile.model import ServerConfig
 
 
@@ -27,7 +25,7 @@ class Readiness:
         """The server is going: no new traffic."""
         self.closed = True
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Answer:
         """GET /ready."""
         if self.closed:
             return text("shutting down", 503)

@@ -5,7 +5,6 @@ A Reader stands on an option's name, reads its arguments and returns the value; 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -199,6 +198,8 @@ def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, An
     while d.next_block():
         option = table.get(d.text)
         if option is None:
+            import difflib
+
             near = difflib.get_close_matches(d.text[:64], table, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise d.error(f"unknown option {d.text!r}{hint}")

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -189,6 +188,8 @@ class _Parser:
             raise self._error(f"the block of {name} has no closing '}}'", open_at[0])
 
     def _unknown(self, name: str) -> str:
+        import difflib
+
         near = difflib.get_close_matches(name[:64], self._known, n=1)
         return f"unknown directive {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 

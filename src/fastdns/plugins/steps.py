@@ -168,8 +168,17 @@ def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:
     }
 
 
+# What the slow thread of a worker uses besides the step, by plugin.
+SLOW_PARTS = {
+    "errors": ("errors.reporter",),
+    "forward": ("forward.desk", "loop.probes"),
+    "log": ("log.writer",),
+}
+
+
 def import_steps(config: ServerConfig) -> None:
     """Import what the workers of a configuration will use, before they are forked: they share its memory."""
     for name in BUILDERS:
         if config.with_plugin(name):
-            importlib.import_module(f"fastdns.plugins.{name}._step")
+            for part in (f"{name}._step", *SLOW_PARTS.get(name, ())):
+                importlib.import_module(f"fastdns.plugins.{part}")

@@ -20,14 +20,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
+from fastdns.admin.connections import Answer, Request
 from fastdns.admin.health import Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.admin.labels import DROPPED, server_name
-from fastdns.admin.metrics import Metrics
 from fastdns.admin.ready import Readiness
 from fastdns.admin.webconfig import TlsFromFile
 from fastdns.corefile.model import ServerConfig
@@ -55,8 +56,10 @@ from fastdns.supervisor.routes import Nameservers, Routes, RouteTable
 from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
-from fastdns.supervisor.watcher import WatcherPlan, watcher_main
 from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
+
+if TYPE_CHECKING:
+    from fastdns.admin.metrics import Metrics
 
 log = logging.getLogger("fastdns")
 kubernetes_log = logging.getLogger("plugin/kubernetes")
@@ -148,9 +151,9 @@ class Supervisor:
         self.watcher_totals = WatcherTotals()
         self.readiness = Readiness(config, self.unready_plugins)
         self.health = Health(self.serving)
-        self.metrics = Metrics(self)
+        self.metrics: Metrics | None = None
         self.admin = AdminServer(
-            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.metrics.handle},
+            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.scrape},
             TlsFromFile,
         )
         self.generation = 1
@@ -210,6 +213,14 @@ class Supervisor:
         """Whether a worker answers, or may still start to."""
         workers = [child for child in self.children.values() if child.role == "worker"]
         return not workers or any(child.ready and child.pid is not None for child in workers)
+
+    async def scrape(self, request: Request) -> Answer:
+        """GET /metrics. What writes it is imported by the first scrape: no child has to have it."""
+        if self.metrics is None:
+            from fastdns.admin.metrics import Metrics
+
+            self.metrics = Metrics(self)
+        return await self.metrics.handle(request)
 
     # ----------------------------------------------------------------------------------------------- start
 
@@ -440,8 +451,8 @@ class Supervisor:
         keep = {self.store.fd}
         try:
             if child.role == "watcher":
-                watching = WatcherPlan(self.sources.options(), self.store, frozenset(self.sources.fresh))
-                main: Callable[[Channel], int] = lambda channel: watcher_main(watching, channel)  # noqa: E731
+                options, fresh = self.sources.options(), frozenset(self.sources.fresh)
+                main: Callable[[Channel], int] = lambda channel: watch(options, self.store, fresh, channel)  # noqa: E731
             else:
                 slots = self.slots.take()
                 working = self.worker_plan(child, slots)
@@ -720,6 +731,13 @@ class Supervisor:
             generation = max(self.configs) + 1
             self.children["watcher", 0, generation] = Child("watcher", 0, generation)
         self.wake.set()
+
+
+def watch(sources: Mapping[int, Any], store: Store, fresh: frozenset[int], channel: Channel) -> int:
+    """The body of the watcher process. What only it needs is imported here, so that nobody else has it."""
+    from fastdns.supervisor.watcher import WatcherPlan, watcher_main
+
+    return watcher_main(WatcherPlan(sources, store, fresh), channel)
 
 
 async def supervise(settings: Settings, config: ServerConfig) -> int:

@@ -18,7 +18,7 @@ import uvloop
 
 from fastdns._store import Store, Writer
 from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.sources.kubernetes.source import KubernetesSource, needed_resources
+from fastdns.sources.kubernetes.resources import needed_resources
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sources import NUMBERS
@@ -52,6 +52,8 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
             labels=config.labels,
             namespace_labels=config.namespace_labels,
         )
+    from fastdns.sources.kubernetes.source import KubernetesSource
+
     return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.reflector import Timing
-from fastdns.sources.kubernetes.source import needed_resources
+from fastdns.sources.kubernetes.resources import needed_resources
 from tests.apiserver import ApiServer, Store, fill, namespace, pod, service, service_import, slice_
 from tests.sources.kubernetes.support import (
     FAST,

@@ -15,7 +15,8 @@ from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes import client as api
 from fastdns.sources.kubernetes.client import Client
 from fastdns.sources.kubernetes.connection import Connection
-from fastdns.sources.kubernetes.reflector import Reflector, Watched
+from fastdns.sources.kubernetes.reflector import Reflector
+from fastdns.sources.kubernetes.resources import Watched
 from fastdns.sources.kubernetes.source import Outage
 from tests.sources.kubernetes.support import FAST, CountingMetrics, RecordingSink, decoded, key
 

@@ -13,7 +13,8 @@ from fastdns.errors import SourceError
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.client import Gone, ServerError, TooManyRequests, api_error
 from fastdns.sources.kubernetes.digest import key_of
-from fastdns.sources.kubernetes.reflector import Reflector, Stream, Timing, Watched, backoff_s
+from fastdns.sources.kubernetes.reflector import Reflector, Stream, Timing, backoff_s
+from fastdns.sources.kubernetes.resources import Watched
 from tests.sources.kubernetes.support import CountingMetrics, RecordingSink
 
 

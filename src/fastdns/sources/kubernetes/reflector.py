@@ -28,7 +28,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from fastdns.errors import FastdnsError, SourceError
-from fastdns.sources.base import Resource, Sink
+from fastdns.sources.base import Sink
 from fastdns.sources.kubernetes.client import (
     UNREADABLE,
     ApiError,
@@ -46,6 +46,7 @@ from fastdns.sources.kubernetes.client import (
 )
 from fastdns.sources.kubernetes.digest import Digest, key_of, version_of
 from fastdns.sources.kubernetes.objects import TYPES, Metadata
+from fastdns.sources.kubernetes.resources import Watched
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -71,27 +72,6 @@ BARREN_WATCHES = 5
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """One resource as it is asked for. needed: answers are wrong without it, so it is asked for for ever."""
-
-    resource: Resource
-    path: str
-    label_selector: str = ""
-    field_selector: str = ""
-    needed: bool = True
-    name: str = ""
-
-    def selectors(self) -> dict[str, str]:
-        """The query parameters that narrow a list or watch."""
-        found = {}
-        if self.label_selector:
-            found["labelSelector"] = self.label_selector
-        if self.field_selector:
-            found["fieldSelector"] = self.field_selector
-        return found
 
 
 class Contact(Protocol):

@@ -22,53 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from fastdns.errors import SourceError
-from fastdns.sources.base import Resource, Sink
+from fastdns.sources.base import Sink
 from fastdns.sources.kubernetes import consistency
 from fastdns.sources.kubernetes.client import Client, Metrics, NoMetrics
 from fastdns.sources.kubernetes.connection import SERVICE_ACCOUNT, Connection, resolve
 from fastdns.sources.kubernetes.consistency import ConsistencyCheck, identity
-from fastdns.sources.kubernetes.reflector import Reflector, Timing, Watched
+from fastdns.sources.kubernetes.reflector import Reflector, Timing
+from fastdns.sources.kubernetes.resources import watched_resources
 
 log = logging.getLogger("plugin/kubernetes")
 
-IMPORT_SERVICE_LABEL = "multicluster.kubernetes.io/service-name"
-# Pods that have ended have no address any more.
-LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
-SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
-IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 # Replicas see a server come back together; their checks need not begin together.
 RECOVERY_SPREAD_S = 5.0
 # From a broken connection to the question whose cluster it is; watches that break all the time ask no more often.
 IDENTITY_S = 0.5
-
-
-def watched_resources(options: Any) -> tuple[Watched, ...]:
-    """What options ask to be watched."""
-    labels, namespace_labels = options.labels or "", options.namespace_labels or ""
-    found = [Watched(Resource.SERVICE, "/api/v1/services", labels, name="services")]
-    if not options.noendpoints:
-        found.append(Watched(Resource.SLICE, SLICES, labels, name="endpointslices"))
-    found.append(Watched(Resource.NAMESPACE, "/api/v1/namespaces", namespace_labels, name="namespaces"))
-    if options.pods == "verified":
-        found.append(Watched(Resource.POD, "/api/v1/pods", labels, LIVE_PODS, name="pods"))
-    if options.multicluster:
-        import_labels = f"{labels},{IMPORT_SERVICE_LABEL}" if labels else IMPORT_SERVICE_LABEL
-        found.append(Watched(Resource.IMPORT, IMPORTS, namespace_labels, needed=False, name="serviceimports"))
-        found.append(
-            Watched(
-                Resource.IMPORT_SLICE,
-                SLICES,
-                import_labels,
-                needed=False,
-                name="endpointslices of serviceimports",
-            )
-        )
-    return tuple(found)
-
-
-def needed_resources(options: Any) -> tuple[Resource, ...]:
-    """The resources that must be listed once before the cluster's names count as known."""
-    return tuple(watched.resource for watched in watched_resources(options))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,192 @@
+"""HTTP as probes and scrapers speak it: requests as bytes, whole and in pieces, and everything that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fastdns.admin import connections
+from fastdns.admin.connections import Answer, BadRequest, Connection, Request, parse_head, text
+
+
+async def answering(request: Request) -> Answer:
+    return text(f"{request.method} {request.path}")
+
+
+async def failing(request: Request) -> Answer:
+    raise ValueError("not today")
+
+
+@asynccontextmanager
+async def serving(**handlers: Any) -> AsyncIterator[tuple[int, dict[Connection, None]]]:
+    """A server on a port of 127.0.0.1, and its connections. handlers: by path without the slash."""
+    opened: dict[Connection, None] = {}
+    by_path = {f"/{name}": handler for name, handler in (handlers or {"health": answering}).items()}
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(by_path, opened), "127.0.0.1", 0
+    )
+    try:
+        yield server.sockets[0].getsockname()[1], opened
+    finally:
+        server.close()
+        for one in list(opened):
+            one.abort()
+
+
+async def said(port: int, *parts: bytes, pause_s: float = 0.0) -> bytes:
+    """All that comes back for these bytes until the server ends the connection, without the dates."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(pause_s)
+    async with asyncio.timeout(5):
+        data = await reader.read(-1)
+    writer.close()
+    return b"\r\n".join(line for line in data.split(b"\r\n") if not line.startswith(b"Date: "))
+
+
+GET = b"GET /health?x=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n"
+
+
+def ok(*, last: bool, body: bytes = b"GET /health") -> bytes:
+    end = b"Connection: close\r\n" if last else b""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 11\r\n"
+    return head + end + b"\r\n" + body
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000], ids=["byte by byte", "in pieces", "whole"])
+async def test_requests_on_one_connection(step: int) -> None:
+    data = GET + GET + LAST
+    async with serving() as (port, _):
+        got = await said(port, *(data[at : at + step] for at in range(0, len(data), step)))
+    assert got == ok(last=False) * 2 + ok(last=True)
+
+
+async def test_a_head_has_no_body() -> None:
+    async with serving() as (port, _):
+        got = await said(port, LAST.replace(b"GET", b"HEAD"))
+    assert got == ok(last=True, body=b"").replace(b"Length: 11", b"Length: 12")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET  HTTP/1.1\r\n\r\n", 400),
+        (b"GET /health\r\n\r\n", 400),
+        (b"GET /health HTTP/2.0\r\n\r\n", 505),
+        (b"GET /health FTP/1.1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", 431),
+        (b"x" * 20000, 431),
+        (b"GET /none HTTP/1.0\r\n\r\n", 404),
+        (b"POST /health HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (b"POST /health HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405),
+        (b"GET /health HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (b"GET /fails HTTP/1.0\r\n\r\n", 500),
+    ],
+)
+async def test_what_ends_a_connection(request_: bytes, status: int) -> None:
+    """A body is not read, so nothing behind it may be taken for a request."""
+    async with serving(health=answering, fails=failing) as (port, opened):
+        got = await said(port, request_ + GET)
+        assert got.startswith(f"HTTP/1.1 {status} ".encode())
+        assert got.count(b"HTTP/1.1 ") == 1
+        assert not opened
+
+
+async def test_who_closes_its_side_gets_its_answer() -> None:
+    waits = asyncio.Event()
+
+    async def slow(request: Request) -> Answer:
+        await waits.wait()
+        return text("GET /health")
+
+    async with serving(health=slow) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        writer.write_eof()
+        await asyncio.sleep(0.05)
+        waits.set()
+        assert (await reader.read(-1)).endswith(b"GET /health")
+        writer.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_the_longest_quiet_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    async with serving() as (port, opened):
+        first = await asyncio.open_connection("127.0.0.1", port)
+        second = await asyncio.open_connection("127.0.0.1", port)
+        await until(lambda: len(opened) == 2)
+        first[1].write(GET)
+        await first[0].readuntil(b"GET /health")
+        third = await asyncio.open_connection("127.0.0.1", port)
+        assert await second[0].read(1) == b""
+        assert len(opened) == 2
+        for _, writer in (first, second, third):
+            writer.close()
+
+
+async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.05)
+    async with serving() as (port, opened):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /health HT")
+        assert await reader.read(1) == b""
+        assert not opened
+        writer.close()
+
+
+async def test_requests_that_are_sent_ahead_are_bounded() -> None:
+    """While one is answered, no more than a head of what comes next is kept."""
+    waits = asyncio.Event()
+
+    async def slow(request: Request) -> Answer:
+        await waits.wait()
+        return text("GET /health")
+
+    async with serving(health=slow) as (port, opened):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET * 200_000)
+        await until(lambda: any(len(one.pending) > connections.MAX_HEAD_BYTES for one in opened))
+        await asyncio.sleep(0.1)
+        (one,) = opened
+        assert len(one.pending) < 1 << 20
+        waits.set()
+        for _ in range(3):
+            await reader.readuntil(b"GET /health")
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("head", "goes_on"),
+    [
+        (b"GET / HTTP/1.1", True),
+        (b"GET / HTTP/1.0", False),
+        (b"GET / HTTP/1.0\r\nConnection: Keep-Alive", True),
+        (b"GET / HTTP/1.1\r\nConnection: x\r\nConnection: close", False),
+        (b"GET / HTTP/1.1\r\nContent-Length: 0", True),
+    ],
+)
+def test_whether_it_goes_on(head: bytes, goes_on: bool) -> None:
+    assert parse_head(head)[1] is goes_on
+
+
+def test_headers_have_lowercased_names() -> None:
+    request, _ = parse_head(b"GET /metrics HTTP/1.1\r\nACCEPT: a\r\naccept:  b ")
+    assert request == Request("GET", "/metrics", {"accept": "a, b"})
+    with pytest.raises(BadRequest):
+        parse_head(b"")
