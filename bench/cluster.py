@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.apiserver import objects
-from tests.apiserver.process import Process
-
-from bench import processes
-from bench.messages import query, wait_for_answer
+from fastdns.bench import processes
+from fastdns.bench.apiserver import objects
+from fastdns.bench.apiserver.process import Process
+from fastdns.bench.exchange import query, wait_for_answer
 
 COREFILE = """\
 .:{port} {{

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import population, processes, rounds, servers
+from bench import population, rounds, servers
+from fastdns.bench import processes
 
 MISS, HIT = "miss", "hit"
 SAYS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.messages import query
+from fastdns.bench.exchange import query
 
 ZONE = "cluster.local"
 NAMESPACES = 100

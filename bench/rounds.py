@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import processes
-from bench.messages import NOERROR, ask, rcode
 from bench.servers import START_S, Peer
+from fastdns.bench import processes
 from fastdns.bench._load import Load
+from fastdns.bench.exchange import NOERROR, ask, rcode
 from fastdns.bench.result import Result
 
 WARM_S = 0.1

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import processes
-from bench.messages import ask, wait_for_answer
+from fastdns.bench import processes
+from fastdns.bench.exchange import ask, wait_for_answer
 
 START_S = 60.0
 KNOT_CONF = """\

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from bench.messages import query
 
 from fastdns.bench import _echo, _load
 from fastdns.bench._echo import Echo
 from fastdns.bench._load import Load
+from fastdns.bench.exchange import query
 from fastdns.bench.result import BUCKETS, SUBS, Result, bucket_limit_ns
 
 QUERIES = [query(f"name-{i}.example", "AAAA" if i % 2 else "A") for i in range(7)]

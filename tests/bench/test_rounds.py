@@ -13,7 +13,8 @@ import pytest
 from bench.rounds import Series
 from bench.servers import Peer
 
-from bench import processes, rounds
+from bench import rounds
+from fastdns.bench import processes
 from fastdns.bench.result import Result
 
 

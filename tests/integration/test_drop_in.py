@@ -20,8 +20,8 @@ import dns.rdatatype
 import pytest
 import yaml
 
-from tests.apiserver import endpoint, namespace, service, slice_
-from tests.apiserver.process import Process
+from fastdns.bench.apiserver import endpoint, namespace, service, slice_
+from fastdns.bench.apiserver.process import Process
 from tests.integration.namespaces import Namespace, missing
 from tests.integration.pods import Pod
 from tests.integration.traffic import ANY_ADDRESS, RECORDS, TTL_S, Lookups, World

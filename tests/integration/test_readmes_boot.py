@@ -9,8 +9,8 @@ from pathlib import Path
 import dns.rcode
 import pytest
 
+from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
-from tests.apiserver.process import Process
 from tests.corefile.test_readmes import ENVIRON, examples
 from tests.support import Server, free_port, has_address
 

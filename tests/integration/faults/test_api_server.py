@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import namespace, service
-from tests.apiserver.process import Process
+from fastdns.bench.apiserver import namespace, service
+from fastdns.bench.apiserver.process import Process
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import NAMES, SLACK, seconds, tell
 from tests.support import COREFILE, Server, wait_until

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import dns.message
 import dns.rdatatype
-from bench.processes import pss_kib
 
+from fastdns.bench.processes import pss_kib
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import exchanges
 from tests.integration.faults.load import KnownAnswers

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fastdns.bench.apiserver import ApiServer, Store, fill
 from fastdns.sources.kubernetes import client
-from tests.apiserver import ApiServer, Store, fill
 
 
 @pytest.fixture(autouse=True)

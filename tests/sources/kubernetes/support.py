@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from fastdns.bench.apiserver import ApiServer
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.reflector import Timing
 from fastdns.sources.kubernetes.source import CheckTiming, KubernetesSource
-from tests.apiserver import ApiServer
 
 PLURALS = {
     Resource.SERVICE: "services",

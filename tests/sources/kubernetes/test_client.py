@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from fastdns import __version__
+from fastdns.bench.apiserver import ApiServer
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes import client as api
 from fastdns.sources.kubernetes.client import Client, RateLimiter, TooManyRequests, Unauthorized, Unreachable
 from fastdns.sources.kubernetes.connection import from_endpoint, resolve
-from tests.apiserver import ApiServer
 from tests.sources.kubernetes.support import CountingMetrics, decoded, options
 
 NAMESPACES = "/api/v1/namespaces"

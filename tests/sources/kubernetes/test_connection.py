@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fastdns.bench.apiserver import ApiServer
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import (
     Connection,
@@ -21,7 +22,6 @@ from fastdns.sources.kubernetes.connection import (
     proxy_from_environment,
     resolve,
 )
-from tests.apiserver import ApiServer
 from tests.sources.kubernetes.support import options
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from fastdns.bench.apiserver import ApiServer, Store, fill, namespace, pod, service, service_import, slice_
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.reflector import Timing
 from fastdns.sources.kubernetes.resources import needed_resources
-from tests.apiserver import ApiServer, Store, fill, namespace, pod, service, service_import, slice_
 from tests.sources.kubernetes.support import (
     FAST,
     OFTEN,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import ApiServer, Store, endpoint, fill, namespace, service, slice_
+from fastdns.bench.apiserver import ApiServer, Store, endpoint, fill, namespace, service, slice_
 from tests.sources.kubernetes.support import OFTEN, SELDOM, running, until, until_equal
 
 FAULTS: list[tuple[str, dict[str, Any]]] = [

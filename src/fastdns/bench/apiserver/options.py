@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.apiserver.kinds import Kind
-from tests.apiserver.selectors import BadSelector, parse_fields, parse_labels
-from tests.apiserver.statuses import bad_request, invalid_options
-from tests.apiserver.store import Selector
+from fastdns.bench.apiserver.kinds import Kind
+from fastdns.bench.apiserver.selectors import BadSelector, parse_fields, parse_labels
+from fastdns.bench.apiserver.statuses import bad_request, invalid_options
+from fastdns.bench.apiserver.store import Selector
 
 EXACT = "Exact"
 NOT_OLDER = "NotOlderThan"

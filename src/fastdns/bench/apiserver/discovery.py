@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.apiserver.kinds import KINDS, Kind
+from fastdns.bench.apiserver.kinds import KINDS, Kind
 
 VERSION: dict[str, str] = {
     "major": "1",

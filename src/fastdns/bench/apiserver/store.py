@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from tests.apiserver.kinds import BY_NAME, KINDS, Kind
-from tests.apiserver.selectors import Test
+from fastdns.bench.apiserver.kinds import BY_NAME, KINDS, Kind
+from fastdns.bench.apiserver.selectors import Test
 
 # Events that each resource's log holds; when a quarter more are there, the oldest go.
 WINDOW = 10_000

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from tests.apiserver.faults import Fault, Faults
+from fastdns.bench.apiserver.faults import Fault, Faults
 
 
 class Cut(Exception):

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.apiserver import objects
-from tests.apiserver.kinds import SERVICES, SLICES
-from tests.apiserver.store import Store
+from fastdns.bench.apiserver import objects
+from fastdns.bench.apiserver.kinds import SERVICES, SLICES
+from fastdns.bench.apiserver.store import Store
 
 # The endpoint slice controller's default.
 MAX_ENDPOINTS_PER_SLICE = 100

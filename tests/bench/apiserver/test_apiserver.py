@@ -15,17 +15,17 @@ import aiohttp
 import msgspec
 import pytest
 
+from fastdns.bench import apiserver
+from fastdns.bench.apiserver import ApiServer, Churn, Store, endpoint, fill, service, slice_
+from fastdns.bench.apiserver.faults import NAMES
+from fastdns.bench.apiserver.kinds import BY_NAME, KINDS
+from fastdns.bench.apiserver.process import Process
+from fastdns.bench.apiserver.selectors import parse_labels
+from fastdns.bench.apiserver.statuses import continue_token
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.objects import TYPES
-from tests import apiserver
-from tests.apiserver import ApiServer, Churn, Store, endpoint, fill, service, slice_
-from tests.apiserver.faults import NAMES
-from tests.apiserver.kinds import BY_NAME, KINDS
-from tests.apiserver.process import Process
-from tests.apiserver.selectors import parse_labels
-from tests.apiserver.statuses import continue_token
 
-RECORDINGS = Path(__file__).parent / "apiserver" / "recordings"
+RECORDINGS = Path(__file__).parent / "recordings"
 SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"

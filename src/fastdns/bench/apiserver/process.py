@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 class Process:
-    """``python -m tests.apiserver`` with options as keywords: ``Process(services=100, tls=False)``.
+    """``python -m fastdns.bench.apiserver`` with options as keywords: ``Process(services=100, tls=False)``.
 
     A context manager: ready when entered, ended when left. ``info`` is the line that it prints when ready.
     """
@@ -33,9 +30,8 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Process:
-        command = [sys.executable, "-m", "tests.apiserver", *self._arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self._child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        command = [sys.executable, "-m", "fastdns.bench.apiserver", *self._arguments]
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line:

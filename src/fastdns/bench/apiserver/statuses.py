@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from tests.apiserver.kinds import Kind
+from fastdns.bench.apiserver.kinds import Kind
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"

@@ -1,4 +1,4 @@
-"""``python -m tests.apiserver``: serves a generated cluster until it is told to end.
+"""``python -m fastdns.bench.apiserver``: serves a generated cluster until it is told to end.
 
 When ready it prints one line of JSON: url, control (see the module control), kubeconfig, token, counts.
 """
@@ -13,16 +13,16 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.apiserver.control import Control
-from tests.apiserver.generator import fill
-from tests.apiserver.kubeconfig import HOWS
-from tests.apiserver.server import BOOKMARK_EVERY_S, ApiServer
-from tests.apiserver.store import WINDOW, Store
+from fastdns.bench.apiserver.control import Control
+from fastdns.bench.apiserver.generator import fill
+from fastdns.bench.apiserver.kubeconfig import HOWS
+from fastdns.bench.apiserver.server import BOOKMARK_EVERY_S, ApiServer
+from fastdns.bench.apiserver.store import WINDOW, Store
 
 
 def arguments() -> argparse.Namespace:
     boolean = argparse.BooleanOptionalAction
-    parser = argparse.ArgumentParser(prog="python -m tests.apiserver", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m fastdns.bench.apiserver", description=__doc__)
     parser.add_argument("--services", type=int, default=100)
     parser.add_argument("--endpoints", type=int, default=10, help="of each service")
     parser.add_argument("--namespaces", type=int, default=0, help="0: as many as fit the services")

@@ -30,9 +30,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tests.apiserver.generator import Churn, fill, summary
-from tests.apiserver.server import ApiServer
-from tests.apiserver.store import Store
+from fastdns.bench.apiserver.generator import Churn, fill, summary
+from fastdns.bench.apiserver.server import ApiServer
+from fastdns.bench.apiserver.store import Store
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 

@@ -21,16 +21,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.apiserver import kubeconfig, statuses
-from tests.apiserver.answers import Form, error_line, pretty
-from tests.apiserver.discovery import PROBES, document
-from tests.apiserver.faults import Faults, Request
-from tests.apiserver.kinds import IMPORTS, KINDS, Kind
-from tests.apiserver.options import EXACT, Options, parse
-from tests.apiserver.pipe import Cut, Pipe
-from tests.apiserver.statuses import Refused
-from tests.apiserver.store import Gone, Store, Table, encode
-from tests.apiserver.tls import Authority
+from fastdns.bench.apiserver import kubeconfig, statuses
+from fastdns.bench.apiserver.answers import Form, error_line, pretty
+from fastdns.bench.apiserver.discovery import PROBES, document
+from fastdns.bench.apiserver.faults import Faults, Request
+from fastdns.bench.apiserver.kinds import IMPORTS, KINDS, Kind
+from fastdns.bench.apiserver.options import EXACT, Options, parse
+from fastdns.bench.apiserver.pipe import Cut, Pipe
+from fastdns.bench.apiserver.statuses import Refused
+from fastdns.bench.apiserver.store import Gone, Store, Table, encode
+from fastdns.bench.apiserver.tls import Authority
 
 SERVICE_ACCOUNT = "system:serviceaccount:kube-system:coredns"
 ADMIN = "kubernetes-admin"

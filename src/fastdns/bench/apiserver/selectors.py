@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from tests.apiserver.kinds import COMMON_FIELDS, Kind
+from fastdns.bench.apiserver.kinds import COMMON_FIELDS, Kind
 
 Test = Callable[[Mapping[str, str]], bool]
 

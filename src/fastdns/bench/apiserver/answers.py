@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tests.apiserver.kinds import Kind
-from tests.apiserver.store import Event, Selector, Version, encode
+from fastdns.bench.apiserver.kinds import Kind
+from fastdns.bench.apiserver.store import Event, Selector, Version, encode
 
 # Objects that are joined into one piece of a list.
 _BATCH = 64
