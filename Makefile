@@ -67,7 +67,7 @@ chaos: build
 	mkdir -p build
 	rm -f build/chaos.txt
 	FASTDNS_CHAOS_S=$(CHAOS_S) FASTDNS_CHAOS_REPORT=$(abspath build/chaos.txt) \
-		$(BIN)/python -m pytest -q tests/integration/faults
+		$(BIN)/python -m pytest -q --timeout 1800 tests/integration/faults
 	cat build/chaos.txt
 
 lint: build

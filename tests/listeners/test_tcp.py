@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.listeners import tcp
-from fastdns.listeners.tcp import WRITE_HIGH_BYTES, Connection, Connections, Limits
+from fastdns.listeners.tcp import TURN_QUERIES, WRITE_HIGH_BYTES, Connection, Connections, Limits
 
 
 def frame(message: bytes) -> bytes:
@@ -33,6 +33,7 @@ class FakeLoop:
     def __init__(self) -> None:
         self.now = 100.0
         self.calls: list[Any] = []
+        self.soon: list[Any] = []
 
     def time(self) -> float:
         return self.now
@@ -40,6 +41,16 @@ class FakeLoop:
     def call_later(self, delay: float, callback: Any) -> Any:
         self.calls.append(callback)
         return None
+
+    def call_soon(self, callback: Any) -> None:
+        self.soon.append(callback)
+
+    def turn(self) -> int:
+        """What is due at once, and not what comes of it. Returns how much that was."""
+        due, self.soon = self.soon, []
+        for callback in due:
+            callback()
+        return len(due)
 
     def go_on(self, seconds: float) -> None:
         """Time passes, and deadlines are looked at."""
@@ -252,6 +263,46 @@ def test_max_queries_answers_so_many_and_closes() -> None:
     assert transport.ended == "closed"
     connection.data_received(frame(b"q"))
     assert transport.written == frame(b"re:q") * 3
+
+
+def test_a_connection_with_much_to_ask_takes_turns_with_the_others() -> None:
+    """A few dozen pipelining clients held up a worker for so long that it was taken for dead."""
+    world = World()
+    one, first = world.connect()
+    two, second = world.connect()
+    one.data_received(frame(b"x") * (3 * TURN_QUERIES + 1))
+    two.data_received(frame(b"y") * (TURN_QUERIES + 1) + b"\0")
+    assert (one.asked, two.asked) == (TURN_QUERIES, TURN_QUERIES)
+    assert not first.reading and not second.reading
+    assert world.loop.turn() == 2
+    assert (one.asked, two.asked) == (2 * TURN_QUERIES, TURN_QUERIES + 1)
+    assert not first.reading and second.reading
+    two.data_received(b"\1y")
+    assert two.asked == TURN_QUERIES + 2
+    while world.loop.turn():
+        pass
+    assert first.written == frame(b"re:x") * (3 * TURN_QUERIES + 1)
+    assert first.reading
+
+
+@pytest.mark.parametrize("how", ["gone", "drained", "cut off"])
+def test_what_becomes_of_a_turn(how: str) -> None:
+    """Between two turns the peer goes, the server drains, or the connection makes room."""
+    world = World()
+    connection, transport = world.connect()
+    connection.data_received(frame(b"x") * (TURN_QUERIES + 5))
+    if how == "gone":
+        connection.connection_lost(None)
+    elif how == "drained":
+        world.connections.drain()
+    else:
+        connection.make_room()
+    while world.loop.turn():
+        pass
+    asked = TURN_QUERIES + 5 if how == "drained" else TURN_QUERIES
+    assert transport.written == frame(b"re:x") * asked
+    assert not world.connections.busy
+    assert transport.ended == ("" if how == "gone" else "closed")
 
 
 def test_the_longest_quiet_connection_makes_room() -> None:

@@ -1,8 +1,9 @@
 """DNS over TCP (RFC 7766): moves bytes between connections and the chain, on the slow thread's event loop.
 
 A message is two bytes of length and as many bytes. Queries on a connection are answered as they finish, in any
-order (RFC 7766 section 6.2.1.1). A connection ends when it is idle, when its peer does not read, when it has asked
-as often as it may, or when it has been quiet for longest and a new one needs its place.
+order (RFC 7766 section 6.2.1.1). Connections take turns of so many queries: none keeps the others, or the thread's
+other duties, waiting. A connection ends when it is idle, when its peer does not read, when it has asked as often as
+it may, or when it has been quiet for longest and a new one needs its place.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ DRAIN_S = 4.0
 
 # Of one connection's queries that wait for upstreams; the next ones are not read meanwhile.
 MAX_WAITING = 128
+# Of one connection's queries before it is the next one's turn.
+TURN_QUERIES = 16
 
 Deliver = Callable[[bytes | None], None]
 # message, client address, its port, deliver: the reply, None for silence, or PARKED: deliver gets either later.
@@ -119,6 +122,9 @@ class Connection(asyncio.Protocol):
         self.asked = 0
         self.waiting = 0
         self.paused = False
+        self.reading = True
+        # It is the others' turn, then this one's again.
+        self.queued = False
         # Nothing more is read: it closes when all that was asked is answered.
         self.finishing = False
         self.closing = False
@@ -148,16 +154,23 @@ class Connection(asyncio.Protocol):
             self.answer_pending()
 
     def answer_pending(self) -> None:
-        """Answer every whole message that has come, unless the peer leaves replies unread."""
-        at = 0
+        """Answer the whole messages that have come, of a turn, unless the peer leaves replies unread."""
+        if self.queued:
+            return
+        at = turn = 0
         replies = bytearray()
         size = len(self.pending)
         while self.takes_more() and size - at >= 2:
             (length,) = LENGTH.unpack_from(self.pending, at)
             if size - at - 2 < length:
                 break
+            if turn == TURN_QUERIES:
+                self.queued = True
+                self.connections.loop.call_soon(self.next_turn)
+                break
             message = bytes(self.pending[at + 2 : at + 2 + length])
             at += 2 + length
+            turn += 1
             self.asked += 1
             reply = self.serve(message, self.client, self.client_port, self.deliver)
             if reply is PARKED:
@@ -178,9 +191,24 @@ class Connection(asyncio.Protocol):
             self.transport.write(bytes(replies))
         if at:
             self.connections.touch(self)
-        if self.waiting >= MAX_WAITING:
-            self.transport.pause_reading()
+        self.read_on()
         self.settle(progress=bool(at))
+
+    def next_turn(self) -> None:
+        """The others have had theirs."""
+        self.queued = False
+        if self.transport is not None and not self.closing:
+            self.answer_pending()
+
+    def read_on(self) -> None:
+        """Read, or not while there is enough to do: what is not read here waits at the peer's."""
+        wanted = not (self.paused or self.queued or self.waiting >= MAX_WAITING)
+        if self.transport is not None and wanted != self.reading:
+            self.reading = wanted
+            if wanted:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
 
     def takes_more(self) -> bool:
         """Whether another message may be answered now."""
@@ -197,11 +225,10 @@ class Connection(asyncio.Protocol):
             return
         if reply is not None:
             self.transport.write(LENGTH.pack(len(reply)) + reply)
-        if self.waiting == MAX_WAITING - 1 and not self.paused:
-            self.transport.resume_reading()
         if self.pending:
             self.answer_pending()
         if not self.closing:
+            self.read_on()
             self.settle(progress=True)
 
     def settle(self, *, progress: bool) -> None:
@@ -222,18 +249,16 @@ class Connection(asyncio.Protocol):
         if self.closing:
             return
         self.deadline = self.connections.loop.time() + self.limits.write_s
-        if self.transport is not None:
-            self.transport.pause_reading()
+        self.read_on()
 
     def resume_writing(self) -> None:
         self.paused = False
         if self.closing:
             return
         if self.transport is not None:
-            if self.waiting < MAX_WAITING:
-                self.transport.resume_reading()
             self.answer_pending()
             if not self.closing:
+                self.read_on()
                 self.settle(progress=True)
 
     def eof_received(self) -> bool:

@@ -32,7 +32,7 @@ from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
 from fastdns.supervisor.processes import Channel
-from fastdns.supervisor.sockets import Pair
+from fastdns.supervisor.sockets import TCP_BACKLOG, Pair
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
@@ -262,9 +262,9 @@ class WorkerProcess:
             limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.max_connections)
             serve = partial(self.serve, index)
             for pair in pairs:
-                self.servers.append(
-                    await loop.create_server(partial(Connection, serve, limits, self.connections), sock=pair.tcp)
-                )
+                connect = partial(Connection, serve, limits, self.connections)
+                # The loop listens again, by itself with a tenth of the room.
+                self.servers.append(await loop.create_server(connect, sock=pair.tcp, backlog=TCP_BACKLOG))
 
     def serve(
         self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool = True
