@@ -22,7 +22,7 @@ def switch(name: str) -> bool:
 
 # What Cython writes for `for i in range(CONSTANT)` compares signs, and it writes more functions than it calls.
 warnings = ["-Wall", "-Wno-unused-function", "-Wno-sign-compare"]
-compile_args = ["-O3", "-fno-strict-aliasing", "-fvisibility=hidden", *warnings]
+compile_args = ["-O3", "-g0", "-fno-strict-aliasing", "-fvisibility=hidden", *warnings]
 link_args: list[str] = []
 macros: list[tuple[str, str | None]] = [("_GNU_SOURCE", None)]
 directives: dict[str, object] = {
@@ -61,5 +61,7 @@ setup(
         annotate=switch("FASTDNS_ANNOTATE"),
         include_path=[str(SOURCE)],
         nthreads=os.cpu_count() or 1,
-    )
+    ),
+    # pip has no switch for it.
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )

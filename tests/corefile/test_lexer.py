@@ -82,6 +82,6 @@ def test_any_text_lexes_to_tokens_in_line_order(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ['"', '\\"', "#", "a#", '"\\', "a\r", "\n", "{ "])
 def test_long_texts_take_linear_time(piece: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     list(tokenize(piece * 200_000, "F"))
-    assert time.monotonic() - start < 5.0
+    assert time.process_time() - start < 5.0
