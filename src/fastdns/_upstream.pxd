@@ -176,6 +176,7 @@ cdef struct Exchange:
     uint64_t started_ns
     uint64_t deadline_ns
     uint64_t hedge_ns               # when silence starts another attempt
+    uint64_t stale_after_ns         # the earliest of its waiters'; 0: none has one
     uint32_t failed                 # attempts
     uint64_t passed[2]              # upstreams (places in the stanza's list) that were asked
     uint16_t first                  # place in the stanza's list

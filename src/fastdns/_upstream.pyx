@@ -253,17 +253,19 @@ cdef void schedule(Engine* e, uint32_t index) noexcept nogil:
     cdef Exchange* x = &e.exchanges[index]
     cdef uint64_t due = x.deadline_ns
     cdef uint32_t i
-    cdef Waiter* w = x.waiters
     if x.hedge_ns and x.hedge_ns < due:
         due = x.hedge_ns
+    if x.stale_after_ns and x.stale_after_ns < due:
+        due = x.stale_after_ns
     for i in range(MAX_ATTEMPTS):
         if x.attempts[i].state != FREE and x.attempts[i].expires_ns < due:
             due = x.attempts[i].expires_ns
-    while w != NULL:
-        if w.stale_after_ns and w.stale_after_ns < due:
-            due = w.stale_after_ns
-        w = w.next
     wheel_put(e, index, due)
+
+
+cdef inline void note_stale(Exchange* x, const Waiter* w) noexcept nogil:
+    if w.stale_after_ns and (x.stale_after_ns == 0 or w.stale_after_ns < x.stale_after_ns):
+        x.stale_after_ns = w.stale_after_ns
 
 
 # ------------------------------------------------------------------------------------------- upstreams
@@ -660,6 +662,7 @@ cdef inline uint64_t mark_of(uint64_t hashed, bint given_back, uint64_t now_ns) 
 
 
 cdef inline int32_t ms_since(uint64_t mark, uint64_t now_ns) noexcept nogil:
+    """Somewhat less than 0 where another thread's clock was ahead. Of a mark of weeks ago it may say anything."""
     return <int32_t>(<uint32_t>(now_ns // MS) - <uint32_t>mark)
 
 
@@ -671,8 +674,9 @@ cdef void claim_question(Engine* e, Exchange* x, uint64_t* claim, uint64_t hashe
     cdef bint same = seen and seen >> 33 == mine >> 33
     cdef bint given_back = seen >> 32 & 1
     cdef int32_t age_ms = ms_since(seen, e.now_ns)
-    cdef bint taken = not given_back and seen and age_ms < CLAIM_MS
-    if same and given_back and age_ms <= ms_since(mark_of(hashed, False, received_ns), e.now_ns):
+    cdef bint recent = seen and -CLAIM_MS < age_ms < CLAIM_MS
+    cdef bint taken = recent and not given_back
+    if same and recent and given_back and age_ms <= ms_since(mark_of(hashed, False, received_ns), e.now_ns):
         # The answer has come since this query looked for it in the cache.
         taken = True
     if not taken and compare_and_swap(claim, seen, mine):
@@ -1010,6 +1014,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         e.counters.joined += 1
     w.next = x.waiters
     x.waiters = w
+    note_stale(x, w)
     schedule(e, index)
     e.waiting += 1
     if e.counters != NULL:
@@ -1350,6 +1355,9 @@ cdef void tell_stale(Engine* e, Exchange* x) noexcept nogil:
     """Serve those again who have a stale answer and have waited long enough. The exchange goes on without them."""
     cdef UpstreamReply reply
     cdef Waiter* w = x.waiters
+    if x.stale_after_ns == 0 or x.stale_after_ns > e.now_ns:
+        return
+    x.stale_after_ns = 0
     memset(&reply, 0, sizeof(reply))
     reply.stale = True
     reply.received_ns = e.now_ns
@@ -1361,6 +1369,7 @@ cdef void tell_stale(Engine* e, Exchange* x) noexcept nogil:
             w.stale_after_ns = 0
             e.again(e.owner, w, &reply)
             w.background = True
+        note_stale(x, w)
         w = w.next
 
 

@@ -535,10 +535,11 @@ def test_whoever_waits_for_a_worker_that_dies_is_answered(tmp_path: Path, killed
 
 
 def test_an_answer_that_nobody_keeps_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """TTL 0 is not cached: who has waited for another worker's answer asks for one, once."""
+    """TTL 0, and no least TTL that raises it: who has waited for another worker's answer asks for one, once."""
+    more = "cache {\nsuccess 10000 3600 0\n}"
     with (
         Upstream(lambda asked: a(response(asked.message), ttl_s=0)) as up,
-        Server(tmp_path, corefile(up.to, more="cache"), workers=2) as server,
+        Server(tmp_path, corefile(up.to, more=more), workers=2) as server,
     ):
         clients = [Client(server.port) for _ in range(20)]
         wire = dns.message.make_query("brief.example.org.", "A").to_wire()
@@ -548,6 +549,8 @@ def test_an_answer_that_nobody_keeps_keeps_nobody_waiting(tmp_path: Path) -> Non
             for _ in range(20):
                 assert client.receive_wire(1)[3] & 0xF == 0
             client.sock.close()
+        assert server.query("brief.example.org.").answer[0].ttl == 0
+        assert len(up.questions) > 1
 
 
 def test_an_upstream_over_ipv6(tmp_path: Path) -> None:

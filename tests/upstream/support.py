@@ -33,6 +33,7 @@ from fastdns._stats import Stats, upstream_layout
 from fastdns._udp import HotLoop
 from fastdns._upstream import Exchanges
 from fastdns.corefile import load
+from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.forward.desk import Desk
 from fastdns.plugins.steps import Runtime
 from fastdns.supervisor.routes import RouteTable
@@ -335,7 +336,8 @@ class Forwarder:
         self.table = RouteTable()
         self.routes = asyncio.run(self.table.find(self.config))
         self.stats = Stats(2)
-        runtime = Runtime({}, (), self.routes, self.table.shared)
+        self.caches = share_caches(self.config)
+        runtime = Runtime({}, (), self.routes, self.table.shared, self.caches)
         self.tables, self.steps = build_tables(_Plan(self.config, runtime))
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         self.exchanges = Exchanges(self.routes.table(), self.table.shared, self.stats, HOT, room)

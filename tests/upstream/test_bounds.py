@@ -23,6 +23,7 @@ from tests.support import wait_until
 from tests.upstream.bursts import BATCH, Unread, send_batch
 from tests.upstream.support import (
     HOST,
+    HOT,
     NAME,
     Client,
     Forwarder,
@@ -221,6 +222,36 @@ def test_a_hundred_thousand_in_flight() -> None:
         assert grown[1] < grown[0] + (8 << 20)
         assert forwarder.count("parked") == 2 * count + 3
         assert forwarder.count("shed") == 0
+
+
+def test_joining_costs_the_same_however_many_wait() -> None:
+    """The 25,000th client of one question must not be dearer than the 2,000th: no walk over all who wait."""
+    upstream = Unread()
+    with Forwarder(forward(upstream.to, max_fails=0, read_timeout="5s"), room=16_384) as forwarder:
+        seem_slow(upstream, forwarder)
+        clock = time.pthread_getcpuclockid(forwarder.threads[HOT].ident)
+        client = forwarder.client()
+        tail = question(0)[2:]
+        spent = []
+        begun_at = time.monotonic()
+        for turn in range(13):
+            before, begun = forwarder.count("queries"), time.clock_gettime(clock)
+            for at in range(0, 2000, BATCH):
+                send_batch(client.sock, [struct.pack(">H", turn * 2000 + at + i) + tail for i in range(BATCH)])
+                while forwarder.count("queries") - before < at:
+                    os.sched_yield()
+            wait_until(lambda before=before: forwarder.count("queries") - before == 2000)
+            spent.append(time.clock_gettime(clock) - begun)
+            if time.monotonic() - begun_at > IN_TIME_S:
+                break
+        if len(spent) < 8:
+            pytest.skip("this machine cannot ask 16,000 times in 4 s")
+        assert forwarder.out == 1
+        assert forwarder.count("shed") == 0
+        # Where each walks over the others, 4 to 14 times as much.
+        assert sum(spent[-3:]) < 3 * sum(spent[1:4])
+        with upstream.answering():
+            forwarder.settles()
 
 
 def test_ids_run_out_on_no_socket() -> None:
