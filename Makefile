@@ -84,7 +84,7 @@ typecheck: build
 bench: build
 	$(BIN)/python -m bench.hit
 	$(BIN)/python -m bench.forward
-	$(BIN)/python -m bench.cluster
+	$(BIN)/fastdns bench cluster
 
 clean:
 	rm -rf build $(VENV)
