@@ -18,7 +18,10 @@ from fastdns.bench.page import page
 from fastdns.bench.progress import Stages
 
 CALL = [sys.executable, "-m", "fastdns.cli", "bench", "cluster"]
-SMALL = "--services 20 --endpoints 3 --seconds 0.5 --samples 5 --settle 0.2 --workers 1".split()
+SMALL = [
+    "--services", "20", "--endpoints", "3", "--workers", "1",
+    "--seconds", "0.5", "--samples", "5", "--settle", "0.2",
+]  # fmt: skip
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
