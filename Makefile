@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
-.PHONY: run build debug sanitize fuzz test test-sanitized chaos lint typecheck bench clean
+.PHONY: run build debug sanitize fuzz test test-sanitized chaos soak lint typecheck bench clean
 
 run: build
 	$(BIN)/fastdns demo
@@ -71,6 +71,13 @@ chaos: build
 	FASTDNS_CHAOS_S=$(CHAOS_S) FASTDNS_CHAOS_REPORT=$(abspath build/chaos.txt) \
 		$(BIN)/python -m pytest -q --timeout 1800 tests/integration/faults
 	cat build/chaos.txt
+
+# Everything at once for SOAK_S seconds; SOAK_SEED repeats a run. A line a minute, also in build/soak.txt.
+SOAK_S ?= 1800
+SOAK_RATE ?= 5000
+soak: build
+	$(BIN)/python -m tests.integration.faults.soak --seconds $(SOAK_S) --rate $(SOAK_RATE) \
+		$(if $(SOAK_SEED),--seed $(SOAK_SEED)) --report build/soak.txt
 
 lint: build
 	$(BIN)/ruff check .

@@ -121,7 +121,7 @@ def test_mangled_replies(tmp_path: Path) -> None:
 
 
 def answers(client: socket.socket, wanted: int) -> int:
-    """How many answers have come. Waits for as many as are wanted, as long as each comes within an upstream's time."""
+    """How many answers have come. Waits for as many as are wanted, unless none comes within an upstream's time."""
     got = 0
     while True:
         client.settimeout(6.0 if got < wanted else 0.0)

@@ -81,7 +81,7 @@ def test_a_worker_that_hangs(tmp_path: Path) -> None:
 BROKEN: list[Callable[[str], str]] = [
     lambda text: text + "}",
     lambda text: text.replace("errors", "errs"),
-    lambda text: text.replace("manifests", "manifest"),
+    lambda text: text.replace("    kubernetes", "    loadbalance nonsense\n    kubernetes"),
     lambda text: text[: len(text) // 2],
     lambda text: text.replace("127.0.0.1:METRICS_PORT", "192.0.2.1:METRICS_PORT"),
 ]
