@@ -1,17 +1,20 @@
-"""HTTP/1.1 (RFC 9112) for probes and scrapers: GET and HEAD of fixed paths, no bodies, bounded in every way.
+"""HTTP/1.1 for probes and scrapers: GET and HEAD of fixed paths, no bodies, bounded in every way.
 
-A server of its own, as the supervisor is the process that all others are forked from: what a web framework takes
-in memory and time at the start, it would take of all of them.
+The protocol is h11's. There is no web framework around it, as the supervisor is the process that all others are
+forked from: what a framework takes in memory and time at the start, it would take of all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import cast
+
+import h11
 
 log = logging.getLogger("fastdns")
 
@@ -20,11 +23,6 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 256
 # For the head of a request, for the next one, and for the peer to take the answer.
 PATIENCE_S = 30.0
-REASONS = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
-}  # fmt: skip
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -49,46 +47,18 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
-class BadRequest(Exception):
-    """A request that is not understood: the status that says so."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 def text(body: str, status: int = 200) -> Answer:
     """A plain text answer."""
     return Answer(body.encode(), status)
 
 
-def parse_head(head: bytes) -> tuple[Request, bool]:
-    """The request of a head without its empty line, and whether the connection may go on after it.
-
-    Raises BadRequest.
-    """
-    lines = head.decode("latin-1").split("\r\n")
-    words = lines[0].split(" ")
-    if len(words) != 3 or not words[0] or not words[1]:
-        raise BadRequest(400)
-    method, target, version = words
-    if version not in ("HTTP/1.1", "HTTP/1.0"):
-        raise BadRequest(505 if version.startswith("HTTP/") else 400)
+def parsed(event: h11.Request) -> Request:
+    """What h11 has read, as handlers take it."""
     headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        # RFC 9112 section 5: no space before the colon, no folded lines.
-        if not colon or not name or name != name.strip():
-            raise BadRequest(400)
-        name = name.lower()
-        value = value.strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
-    goes_on = "keep-alive" in options if version == "HTTP/1.0" else "close" not in options
-    # Nobody has to send a body, so none is read: where there is one, the connection ends with the answer.
-    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        goes_on = False
-    return Request(method, target.partition("?")[0], headers), goes_on
+    for name, value in event.headers:
+        key, item = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {item}" if key in headers else item
+    return Request(event.method.decode("latin-1"), event.target.decode("latin-1").partition("?")[0], headers)
 
 
 class Connection(asyncio.Protocol):
@@ -97,7 +67,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, handlers: Mapping[str, Handler], open_ones: dict[Connection, None]) -> None:
         self.handlers = handlers
         self.open = open_ones
-        self.pending = b""
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.transport: asyncio.Transport | None = None
         self.answering: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -138,41 +108,44 @@ class Connection(asyncio.Protocol):
         if self.answering is None and self.transport is not None:
             self.transport.close()
 
-    def data_received(self, data: bytes) -> None:
-        self.pending += data
-        self.take_request()
-
     def eof_received(self) -> bool:
         # Who has asked and closed its side gets its answer.
         self.last = True
         return self.answering is not None
 
-    def take_request(self) -> None:
-        """Begin to answer the next whole head. A peer that sends more than one waits."""
-        transport = self.transport
-        if transport is None or self.answering is not None or self.last:
-            if transport is not None and len(self.pending) > MAX_HEAD_BYTES:
-                transport.pause_reading()
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, and begin to answer the next request. A peer that sends more than one waits."""
+        if self.transport is None or self.last:
             return
-        transport.resume_reading()
-        head, found, rest = self.pending.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        if len(head) > MAX_HEAD_BYTES:
+        if data:
+            self.http.receive_data(data)
+        if self.answering is not None:
+            if len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
+                self.transport.pause_reading()
+            return
+        self.transport.resume_reading()
+        try:
+            event = self.http.next_event()
+            if isinstance(event, h11.Request):
+                # Nobody has to send a body, so none is read: where there is one, the connection ends with the answer.
+                self.last = not isinstance(self.http.next_event(), h11.EndOfMessage)
+        except h11.RemoteProtocolError as error:
+            self.refuse(error.error_status_hint)
+            return
+        if not isinstance(event, h11.Request):
+            return
+        if event.http_version not in (b"1.0", b"1.1"):
+            self.refuse(505)
+        elif sum(len(name) + len(value) for name, value in event.headers) > MAX_HEAD_BYTES:
             self.refuse(431)
-        elif found:
-            self.pending = rest
+        else:
             self.touch()
-            try:
-                request, goes_on = parse_head(head)
-            except BadRequest as error:
-                self.refuse(error.status)
-                return
-            self.last |= not goes_on
-            self.answering = asyncio.get_running_loop().create_task(self.answer(request))
+            self.answering = asyncio.get_running_loop().create_task(self.answer(parsed(event)))
 
     def refuse(self, status: int) -> None:
         """Say what is wrong with a request, and end."""
         self.last = True
-        self.write(text(REASONS[status], status), with_body=True)
+        self.write(text(HTTPStatus(status).phrase, status), with_body=True)
         self.finish()
 
     async def answer(self, request: Request) -> None:
@@ -187,27 +160,30 @@ class Connection(asyncio.Protocol):
                 answer = await handler(request)
         except Exception:
             log.exception("%s cannot be answered", request.path)
-            answer = text(REASONS[500], 500)
+            answer = text(HTTPStatus(500).phrase, 500)
         self.answering = None
         self.write(answer, with_body=request.method != "HEAD")
-        if self.last:
+        if self.last or self.http.our_state is not h11.DONE:
             self.finish()
         else:
-            self.take_request()
+            self.http.start_next_cycle()
+            self.data_received(b"")
 
     def write(self, answer: Answer, *, with_body: bool) -> None:
         """Send an answer. Patience ends with a peer that does not take it."""
         if self.transport is None:
             return
-        lines = [
-            f"HTTP/1.1 {answer.status} {REASONS[answer.status]}",
-            f"Content-Type: {answer.content_type}",
-            f"Content-Length: {len(answer.body)}",
-            time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()),
+        headers = [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("Date", formatdate(usegmt=True)),
         ]
         if answer.status == 405:
-            lines.append("Allow: GET, HEAD")
+            headers.append(("Allow", "GET, HEAD"))
         if self.last:
-            lines.append("Connection: close")
-        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        self.transport.write(head + answer.body if with_body else head)
+            headers.append(("Connection", "close"))
+        reason = HTTPStatus(answer.status).phrase
+        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
+        if with_body:
+            events.append(h11.Data(data=answer.body))
+        self.transport.write(b"".join(self.http.send(event) or b"" for event in [*events, h11.EndOfMessage()]))
