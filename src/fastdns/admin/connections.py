@@ -127,7 +127,7 @@ class Connection(asyncio.Protocol):
         try:
             event = self.http.next_event()
             if isinstance(event, h11.Request):
-                # Nobody has to send a body, so none is read: where there is one, the connection ends with the answer.
+                # Nobody has to send a body, so none is read: it ends the connection, with the answer.
                 self.last = not isinstance(self.http.next_event(), h11.EndOfMessage)
         except h11.RemoteProtocolError as error:
             self.refuse(error.error_status_hint)
