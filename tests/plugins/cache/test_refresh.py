@@ -561,7 +561,8 @@ NON_ANSWERS = {
     ),
     "data beside": Said((), (), [a(60, 54)]),
 }
-DENIALS = {"NXDOMAIN": NXDOMAIN, "NODATA": NODATA, "SERVFAIL": SERVFAIL, "NOTIMP": Said(rcode="NOTIMP")}
+DENIALS = {"NXDOMAIN": NXDOMAIN, "NODATA": NODATA}
+OUT_OF_ORDER = {"SERVFAIL": SERVFAIL, "NOTIMP": Said(rcode="NOTIMP")}
 
 
 @pytest.mark.parametrize("said", DENIALS.values(), ids=DENIALS)
@@ -575,6 +576,25 @@ def test_prefer_positive_serves_the_stale_answer_though_there_is_a_denial(said: 
     reply = cached.ask(at_s=71)
     assert address(reply) == a(0)
     assert cached.upstream.asked_in_background == 2
+
+
+@pytest.mark.parametrize("mode", ["", "1h verify", "1h verify 1s"])
+@pytest.mark.parametrize("said", OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)
+@pytest.mark.parametrize(
+    "old", [OLD, *DENIALS.values(), *NON_ANSWERS.values()], ids=["answer", *DENIALS, *NON_ANSWERS]
+)
+def test_prefer_positive_does_not_prefer_a_failure_to_what_is_stale(old: Said, said: Said, mode: str) -> None:
+    """It took the place of a stale denial, and clients got SERVFAIL."""
+    cached = Cached(f"cache {{;serve_stale {mode};serve_stale_policy prefer_positive;}}")
+    first = cached.fill(old)
+    before = cached.entries
+    cached.say(said)
+    for at_s in (700, 701):
+        reply = cached.ask(at_s=at_s)
+        assert reply.rcode() == first.rcode()
+        assert [len(section) for section in reply.sections] == [len(section) for section in first.sections]
+    assert cached.entries == before
+    assert cached.upstream.asked == 3, "each time"
 
 
 def test_without_the_policy_the_denial_is_served() -> None:

@@ -454,7 +454,8 @@ cdef bint settle(const Conf* c, Context* ctx, const Key* key, bint background) n
         what = classify(ctx.q, ctx.reply)
         accepted = not stale or refreshes(c, ctx.reply, &what)
         ttl_s = ttl_of(c, ctx.reply, &what)
-        if key != NULL and (accepted or c.prefer_positive):
+        # A failure would take the place of what is stale where that is a denial.
+        if key != NULL and (accepted or (c.prefer_positive and what.kind != SERVER_ERROR)):
             kept = keep(c, ctx, key, &what, ttl_s, usage)
         set_ttls(&ctx.reply.answer, ttl_s)
         set_ttls(&ctx.reply.authority, ttl_s)
