@@ -17,7 +17,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     UNIT_BYTES = 16
-    READER_SLOTS = 4160          # two threads of each of 1024 workers, in two generations
+    READER_SLOTS = 4160          # two threads of each of 1024 workers, in two generations, and some more
+    SNAPSHOT_READER = 4159       # of these: the thread of the writer's process that copies records to disk
     MAX_SOURCES = 64
     SLOT_EMPTY = 0
     SLOT_REMOVED = 1
@@ -68,7 +69,9 @@ cdef struct SourceState:
     uint64_t synced             # bit 0: every resource has been listed once
     uint64_t soa_serial         # Unix second of the last change that answers could show
     uint64_t changes
-    uint64_t pad[5]
+    uint64_t restored_at        # Unix second of the snapshot that its records came from; 0: from no snapshot
+    uint64_t id_seed            # of the hashes that name its slices and pods; the writer's, kept in snapshots
+    uint64_t pad[3]
 
 cdef struct Record:
     uint64_t hash

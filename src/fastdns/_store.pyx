@@ -166,6 +166,12 @@ cdef class Store:
         cdef SourceState* s = source_state(self.header, source)
         return bool(load(&s.synced) & 1), load(&s.soa_serial), load(&s.changes)
 
+    def restored_at(self, uint32_t source):
+        """The Unix second of the snapshot that a source's records came from, 0 for none. Raises IndexError."""
+        if source >= MAX_SOURCES:
+            raise IndexError(source)
+        return load(&source_state(self.header, source).restored_at)
+
     @property
     def records(self):
         return self.header.records
@@ -202,6 +208,8 @@ cdef class Writer:
         self.free_heads = <uint32_t*>calloc(FREE_CLASSES, sizeof(uint32_t))
         if self.free_heads == NULL:
             raise MemoryError
+        # A predecessor may have died while it copied.
+        leave_epoch(self.h, SNAPSHOT_READER)
         self.rebuild_free_space()
 
     def __dealloc__(self):
@@ -487,7 +495,7 @@ cdef class Writer:
         """The payload published under key, or None."""
         return self.store.get(key)
 
-    def set_source(self, uint32_t source, *, synced=None, soa_serial=None):
+    def set_source(self, uint32_t source, *, synced=None, soa_serial=None, restored_at=None):
         """Publish what is true of a source as a whole. Raises IndexError."""
         if source >= MAX_SOURCES:
             raise IndexError(source)
@@ -497,6 +505,8 @@ cdef class Writer:
             publish_u64(&s.changes, s.changes + 1)
         if synced is not None:
             publish_u64(&s.synced, 1 if synced else 0)
+        if restored_at is not None:
+            publish_u64(&s.restored_at, restored_at)
 
     @property
     def retired_blocks(self):

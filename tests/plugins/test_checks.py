@@ -64,3 +64,23 @@ def test_a_missing_weight_file_is_a_warning() -> None:
     config = load(". {\nloadbalance weighted /absent\n}\na {\nloadbalance\n}", environ={})
     (warning,) = check_files(config)
     assert warning.startswith("plugin/loadbalance: Failed to open weight file:weight file open error: /absent: ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        ("endpoint a\nsnapshot s", "endpoint a\nsnapshot s\nttl 30", ""),
+        ("endpoint a\nsnapshot s", "endpoint a\nsnapshot t", ""),
+        ("endpoint a\nsnapshot s", "endpoint a", ""),
+        ("endpoint a\nsnapshot s", "endpoint b\nsnapshot s", "the snapshot s is that of the kubernetes at"),
+        ("endpoint a\nsnapshot s", "endpoint a\nsnapshot s 1h", "the snapshot s is that of"),
+    ],
+    ids=["the same cluster", "a file each", "one without", "another cluster", "other options"],
+)
+def test_two_clusters_cannot_share_a_snapshot(one: str, other: str, says: str) -> None:
+    config = load(f"a {{\nkubernetes {{\n{one}\n}}\n}}\nb {{\nkubernetes {{\n{other}\n}}\n}}", environ={})
+    if not says:
+        assert check_files(config) == []
+        return
+    with pytest.raises(FastdnsError, match=f"^plugin/kubernetes: Corefile:8 - {says}"):
+        check_files(config)

@@ -19,7 +19,7 @@ def families(totals: WatcherTotals, *, runtime: bool = False) -> dict[str, dict[
 
 def sent(metrics: WatcherMetrics) -> Any:
     """A snapshot as it comes out of the channel."""
-    return json.loads(json.dumps(metrics.snapshot()))
+    return json.loads(json.dumps(metrics.report()))
 
 
 def test_series_add_up_over_watchers() -> None:

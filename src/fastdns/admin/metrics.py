@@ -233,6 +233,13 @@ class Families(Collector):
         yield GaugeMetricFamily("fastdns_store_bytes", "Bytes of the zone store in use.", store.used_bytes)
         yield GaugeMetricFamily("fastdns_store_max_bytes", "The zone store's bound.", store.size_bytes)
         yield GaugeMetricFamily("fastdns_store_records", "Records in the zone store.", store.records)
+        ages = GaugeMetricFamily(
+            "fastdns_kubernetes_snapshot_age_seconds", "Age of the snapshot that is served of a cluster; 0 once "
+            "the API server has listed it.", labels=("zone",),
+        )  # fmt: skip
+        for zone, age_s in server.snapshot_ages_s().items():
+            ages.add_metric((zone,), age_s)
+        yield ages
         yield GaugeMetricFamily("fastdns_workers", "Worker processes that answer.", len(
             [child for child in server.children.values() if child.role == "worker" and child.ready]
         ))  # fmt: skip

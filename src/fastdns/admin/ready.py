@@ -9,10 +9,16 @@ from fastdns.corefile.model import ServerConfig
 
 
 class Readiness:
-    """unready names the plugins that are not ready now. Without ``monitor continuously``, ready stays ready."""
+    """unready names the plugins that are not ready now. Without ``monitor continuously``, ready stays ready.
 
-    def __init__(self, config: ServerConfig, unready: Callable[[], list[str]]) -> None:
+    notes: lines that are said beside OK.
+    """
+
+    def __init__(
+        self, config: ServerConfig, unready: Callable[[], list[str]], notes: Callable[[], list[str]] = list
+    ) -> None:
         self.unready = unready
+        self.notes = notes
         self.closed = False
         self.reset(config)
 
@@ -29,10 +35,9 @@ class Readiness:
         """GET /ready."""
         if self.closed:
             return text("shutting down", 503)
-        if self.been_ready and not self.continuously:
-            return text("OK")
-        waiting = sorted(set(self.unready()))
-        if waiting:
-            return text(",".join(waiting), 503)
-        self.been_ready = True
-        return text("OK")
+        if not self.been_ready or self.continuously:
+            waiting = sorted(set(self.unready()))
+            if waiting:
+                return text(",".join(waiting), 503)
+            self.been_ready = True
+        return text("\n".join(["OK", *self.notes()]))

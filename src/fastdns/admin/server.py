@@ -99,3 +99,6 @@ class Server(Protocol):
     def watcher_totals(self) -> Totals: ...
     @property
     def reload_failed(self) -> int: ...
+
+    def snapshot_ages_s(self) -> Mapping[str, float]:
+        """By zone, of clusters with a snapshot: how old what is served from it is, 0 where nothing is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.errors import FastdnsError
@@ -26,6 +27,7 @@ def said_of(name: str, block: ServerBlock) -> Iterator[None]:
 def check_files(config: ServerConfig) -> list[str]:
     """Reads the files that plugins will read. Returns warnings; raises FastdnsError."""
     warnings: list[str] = []
+    check_snapshots(config)
     for block, options in config.with_plugin("loadbalance"):
         if options.weight_file is not None:
             from fastdns.plugins.loadbalance.weights import check_weights
@@ -33,6 +35,24 @@ def check_files(config: ServerConfig) -> list[str]:
             with said_of("loadbalance", block):
                 warnings += [f"plugin/loadbalance: {warning}" for warning in check_weights(options)]
     return warnings
+
+
+def check_snapshots(config: ServerConfig) -> None:
+    """Two clusters cannot share a snapshot. Raises FastdnsError. Blocks that are alike share one cluster."""
+    from fastdns.supervisor.sources import SourceTable
+
+    owners: dict[str, tuple[ServerBlock, Any]] = {}
+    for block, options in config.with_plugin("kubernetes"):
+        if options.snapshot is None:
+            continue
+        first, source = owners.setdefault(options.snapshot, (block, SourceTable.identity(options)))
+        if source != SourceTable.identity(options):
+            file, line = first.places["kubernetes"]
+            with said_of("kubernetes", block):
+                raise FastdnsError(
+                    f"the snapshot {options.snapshot} is that of the kubernetes at {file}:{line}, too; blocks "
+                    "whose options differ need one each"
+                )
 
 
 async def check_accounts(config: ServerConfig, environ: Mapping[str, str]) -> None:

@@ -18,6 +18,10 @@ REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
 RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
 REQUESTS = "kubernetes_rest_client_requests_total"
 RELISTS = "kubernetes_relists_total"
+HELD = "kubernetes_held_listings_total"
+SNAPSHOTS = "kubernetes_snapshots_total"
+# Families that CoreDNS does not have.
+OWN = {RELISTS, HELD, SNAPSHOTS}
 
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     LATENCY: (
@@ -42,6 +46,8 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("code", "method", "host"),
     ),
     RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
+    HELD: ("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
+    SNAPSHOTS: ("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
 }
 # Names of the Prometheus client for Python, with the field of gc.get_stats; the label process is ours.
 GARBAGE: dict[str, tuple[str, str]] = {
@@ -93,7 +99,15 @@ class WatcherMetrics:
         """A resource is listed afresh."""
         self.series.setdefault((RELISTS, (resource, why)), [0.0])[0] += 1
 
-    def snapshot(self) -> list[Any]:
+    def listing_held(self, zone: str, resource: str) -> None:
+        """The guard of a cluster holds a listing."""
+        self.series.setdefault((HELD, (zone, resource)), [0.0])[0] += 1
+
+    def snapshot(self, zone: str, result: str) -> None:
+        """What became of a snapshot: "written", "failed", "served" or "refused"."""
+        self.series.setdefault((SNAPSHOTS, (zone, result)), [0.0])[0] += 1
+
+    def report(self) -> list[Any]:
         """Everything since the process began, as JSON can carry it."""
         garbage = garbage_series("watcher")
         for key, before in self.garbage_before.items():
@@ -109,9 +123,9 @@ class WatcherTotals:
         self.before: Series = {}
         self.current: Series = {}
 
-    def update(self, snapshot: list[Any]) -> None:
-        """Take the running watcher's snapshot. What does not have the shape is left out."""
-        for entry in snapshot:
+    def update(self, report: list[Any]) -> None:
+        """Take the running watcher's report. What does not have the shape is left out."""
+        for entry in report:
             name, labels, values = entry
             if name in HISTOGRAMS or name in COUNTERS or name in GARBAGE:
                 self.current[name, tuple(labels)] = values
@@ -138,7 +152,7 @@ class WatcherTotals:
         for name, (documentation, keys, bounds) in HISTOGRAMS.items():
             yield Family(f"coredns_{name}", documentation, keys, bounds, found.get(name, []))
         for name, (documentation, keys) in COUNTERS.items():
-            prefix = "fastdns" if name == RELISTS else "coredns"
+            prefix = "fastdns" if name in OWN else "coredns"
             yield Family(f"{prefix}_{name}", documentation, keys, None, found.get(name, []))
         if runtime:
             for name, (documentation, _) in GARBAGE.items():

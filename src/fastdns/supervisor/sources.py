@@ -28,7 +28,8 @@ class SourceTable:
             options.endpoint, options.tls, options.kubeconfig, options.context, options.manifests,
             options.qps, options.burst, options.max_inflight, options.namespace_labels, options.labels,
             options.pods == "verified", options.endpoint_pod_names, options.noendpoints,
-            bool(options.multicluster), options.zonal,
+            bool(options.multicluster), options.zonal, options.snapshot, options.snapshot_max_age_s,
+            options.guard_percent, options.guard_grace_s,
         )  # fmt: skip
 
     def assign(self, config: ServerConfig) -> list[int]:

@@ -149,7 +149,7 @@ class Supervisor:
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}
         self.watcher_totals = WatcherTotals()
-        self.readiness = Readiness(config, self.unready_plugins)
+        self.readiness = Readiness(config, self.unready_plugins, self.ready_notes)
         self.health = Health(self.serving)
         self.metrics: Metrics | None = None
         self.admin = AdminServer(
@@ -199,15 +199,35 @@ class Supervisor:
     def unready_plugins(self) -> list[str]:
         """The plugins that keep /ready at 503."""
         unready = []
-        if not self.synced(self.sources.active):
+        if not self.known(self.sources.active):
             unready.append("kubernetes")
         return unready
 
-    def synced(self, numbers: list[int]) -> bool:
-        """Whether the store holds the listings of these sources, and not those of earlier holders of a number."""
+    def known(self, numbers: list[int]) -> bool:
+        """Whether the store holds the listings of these sources, or snapshots; not those of earlier holders."""
         return not self.sources.fresh.intersection(numbers) and all(
-            self.store.source(number)[0] for number in numbers
+            self.store.source(number)[0] or self.store.restored_at(number) for number in numbers
         )
+
+    def snapshot_ages_s(self) -> dict[str, float]:
+        """By zone: how old the snapshot is that is served of a cluster; 0 where its listing is served."""
+        ages: dict[str, float] = {}
+        for number in self.sources.active:
+            options = self.sources.known[number]
+            if options.snapshot is not None:
+                restored_at = self.store.restored_at(number)
+                stale = restored_at and not self.store.source(number)[0]
+                age_s = max(0.001, time.time() - restored_at) if stale else 0.0
+                ages[options.primary] = max(age_s, ages.get(options.primary, 0.0))
+        return ages
+
+    def ready_notes(self) -> list[str]:
+        """What /ready says beside OK."""
+        return [
+            f"kubernetes: {zone} from a snapshot that is {age_s:.0f} s old"
+            for zone, age_s in self.snapshot_ages_s().items()
+            if age_s
+        ]
 
     def serving(self) -> bool:
         """Whether a worker answers, or may still start to."""
@@ -317,11 +337,11 @@ class Supervisor:
                     self.zone_slots[key] = min(len(self.zone_slots), MAX_ZONE_SLOTS - 1)
 
     async def wait_for_sync(self, config: ServerConfig, numbers: list[int]) -> None:
-        """Wait for the sources' first listing, as long as startup_timeout allows."""
+        """Wait for the sources' first listing or snapshot, as long as startup_timeout allows."""
         limit_s = max((plugin.startup_timeout_s for _, plugin in config.with_plugin("kubernetes")), default=0.0)
         begun = time.monotonic()
         said = begun
-        while not self.synced(numbers):
+        while not self.known(numbers):
             now = time.monotonic()
             if now - begun >= limit_s:
                 kubernetes_log.warning("starting server with unsynced Kubernetes API")

@@ -1,15 +1,14 @@
 """The watcher process: runs every source, and is the only writer of the zone store.
 
 It takes over a store as it finds it: what a predecessor published goes on being served, and is swept once the
-sources have listed their clusters. Sources that no generation serves any more are removed when the supervisor says
-``purge``.
+sources have listed their clusters. A store that holds nothing of a cluster yet begins with its snapshot. Sources
+that no generation serves any more are removed when the supervisor says ``purge``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,7 @@ from typing import Any
 import uvloop
 
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.sources.kubernetes.resources import needed_resources
+from fastdns.supervisor.clusters import Cluster
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sources import NUMBERS
@@ -40,23 +38,6 @@ class WatcherPlan:
     fresh: frozenset[int] = frozenset()
 
 
-def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
-    """The source that a kubernetes block names: manifests, or an API server."""
-    if config.manifests:
-        from fastdns.sources.manifests import ManifestSource
-
-        return ManifestSource(
-            config.manifests,
-            sink,
-            resources=needed_resources(config),
-            labels=config.labels,
-            namespace_labels=config.namespace_labels,
-        )
-    from fastdns.sources.kubernetes.source import KubernetesSource
-
-    return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
-
-
 class WatcherProcess:
     """The running watcher. run returns the exit code."""
 
@@ -65,6 +46,7 @@ class WatcherProcess:
         self.channel = channel
         self.writer = Writer(plan.store)
         self.metrics = WatcherMetrics()
+        self.clusters: list[Cluster] = []
         self.done = asyncio.Event()
         self.code = 0
 
@@ -74,22 +56,19 @@ class WatcherProcess:
         loop.add_reader(self.channel.fileno(), self.on_message)
         if self.plan.fresh:
             self.purge(lambda number: number in self.plan.fresh)
-        tasks = [loop.create_task(self.beat())]
-        for number, config in self.plan.sources.items():
-            sink = ClusterWriter(
-                self.writer,
-                number,
-                needed_resources(config),
-                endpoint_pod_names=config.endpoint_pod_names,
-                zonal=config.zonal,
-                on_latency=self.metrics.observe_latency,
-            )
-            tasks.append(loop.create_task(self.follow(make_source(config, sink, self.metrics).run)))
+        self.clusters = [
+            Cluster(number, config, self.writer, self.metrics) for number, config in self.plan.sources.items()
+        ]
+        for cluster in self.clusters:
+            cluster.restore()
         self.channel.send(ready=True)
+        tasks = [loop.create_task(self.beat())]
+        tasks += [loop.create_task(self.follow(cluster.run)) for cluster in self.clusters]
         await self.done.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(cluster.close() for cluster in self.clusters))
         return self.code
 
     async def follow(self, run: Callable[[], Any]) -> None:
@@ -123,14 +102,19 @@ class WatcherProcess:
                 self.writer.remove(key)
         for number in NUMBERS:
             if is_gone(number):
-                self.writer.set_source(number, synced=False)
+                self.writer.set_source(number, synced=False, restored_at=0)
                 self.writer.set_source(number + 1, synced=False)
         self.writer.reclaim()
 
     async def beat(self) -> None:
-        """Say that the loop runs, and what has been measured."""
+        """Say that the loop runs, and what has been measured; let time pass for the clusters."""
         while True:
-            self.channel.send(metrics=self.metrics.snapshot())
+            for cluster in self.clusters:
+                try:
+                    cluster.tick()
+                except Exception:
+                    log.exception("a cluster's guard or snapshot has failed")
+            self.channel.send(metrics=self.metrics.report())
             await asyncio.sleep(BEAT_S)
 
 

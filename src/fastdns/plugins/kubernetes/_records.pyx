@@ -1,6 +1,7 @@
 """The one writer of a cluster's records: objects in, what changed out to the store. See _layout.pxd."""
 
 import logging
+import os
 import time
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -9,7 +10,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy
 
-from fastdns._store cimport Record, Writer, find, hash_bytes, next_record, record_key, record_payload
+from fastdns._store cimport (
+    Record, SourceState, Writer, find, hash_bytes, next_record, record_key, record_payload, source_state,
+)
 from fastdns.plugins.kubernetes._layout cimport (
     KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, NAME_FROM_ADDRESS,
     NO_ZONE, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS, TYPE_SLICES_ONLY, Section, ServiceHead, name_tag,
@@ -45,29 +48,17 @@ cdef class ClusterWriter:
     source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
     the cluster synced. on_latency(kind, seconds) gets the DNS programming latency of a slice's change: from the
     time in its annotation (what triggered the change) to now, where the annotation is there and one Service
-    matches; kind is cluster_ip or headless_with_selector.
+    matches; kind is cluster_ip or headless_with_selector. guard: decides whether a listing that lacks much of what
+    is known is followed at once (see guard.py); None: always.
 
     A StoreFull is logged once until it is over; what was published before goes on being served. It, and the
     death of a predecessor in the midst of a change, may leave references (C, A and P records) that disagree
     with the services and pods: they are mended at the end of the next listing of a synced cluster.
     """
 
-    cdef readonly Writer writer
-    cdef readonly int source
-    cdef bint endpoint_pod_names
-    cdef bint zonal
-    cdef dict slices            # slice id -> service key; what no record says: which service a slice was in
-    cdef dict pods              # (ns, name) -> its address and the label of ns, as in the key of its P record
-    cdef dict listing           # resource -> what was seen since begin
-    cdef set unsynced
-    cdef object on_latency
-    cdef object clock
-    cdef bint full
-    cdef bint doubtful          # references may disagree with what they refer to
-    cdef Packing packing
-
     def __init__(self, Writer writer not None, int source, needed, *, bint endpoint_pod_names=False,
-                 bint zonal=False, on_latency=None, clock=time.time):
+                 bint zonal=False, on_latency=None, guard=None, clock=time.time):
+        cdef SourceState* state = source_state(writer.h, source)
         self.writer = writer
         self.source = source
         self.endpoint_pod_names = endpoint_pod_names
@@ -75,11 +66,15 @@ cdef class ClusterWriter:
         self.slices = {}
         self.pods = {}
         self.listing = {}
+        self.held = {}
         self.unsynced = set(needed)
+        self.guard = guard
         self.on_latency = on_latency
         self.clock = clock
         self.full = False
         self.doubtful = self.has_records()
+        if state.id_seed == 0:
+            state.id_seed = int.from_bytes(os.urandom(8), "little") | 1
 
     def __dealloc__(self):
         free(self.packing.addresses)
@@ -95,20 +90,31 @@ cdef class ClusterWriter:
         self.listing[resource] = set()
 
     def end(self, resource):
-        """The listing is complete: what was not in it is gone, and the resource is synced."""
+        """The listing is complete: what was not in it is gone, if the guard agrees, and the resource is synced."""
         seen = self.listing.pop(resource, None)
-        try:
-            if seen is not None:
-                self.sweep(resource, seen)
-            self.unsynced.discard(resource)
-            if self.doubtful and not self.unsynced and not self.listing:
-                self.mend()
-        except StoreFull as error:
-            self.is_full(error)
+        if seen is not None:
+            self.compare(resource, seen)
+        self.unsynced.discard(resource)
+        self.mend_if_due()
         if not self.unsynced:
             self.writer.set_source(self.source, synced=True)
             self.writer.set_source(self.source + 1, synced=True)
         self.writer.reclaim()
+
+    def settle(self):
+        """Follow the listings that the guard has held for long enough. Returns whether to list anew, to be sure."""
+        if self.guard is None or not self.held:
+            return False
+        for resource in self.guard.over():
+            self.follow(resource)
+        return self.guard.asks()
+
+    def distrust(self):
+        """What is known came from another cluster: the next listings are followed, whatever they lack."""
+        if self.guard is not None:
+            self.guard.stand_down(self.unsynced)
+            for resource in list(self.held):
+                self.follow(resource)
 
     cdef int is_full(self, error) except -1:
         if not self.full:
@@ -116,6 +122,11 @@ cdef class ClusterWriter:
         self.full = True
         self.doubtful = True
         return 0
+
+    @property
+    def id_seed(self):
+        """The seed of the hashes by which records name slices and pods."""
+        return source_state(self.writer.h, self.source).id_seed
 
     @property
     def synced(self):
@@ -193,10 +204,13 @@ cdef class ClusterWriter:
 
     cdef object slice_id(self, object resource, str namespace, str name):
         cdef bytes text = f"{int(resource)}/{namespace}/{name}".encode()
-        return hash_bytes(self.writer.h.seed, text, len(text))
+        return hash_bytes(source_state(self.writer.h, self.source).id_seed, text, len(text))
 
     cdef void saw(self, object resource, object what):
         seen = self.listing.get(resource)
+        if seen is not None:
+            seen.add(what)
+        seen = self.held.get(resource)
         if seen is not None:
             seen.add(what)
 
@@ -240,27 +254,28 @@ cdef class ClusterWriter:
             before = head_addresses(old) if old is not None else set()
             after = head_addresses(head)
             for address in before - after:
-                self.edit_references(KIND_CLUSTER_IP, address, reference, False)
+                self.edit_references(KIND_CLUSTER_IP, <bytes>address, len(address), reference, False)
             for address in after - before:
-                self.edit_references(KIND_CLUSTER_IP, address, reference, True)
+                self.edit_references(KIND_CLUSTER_IP, <bytes>address, len(address), reference, True)
             return 0
         removed, added = changed_addresses(old_section, new_section)
         for address in removed:
             # Another slice may still have it.
             at = <bytes>address
             if published == NULL or not endpoints_have(published, at, len(address)):
-                self.edit_references(KIND_ENDPOINT_IP, address, reference, False)
+                self.edit_references(KIND_ENDPOINT_IP, at, len(address), reference, False)
         for address in added:
-            self.edit_references(KIND_ENDPOINT_IP, address, reference, True)
+            self.edit_references(KIND_ENDPOINT_IP, <bytes>address, len(address), reference, True)
         return 0
 
-    cdef int edit_references(self, int kind, bytes where, uint64_t reference, bint present) except -1:
+    cdef int edit_references(self, int kind, const uint8_t* where, uint32_t where_len, uint64_t reference,
+                             bint present) except -1:
         """Add a hash to, or take it from, a record that is a list of hashes; an empty list is no record.
 
         where: the rest of its key, an address and (in P records) a namespace's label.
         """
         cdef uint8_t key[2 + 16 + 64]
-        cdef uint32_t key_len = 2 + len(where)
+        cdef uint32_t key_len = 2 + where_len
         cdef const Record* record
         cdef const uint8_t* hashes = NULL
         cdef uint32_t i, count = 0
@@ -268,7 +283,7 @@ cdef class ClusterWriter:
         cdef uint8_t* out
         key[0] = self.source
         key[1] = kind
-        memcpy(key + 2, <const uint8_t*>where, len(where))
+        memcpy(key + 2, where, where_len)
         record = find(self.writer.h, hash_bytes(self.writer.h.seed, key, key_len), key, key_len)
         if record != NULL:
             hashes = record_payload(record)
@@ -488,23 +503,57 @@ cdef class ClusterWriter:
             return 0
         reference = self.pod_reference(who)
         if place is not None:
-            self.edit_references(KIND_POD, place, reference, True)
+            self.edit_references(KIND_POD, place, len(place), reference, True)
             self.pods[who] = place
         else:
             del self.pods[who]
         self.changed(0)
         if previous is not None:
-            self.edit_references(KIND_POD, previous, reference, False)
+            self.edit_references(KIND_POD, <bytes>previous, len(previous), reference, False)
         return 0
 
     cdef uint64_t pod_reference(self, tuple who) except? 0:
         cdef bytes name = who[1].encode()
-        return hash_bytes(self.writer.h.seed, name, len(name))
+        return hash_bytes(source_state(self.writer.h, self.source).id_seed, name, len(name))
 
     # ------------------------------------------------------------------------------------------------ sweep
 
-    cdef int sweep(self, object resource, set seen) except -1:
-        """Remove what a complete listing did not have. Looks at the store, so also at a predecessor's work."""
+    cdef int compare(self, object resource, set seen) except -1:
+        """A complete listing had what was seen: the rest goes, now or as the guard says."""
+        gone = self.missing(resource, seen)
+        self.held.pop(resource, None)
+        if self.guard is not None:
+            weighed = 0, 0, 0
+            if gone or (resource == Resource.POD and self.doubtful):
+                weighed = self.weigh(resource, gone, seen)
+            if self.guard.holds(resource, *weighed):
+                self.held[resource] = seen
+                return 0
+        self.sweep(resource, gone, seen)
+        return 0
+
+    cdef int follow(self, object resource) except -1:
+        """Remove what was held."""
+        seen = self.held.pop(resource, None)
+        if seen is not None:
+            self.sweep(resource, self.missing(resource, seen), seen)
+            self.mend_if_due()
+            self.writer.reclaim()
+        return 0
+
+    cdef int mend_if_due(self) except -1:
+        if self.doubtful and not self.unsynced and not self.listing and not self.held:
+            try:
+                self.mend()
+            except StoreFull as error:
+                self.is_full(error)
+        return 0
+
+    cdef list missing(self, object resource, set seen):
+        """What a complete listing did not have. Looks at the store, so also at a predecessor's work.
+
+        Names of pods; else (key, slice id), the id None where it is not about slices.
+        """
         cdef const Record* record
         cdef const uint8_t* key
         cdef const ServiceHead* head
@@ -515,9 +564,7 @@ cdef class ClusterWriter:
         cdef int kind
         gone = []
         if resource == Resource.POD:
-            for who in [who for who in self.pods if who not in seen]:
-                self.set_pod(who, None)
-            return 0
+            return [who for who in self.pods if who not in seen]
         if resource == Resource.NAMESPACE:
             kind = KIND_NAMESPACE
         elif resource == Resource.IMPORT or resource == Resource.IMPORT_SLICE:
@@ -546,15 +593,66 @@ cdef class ClusterWriter:
                 # In the listing, but of another service: a predecessor saw it before it moved.
                 if section.slice_id not in seen or self.slices.get(section.slice_id) != name:
                     gone.append((name, section.slice_id))
-        for name, slice_id in gone:
+        return gone
+
+    cdef tuple weigh(self, object resource, list gone, set seen):
+        """How much a listing would remove: (removed, of how many, services in the store).
+
+        Of a listing of namespaces, the services in them; else objects of the resource.
+        """
+        cdef const Record* record
+        cdef const uint8_t* key
+        cdef const ServiceHead* head
+        cdef uint64_t position = 0
+        cdef uint64_t services = 0, imports = 0, slices = 0, import_slices = 0, pods = 0, exposed = 0, removed = 0
+        names = {name for name, _ in gone} if resource == Resource.NAMESPACE else set()
+        while True:
+            record = next_record(self.writer.h, &position)
+            if record == NULL:
+                break
+            key = record_key(record)
+            if record.key_len < 2 or key[0] != self.source:
+                continue
+            if key[1] == KIND_SERVICE:
+                head = <const ServiceHead*>record_payload(record)
+                slices += head.section_count
+                if head.svc_type != TYPE_SLICES_ONLY:
+                    services += 1
+                    if resource == Resource.NAMESPACE:
+                        name = self.key(KIND_NAMESPACE, key[3 + key[2]:record.key_len])
+                        exposed += self.writer.store.get(name) is not None
+                        removed += name in names
+            elif key[1] == KIND_IMPORT:
+                head = <const ServiceHead*>record_payload(record)
+                import_slices += head.section_count
+                imports += head.svc_type != TYPE_SLICES_ONLY
+            elif key[1] == KIND_POD:
+                pods += record.payload_len // 8
+        if resource == Resource.NAMESPACE:
+            return removed, exposed, services
+        if resource == Resource.POD:
+            # A predecessor's, too, of which there is nothing but references.
+            kept = len({(self.pods[who], who[1]) for who in seen if who in self.pods})
+            return pods - min(pods, kept), pods, services
+        of = {Resource.SERVICE: services, Resource.SLICE: slices, Resource.IMPORT: imports,
+              Resource.IMPORT_SLICE: import_slices}[resource]
+        return len(gone), of, services
+
+    cdef int sweep(self, object resource, list gone, set seen) except -1:
+        """Remove what is missing from a listing."""
+        cdef int kind = KIND_IMPORT if resource == Resource.IMPORT_SLICE else KIND_SERVICE
+        slices = resource == Resource.SLICE or resource == Resource.IMPORT_SLICE
+        for one in gone:
             try:
-                if kind == KIND_NAMESPACE:
-                    self.writer.remove(name)
+                if resource == Resource.POD:
+                    self.set_pod(one, None)
+                elif resource == Resource.NAMESPACE:
+                    self.writer.remove(one[0])
                     self.changed(0)
                 elif slices:
-                    self.set_section(name, slice_id, None)
+                    self.set_section(one[0], one[1], None)
                 else:
-                    self.set_head(name, EMPTY_HEAD)
+                    self.set_head(one[0], EMPTY_HEAD)
             except StoreFull as error:
                 # A smaller record needs room as well; the next listing tries again.
                 self.is_full(error)
@@ -562,6 +660,12 @@ cdef class ClusterWriter:
             for slice_id in [one for one in self.slices if one not in seen]:
                 if self.slices[slice_id][1] == kind:
                     del self.slices[slice_id]
+        return 0
+
+    cdef int remove_all(self) except -1:
+        """Remove every record of the source. It must not have been listed."""
+        for key, _ in self.writer.store.items(bytes((self.source,))):
+            self.writer.remove(key)
         return 0
 
     cdef int mend(self) except -1:
@@ -629,10 +733,10 @@ cdef class ClusterWriter:
             for one in references:
                 missing.append((KIND_POD, where, one))
         for kind, where, one in stale:
-            self.edit_references(kind, where, one, False)
+            self.edit_references(kind, <bytes>where, len(where), one, False)
             self.changed(0)
         for kind, where, one in missing:
-            self.edit_references(kind, where, one, True)
+            self.edit_references(kind, <bytes>where, len(where), one, True)
         self.doubtful = False
         return 0
 

@@ -18,6 +18,8 @@ from fastdns.corefile.options import (
     one_of,
     read_options,
     store,
+    to_duration_s,
+    to_int,
     to_zones,
     words,
 )
@@ -25,6 +27,9 @@ from fastdns.errors import SourceError
 from fastdns.sources.selectors import parse_selector
 
 MAX_TTL_S = 3600
+SNAPSHOT_MAX_AGE_S = 24 * 3600.0
+GUARD_PERCENT = 50
+GUARD_GRACE_S = 120.0
 # The options that say how the API server is reached, by the field that shows that they are there.
 CONNECTION = {
     "endpoints": "endpoint",
@@ -34,6 +39,8 @@ CONNECTION = {
     "burst": "apiserver_burst",
     "max_inflight": "apiserver_max_inflight",
 }
+# What is about an API server, too: files on disk need no copy on disk, and are believed.
+API_SERVER = {**CONNECTION, "snapshot": "snapshot", "guard_percent": "guard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ class Config:
     zones: origins; primary: the first that is no reverse zone, where PTR records point to. tls: certificate,
     key and CA. qps, burst, max_inflight: 0 is the client's default, or no limit. labels, namespace_labels:
     selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose unknown names go
-    to the next plugin, None for none. manifests: files or directories, resolved against the root.
+    to the next plugin, None for none. manifests: files or directories, resolved against the root. snapshot: a
+    file, resolved likewise. guard_percent: 0 is off.
     """
 
     zones: tuple[str, ...]
@@ -68,6 +76,10 @@ class Config:
     zonal: bool = False
     startup_timeout_s: float = 5.0
     manifests: tuple[str, ...] = ()
+    snapshot: str | None = None
+    snapshot_max_age_s: float = SNAPSHOT_MAX_AGE_S
+    guard_percent: int = GUARD_PERCENT
+    guard_grace_s: float = GUARD_GRACE_S
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
@@ -87,6 +99,8 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     if ignored:
         block.warnings.append(f"plugin/kubernetes: only the first endpoint is used, {endpoint}")
     manifests = tuple(block.resolve(path) for path in fields.pop("manifests", ()))
+    if "snapshot" in fields:
+        fields["snapshot"] = block.resolve(fields["snapshot"])
     return Config(endpoint=endpoint, manifests=manifests, **fields)
 
 
@@ -108,9 +122,9 @@ def _check_zones(d: Dispenser, fields: dict[str, Any]) -> None:
 
 
 def _check_source(d: Dispenser, fields: dict[str, Any]) -> None:
-    connection = [option for field, option in CONNECTION.items() if field in fields]
-    if "manifests" in fields and connection:
-        raise d.error(f"manifests and {connection[0]} cannot both be set")
+    given = [option for field, option in API_SERVER.items() if field in fields]
+    if "manifests" in fields and given:
+        raise d.error(f"manifests and {given[0]} cannot both be set")
 
 
 # Options
@@ -154,6 +168,27 @@ def _multicluster(d: Dispenser) -> tuple[str, ...]:
     return to_zones(d, list(words(d)))
 
 
+def _snapshot(d: Dispenser, fields: dict[str, Any]) -> None:
+    args = d.remaining_args()
+    if len(args) not in (1, 2):
+        raise d.arg_error("a file, and optionally the greatest age")
+    fields["snapshot"] = args[0]
+    if len(args) == 2:
+        fields["snapshot_max_age_s"] = to_duration_s(d, args[1], "the greatest age of snapshot", 1.0)
+
+
+def _guard(d: Dispenser, fields: dict[str, Any]) -> None:
+    args = d.remaining_args()
+    if args == ["off"]:
+        fields["guard_percent"] = 0
+        return
+    if len(args) not in (1, 2):
+        raise d.arg_error("off, or a percentage, and optionally a duration")
+    fields["guard_percent"] = to_int(d, args[0].removesuffix("%"), "the percentage of guard", 1, 99)
+    if len(args) == 2:
+        fields["guard_grace_s"] = to_duration_s(d, args[1], "the time of guard", 1.0)
+
+
 OPTIONS: dict[str, Option] = {
     "endpoint": store("endpoints", words),
     "tls": store("tls", _tls),
@@ -174,4 +209,6 @@ OPTIONS: dict[str, Option] = {
     "zonal": store("zonal", flag),
     "startup_timeout": store("startup_timeout_s", duration()),
     "manifests": extend("manifests", words),
+    "snapshot": _snapshot,
+    "guard": _guard,
 }

@@ -5,8 +5,9 @@ Rules:
 - Certificates and keys are read when resolved and kept as PEM; resolving again picks up what was rotated.
 - The service account's token stays a file: it is read again when the file changes, at least every 60 s, and
   when the server refuses it.
-- A kubeconfig is read by the ``kubernetes`` package in a short-lived child process: importing it costs some
-  60 MB, and exec plugins then run outside of the process that holds the cluster.
+- A kubeconfig of plain data is read here (kubeconfig.py), any other by the ``kubernetes`` package in a short-lived
+  child process: importing it costs some 60 MB and most of a second, and exec plugins then run outside of the
+  process that holds the cluster.
 - What is missing or broken before any server is asked ends the start (``check``), as in CoreDNS; a server that
   cannot be reached, and a credential plugin that fails, are for the source to try again.
 - Every error is a SourceError that names the file or option and says what was expected there. Where CoreDNS has
@@ -239,8 +240,36 @@ async def from_kubeconfig(
     timeout_s: float = CREDENTIALS_TIMEOUT_S,
     plugins: bool = True,
 ) -> Connection:
-    """A context of a kubeconfig, read in a child process; see resolve."""
+    """A context of a kubeconfig; see resolve."""
+    from fastdns.sources.kubernetes.kubeconfig import read_plain
+
     read_pem(path, "a kubeconfig")
+    found = read_plain(path, context)
+    if found is None:
+        found = await ask_package(path, context, environ=environ, timeout_s=timeout_s, plugins=plugins)
+    return Connection(
+        host_url=checked_url(found.host_url, str(path)),
+        ca_pem=found.ca_pem,
+        cert_pem=found.cert_pem,
+        key_pem=found.key_pem,
+        server_name=found.server_name,
+        insecure=found.insecure,
+        headers=(("Authorization", found.authorization),) if found.authorization else (),
+        token_file=Path(found.token_file) if found.token_file else None,
+        proxy_url=found.proxy_url,
+        expires_at=found.expires_at,
+    )
+
+
+async def ask_package(
+    path: Path,
+    context: str | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    timeout_s: float = CREDENTIALS_TIMEOUT_S,
+    plugins: bool = True,
+) -> Credentials:
+    """What the kubernetes package makes of a kubeconfig, in a child process. Raises SourceError."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -272,18 +301,7 @@ async def from_kubeconfig(
         ) from None
     if found.error is not None:
         raise SourceError(f"{path}: {found.error}")
-    return Connection(
-        host_url=checked_url(found.host_url, str(path)),
-        ca_pem=found.ca_pem,
-        cert_pem=found.cert_pem,
-        key_pem=found.key_pem,
-        server_name=found.server_name,
-        insecure=found.insecure,
-        headers=(("Authorization", found.authorization),) if found.authorization else (),
-        token_file=Path(found.token_file) if found.token_file else None,
-        proxy_url=found.proxy_url,
-        expires_at=found.expires_at,
-    )
+    return found
 
 
 def proxy_from_environment(url: str, environ: Mapping[str, str]) -> str | None:

@@ -1,10 +1,7 @@
-"""The cluster's objects from the API server: which resources are watched, and how the whole of it is doing.
+"""The cluster's objects from the API server: every resource that is watched, and how the whole of it is doing.
 
 Rules:
-- Services, EndpointSlices and Namespaces always (noendpoints: no slices), Pods for ``pods verified``,
-  ServiceImports and their slices with multicluster zones. All namespaces are watched, as CoreDNS does; what
-  is exposed is decided when answering.
-- ``labels`` selects services, slices and pods, ``namespace_labels`` namespaces and ServiceImports.
+- What is watched: see resources.py.
 - An outage is logged once when it begins and once when it ends; meanwhile nothing is taken from the sink.
 - Nothing but cancelling ends a source: whatever cannot be had now is asked for again.
 """
@@ -125,7 +122,8 @@ class KubernetesSource:
         self._timing = timing or Timing()
         self._checks = checks or CheckTiming()
         self._outage = Outage()
-        self._identity: str | None = None
+        # The uid of the cluster's kube-system namespace, once it is known.
+        self.identity: str | None = None
         self._client = Client(
             connect or self._resolve,
             metrics=self._metrics,
@@ -208,11 +206,11 @@ class KubernetesSource:
                 log.exception("asking for the uid of the cluster failed")
                 found = None
             if found is not None:
-                if self._identity not in (None, found):
+                if self.identity not in (None, found):
                     log.warning("the API server speaks for another cluster now; listing all anew")
                     self._outage.streams_lists = True
                     self.relist(consistency.REPLACED)
-                self._identity = found
+                self.identity = found
             if await self._pause(recovered):
                 await asyncio.sleep(self._checks.identity_s)
 

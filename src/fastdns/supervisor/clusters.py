@@ -1,0 +1,108 @@
+"""One cluster that the watcher follows: the source, the sink that it fills, the guard of the sink, the snapshot."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+
+from fastdns._store import Writer
+from fastdns.plugins.kubernetes._records import ClusterWriter
+from fastdns.plugins.kubernetes.guard import Guard
+from fastdns.plugins.kubernetes.snapshot import UID_CHARACTERS
+from fastdns.sources.kubernetes.resources import needed_resources
+from fastdns.supervisor.metrics import WatcherMetrics
+from fastdns.supervisor.snapshots import SnapshotKeeper
+
+log = logging.getLogger("plugin/kubernetes")
+
+
+def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
+    """The source that a kubernetes block names: manifests, or an API server. Imports only that one's client."""
+    if config.manifests:
+        from fastdns.sources.manifests import ManifestSource
+
+        return ManifestSource(
+            config.manifests,
+            sink,
+            resources=needed_resources(config),
+            labels=config.labels,
+            namespace_labels=config.namespace_labels,
+        )
+    from fastdns.sources.kubernetes.source import KubernetesSource
+
+    return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
+
+
+class Cluster:
+    """A source by its number in the store. restore, then run; tick each second meanwhile; close at the end."""
+
+    def __init__(self, number: int, config: Any, writer: Writer, metrics: WatcherMetrics) -> None:
+        self.config = config
+        self.metrics = metrics
+        guard = None
+        if config.guard_percent and not config.manifests:
+            guard = Guard(
+                config.guard_percent,
+                config.guard_grace_s,
+                on_hold=lambda resource: metrics.listing_held(config.primary, resource.name.lower()),
+            )
+        self.sink = ClusterWriter(
+            writer,
+            number,
+            needed_resources(config),
+            endpoint_pod_names=config.endpoint_pod_names,
+            zonal=config.zonal,
+            on_latency=metrics.observe_latency,
+            guard=guard,
+        )
+        self.snapshot = SnapshotKeeper(config, self.sink, metrics) if config.snapshot else None
+        self.source: Any = None
+        # Whether a snapshot is served, as no listing has said yet what is true.
+        self.restored = False
+
+    def restore(self) -> None:
+        """Serve the snapshot, if there is a good one."""
+        if self.snapshot is not None:
+            self.restored = self.snapshot.restore()
+
+    async def run(self) -> None:
+        """Follow the source until cancelled."""
+        self.source = make_source(self.config, self.sink, self.metrics)
+        await self.source.run()
+
+    @property
+    def as_of(self) -> float:
+        """When what is served was last known to be true, in Unix seconds."""
+        return getattr(self.source, "last_contact", None) or time.time()
+
+    @property
+    def uid(self) -> str:
+        """The uid of the cluster, "" where it is not known."""
+        return getattr(self.source, "identity", None) or ""
+
+    def tick(self) -> None:
+        """What time brings: the guard's decisions, and snapshots."""
+        if self.snapshot is not None:
+            self.look_at(self.snapshot)
+        if self.sink.settle():
+            self.source.relist("held")
+        if self.snapshot is not None:
+            self.snapshot.tick(self.as_of, self.uid)
+
+    def look_at(self, snapshot: SnapshotKeeper) -> None:
+        """What the API server says makes of the snapshot that is served."""
+        if snapshot.uid and self.uid:
+            if snapshot.uid != self.uid[:UID_CHARACTERS]:
+                log.warning("the snapshot %s is of another cluster than the API server's", snapshot.path)
+                self.sink.distrust()
+            snapshot.uid = ""
+        if self.restored and self.sink.synced:
+            self.restored = False
+            log.info("the API server has listed the cluster: the snapshot is served no more")
+
+    async def close(self) -> None:
+        """The source has ended."""
+        if self.snapshot is not None:
+            await self.snapshot.close(self.as_of, self.uid)

@@ -1,0 +1,159 @@
+"""When a cluster's snapshot is read and written: see plugins/kubernetes/snapshot.py for the file.
+
+Rules:
+- It is read once, by the first watcher, before anything is listed: at once, whether or not the API server answers.
+- It is written after the first synchronization, then where something has changed, and, so that it does not age
+  while nothing changes, now and then; at most each MIN_INTERVAL_S and BYTES_S bytes a second; and at the end.
+- A failure is logged once until it is over, and tried again; the old file stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fastdns._store import Store
+from fastdns.errors import SourceError, StoreFull
+from fastdns.plugins.kubernetes._records import ClusterWriter
+from fastdns.plugins.kubernetes._snapshot import restore
+from fastdns.plugins.kubernetes.snapshot import Head, fingerprint, read_snapshot, write_snapshot
+
+log = logging.getLogger("plugin/kubernetes")
+
+MIN_INTERVAL_S = 10.0
+BYTES_S = 1 << 20
+# A file that is still true is written again before it has this part of its greatest age, or an hour.
+REFRESH_PART = 8
+REFRESH_MAX_S = 3600.0
+RETRY_MAX_S = 300.0
+
+
+class SnapshotMetrics(Protocol):
+    """Counts what became of snapshots: "written", "failed", "served" or "refused"."""
+
+    def snapshot(self, zone: str, result: str) -> None: ...
+
+
+class SnapshotKeeper:
+    """Reads and writes the snapshot of one source. options: those of its kubernetes block, with snapshot."""
+
+    def __init__(
+        self,
+        options: Any,
+        sink: ClusterWriter,
+        metrics: SnapshotMetrics,
+        *,
+        write: Callable[[str, Head, Store, int], int] = write_snapshot,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path: str = options.snapshot
+        self.max_age_s: float = options.snapshot_max_age_s
+        self.zone: str = options.primary
+        self.fingerprint = fingerprint(options)
+        self.sink = sink
+        self.store = sink.writer.store
+        self.metrics = metrics
+        self.write = write
+        self.clock = clock
+        # Of the cluster that the snapshot served is of; "" where it does not say, or nothing is served from it.
+        self.uid = ""
+        self.written_changes = -1
+        self.written_as_of = 0.0
+        self.next_at = float("-inf")
+        self.failures = 0
+        self.writing: asyncio.Task[None] | None = None
+
+    # Reading
+
+    def restore(self) -> bool:
+        """Serve the file, unless a predecessor has served anything. Returns whether it is served now."""
+        number = self.sink.source
+        if self.store.source(number)[0] or self.store.restored_at(number):
+            return False
+        try:
+            found = read_snapshot(self.path, self.fingerprint, self.max_age_s, self.store.size_bytes)
+            if found is None:
+                log.info("there is no snapshot %s yet", self.path)
+                return False
+            head, body = found
+            try:
+                services = restore(self.sink, body, head.id_seed)
+            except (SourceError, StoreFull) as error:
+                raise SourceError(f"{self.path}: {error}") from None
+        except SourceError as error:
+            log.error("the snapshot is not used: %s", error)
+            self.metrics.snapshot(self.zone, "refused")
+            return False
+        for offset, serial in enumerate(head.serials):
+            if serial:
+                self.sink.writer.set_source(number + offset, soa_serial=serial)
+        self.sink.writer.set_source(number, restored_at=max(1, head.as_of))
+        self.uid = head.uid
+        self.metrics.snapshot(self.zone, "served")
+        log.warning(
+            "serving %d Services of %s as of %d s ago, from the snapshot %s, until the API server has listed them",
+            services, self.zone, max(0, int(time.time()) - head.as_of), self.path,
+        )  # fmt: skip
+        return True
+
+    # Writing
+
+    @property
+    def changes(self) -> int:
+        """A number that is another one after each change of what answers are made of."""
+        return sum(self.store.source(self.sink.source + offset)[2] for offset in (0, 1))
+
+    def due(self, as_of: float) -> bool:
+        """Whether to write now. as_of: when the API server was last heard, in Unix seconds."""
+        if not self.sink.synced or self.writing is not None or self.clock() < self.next_at:
+            return False
+        refresh_s = min(REFRESH_MAX_S, self.max_age_s / REFRESH_PART)
+        return self.changes != self.written_changes or as_of - self.written_as_of >= refresh_s
+
+    def tick(self, as_of: float, uid: str) -> None:
+        """Call each second: begins to write where it is due. uid: of the cluster, "" where it is not known."""
+        if self.due(as_of):
+            self.writing = asyncio.get_running_loop().create_task(self.write_once(as_of, uid))
+
+    async def write_once(self, as_of: float, uid: str) -> None:
+        """Write the file, in a thread."""
+        number = self.sink.source
+        changes = self.changes
+        serials = self.store.source(number)[1], self.store.source(number + 1)[1]
+        head = Head(self.fingerprint, int(as_of), self.sink.id_seed, serials, uid)
+        try:
+            size = await asyncio.to_thread(self.write, self.path, head, self.store, number)
+        except Exception as error:
+            self.has_failed(error)
+        else:
+            if self.failures:
+                log.info("the snapshot %s can be written again", self.path)
+            self.failures = 0
+            self.written_changes, self.written_as_of = changes, as_of
+            self.next_at = self.clock() + max(MIN_INTERVAL_S, size / BYTES_S)
+            self.metrics.snapshot(self.zone, "written")
+        finally:
+            self.writing = None
+
+    def has_failed(self, error: Exception) -> None:
+        """Log and count it, and try again later."""
+        if not self.failures:
+            expected = isinstance(error, OSError)
+            why = error.strerror if isinstance(error, OSError) else error
+            log.error(
+                "the snapshot %s cannot be written: %s; the one before it stays, and it is tried again",
+                self.path, why, exc_info=None if expected else error,
+            )  # fmt: skip
+        self.failures += 1
+        self.next_at = self.clock() + min(RETRY_MAX_S, MIN_INTERVAL_S * 2.0 ** min(self.failures - 1, 16))
+        self.metrics.snapshot(self.zone, "failed")
+
+    async def close(self, as_of: float, uid: str) -> None:
+        """The sources have ended: write what the file does not have yet."""
+        if self.writing is not None:
+            await self.writing
+        if self.sink.synced and (self.changes != self.written_changes or as_of > self.written_as_of):
+            await self.write_once(as_of, uid)
