@@ -41,14 +41,14 @@ def wire_name_as_written(text: str) -> bytes:
 
 
 def text_name(wire: bytes) -> str:
-    """The presentation form, fully qualified, with escapes where a byte needs one."""
+    """The presentation form, fully qualified, with escapes where CoreDNS prints them."""
     parts: list[str] = []
     at = 0
     while at < len(wire) and wire[at]:
         label = wire[at + 1 : at + 1 + wire[at]]
         parts.append(
             "".join(
-                "\\" + chr(byte) if byte in b'."\\();@$' else chr(byte) if 33 <= byte <= 126 else f"\\{byte:03d}"
+                "\\" + chr(byte) if byte in b". '@;()\"\\" else chr(byte) if 32 <= byte <= 126 else f"\\{byte:03d}"
                 for byte in label
             )
         )

@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns._stats import TYPE_NUMBERS
+from fastdns.plugins.log.mnemonics import TYPES
 from fastdns.wire_names import text_name
 
 log = logging.getLogger("plugin/errors")
 
-TYPE_NAMES = {number: name for name, number in TYPE_NUMBERS.items()}
 LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
@@ -46,7 +45,7 @@ class Reporter:
 
     def report(self, rcode: int, qname: bytes, qtype: int, reason: str, now: float) -> None:
         """One error: a line, or a count of the first pattern that matches its text."""
-        kind = TYPE_NAMES.get(qtype, f"TYPE{qtype}")
+        kind = TYPES.get(qtype, f"TYPE{qtype}")
         for pattern in self.patterns:
             if not pattern.regex.search(reason):
                 continue
