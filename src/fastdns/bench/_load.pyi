@@ -1,3 +1,7 @@
+from collections.abc import Sequence
+from mmap import mmap
+
+from fastdns.bench._questions import Questions
 from fastdns.bench.result import Result
 
 class Load:
@@ -5,11 +9,23 @@ class Load:
         self,
         host: str,
         port: int,
-        queries: list[bytes],
+        queries: Sequence[bytes] | Questions,
         *,
         outstanding: int = 256,
         sockets: int = 16,
         timeout_s: float = 1.0,
+        tcp: bool = False,
+        rate: float = 0.0,
+        first: int = 0,
+        step: int = 1,
+        family: int = 0,
+        local_address: str | None = None,
+        buffer_bytes: int = 0,
+        queries_per_connection: int = 0,
+        counters: mmap | bytearray | None = None,
     ) -> None: ...
-    def run(self, *, seconds: float = 0.0, count: int = 0) -> Result: ...
+    def run(self, *, seconds: float = 0.0, count: int = 0, start_ns: int = 0) -> Result: ...
     def close(self) -> None: ...
+
+def packed_address(host: str, port: int, family: int = 0) -> tuple[int, bytes, str]: ...
+def die_with_parent(signal_number: int) -> None: ...

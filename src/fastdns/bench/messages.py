@@ -70,3 +70,15 @@ def message(query: Query, opt: bytes = b"") -> bytes:
         raise ValueError(f"{query.name!r} is not a domain name") from None
     header = HEADER[:11] + b"\1" if opt else HEADER
     return header + name + type_number(query.type).to_bytes(2, "big") + b"\0\1" + opt
+
+
+def said_by(answer: bytes) -> str:
+    """An answer in the words of ``--check``: its rcode, and the records of its answer section."""
+    from dnslib import DNSRecord
+
+    text = RCODES[answer[3] & 0xF]
+    try:
+        records = [f"{TYPE_NAMES.get(one.rtype, one.rtype)} {one.rdata}" for one in DNSRecord.parse(answer).rr]
+    except Exception:  # dnslib raises anything at bytes that are no message
+        return f"{text}, and what cannot be read or was cut off: {answer.hex()}"
+    return "; ".join([text, *records])

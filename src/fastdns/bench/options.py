@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastdns.bench.errors import BenchUsageError
+from fastdns.bench.runner import Server
 
 DESCRIPTION = """\
 Loads a DNS server and measures it: queries a second, how long answers take, rcodes, losses.
@@ -48,17 +48,6 @@ REFUSED = {
     "-x": "the system chooses the local ports, one for each client",
     "-W": "warnings go to standard error",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Whom to ask; a host name or an address."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -120,3 +120,84 @@ def shares(title: str, values: Sequence[float], *, unit: str) -> str:
     unique = list(dict.fromkeys(points))
     parts.append(f'<polyline fill="none" stroke="{COLOURS[0]}" stroke-width="2" points="{" ".join(unique)}"/>')
     return svg(bottom + 30, title, parts)
+
+
+# ------------------------------------------------------------------------------------------------------ lines
+
+TICKS = 5
+PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 84.0, WIDTH - 20.0, float(HEAD), 260.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points of a plot, and what they are called."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A range of values: where it is marked, how a value is written, and whether it is logarithmic."""
+
+    least: float
+    most: float
+    ticks: Sequence[float]
+    write: Callable[[float], str]
+    logarithmic: bool = False
+
+    def place(self, value: float) -> float:
+        """Where a value stands, from 0 to 1."""
+        if self.logarithmic:
+            low, high, at = (math.log10(max(one, 1e-9)) for one in (self.least, self.most, value))
+        else:
+            low, high, at = self.least, self.most, value
+        return min(1.0, max(0.0, (at - low) / (high - low)))
+
+
+def linear(values: Sequence[float], write: Callable[[float], str]) -> Axis:
+    """From 0 to a round number that no value is above."""
+    most = max([*values, 1e-9])
+    power = 10.0 ** math.floor(math.log10(most / TICKS))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= most)
+    count = max(1, math.ceil(most / step - 1e-9))
+    return Axis(0.0, count * step, [step * i for i in range(count + 1)], write)
+
+
+def logarithmic(values: Sequence[float], write: Callable[[float], str]) -> Axis:
+    """Powers of ten around all values above 0."""
+    known = [value for value in values if value > 0] or [1.0]
+    first, last = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    powers = range(first, max(last, first + 1) + 1)
+    return Axis(10.0 ** powers[0], 10.0 ** powers[-1], [10.0**power for power in powers], write, True)
+
+
+def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis) -> str:
+    """Lines over two axes; their labels stand above them where there are several."""
+
+    def at(value: tuple[float, float]) -> tuple[float, float]:
+        wide, high = PLOT_RIGHT - PLOT_LEFT, PLOT_BOTTOM - PLOT_TOP
+        return PLOT_LEFT + wide * x.place(value[0]), PLOT_BOTTOM - high * y.place(value[1])
+
+    parts = []
+    for tick in x.ticks:
+        across, _ = at((tick, y.least))
+        parts.append(line(across, PLOT_TOP, across, PLOT_BOTTOM, "l"))
+        parts.append(text(across, PLOT_BOTTOM + 16, x.write(tick), anchor="middle"))
+    for tick in y.ticks:
+        _, down = at((x.least, tick))
+        parts.append(line(PLOT_LEFT, down, PLOT_RIGHT, down, "l"))
+        parts.append(text(PLOT_LEFT - 6, down + 4, y.write(tick), anchor="end"))
+    legend = PLOT_RIGHT
+    for i, one in reversed(list(enumerate(drawn))):
+        colour = COLOURS[i % len(COLOURS)]
+        places = [at(point) for point in one.points]
+        points = " ".join(dict.fromkeys(f"{number(across)},{number(down)}" for across, down in places))
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>')
+        # A single point is no line.
+        parts += [f'<circle fill="{colour}" cx="{number(a)}" cy="{number(b)}" r="3"/>' for a, b in places[:1]]
+        if len(drawn) > 1:
+            legend -= 7 * len(one.label) + 26
+            parts.append(f'<rect fill="{colour}" x="{number(legend)}" y="11" width="10" height="10"/>')
+            parts.append(text(legend + 14, 20, one.label))
+    return svg(PLOT_BOTTOM + 30, title, parts)

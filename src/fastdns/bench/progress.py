@@ -1,14 +1,25 @@
-"""How far a run has come: a bar on a terminal, a line a stage elsewhere; on standard error."""
+"""How a run goes, while it goes: a bar or a live display on a terminal, lines elsewhere; on standard error."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from fastdns.bench.report import duration
+from fastdns.bench.result import Interval, Result
+from fastdns.bench.runner import Tell
+from fastdns.bench.versus import Series
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+    from rich.table import Table
+
+SPARKS = " ▁▂▃▄▅▆▇█"
+SPARK_COUNT = 60
 
 
 class Stages:
@@ -54,3 +65,77 @@ class Stages:
         if self._bar is not None and self._stage is not None and (part == 1.0 or part - self._done >= 0.01):
             self._bar.update(self._stage, completed=part)
             self._done = part
+
+
+def line(interval: Interval) -> str:
+    """An interval as a line."""
+    rate = interval.answered / interval.length_s if interval.length_s > 0 else 0.0
+    return (
+        f"{interval.end_s:9.1f} s  {rate:12,.0f} answers/s  p50 {duration(interval.p50_us):>9}  "
+        f"p99 {duration(interval.p99_us):>9}  lost {interval.lost:,}"
+    )
+
+
+def print_line(result: Result, interval: Interval) -> None:
+    """Print an interval to standard error."""
+    print(line(interval), file=sys.stderr, flush=True)
+
+
+def sparks(values: list[float]) -> str:
+    """A line of bars, the last SPARK_COUNT values."""
+    shown = values[-SPARK_COUNT:]
+    most = max(shown, default=0.0)
+    return "".join(SPARKS[round((len(SPARKS) - 1) * value / most)] if most else SPARKS[0] for value in shown)
+
+
+def table(result: Result, interval: Interval, rates: list[float], seconds: float) -> Table:
+    """The live display."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2))
+    until = f" of {seconds:,.0f} s" if seconds else ""
+    rate = f"{rates[-1]:,.0f} answers/s"
+    made.add_row("time", f"{interval.end_s:,.1f} s{until}")
+    made.add_row("now", f"{rate}   p50 {duration(interval.p50_us)}   p99 {duration(interval.p99_us)}")
+    made.add_row("so far", f"{result.answered:,} answered   {result.lost:,} lost   {result.wrong:,} wrong   "
+                 f"p50 {duration(result.percentile_us(50))}   p99 {duration(result.percentile_us(99))}   "
+                 f"max {duration(result.max_ns / 1000)}")  # fmt: skip
+    made.add_row("", sparks(rates))
+    return made
+
+
+@contextlib.contextmanager
+def live(seconds: float, wanted: bool) -> Iterator[Tell | None]:
+    """What is told how a run goes; None where nobody looks at it, or rich is not installed."""
+    if not wanted or not sys.stderr.isatty():
+        yield None
+        return
+    try:
+        from rich.console import Console
+        from rich.live import Live
+    except ImportError:
+        yield None
+        return
+    rates: list[float] = []
+    # Without a thread of its own: the generator's processes are forked from here.
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as display:
+
+        def tell(result: Result, interval: Interval) -> None:
+            rates.append(interval.answered / interval.length_s if interval.length_s > 0 else 0.0)
+            display.update(table(result, interval, rates, seconds), refresh=True)
+
+        yield tell
+
+
+def turn_teller(rounds: int) -> Callable[[int, Series], None]:
+    """What prints each turn of interleaved rounds to standard error."""
+
+    def tell(number: int, one: Series) -> None:
+        result = one.turns[0].result
+        text = (
+            f"round {number + 1}/{rounds}  {one.name:<16} {result.per_second:12,.0f} answers/s  "
+            f"p99 {duration(result.percentile_us(99)):>9}  lost {result.lost:,}"
+        )
+        print(text, file=sys.stderr, flush=True)
+
+    return tell

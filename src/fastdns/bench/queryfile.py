@@ -12,14 +12,14 @@ from fastdns.bench.messages import Query, message
 STANDARD_INPUT = "(standard input)"
 
 
-def lines(text: Iterable[str], file: str) -> Iterator[tuple[str, list[str]]]:
-    """(FILE:LINE, words) of each line that says something. Raises BenchError where it is not UTF-8."""
+def lines(text: Iterable[str], file: str) -> Iterator[tuple[str, str]]:
+    """(FILE:LINE, text) of each line that says something. Raises BenchError where it is not UTF-8."""
     number = 0
     try:
         for number, line in enumerate(text, 1):
-            words = line.split()
-            if words and words[0][0] not in ";#":
-                yield f"{file}:{number}", words
+            said = line.strip()
+            if said and said[0] not in ";#":
+                yield f"{file}:{number}", said
     except UnicodeDecodeError:
         raise BenchError(f"{file}:{number + 1} - not UTF-8") from None
 
@@ -41,7 +41,8 @@ def read_query(words: list[str], where: str) -> Query:
 def parse_queries(text: Iterable[str], file: str) -> list[Query]:
     """Every query, in order. Raises BenchError with file and line."""
     queries = []
-    for where, words in lines(text, file):
+    for where, line in lines(text, file):
+        words = line.split()
         query = read_query(words, where)
         if len(words) > 2:
             raise BenchError(f"{where} - NAME TYPE expected, got {' '.join(words[2:])!r} behind it")

@@ -1,15 +1,29 @@
-"""Figures as text that diffs well, and as JSON: the same fields in the same order, whatever they hold."""
+"""Figures as JSON and as text that diffs well: the same fields in the same order, whatever they hold.
+
+The JSON is the whole of a report; text and page are made from it. ``SCHEMA`` changes when a key goes or means
+something else; new keys may come.
+"""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fastdns.bench import processes
 from fastdns.bench.messages import RCODES
-from fastdns.bench.result import PERCENTILES, Result, encoded
+from fastdns.bench.result import PERCENTILES, Interval, Result, encoded
+from fastdns.bench.usage import Usage
+from fastdns.bench.versus import Series, Turn
 
 SCHEMA = "fastdns-bench/1"
+# Of the curve of latencies.
+CURVE = (0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 100)
+# Rcodes that are printed always; others where there are any.
+ALWAYS = ("NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED")
+# From here on it is the generator that was measured.
+BUSY = 0.95
+JSON = dict[str, Any]
 
 
 def percent_name(percent: float) -> str:
@@ -26,7 +40,10 @@ def spread(values: Sequence[float], digits: int) -> dict[str, float]:
     }
 
 
-def latency(result: Result) -> dict[str, Any]:
+# ------------------------------------------------------------------------------------------------------ JSON
+
+
+def latency(result: Result) -> JSON:
     """Times of answers in microseconds, and the whole histogram in HdrHistogram's own form."""
     return {
         "min_us": round(result.min_ns / 1000, 3),
@@ -34,12 +51,13 @@ def latency(result: Result) -> dict[str, Any]:
         "stddev_us": round(result.stddev_us, 3),
         **{f"{percent_name(percent)}_us": round(result.percentile_us(percent), 3) for percent in PERCENTILES},
         "max_us": round(result.max_ns / 1000, 3),
+        "curve": [[percent, round(result.percentile_us(percent), 3)] for percent in CURVE],
         "hdr": encoded(result.histogram),
     }
 
 
-def figures(result: Result) -> dict[str, Any]:
-    """A result as JSON. Every key is always there."""
+def figures(result: Result) -> JSON:
+    """A result. Every key is always there."""
     return {
         "elapsed_s": round(result.elapsed_s, 6),
         "queries_per_second": round(result.per_second, 3),
@@ -64,6 +82,114 @@ def figures(result: Result) -> dict[str, Any]:
     }
 
 
+def usage_figures(usage: Usage | None, answered: int) -> JSON | None:
+    """What a server's processes used; None where they were not looked at."""
+    if usage is None:
+        return None
+    return {
+        "cpu_us_per_query": round(usage.us_per_answer(answered), 3),
+        "cpu_s": round(usage.cpu_ns / 1e9, 6),
+        "pss_kib": usage.pss_kib,
+        "processes": usage.processes,
+    }
+
+
+def course_figures(course: Sequence[Interval]) -> list[JSON]:
+    """How a run went."""
+    return [
+        {
+            "end_s": round(one.end_s, 3),
+            "answers_per_second": round(one.answered / one.length_s, 1) if one.length_s > 0 else 0.0,
+            "sent": one.sent,
+            "answered": one.answered,
+            "lost": one.lost,
+            "p50_us": round(one.p50_us, 3),
+            "p99_us": round(one.p99_us, 3),
+            "max_us": round(one.max_us, 3),
+        }
+        for one in course
+    ]
+
+
+def head(mode: str, options: Mapping[str, Any], interrupted: bool) -> JSON:
+    """What every report begins with."""
+    return {
+        "schema": SCHEMA,
+        "mode": mode,
+        "options": dict(options),
+        "machine": processes.machine(),
+        "interrupted": interrupted,
+    }
+
+
+def run_report(
+    options: Mapping[str, Any],
+    result: Result,
+    course: Sequence[Interval],
+    usage: Usage | None,
+    wrong: Sequence[Mapping[str, str]],
+    interrupted: bool,
+) -> JSON:
+    """A run of one server."""
+    return {
+        **head("run", options, interrupted),
+        "result": figures(result),
+        "process": usage_figures(usage, result.answered),
+        "wrong_answers": [dict(one) for one in wrong],
+        "course": course_figures(course),
+    }
+
+
+# Of each turn: what it is called, its digits, and how it is read.
+COMPARED: dict[str, tuple[int, Callable[[Turn], float | None]]] = {
+    "queries_per_second": (1, lambda turn: turn.result.per_second),
+    "p50_us": (3, lambda turn: turn.result.percentile_us(50)),
+    "p99_us": (3, lambda turn: turn.result.percentile_us(99)),
+    "p99.9_us": (3, lambda turn: turn.result.percentile_us(99.9)),
+    "cpu_us_per_query": (3, lambda turn: turn.usage.us_per_answer(turn.result.answered) if turn.usage else None),
+    "pss_kib": (0, lambda turn: turn.usage.pss_kib if turn.usage else None),
+}
+
+
+def series_figures(one: Series, first: Series) -> JSON:
+    """Medians and spreads of a server's turns, and their ratios to the first server's of the same round."""
+    made: JSON = {"name": one.name, "server": str(one.server), "pid": one.pid}
+    ratios: JSON = {}
+    for name, (digits, read) in COMPARED.items():
+        values = [value for turn in one.turns if (value := read(turn)) is not None]
+        theirs = [value for turn in first.turns if (value := read(turn))]
+        made[name] = spread(values, digits) if values else None
+        # Of the same round: only where each round has both.
+        comparable = bool(values) and len(values) == len(theirs) == len(one.turns)
+        ratios[name] = spread([a / b for a, b in zip(values, theirs, strict=True)], 3) if comparable else None
+    made["of_first"] = ratios
+    for name in ("sent", "answered", "lost", "late", "duplicates", "mismatched", "truncated", "checked", "wrong"):
+        made[name] = sum(getattr(turn.result, name) for turn in one.turns)
+    made["socket_errors"] = sum(turn.result.errors for turn in one.turns)
+    made["reconnects"] = sum(turn.result.reconnects for turn in one.turns)
+    made["generator_busy"] = spread([turn.result.busy for turn in one.turns], 3) if one.turns else None
+    counts = zip(*(turn.result.rcodes for turn in one.turns), strict=True)
+    made["rcodes"] = dict(zip(RCODES, map(sum, counts) if one.turns else [0] * len(RCODES), strict=True))
+    made["rounds"] = [
+        {name: None if (value := read(turn)) is None else round(value, digits)
+         for name, (digits, read) in COMPARED.items()}
+        for turn in one.turns
+    ]  # fmt: skip
+    return made
+
+
+def versus_report(options: Mapping[str, Any], series: Sequence[Series], interrupted: bool) -> JSON:
+    """Servers side by side."""
+    return {
+        **head("versus", options, interrupted),
+        "rounds": len(series[0].turns),
+        "servers": [series_figures(one, series[0]) for one in series],
+    }
+
+
+# ------------------------------------------------------------------------------------------------------ text
+
+
 def duration(us: float) -> str:
     """A time for people, with its unit: ``812 ns`` to ``1.234 s``."""
     if us < 1:
@@ -75,56 +201,157 @@ def duration(us: float) -> str:
     return f"{us / 1_000_000:.3f} s"
 
 
-def share(part: int, whole: int) -> str:
+def row(title: str, value: str, more: str = "") -> str:
+    """A line of a report."""
+    return f"{title:<20}{value:>14}{more}"
+
+
+def share(title: str, part: int, whole: int) -> str:
     """A count, and how much of the whole it is."""
-    return f"{part:>12,}" + (f"  {100 * part / whole:.3f}%" if whole else "")
+    return row(title, f"{part:,}", f"  {100 * part / whole:7.3f}%" if whole else "")
 
 
-# Others are printed where there are any; what a run always has is always there.
-ALWAYS = ("NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED")
-
-
-def lines(result: Result) -> list[str]:
-    """A result for people."""
-    sent = result.sent
-    out = [
-        f"run time            {result.elapsed_s:>12.3f} s",
-        f"queries sent        {sent:>12,}",
-        f"answered            {share(result.answered, sent)}",
-        f"lost                {share(result.lost, sent)}",
-        f"interrupted         {share(result.interrupted, sent)}",
-        f"not sent in time    {result.unsent:>12,}",
-        f"late answers        {result.late:>12,}",
-        f"duplicate answers   {result.duplicates:>12,}",
-        f"mismatched answers  {result.mismatched:>12,}",
-        f"truncated answers   {result.truncated:>12,}",
-        f"socket errors       {result.errors:>12,}",
-        f"reconnects          {result.reconnects:>12,}",
-        f"answers checked     {result.checked:>12,}",
-        f"wrong answers       {result.wrong:>12,}",
+def run_text(report: JSON) -> str:
+    """A run for people."""
+    options, result = report["options"], report["result"]
+    sent, answered, times = result["sent"], result["answered"], result["latency"]
+    lines = [
+        f"{options['transport']} to {options['server']}: {options['load']}",
+        f"{options['queries']:,} queries of {options['source']}",
+        *(["ended before its time"] if report["interrupted"] else []),
         "",
-        f"queries a second    {result.per_second:>12,.0f}",
-        f"bytes of a query    {result.query_bytes / sent if sent else 0:>12.1f}",
-        f"bytes of an answer  {result.answer_bytes / result.answered if result.answered else 0:>12.1f}",
-        f"generator busy      {100 * result.busy:>12.1f}%",
+        row("run time", f"{result['elapsed_s']:.3f} s"),
+        row("queries sent", f"{sent:,}"),
+        share("answered", answered, sent),
+        share("lost", result["lost"], sent),
+        share("interrupted", result["interrupted"], sent),
+        row("not sent in time", f"{result['unsent']:,}"),
+        row("late answers", f"{result['late']:,}"),
+        row("duplicate answers", f"{result['duplicates']:,}"),
+        row("mismatched answers", f"{result['mismatched']:,}"),
+        row("truncated answers", f"{result['truncated']:,}"),
+        row("answers checked", f"{result['checked']:,}"),
+        row("wrong answers", f"{result['wrong']:,}"),
+        row("socket errors", f"{result['socket_errors']:,}"),
+        row("reconnects", f"{result['reconnects']:,}"),
+        "",
+        row("queries a second", f"{result['queries_per_second']:,.0f}"),
+        row("bytes of a query", f"{result['query_bytes'] / sent if sent else 0:.1f}"),
+        row("bytes of an answer", f"{result['answer_bytes'] / answered if answered else 0:.1f}"),
+        row("generator busy", f"{100 * result['generator']['busy']:.1f}%"),
+        *usage_lines(report["process"]),
         "",
         *(
-            f"rcode {name:<14}{share(count, result.answered)}"
-            for name, count in zip(RCODES, result.rcodes, strict=True)
+            share(name, count, answered)
+            for name, count in result["rcodes"].items()
             if count or name in ALWAYS
         ),
         "",
-        *(f"latency {name:<12}{duration(us):>12}" for name, us in times(result)),
-    ]
-    return out
+        *(
+            row(f"latency {key.removesuffix('_us')}", duration(us))
+            for key, us in times.items()
+            if key.endswith("_us")
+        ),
+        *wrong_lines(report["wrong_answers"]),
+        *notes(report),
+    ]  # fmt: skip
+    return "\n".join(lines)
 
 
-def times(result: Result) -> list[tuple[str, float]]:
-    """What is said of the times of answers, in microseconds."""
+def usage_lines(process: JSON | None) -> list[str]:
+    """What a server's processes used."""
+    if process is None:
+        return []
     return [
-        ("min", result.min_ns / 1000),
-        ("mean", result.mean_us),
-        ("stddev", result.stddev_us),
-        *((percent_name(percent), result.percentile_us(percent)) for percent in PERCENTILES),
-        ("max", result.max_ns / 1000),
+        row("server CPU a query", f"{process['cpu_us_per_query']:.2f} us"),
+        row("server memory (PSS)", f"{process['pss_kib'] / 1024:.1f} MiB"),
+        row("server processes", f"{process['processes']:,}"),
     ]
+
+
+def wrong_lines(wrong: Sequence[Mapping[str, str]]) -> list[str]:
+    """The first answers that were not as expected."""
+    if not wrong:
+        return []
+    lines = ["", "wrong answers, the first ones:"]
+    for one in wrong:
+        lines += [
+            f"  {one['where']}: {one['name']} {one['type']}",
+            f"    expected  {one['expected']}",
+            f"    got       {one['got']}",
+        ]
+    return lines
+
+
+def notes(report: JSON) -> list[str]:
+    """What a reader of the figures must know."""
+    result = report["result"]
+    said = []
+    if result["generator"]["busy"] > BUSY and report["options"]["loop"] == "closed":
+        said.append("the generator was busy all the time: it may be the limit; try -T with more processes")
+    if result["unsent"]:
+        said.append("queries could not be sent when they were due: the server is slower than -Q, or -q is too low")
+    return ["", *(f"note: {one}" for one in said)] if said else []
+
+
+NAME_WIDTH = 16
+# Of each column of the table: the key, its title, its digits, and its unit in terms of the key's.
+COLUMNS = (
+    ("queries_per_second", "queries/s", 0, 1),
+    ("cpu_us_per_query", "CPU us", 2, 1),
+    ("p50_us", "p50 us", 1, 1),
+    ("p99_us", "p99 us", 1, 1),
+    ("p99.9_us", "p99.9 us", 1, 1),
+    ("pss_kib", "PSS MiB", 1, 1024),
+)
+
+
+def cell(value: Mapping[str, float] | None, digits: int, unit: float = 1) -> str:
+    """``median (least-most)``."""
+    if value is None:
+        return "-"
+    median, least, most = (f"{value[key] / unit:,.{digits}f}" for key in ("median", "min", "max"))
+    return f"{median} ({least}-{most})"
+
+
+def versus_text(report: JSON) -> str:
+    """Servers side by side, for people."""
+    options, servers = report["options"], report["servers"]
+    lines = [
+        f"{options['transport']}: {options['load']}; {report['rounds']} rounds, interleaved",
+        f"{options['queries']:,} queries of {options['source']}",
+        *(["ended before its time: the rounds that were whole"] if report["interrupted"] else []),
+    ]
+    first = servers[0]["name"]
+    for key, title, digits, unit in COLUMNS:
+        if all(server[key] is None for server in servers):
+            continue
+        lines += ["", f"{title:<{NAME_WIDTH}} {'median (least-most)':>34} {f'x {first}':>24}"]
+        for server in servers:
+            ratio = cell(server["of_first"][key], 3)
+            lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {cell(server[key], digits, unit):>34} {ratio:>24}")
+    lines += ["", f"{'counts':<{NAME_WIDTH}}" + "".join(f" {title:>10}" for title in COUNTS.values())]
+    for server in servers:
+        cells = "".join(f" {server[key]:>10,}" for key in COUNTS)
+        lines.append(f"  {server['name']:<{NAME_WIDTH - 2}}{cells}")
+    lines += ["", f"{'rcodes':<{NAME_WIDTH}}"]
+    for server in servers:
+        counts = ", ".join(f"{name} {count:,}" for name, count in server["rcodes"].items() if count)
+        lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {counts or 'none'}")
+    busy = [server["name"] for server in servers
+            if server["generator_busy"] and server["generator_busy"]["median"] > BUSY]  # fmt: skip
+    if busy and options["loop"] == "closed":
+        lines += ["", f"note: the generator was busy all the time with {', '.join(busy)}: it may be the limit"]
+    return "\n".join(lines)
+
+
+COUNTS = {
+    "sent": "sent",
+    "answered": "answered",
+    "lost": "lost",
+    "late": "late",
+    "duplicates": "duplicate",
+    "mismatched": "mismatched",
+    "truncated": "truncated",
+    "wrong": "wrong",
+}

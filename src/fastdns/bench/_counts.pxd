@@ -1,0 +1,55 @@
+"""What a run counts, in memory that others may read meanwhile."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from *:
+    int leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
+
+cdef enum:
+    SUB_BITS = 10               # as in result.py
+    SUBS = 1024
+    BUCKETS = 29696
+    SAMPLES = 8
+    SAMPLE_BYTES = 1024
+
+cdef struct Sample:
+    uint32_t question
+    uint32_t size
+    uint8_t answer[SAMPLE_BYTES]
+
+cdef struct Counts:
+    uint64_t stop               # the only field that others write: end the run
+    uint64_t begin_ns
+    uint64_t last_ns            # when the last answer came
+    uint64_t asked_ns           # when the last query was, or would have been, sent
+    uint64_t idle_ns            # before asked_ns
+    uint64_t sent
+    uint64_t answered
+    uint64_t lost
+    uint64_t interrupted
+    uint64_t unsent
+    uint64_t late
+    uint64_t duplicates
+    uint64_t mismatched
+    uint64_t truncated
+    uint64_t errors
+    uint64_t reconnects
+    uint64_t checked
+    uint64_t wrong
+    uint64_t query_bytes
+    uint64_t answer_bytes
+    uint64_t min_ns
+    uint64_t max_ns
+    uint64_t sum_ns
+    uint64_t rcodes[16]
+    uint64_t buckets[BUCKETS]
+    uint64_t sample_count
+    Sample samples[SAMPLES]
+
+
+cdef inline uint32_t bucket_of(uint64_t value) noexcept nogil:
+    if value < SUBS:
+        return <uint32_t>value
+    cdef uint32_t octave = 63 - leading_zeros(value) - SUB_BITS
+    cdef uint64_t bucket = (<uint64_t>octave << SUB_BITS) + (value >> octave)
+    return <uint32_t>bucket if bucket < BUCKETS else BUCKETS - 1

@@ -1,0 +1,24 @@
+"""The queries of a run as the generator's loop reads them: once for all processes, which only read."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    NOTHING = 0         # expected of a query
+    EXACTLY = 1         # these records
+    SOME = 2            # any records, at least one
+
+cdef struct Question:
+    const uint8_t* message
+    uint32_t size
+    uint32_t question_end       # offset behind QCLASS
+    uint64_t digest             # of expected records
+    uint32_t records
+    uint16_t qtype
+    uint8_t rcode
+    uint8_t expects
+
+
+cdef class Questions:
+    cdef readonly uint32_t count
+    cdef Question* table
+    cdef uint8_t* arena

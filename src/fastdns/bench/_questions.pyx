@@ -1,0 +1,84 @@
+"""Queries, and what is expected of their answers."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+
+from fastdns.bench._answers cimport Said, read_said
+
+cdef enum:
+    HEADER_BYTES = 12
+
+
+cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept nogil:
+    """The offset behind the only question, or 0 where there is none."""
+    cdef uint32_t at = HEADER_BYTES
+    if size < HEADER_BYTES + 5 or message[4] != 0 or message[5] != 1:
+        return 0
+    while at < size and message[at] != 0:
+        if message[at] > 63:
+            return 0
+        at += message[at] + 1
+    return at + 5 if at + 5 <= size else 0
+
+
+cdef class Questions:
+    """messages: whole queries; their IDs are replaced. Raises ValueError where one is no message with one question."""
+
+    def __cinit__(self, list messages not None):
+        cdef uint32_t i
+        cdef uint64_t total = 0
+        cdef uint8_t* at
+        cdef bytes message
+        if not messages:
+            raise ValueError("no queries to ask")
+        for message in messages:
+            total += len(message)
+        self.count = len(messages)
+        self.table = <Question*>calloc(self.count, sizeof(Question))
+        self.arena = <uint8_t*>malloc(total if total else 1)
+        if self.table == NULL or self.arena == NULL:
+            raise MemoryError
+        at = self.arena
+        for i in range(self.count):
+            message = messages[i]
+            memcpy(at, <const uint8_t*>message, len(message))
+            self.table[i].message = at
+            self.table[i].size = len(message)
+            self.table[i].question_end = end_of_question(at, self.table[i].size)
+            if self.table[i].question_end == 0:
+                raise ValueError(f"query {i} is no message with one question")
+            self.table[i].qtype = (<uint16_t>at[self.table[i].question_end - 4] << 8
+                                   | at[self.table[i].question_end - 3])
+            at += len(message)
+
+    def __dealloc__(self):
+        free(self.table)
+        free(self.arena)
+
+    def __len__(self):
+        return self.count
+
+    def message(self, uint32_t index):
+        """One query as bytes."""
+        if index >= self.count:
+            raise IndexError(index)
+        return (<const char*>self.table[index].message)[:self.table[index].size]
+
+    def expect(self, uint32_t index, uint8_t rcode, bytes answer):
+        """What the answer to one query must say: the rcode, and the records of the query's type that a message with
+        the same question holds; None: any, at least one. Raises ValueError where that message cannot be read."""
+        cdef Said said
+        cdef Question* question
+        if index >= self.count:
+            raise IndexError(index)
+        question = &self.table[index]
+        question.rcode = rcode
+        if answer is None:
+            question.expects = SOME
+            return
+        if read_said(<const uint8_t*>answer, len(answer), question.question_end, question.qtype, &said) < 0:
+            raise ValueError("the expected answer is no message")
+        question.expects = EXACTLY
+        question.records = said.records
+        question.digest = said.digest

@@ -1,0 +1,304 @@
+"""Runs the generator in processes of its own, side by side, and watches what they count.
+
+The processes are forked with the queries in their memory; each counts in a mapping that this one reads while it
+runs. They begin at one moment, and end with this process, whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+from fastdns.bench._counts import COUNTS_BYTES, read_result
+from fastdns.bench._counts import stop as stop_counting
+from fastdns.bench._load import Load, die_with_parent
+from fastdns.bench._questions import Questions
+from fastdns.bench.errors import BenchError
+from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
+
+READY = b"+"
+FAILED = b"-"
+# From the moment when all are ready until they begin.
+START_NS = 10_000_000
+WATCH_S = 0.2
+MAX_WATCH_S = 1.0
+# How many intervals a run of known length is watched in.
+INTERVALS = 100
+MAX_WINDOW = 16384
+OPEN_LOOP_MORE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Whom to ask; a host name or an address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a server is asked.
+
+    outstanding: at a time, over all clients; None: 100, and in the open loop what comes due within a timeout.
+    clients: sockets or connections. rate: queries a second, 0 for the closed loop. seconds, count: when it ends,
+    whichever is first; 0 for no such bound. cpus: of the generator's processes, in turn; empty for any.
+    """
+
+    seconds: float = 0.0
+    count: int = 0
+    outstanding: int | None = None
+    clients: int = 16
+    processes: int = 1
+    timeout_s: float = 5.0
+    rate: float = 0.0
+    tcp: bool = False
+    family: int = socket.AF_UNSPEC
+    local_address: str | None = None
+    buffer_bytes: int = 0
+    queries_per_connection: int = 0
+    cpus: tuple[int, ...] = ()
+
+    @property
+    def most_outstanding(self) -> int:
+        """Queries under way at a time at most."""
+        if self.outstanding is not None:
+            return self.outstanding
+        if not self.rate:
+            return 100
+        return min(MAX_WINDOW * self.clients, int(self.rate * self.timeout_s) + OPEN_LOOP_MORE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave, how it went, and whether it was ended before its time."""
+
+    result: Result
+    course: tuple[Interval, ...]
+    interrupted: bool
+
+
+def part(whole: int, number: int, parts: int) -> int:
+    """How much of a whole falls to one of equal parts."""
+    return whole // parts + (number < whole % parts)
+
+
+class Child:
+    """One process of the generator."""
+
+    def __init__(self, server: Server, questions: Questions, how: How, number: int) -> None:
+        self.counters = mmap.mmap(-1, COUNTS_BYTES)
+        self.said, said = os.pipe()
+        begin, self.begin = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.close(self.said)
+                os.close(self.begin)
+                self._work(server, questions, how, number, said, begin)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(said)
+        os.close(begin)
+
+    def _work(self, server: Server, questions: Questions, how: How, number: int, said: int, begin: int) -> None:
+        """In the child: get ready, wait for the word, ask."""
+        die_with_parent(signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if how.cpus:
+                os.sched_setaffinity(0, {how.cpus[number % len(how.cpus)]})
+            load = Load(
+                server.host,
+                server.port,
+                questions,
+                outstanding=part(how.most_outstanding, number, how.processes),
+                sockets=part(how.clients, number, how.processes),
+                timeout_s=how.timeout_s,
+                tcp=how.tcp,
+                rate=how.rate,
+                first=number,
+                step=how.processes,
+                family=how.family,
+                local_address=how.local_address,
+                buffer_bytes=how.buffer_bytes,
+                queries_per_connection=how.queries_per_connection,
+                counters=self.counters,
+            )
+        except (OSError, ValueError) as error:
+            os.write(said, FAILED + str(getattr(error, "strerror", None) or error).encode())
+            return
+        os.write(said, READY)
+        word = os.read(begin, 8)
+        # Nobody is left to give it where the pipe was closed.
+        if len(word) == 8:
+            load.run(
+                seconds=how.seconds,
+                count=part(how.count, number, how.processes),
+                start_ns=int.from_bytes(word, "little"),
+            )
+
+    def wait_until_ready(self) -> None:
+        """Raises BenchError with what keeps it from being."""
+        word = os.read(self.said, 4096)
+        if word[:1] != READY:
+            raise BenchError(word[1:].decode() or self._how_it_ended())
+
+    def start(self, at_ns: int) -> None:
+        """Give it the word, to begin at a moment of the monotonic clock."""
+        os.write(self.begin, at_ns.to_bytes(8, "little"))
+
+    def _how_it_ended(self) -> str:
+        code = self.reap()
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"a process of the generator has ended: {why}"
+
+    def reap(self) -> int:
+        """Wait for its end; gives the exit code, negative for a signal."""
+        if self.pid:
+            _, status = os.waitpid(self.pid, 0)
+            self.pid = 0
+            self.code = os.waitstatus_to_exitcode(status)
+        return self.code
+
+    def check(self) -> None:
+        """Of one that has ended: raises BenchError where that was no orderly end."""
+        if self.reap():
+            raise BenchError(self._how_it_ended())
+
+    def close(self) -> None:
+        """End it, where it runs, and free what it had here."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            self.reap()
+        os.close(self.said)
+        os.close(self.begin)
+        self.counters.close()
+
+
+class Watch:
+    """Cuts a run that goes on into intervals."""
+
+    def __init__(self) -> None:
+        self.intervals: list[Interval] = []
+        self._end_s = 0.0
+        self._before: Result | None = None
+
+    def add(self, now: Result, at_s: float) -> Interval:
+        """What came since the last look. at_s: from the start."""
+        before = self._before
+        fresh = difference(now.histogram, before.histogram if before else ())
+        interval = Interval(
+            end_s=at_s,
+            length_s=at_s - self._end_s,
+            sent=now.sent - (before.sent if before else 0),
+            answered=now.answered - (before.answered if before else 0),
+            lost=now.lost - (before.lost if before else 0),
+            p50_us=percentile_ns(fresh, 50) / 1000,
+            p99_us=percentile_ns(fresh, 99) / 1000,
+            max_us=percentile_ns(fresh, 100) / 1000,
+        )
+        self.intervals.append(interval)
+        self._end_s, self._before = at_s, now
+        return interval
+
+
+def difference(now: Histogram, before: Histogram) -> Histogram:
+    """What was counted in between."""
+    known = dict(before)
+    return tuple((bucket, count - known.get(bucket, 0)) for bucket, count in now if count > known.get(bucket, 0))
+
+
+Tell = Callable[[Result, Interval], None]
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """While in it SIGINT and SIGTERM are put into the list that is given; the second one raises as usual."""
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(
+    server: Server, questions: Questions, how: How, *, tell: Tell | None = None, interval_s: float | None = None
+) -> Outcome:
+    """Ask a server. tell: is told how it goes, each interval. Raises BenchError where it cannot be asked.
+
+    Ctrl-C ends the run at once; the outcome is what was counted until then.
+    """
+    if interval_s is None:
+        interval_s = min(MAX_WATCH_S, max(WATCH_S, how.seconds / INTERVALS))
+    with interrupts() as seen, contextlib.ExitStack() as stack:
+        children = []
+        for number in range(how.processes):
+            children.append(Child(server, questions, how, number))
+            stack.callback(children[-1].close)
+        for child in children:
+            try:
+                child.wait_until_ready()
+            except BenchError as error:
+                raise BenchError(f"{server}: {error}") from None
+        begin_ns = time.monotonic_ns() + START_NS
+        for child in children:
+            child.start(begin_ns)
+        watch = watch_until_end(children, begin_ns, interval_s, seen, tell)
+        for child in children:
+            child.check()
+        result = merge(read_result(child.counters) for child in children)
+        return Outcome(result, tuple(watch.intervals), bool(seen))
+
+
+def watch_until_end(
+    children: list[Child], begin_ns: int, interval_s: float, seen: list[int], tell: Tell | None
+) -> Watch:
+    """Look at the counters each interval, until every process has closed its pipe."""
+    watch = Watch()
+    running = {child.said for child in children}
+    due_s = interval_s
+    stopped = False
+    while running:
+        now_s = (time.monotonic_ns() - begin_ns) / 1e9
+        readable, _, _ = select.select(list(running), [], [], max(0.0, min(due_s - now_s, WATCH_S)))
+        running -= {fd for fd in readable if not os.read(fd, 4096)}
+        if seen and not stopped:
+            stopped = True
+            for child in children:
+                stop_counting(child.counters)
+        now_s = (time.monotonic_ns() - begin_ns) / 1e9
+        if now_s >= due_s or not running:
+            interval = watch.add(merge(read_result(child.counters) for child in children), now_s)
+            due_s = now_s + interval_s
+            if tell:
+                tell(merge(read_result(child.counters) for child in children), interval)
+    return watch
