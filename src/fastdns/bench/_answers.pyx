@@ -15,7 +15,7 @@ cdef enum:
 
 cdef extern from *:
     """
-    /* Where names stand in the data of a type: bytes before, how many. Others hold none that may be compressed. */
+    /* FNV-1a, 64 bits. */
     #define FNV_BEGIN 0xcbf29ce484222325ULL
     #define FNV_PRIME 0x100000001b3ULL
     """
@@ -37,7 +37,7 @@ cdef inline uint64_t finish(uint64_t x) noexcept nogil:
 
 
 cdef uint32_t read_name(const uint8_t* message, uint32_t size, uint32_t at, uint64_t* hashed) noexcept nogil:
-    """Hash the name that begins at an offset. Returns the offset behind it where it stands, or 0 where it is none."""
+    """Hash the name that begins at an offset. Returns the offset behind it where it stands, or 0 where none is."""
     cdef uint32_t behind = 0, labels = 0, length, i, target, bound = at
     cdef uint8_t byte
     while at < size:
@@ -68,7 +68,7 @@ cdef uint32_t read_name(const uint8_t* message, uint32_t size, uint32_t at, uint
 
 
 cdef inline uint32_t bytes_before_name(uint16_t rtype) noexcept nogil:
-    """How many bytes stand before the first name in a type's data; ~0 where no name is."""
+    """How many bytes stand before the first name in a type's data; ~0 where none is that may be compressed."""
     if rtype == 2 or rtype == 5 or rtype == 6 or rtype == 12 or rtype == 39:    # NS CNAME SOA PTR DNAME
         return 0
     if rtype == 15:                                                             # MX
@@ -82,7 +82,7 @@ cdef uint64_t read_data(const uint8_t* message, uint32_t size, uint32_t at, uint
                         uint16_t rtype) noexcept nogil:
     """The hash of a record's type and data; 0 where they do not fit together."""
     cdef uint64_t hashed = mix(mix(FNV_BEGIN, rtype >> 8), rtype & 0xFF)
-    cdef uint32_t end = at + length, before = bytes_before_name(rtype), name, names = 2 if rtype == 6 else 1
+    cdef uint32_t end = at + length, before = bytes_before_name(rtype), names = 2 if rtype == 6 else 1
     if before != ~<uint32_t>0:
         if before > length:
             return 0
@@ -90,7 +90,8 @@ cdef uint64_t read_data(const uint8_t* message, uint32_t size, uint32_t at, uint
             hashed = mix(hashed, message[at])
             at += 1
             before -= 1
-        for name in range(names):
+        while names:
+            names -= 1
             at = read_name(message, size, at, &hashed)
             if at == 0 or at > end:
                 return 0
@@ -103,7 +104,7 @@ cdef uint64_t read_data(const uint8_t* message, uint32_t size, uint32_t at, uint
 
 cdef int read_said(const uint8_t* message, uint32_t size, uint32_t at, uint16_t qtype, Said* said) noexcept nogil:
     """What the answer section says, from the offset behind the question. Returns -1 where it cannot be read."""
-    cdef uint32_t count, length, i
+    cdef uint32_t count, length
     cdef uint16_t rtype
     cdef uint64_t ignored = 0, hashed
     said.records = 0
@@ -111,7 +112,8 @@ cdef int read_said(const uint8_t* message, uint32_t size, uint32_t at, uint16_t 
     if size < HEADER_BYTES:
         return -1
     count = (<uint32_t>message[6] << 8) | message[7]
-    for i in range(count):
+    while count:
+        count -= 1
         at = read_name(message, size, at, &ignored)
         if at == 0 or at + FIXED_BYTES > size:
             return -1

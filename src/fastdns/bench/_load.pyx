@@ -31,6 +31,9 @@ from fastdns.bench._sockets cimport (
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
 
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
 cdef extern from "sys/prctl.h" nogil:
     int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long)
     enum:
@@ -47,6 +50,7 @@ cdef enum:
     OUTGOING_BYTES = 32768
     MAX_LANES = 16384
     POLLED_LANES = 64           # from here on it is cheaper to ask which of them have something
+    YIELDS = 4                  # empty rounds before others may have the CPU
     SPINS = 400                 # empty rounds before sleeping: the server shall not pay for waking its client
     SLEEP_NS = 1000000
     SHORT_NS = 50000            # no use in sleeping for less
@@ -80,11 +84,11 @@ cdef inline bint same_question(const Question* question, const uint8_t* answer, 
 cdef class Load:
     """Queries from many sockets to one server.
 
-    queries: whole messages, or Questions; asked in this order, over and over, every step-th from first on; their IDs
-    are replaced. outstanding: how many are under way at a time, over all sockets. timeout_s: when a query is lost.
-    rate: queries a second of all processes that take part, 0 for the closed loop; first and step are then this
-    process's place among them. counters: memory of COUNTS_BYTES that others may read. Use from one thread at a time.
-    Raises ValueError; OSError where no socket can be opened or nobody accepts connections.
+    queries: whole messages, or Questions; asked in this order, over and over, every step-th from first on; their
+    IDs are replaced. outstanding: how many are under way at a time, over all sockets. timeout_s: when a query is
+    lost. rate: queries a second of all processes that take part, 0 for the closed loop; first and step are then
+    this process's place among them. counters: memory of COUNTS_BYTES that others may read. Use from one thread at a
+    time. Raises ValueError; OSError where no socket can be opened or nobody accepts connections.
     """
 
     cdef Questions questions
@@ -262,6 +266,9 @@ cdef class Load:
                     pause = SLEEP_NS
                     if self.asking:
                         pause = self.until_due(now, end_ns, count, pause)
+                elif idle > YIELDS:
+                    # Who shares this CPU goes first.
+                    sched_yield()
                 self.sleep(pause, self.lane_count)
             for i in range(self.lane_count):
                 if not looked or self.polls[i].revents:
@@ -273,9 +280,10 @@ cdef class Load:
                 last_pass = now >= end_ns
                 gone = self.over_tcp and end_ns == ~<uint64_t>0 and self.nobody_accepts(now)
                 while True:
-                    due = self.due_by(now if now < end_ns else end_ns, count)
+                    # What is due at the end is not due before it.
+                    due = self.due_by(now if now < end_ns else end_ns - 1, count)
                     sent = 0
-                    if due > self.counts.sent:
+                    if due > self.counts.sent and not (last_pass and self.rate == 0):
                         for i in range(self.lane_count):
                             at = self.turn + i
                             if at >= self.lane_count:
@@ -285,8 +293,8 @@ cdef class Load:
                             sent += self.give_to(at, due - self.counts.sent, now)
                         self.turn = self.turn + 1 if self.turn + 1 < self.lane_count else 0
                     moved += sent
-                    # In the end what is due goes out as far as there is room; in the closed loop nothing is due.
-                    if not last_pass or sent == 0 or self.rate == 0:
+                    # In the end what is due goes out as far as there is room.
+                    if not last_pass or sent == 0:
                         break
                 if self.over_tcp:
                     moved += self.flush_all()
@@ -310,7 +318,7 @@ cdef class Load:
         if self.asking:
             self.counts.asked_ns = now if now < end_ns else end_ns
             if self.rate > 0:
-                due = self.due_by(now if now < end_ns else end_ns, count)
+                due = self.due_by(now if now < end_ns else end_ns - 1, count)
                 self.counts.unsent = due - self.counts.sent if due > self.counts.sent else 0
         self.counts.interrupted = self.under_way
         for i in range(self.lane_count):
@@ -524,7 +532,7 @@ cdef class Load:
 
     cdef uint32_t send_queries(self, Lane* lane, uint32_t n) noexcept nogil:
         """Send the next queries from a UDP socket. Returns how many were sent."""
-        cdef uint32_t i, number, size
+        cdef uint32_t i, number
         cdef int sent
         cdef uint64_t now, query_bytes = 0
         for i in range(n):

@@ -23,7 +23,7 @@ cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept no
 
 
 cdef class Questions:
-    """messages: whole queries; their IDs are replaced. Raises ValueError where one is no message with one question."""
+    """messages: whole queries; their IDs are replaced. Raises ValueError where one has not one question."""
 
     def __cinit__(self, list messages not None):
         cdef uint32_t i

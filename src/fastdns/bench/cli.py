@@ -6,7 +6,6 @@ Exit codes: 0 after a run, 1 for what cannot be run, wrong answers or none at al
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,8 +23,9 @@ def main(arguments: list[str]) -> int:
     """The words behind ``fastdns bench``; returns the exit code."""
     try:
         if arguments and arguments[0] == "cluster":
-            code: int = importlib.import_module("fastdns.bench.cluster").main(arguments[1:])
-            return code
+            from fastdns.bench import cluster
+
+            return cluster.main(arguments[1:])
         from fastdns.bench.options import parse
 
         return run(parse(arguments))

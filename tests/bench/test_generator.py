@@ -1,0 +1,303 @@
+"""The generator in processes of its own, against servers that lose, repeat, delay, mangle and stall."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from fastdns.bench import runner
+from fastdns.bench._questions import Questions
+from fastdns.bench.errors import BenchError
+from fastdns.bench.exchange import query
+from fastdns.bench.result import Result
+from fastdns.bench.runner import How, Server, part
+from tests.bench.servers import answered, bound, in_process, label, right, tcp, udp
+from tests.support import children, wait_until
+
+QUERIES = [query(f"n{i}.example", "AAAA" if i % 2 else "A") for i in range(7)]
+ONCE = How(count=70, outstanding=8, clients=2, timeout_s=0.3)
+# A server on a busy machine may take its time; what is not about losses waits longer than that.
+PATIENT = replace(ONCE, timeout_s=10.0)
+
+
+def ask(port: int, how: How = PATIENT, host: str = "127.0.0.1", queries: list[bytes] = QUERIES) -> Result:
+    return runner.run(Server(host, port), Questions(queries), how).result
+
+
+def is_whole(result: Result) -> bool:
+    """Every query has one end, and every answer is in the histogram."""
+    return (
+        result.sent == result.answered + result.lost + result.interrupted
+        and result.answered == sum(result.rcodes) == sum(count for _, count in result.histogram)
+        and result.min_ns <= result.max_ns
+        and result.answered * result.min_ns <= result.sum_ns <= result.answered * result.max_ns
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+@pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
+def test_a_right_server_answers_everything(serve: Callable[..., object], host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with serve(address=host.replace("localhost", "127.0.0.1")) as port:  # type: ignore[attr-defined]
+        result = ask(port, replace(PATIENT, tcp=serve is tcp, family=family), host)
+    assert (result.sent, result.answered, result.lost, result.mismatched) == (70, 70, 0, 0)
+    assert is_whole(result)
+    assert result.query_bytes == sum(map(len, QUERIES)) * 10 == result.answer_bytes
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
+def test_processes_share_the_work(serve: Callable[..., object], processes: int) -> None:
+    """Each query is asked as often as one process alone would ask it."""
+
+    def rcode_by_name(message: bytes) -> list[tuple[float, bytes]]:
+        return [(0.0, answered(message, rcode=int(label(message)[1:])))]
+
+    with serve(rcode_by_name) as port:  # type: ignore[attr-defined]
+        result = ask(port, replace(PATIENT, processes=processes, clients=3, outstanding=7, tcp=serve is tcp))
+    assert result.rcodes == (10,) * 7 + (0,) * 9
+    assert (result.processes, is_whole(result)) == (processes, True)
+
+
+@pytest.mark.parametrize("whole", [0, 1, 5, 70, 71])
+@pytest.mark.parametrize("parts", [1, 2, 7])
+def test_parts_make_a_whole(whole: int, parts: int) -> None:
+    made = [part(whole, number, parts) for number in range(parts)]
+    assert sum(made) == whole
+    assert max(made) - min(made) <= 1
+
+
+def test_lost_queries_are_counted_once_and_hold_nobody_up() -> None:
+    with udp(lambda message: [] if label(message) == b"n3" else right(message)) as port:
+        result = ask(port, replace(ONCE, timeout_s=1.5, outstanding=32))
+    assert (result.sent, result.answered, result.lost) == (70, 60, 10)
+    assert is_whole(result)
+
+
+def test_second_answers_are_duplicates() -> None:
+    with udp(lambda message: right(message) * 2) as port:
+        result = ask(port)
+    assert (result.answered, result.mismatched, result.late) == (70, 0, 0)
+    # The last answers' second copies may come after the end.
+    assert 70 - 8 <= result.duplicates <= 70
+
+
+def test_answers_after_the_timeout_are_late() -> None:
+    late = [(0.6, b"")]
+
+    def answer(message: bytes) -> list[tuple[float, bytes]]:
+        return [(late[0][0], answered(message))] if label(message) == b"n3" else right(message)
+
+    # Queries of the last second wait for those that are lost, so that all late ones come before the end.
+    with udp(answer) as port:
+        result = ask(port, How(seconds=1.5, outstanding=64, clients=2, timeout_s=0.3, rate=50))
+    assert (result.mismatched, result.duplicates) == (0, 0)
+    assert result.lost >= 10
+    # Those of the first 0.9 s at least have come.
+    assert 5 <= result.late <= result.lost
+    assert is_whole(result)
+
+
+WRONG: dict[str, Callable[[bytes], bytes]] = {
+    "another ID": lambda message: bytes([message[0] ^ 0x80]) + answered(message)[1:],
+    "another question": lambda message: answered(message)[:-6] + b"\0\0" + answered(message)[-4:],
+    "no answer but a query": lambda message: message,
+    "cut in the question": lambda message: answered(message)[:-1],
+    "shorter than a header": lambda message: answered(message)[:11],
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
+def test_what_does_not_fit_answers_nothing(serve: Callable[..., object], wrong: Callable[[bytes], bytes]) -> None:
+    with serve(lambda message: [(0.0, wrong(message)), *right(message)]) as port:  # type: ignore[attr-defined]
+        result = ask(port, replace(PATIENT, tcp=serve is tcp))
+    assert (result.answered, result.lost, result.mismatched) == (70, 0, 70)
+    assert is_whole(result)
+
+
+def test_truncated_answers_are_counted() -> None:
+    with udp(lambda message: [(0.0, answered(message, flags=0x82))]) as port:
+        result = ask(port)
+    assert (result.answered, result.truncated) == (70, 70)
+
+
+# ------------------------------------------------------------------------------------------------ open loop
+
+
+def over(result: Result, limit_s: float) -> int:
+    """How many answers took longer."""
+    from fastdns.bench.result import bucket_limit_ns
+
+    return sum(count for bucket, count in result.histogram if bucket_limit_ns(bucket) > limit_s * 1e9)
+
+
+@pytest.mark.parametrize("outstanding", [None, 4], ids=["as much as is due", "four at a time"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stall_is_charged_to_every_query_that_was_due(outstanding: int | None, processes: int) -> None:
+    """200 a second, and 0.5 s of silence: 100 queries were due meanwhile, of which 80 waited for over 0.1 s,
+    however few could be sent. Counted from when they were sent, four would have waited."""
+    how = How(seconds=1.5, rate=200, outstanding=outstanding, clients=2, processes=processes, timeout_s=10.0)
+    with udp(stall_s=0.5, after=40) as port:
+        result = ask(port, how)
+    assert (result.sent + result.unsent, result.lost) == (300, 0)
+    assert over(result, 0.1) >= 78
+    assert result.max_ns >= 0.48e9
+    assert result.percentile_us(99) >= 400_000
+    assert is_whole(result)
+
+
+def test_the_closed_loop_is_not_charged() -> None:
+    with udp(stall_s=0.5, after=40) as port:
+        result = ask(port, How(count=200, outstanding=4, clients=2, timeout_s=10.0))
+    assert over(result, 0.45) <= 4 + 1
+    assert result.max_ns >= 0.48e9
+
+
+def test_what_could_not_be_sent_in_time_is_said() -> None:
+    """One at a time and a server that says nothing: 100 were due, and two could be sent."""
+    with udp(lambda message: []) as port:
+        result = ask(port, How(seconds=0.5, rate=200, outstanding=1, clients=1, timeout_s=0.3))
+    assert (result.sent + result.unsent, result.lost) == (100, result.sent)
+    assert 1 <= result.sent <= 2
+
+
+@pytest.mark.parametrize(("rate", "processes"), [(50, 1), (333, 2), (1000, 3)])
+def test_a_rate_is_a_count(rate: int, processes: int) -> None:
+    with udp() as port:
+        result = ask(port, How(seconds=0.6, rate=rate, clients=3, processes=processes, timeout_s=10.0))
+    # ceil: the first one is due at once.
+    assert result.sent == -(-rate * 6 // 10)
+    assert result.answered == result.sent
+
+
+def test_a_count_ends_an_open_loop() -> None:
+    with udp() as port:
+        result = ask(port, How(count=30, rate=100, clients=1, timeout_s=10.0))
+    assert (result.sent, result.answered, result.unsent) == (30, 30, 0)
+    assert result.elapsed_s >= 0.29
+
+
+# ------------------------------------------------------------------------------------------------------ TCP
+
+
+def test_answers_in_pieces() -> None:
+    with tcp(bytewise=True) as port:
+        result = ask(port, replace(PATIENT, tcp=True))
+    assert (result.answered, result.mismatched, result.reconnects) == (70, 0, 0)
+
+
+def test_a_connection_that_is_closed_is_made_anew_and_what_was_under_way_is_lost() -> None:
+    with tcp(close_after=10) as port:
+        result = ask(port, replace(PATIENT, tcp=True, clients=1))
+    assert result.answered + result.lost == 70
+    assert result.answered >= 35
+    assert result.reconnects >= result.answered // 10 - 1
+    assert is_whole(result)
+
+
+@pytest.mark.parametrize(("limit", "clients"), [(1, 1), (1, 4), (7, 2)])
+def test_a_connection_has_so_many_queries(limit: int, clients: int) -> None:
+    how = replace(PATIENT, tcp=True, clients=clients, queries_per_connection=limit)
+    with tcp(close_after=limit) as port:
+        result = ask(port, how)
+    assert (result.answered, result.lost) == (70, 0)
+    assert 70 // limit - clients <= result.reconnects <= 70 // limit
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(BenchError, match=f"127.0.0.1:{port}: Connection refused"):
+            ask(port, replace(ONCE, tcp=True))
+
+
+def test_a_server_that_goes_away_ends_a_run_of_a_count() -> None:
+    """It would connect for ever, as nothing could be sent to be lost."""
+
+    def accept_one(served: socket.socket) -> None:
+        served.accept()[0].close()
+        served.close()
+        time.sleep(60)
+
+    with in_process(accept_one, bound(socket.SOCK_STREAM)) as port:
+        result = ask(port, replace(ONCE, tcp=True, clients=1, outstanding=1))
+    assert result.sent + result.unsent == 70
+    assert (result.answered, result.unsent > 0) == (0, True)
+
+
+# ------------------------------------------------------------------------------------------------ the ends
+
+
+def test_ctrl_c_gives_what_was_counted() -> None:
+    def interrupt() -> None:
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with udp(lambda message: [] if label(message) == b"n3" else right(message)) as port:
+        teller = threading.Thread(target=interrupt)
+        teller.start()
+        outcome = runner.run(
+            Server("127.0.0.1", port), Questions(QUERIES), How(seconds=60, outstanding=4, clients=2)
+        )
+        teller.join()
+    assert outcome.interrupted
+    assert outcome.result.answered > 0
+    assert outcome.result.interrupted == 4
+    assert 0.1 < outcome.result.elapsed_s < 30
+    assert is_whole(outcome.result)
+
+
+def test_a_process_that_dies_is_said() -> None:
+    def end_it(server: set[int]) -> None:
+        wait_until(lambda: set(children(os.getpid())) - server)
+        for pid in set(children(os.getpid())) - server:
+            os.kill(pid, signal.SIGKILL)
+
+    with udp() as port:
+        killer = threading.Thread(target=end_it, args=[set(children(os.getpid()))])
+        killer.start()
+        with pytest.raises(BenchError, match="a process of the generator has ended: signal 9"):
+            ask(port, How(seconds=60))
+        killer.join()
+
+
+def test_the_course_adds_up() -> None:
+    with udp() as port:
+        told: list[int] = []
+        outcome = runner.run(
+            Server("127.0.0.1", port), Questions(QUERIES), How(seconds=0.5, rate=200, clients=2, timeout_s=10.0),
+            tell=lambda result, interval: told.append(interval.answered), interval_s=0.1,
+        )  # fmt: skip
+    assert sum(one.answered for one in outcome.course) == outcome.result.answered == sum(told)
+    assert sum(one.sent for one in outcome.course) == outcome.result.sent
+    assert len(outcome.course) >= 3
+    ends = [one.end_s for one in outcome.course]
+    assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (replace(ONCE, local_address="192.0.2.1"), "Cannot assign requested address"),
+        (replace(ONCE, outstanding=1 << 20, clients=1), "outstanding must be 1 to 16384 for each socket"),
+        (replace(ONCE, cpus=(4000,)), "Invalid argument"),
+    ],
+    ids=["an address that is not ours", "more than IDs", "a CPU that is not there"],
+)
+def test_what_cannot_be_asked_is_said(how: How, says: str) -> None:
+    with pytest.raises(BenchError, match=says):
+        ask(5353, how)
+
+
+def test_a_name_that_does_not_resolve_is_said() -> None:
+    with pytest.raises(BenchError, match=r"nobody\.invalid:53: "):
+        ask(53, ONCE, "nobody.invalid")
