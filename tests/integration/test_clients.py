@@ -174,8 +174,39 @@ func main() {
 """
 
 
-def in_namespace(folder: Path, *command: str) -> list[str]:
-    """Run a command where fastdns is the only name server. Skips where this process may make no namespaces."""
+# As musl does it: A and AAAA at once from one socket, and whichever reply comes is told by its ID alone.
+PAIRS = """\
+import select, socket, struct, sys, time
+import dns.message
+
+def pair(name, number):
+    return [dns.message.make_query(name, kind, id=number + i).to_wire() for i, kind in enumerate(("A", "AAAA"))]
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.connect(("127.0.0.1", int(sys.argv[1])))
+    for turn in range(0, 400, 2):
+        asked = pair("dual.shop.svc.cluster.local." if turn % 4 else "web.shop.svc.cluster.local.", turn)
+        for query in asked:
+            one.send(query)
+        missing = {turn: asked[0], turn + 1: asked[1]}
+        while missing:
+            assert select.select([one], [], [], 5)[0], f"no reply to {missing}"
+            reply = dns.message.from_wire(one.recv(4096))
+            query = dns.message.from_wire(missing.pop(reply.id))
+            assert query.is_response(reply), reply
+            kinds = {str(data) for rrset in reply.answer for data in rrset}
+            if turn % 4:
+                assert kinds == ({"10.96.0.21"} if reply.id == turn else {"fd00:96::21"})
+            else:
+                assert kinds == ({"10.96.0.20"} if reply.id == turn else set())
+"""
+
+
+def in_namespace(folder: Path, *command: str, options: str = "ndots:5") -> list[str]:
+    """Run a command where fastdns is the only name server. Skips where this process may make no namespaces.
+
+    What was asked stands in the folder's file ``log`` afterwards.
+    """
     enter = ["unshare", "--net", "--mount", *(["--map-root-user", "--user"] if os.geteuid() else [])]
     try:
         allowed = subprocess.run([*enter, "ip", "link", "set", "lo", "up"], capture_output=True, timeout=10)
@@ -184,11 +215,12 @@ def in_namespace(folder: Path, *command: str) -> list[str]:
     if allowed.returncode:
         pytest.skip(f"no network namespace: {allowed.stderr.decode().strip()}")
     (folder / "resolv.conf").write_text(
-        "nameserver 127.0.0.1\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
+        "nameserver 127.0.0.1\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\n"
+        f"options {options}\n"
     )
     (folder / "cluster.yaml").write_text(MANIFESTS + HEADLESS)
     replaced = {"DNS_PORT": "53", "HEALTH_PORT": "8080", "READY_PORT": "8181", "METRICS_PORT": "9153"}
-    corefile = COREFILE.replace("MANIFESTS", str(folder / "cluster.yaml"))
+    corefile = COREFILE.replace("MANIFESTS", str(folder / "cluster.yaml")).replace("errors", "errors\n    log")
     for name, port in replaced.items():
         corefile = corefile.replace(name, port)
     (folder / "Corefile").write_text(corefile)
@@ -196,21 +228,41 @@ def in_namespace(folder: Path, *command: str) -> list[str]:
     return run(*enter, "sh", "-c", ENTER, "sh", *map(str, words), *command).splitlines()
 
 
-def test_getaddrinfo_of_the_c_library(tmp_path: Path) -> None:
+def transports(folder: Path) -> set[str]:
+    """Over what the server was asked."""
+    lines = [line.split() for line in (folder / "log").read_text().splitlines() if " IN " in line]
+    assert lines
+    return {words[words.index("IN") + 2] for words in lines}
+
+
+# use-vc: both libraries ask over TCP only.
+TRANSPORTS = pytest.mark.parametrize(("options", "used"), [("ndots:5", "udp"), ("ndots:5 use-vc", "tcp")])
+
+
+@TRANSPORTS
+def test_getaddrinfo_of_the_c_library(tmp_path: Path, options: str, used: str) -> None:
     web = ["10.96.0.20"]
-    # In the end the name is tried as it stands, and refused: no zone is served but the cluster's.
-    first, second, third = in_namespace(tmp_path, sys.executable, "-c", GETADDRINFO)
-    assert first == f"{web} {web} {web} {['10.96.0.21', 'fd00:96::21']} {['10.244.1.20', '10.244.1.21']} AGAIN"
+    # In the end the name is tried as it stands, and refused: no zone is served but the cluster's. To glibc that is
+    # a reason to ask another server over UDP, and a name that is not there over TCP.
+    refused = {"udp": "AGAIN", "tcp": "NONAME"}[used]
+    first, second, third = in_namespace(tmp_path, sys.executable, "-c", GETADDRINFO, options=options)
+    assert transports(tmp_path) == {used}
+    assert first == f"{web} {web} {web} {['10.96.0.21', 'fd00:96::21']} {['10.244.1.20', '10.244.1.21']} {refused}"
     assert second in ("NODATA", "NONAME")
     assert third == "web.shop.svc.cluster.local"
 
 
-def test_the_resolver_of_go(tmp_path: Path) -> None:
+def test_a_and_aaaa_at_once_from_one_socket(server: Server) -> None:
+    subprocess.run([sys.executable, "-c", PAIRS, str(server.port)], check=True, timeout=60)
+
+
+@TRANSPORTS
+def test_the_resolver_of_go(tmp_path: Path, options: str, used: str) -> None:
     if shutil.which("go") is None:
         pytest.skip("go is not installed")
     (tmp_path / "main.go").write_text(GO)
     run("go", "build", "-o", str(tmp_path / "resolve"), str(tmp_path / "main.go"))
-    assert in_namespace(tmp_path, str(tmp_path / "resolve")) == [
+    assert in_namespace(tmp_path, str(tmp_path / "resolve"), options=options) == [
         "web [10.96.0.20] false",
         "web.shop [10.96.0.20] false",
         "dual [10.96.0.21 fd00:96::21] false",
@@ -219,3 +271,4 @@ def test_the_resolver_of_go(tmp_path: Path) -> None:
         "2 5432 <nil>",
         "[web.shop.svc.cluster.local.] <nil>",
     ]
+    assert transports(tmp_path) == {used}
