@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,61 @@ def test_image_runs_as_nobody_special_and_starts_fastdns() -> None:
     assert 'ENTRYPOINT ["/opt/fastdns/bin/fastdns"]' in lines
     assert [line for line in lines if line.startswith("USER ")] == ["USER 65532:65532"]
     assert sum(line.startswith("FROM ") for line in lines) == 2
+
+
+def unknown_fields(kind: str, value: Any, where: str) -> list[str]:
+    """Where a value is none that the Kubernetes API (as the client's models have it) takes for a type."""
+    from kubernetes import client
+
+    if (list_of := re.fullmatch(r"[Ll]ist\[(.*)\]", kind)) is not None:
+        if not isinstance(value, list):
+            return [f"{where}: a list expected"]
+        return [text for at, one in enumerate(value) for text in unknown_fields(list_of[1], one, f"{where}[{at}]")]
+    if (dict_of := re.fullmatch(r"[Dd]ict[(\[]str, (.*)[)\]]", kind)) is not None:
+        if not isinstance(value, dict):
+            return [f"{where}: an object expected"]
+        return [text for key, one in value.items() for text in unknown_fields(dict_of[1], one, f"{where}.{key}")]
+    if kind in ("str", "int", "bool", "object"):
+        types = {"str": str, "int": int, "bool": bool, "object": (str, int)}[kind]
+        right = isinstance(value, types) and isinstance(value, bool) == (kind == "bool")
+        return [] if right else [f"{where}: {kind} expected, not {value!r}"]
+    model = getattr(client, kind)
+    if not isinstance(value, dict):
+        return [f"{where}: {kind} expected, not {value!r}"]
+    names = {spelled: name for name, spelled in model.attribute_map.items()}
+    found = [f"{where}.{key}: {kind} has no such field" for key in value if key not in names]
+    known = {names[key]: one for key, one in value.items() if key in names}
+    for name, one in known.items():
+        found += unknown_fields(model.openapi_types[name], one, f"{where}.{model.attribute_map[name]}")
+    # The models check what is required, each version of the client in words of its own.
+    try:
+        model(**known)
+    except ValueError as error:
+        found += [] if found else [f"{where}: {error}"]
+    return found
+
+
+MODELS = {
+    "v1": "V1", "apps/v1": "V1", "policy/v1": "V1", "rbac.authorization.k8s.io/v1": "V1",
+    "discovery.k8s.io/v1": "V1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "example/cluster.yaml"])
+def test_manifests_are_what_the_api_takes(name: str) -> None:
+    """As ``kubectl apply --validate=strict`` would look at them."""
+    for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()):
+        where = f"{one['kind']} {one['metadata']['name']}"
+        assert unknown_fields(MODELS[one["apiVersion"]] + one["kind"], one, where) == []
+
+
+def test_what_the_api_does_not_take_is_found() -> None:
+    container = {"name": "c", "ports": [{"containerPort": "53"}], "livenessprobe": {}, "resources": {"limits": {}}}
+    bad = {"metadata": {"name": "d"}, "spec": {"containers": [container], "nodeSelector": ["linux"]}}
+    assert unknown_fields("V1Pod", bad, "Pod d") == [
+        "Pod d.spec.containers[0].livenessprobe: V1Container has no such field",
+        "Pod d.spec.containers[0].ports[0].containerPort: int expected, not '53'",
+        "Pod d.spec.nodeSelector: an object expected",
+    ]
+    (missing,) = unknown_fields("V1PodSpec", {"nodeSelector": {}}, "spec")
+    assert missing.startswith("spec: ") and "containers" in missing
