@@ -223,7 +223,13 @@ def test_check_needs_no_cluster(tmp_path: Path, option: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-ODD_NAMES = "_tcp.b:DNS_PORT x,y:DNS_PORT a:DNS_PORT {\n    bind 127.0.0.1\n    root /absent\n    whoami\n}\n"
+ODD_NAMES = """\
+_tcp.b:DNS_PORT x,y:DNS_PORT q"q:DNS_PORT a:DNS_PORT {
+    bind 127.0.0.1
+    root /absent
+    whoami
+}
+"""
 
 
 def test_check_warns_as_the_server_does(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -234,6 +240,7 @@ def test_check_warns_as_the_server_does(capsys: pytest.CaptureFixture[str], tmp_
     assert [line for line in lines if line.startswith("Warning")] == [
         'Warning: Domain "_tcp.b." does not follow RFC1035 preferred syntax',
         'Warning: Domain "x,y." does not follow RFC1035 preferred syntax',
+        'Warning: Domain "q\\"q." does not follow RFC1035 preferred syntax',
     ]
 
 
@@ -253,6 +260,8 @@ def test_warnings_at_the_start(tmp_path: Path, quiet: bool) -> None:
                 'Warning: Domain "_tcp.b." does not follow RFC1035 preferred syntax',
                 f"_tcp.b.:{at}",
                 f"a.:{at}",
+                'Warning: Domain "q\\"q." does not follow RFC1035 preferred syntax',
+                f'q"q.:{at}',
                 'Warning: Domain "x,y." does not follow RFC1035 preferred syntax',
                 f"x,y.:{at}",
                 *version_lines(),

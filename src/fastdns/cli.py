@@ -128,7 +128,8 @@ def version_lines() -> list[str]:
 
 def name_warnings(zone: str) -> list[str]:
     """What CoreDNS prints before a zone whose name is unusual. Its reader knows the line as it is, no log line."""
-    return [] if is_preferred(zone) else [f'Warning: Domain "{zone}" does not follow RFC1035 preferred syntax']
+    spelled = zone.replace("\\", "\\\\").replace('"', '\\"')
+    return [] if is_preferred(zone) else [f'Warning: Domain "{spelled}" does not follow RFC1035 preferred syntax']
 
 
 def zone_lines(config: ServerConfig) -> list[str]:

@@ -266,6 +266,8 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(serving, ending, return_exceptions=True)
             await self.stop(acting)
+            # The loop closes what signals are written to before it stops listening to them: children still end.
+            signal.set_wakeup_fd(-1)
         return 2 if signal.SIGINT in self.signals else code
 
     async def serve(self) -> None:

@@ -113,7 +113,8 @@ class Reference:
         for endpoint in one.get("endpoints") or []:
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
-            for address in endpoint.get("addresses") or []:
+            for spelled in endpoint.get("addresses") or []:
+                address = str(ipaddress.ip_address(spelled)) if is_address(spelled) else spelled
                 name = endpoint.get("hostname") or ""
                 pod = (endpoint.get("targetRef") or {}).get("name") or ""
                 if not name and self.options.endpoint_pod_names and 0 < len(pod) < 64:

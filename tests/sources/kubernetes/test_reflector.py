@@ -168,6 +168,16 @@ def test_a_malformed_object_is_named_and_the_others_go_on(caplog: pytest.LogCapt
     assert made.digest.get(key_of("ns", "bad")) == 3
 
 
+def test_an_object_with_malformed_labels_is_named_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Its name was read with the rest of the metadata, so what was skipped had none, and each check listed anew."""
+    made = reflector()
+    meta = b'{"name":"bad","namespace":"ns","resourceVersion":"3","labels":[]}'
+    line = b'{"type":"ADDED","object":{"metadata":' + meta + b"}}"
+    Stream(made, listing=False).take([line, event("ADDED", "good", 4)])
+    assert names(made) == {"ns/good": 4} and "ns/bad is skipped" in caplog.text
+    assert made.digest.get(key_of("ns", "bad")) == 3
+
+
 @pytest.mark.parametrize(
     "name", [b"\xff\xfe", b"x" * 3 + b'","labels":' + b"[" * 100_000 + b"]" * 100_000 + b',"y":"']
 )

@@ -125,10 +125,18 @@ class RawEvent(msgspec.Struct, gc=False):
     object: msgspec.Raw
 
 
+class Name(msgspec.Struct, gc=False):
+    """As much of an object's metadata as names it, whatever the rest looks like."""
+
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+
+
 class Named(msgspec.Struct, gc=False):
     """As much of any object as names it."""
 
-    metadata: Metadata
+    metadata: Name
 
 
 class ListMetadata(msgspec.Struct):
@@ -458,7 +466,7 @@ class Reflector:
         try:
             meta = NAMES.decode(raw).metadata
         except UNREADABLE:
-            meta = Metadata()
+            meta = Name()
         if meta.name:
             key = key_of(meta.namespace, meta.name)
             digest.set(key, version_of(meta.resourceVersion))

@@ -397,3 +397,63 @@ THEMES.append(
         ],
     )
 )
+
+STRAY = """
+kind: Namespace
+metadata: {name: prod}
+---
+kind: Service
+metadata: {name: db, namespace: prod}
+spec: {clusterIP: None, clusterIPs: [None], ports: [{name: pg, protocol: TCP, port: 5432}]}
+---
+kind: EndpointSlice
+metadata: {name: db-1, namespace: prod, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.0.1], hostname: db-0}]
+ports: [{name: pg, protocol: TCP, port: 5432}]
+---
+kind: EndpointSlice
+metadata: {name: db-6, namespace: prod, labels: {kubernetes.io/service-name: db}}
+addressType: IPv6
+endpoints: [{addresses: ["FD00:0244::0:0:01"], hostname: db-0}]
+ports: [{name: pg, protocol: TCP, port: 5432}]
+---
+kind: EndpointSlice
+metadata: {name: imported-1, namespace: prod, labels: {multicluster.kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.0.1]}, {addresses: [10.244.0.2]}]
+ports: [{name: pg, protocol: TCP, port: 5432}]
+"""
+
+THEMES.append(
+    Theme(
+        "reverse names of odd slices",
+        Options(),
+        STRAY,
+        cases=[
+            Case(
+                "1.0.244.10.in-addr.arpa.",
+                "PTR",
+                ["1.0.244.10.in-addr.arpa. 5 IN PTR db-0.db.prod.svc.cluster.local."],
+                why="a slice of no service, as ServiceImports have them, shares the address",
+                coredns="silence: it makes a name with an empty label of the other slice",
+            ),
+            *name_error(
+                "2.0.244.10.in-addr.arpa.",
+                "PTR",
+                "a slice of no service",
+                soa="in-addr.arpa.",
+                coredns="silence: it makes a name with an empty label of it",
+            ),
+            Case(
+                "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.2.0.0.0.d.f.ip6.arpa.",
+                "PTR",
+                [
+                    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.2.0.0.0.d.f.ip6.arpa. 5 IN PTR db-0.db.prod.svc.cluster.local.",
+                ],
+                why="an address that the object does not spell as RFC 5952 does",
+                coredns="NXDOMAIN: it compares text",
+            ),
+        ],
+    )
+)
