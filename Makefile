@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
-.PHONY: run build debug sanitize fuzz test test-sanitized chaos soak lint typecheck bench clean
+.PHONY: run build debug sanitize fuzz test test-sanitized compare chaos soak lint typecheck bench clean
 
 run: build
 	$(BIN)/fastdns demo
@@ -86,11 +86,14 @@ lint: build
 typecheck: build
 	$(BIN)/mypy
 
-# The figures of bench/RESULTS.md: CPU a query beside a bare socket echo, a forwarded query beside dnsdist, and a
-# cluster of 100,000 endpoints.
+# Everything that is installed side by side: a section of bench/RESULTS.md and the README's plot.
+compare: build
+	$(BIN)/python -m bench.compare --write
+
+# The figures of bench/RESULTS.md: a query beside the bare socket echo and other servers, and a cluster of 100,000
+# endpoints.
 bench: build
-	$(BIN)/python -m bench.hit
-	$(BIN)/python -m bench.forward
+	$(BIN)/python -m bench.compare
 	$(BIN)/fastdns bench cluster
 
 clean:

@@ -38,7 +38,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A list of queries, and how many of its answers have which rcode, in percent."""
+    """A list of queries, and what they are."""
 
     name: str
     queries: list[bytes]
@@ -107,6 +107,16 @@ def write_zone(path: Path, made: list[Service]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def write_local_data(path: Path, made: list[Service]) -> None:
+    """The same records as local-data of Unbound."""
+    records = [f"{ZONE}. 5 SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 5"]
+    for service in made:
+        records += [f"{service.fqdn}. 5 A {address}" for address in service.addresses]
+        if not service.headless:
+            records.append(f"_http._tcp.{service.fqdn}. 5 SRV 0 100 80 {service.fqdn}.")
+    path.write_text("\n".join(["server:", *(f"local-data: '{record}'" for record in records)]) + "\n")
+
+
 def hosts(count: int) -> list[tuple[str, str]]:
     """So many names that are not the cluster's own, and an address each."""
     return [(f"host-{i}.{OUTSIDE}", str(ipaddress.IPv4Address(HOSTS_FROM + i))) for i in range(count)]
@@ -140,16 +150,19 @@ def mixes(made: list[Service], seed: int = 1) -> list[Mix]:
     hits = [query(service.fqdn) for service in plain]
     rng.shuffle(hits)
 
+    def searched(service: Service) -> bytes:
+        # What the search list of a pod in another namespace makes of the name.
+        return query(f"{service.name}.{service.namespace}.ns-{rng.randrange(NAMESPACES)}.svc.{ZONE}")
+
+    def port_of(service: Service) -> bytes:
+        return query(f"_http._tcp.{service.fqdn}", "SRV")
+
     def mixed(service: Service, draw: float) -> bytes:
         if draw < 0.4:
             return query(service.fqdn)
         if draw < 0.7:
             return query(service.fqdn, "AAAA")
-        if draw < 0.9:
-            # What the search list of a pod in another namespace makes of the name.
-            elsewhere = f"ns-{rng.randrange(NAMESPACES)}.svc.{ZONE}"
-            return query(f"{service.name}.{service.namespace}.{elsewhere}")
-        return query(f"_http._tcp.{service.fqdn}", "SRV")
+        return searched(service) if draw < 0.9 else port_of(service)
 
     draws = [(i + 0.5) / len(plain) for i in range(len(plain))]
     rng.shuffle(draws)
@@ -157,8 +170,12 @@ def mixes(made: list[Service], seed: int = 1) -> list[Mix]:
     mix = [mixed(service, draw) for service, draw in zip(order, draws, strict=True)]
     heads = [query(service.fqdn) for service in headless]
     rng.shuffle(heads)
+    absent = [searched(service) for service in rng.sample(plain, len(plain))]
+    ports = [port_of(service) for service in rng.sample(plain, len(plain))]
     return [
         Mix("hit", hits, "A of services with an address"),
         Mix("mix", mix, "40% A, 30% AAAA without data, 20% search-path NXDOMAIN, 10% SRV"),
+        Mix("nxdomain", absent, "A of what a search list makes of a name"),
         Mix("headless", heads, "A of headless services, all endpoints"),
+        Mix("srv", ports, "SRV of a named port"),
     ]

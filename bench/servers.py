@@ -1,4 +1,4 @@
-"""The peers of a run: fastdns, other servers and the echo, each on one CPU, ready to answer when they are given."""
+"""The servers of a run, started on their CPUs and ready to answer when they are given, and the echo."""
 
 from __future__ import annotations
 
@@ -12,30 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.configs import Server, Task
 from fastdns.bench import processes
 from fastdns.bench.exchange import ask, wait_for_answer
 
 START_S = 60.0
-KNOT_CONF = """\
-server:
-    rundir: "{directory}"
-    listen: 127.0.0.1@{port}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: "{directory}"
-zone:
-  - domain: {zone}
-    file: "{file}"
-    zonefile-sync: -1
-    journal-content: none
-"""
 
 
 @dataclass(slots=True)
 class Peer:
-    """A server under measurement; an echo answers one mix only."""
+    """A server under measurement; an echo answers one scenario only. Its tree of processes begins with pid."""
 
     name: str
     pid: int
@@ -44,24 +30,65 @@ class Peer:
     only: str | None = None
 
 
+class LeftOut(Exception):
+    """Why a server takes no part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the servers of a run live: they end with the stack, their files are in the directory."""
 
     stack: contextlib.ExitStack
     directory: Path
-    cpu: int
+    cpus: set[int]
 
-    def start(
-        self, name: str, command: list[str], port: int, first: bytes, *, environ: dict[str, str] | None = None
-    ) -> Peer:
-        """A server that has given a right answer to the first query."""
+    def start(self, name: str, server: Server, task: Task, first: bytes) -> Peer | None:
+        """A server that has given a right answer to the first query; None where it has no such role.
+
+        Raises LeftOut where it is not installed or does not serve.
+        """
+        home = self.directory / f"{name}-{task.role}"
+        setup = server.setup(task, home)
+        if setup is None:
+            return None
+        if server.program and not task.program:
+            raise LeftOut("not installed")
+        home.mkdir(exist_ok=True)
+        for file, text in setup.files.items():
+            (home / file).write_text(text)
+        if not server.program:
+            refused = refusal(task.program, home / "Corefile")
+            if refused is not None:
+                raise LeftOut(f"it refuses its Corefile: {refused}")
         child = self.stack.enter_context(
-            processes.Child(command, cpus={self.cpu}, log=self.directory / f"{name}.log", environ=environ)
+            processes.Child(setup.words, cpus=self.cpus, log=home / "log", environ=setup.environ)
         )
-        ready(child, port, first)
-        processes.pin(child.pid, {self.cpu})
-        return Peer(name, child.pid, port, child.check)
+        try:
+            ready(child, task.port, first)
+        except (RuntimeError, TimeoutError) as error:
+            last = (home / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+            raise LeftOut(f"it did not start: {last or error}") from error
+        # Once more, for those that choose CPUs for their threads.
+        processes.pin(child.pid, self.cpus)
+        return Peer(name, child.pid, task.port, child.check)
+
+    def start_echo(self, scenario: str, extra: int, workers: int, first: bytes) -> Peer:
+        """The echo whose answers are so many bytes longer than the queries, for one scenario."""
+        port = processes.free_port()
+        child = self.stack.enter_context(
+            processes.Child(
+                [sys.executable, "-m", "bench.echo", str(port), str(extra), str(workers)],
+                cpus=self.cpus,
+                log=self.directory / f"echo-{scenario}.log",
+            )
+        )
+        end = time.monotonic() + START_S
+        # Its answers hold no record, so that it is not ready as others are.
+        while ask(port, first, 0.1) is None:
+            child.check()
+            if time.monotonic() > end:
+                raise TimeoutError("the echo does not answer")
+        return Peer("echo", child.pid, port, child.check, scenario)
 
 
 def ready(child: processes.Child, port: int, first: bytes) -> None:
@@ -77,10 +104,11 @@ def ready(child: processes.Child, port: int, first: bytes) -> None:
                 raise
 
 
-def version_of(program: str, flag: str) -> str:
-    """The first line of what a program says of its version."""
-    said = subprocess.run([*shlex.split(program), flag], capture_output=True, text=True, check=False)
-    return (said.stdout or said.stderr).strip().partition("\n")[0]
+def find(server: Server, command: str, coredns: str) -> str:
+    """The program of a server, or how fastdns is called; empty where it is not installed."""
+    if not server.program:
+        return command
+    return shutil.which(coredns if server.program == "coredns" else server.program) or ""
 
 
 def refusal(command: str, corefile: Path) -> str | None:
@@ -92,44 +120,3 @@ def refusal(command: str, corefile: Path) -> str | None:
         return None
     lines = checked.stderr.strip().splitlines() or [f"exit code {checked.returncode}"]
     return lines[-1].removeprefix("fastdns: ").replace(f"{corefile.parent}/", "")
-
-
-def start_fastdns(place: Place, name: str, command: str, corefile: str, port: int, first: bytes) -> Peer:
-    """One worker and all other processes of fastdns. command: how it is called."""
-    path = place.directory / f"Corefile.{name}"
-    path.write_text(corefile)
-    return place.start(
-        name, [*shlex.split(command), "-conf", str(path)], port, first, environ={"FASTDNS_WORKERS": "1"}
-    )
-
-
-def start_knot(place: Place, name: str, zone: str, file: Path, first: bytes) -> Peer | None:
-    """Knot DNS with a zone from a file, or None where it is not installed."""
-    program = shutil.which("knotd")
-    if program is None:
-        return None
-    port = processes.free_port()
-    home = place.directory / name
-    home.mkdir()
-    conf = home / "knot.conf"
-    conf.write_text(KNOT_CONF.format(directory=home, port=port, zone=zone, file=file))
-    return place.start(name, [program, "-c", str(conf)], port, first)
-
-
-def start_echo(place: Place, mix: str, extra: int, first: bytes) -> Peer:
-    """The echo whose answers are so many bytes longer than the queries, for one mix."""
-    port = processes.free_port()
-    child = place.stack.enter_context(
-        processes.Child(
-            [sys.executable, "-m", "bench.echo", str(port), str(extra)],
-            cpus={place.cpu},
-            log=place.directory / f"echo-{mix}.log",
-        )
-    )
-    end = time.monotonic() + START_S
-    # Its answers hold no record, so that it is not ready as others are.
-    while ask(port, first, 0.1) is None:
-        child.check()
-        if time.monotonic() > end:
-            raise TimeoutError("the echo does not answer")
-    return Peer("echo", child.pid, port, child.check, mix)
