@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,7 @@ INSTALLED = [name for name, server in SERVERS.items() if not server.program or s
 @pytest.mark.parametrize("name", [name for name in INSTALLED if "+" not in name])
 def test_what_is_installed_starts_and_answers_alike(tmp_path: Path, name: str) -> None:
     """Each as authority, or as forwarder where it is none: the same rcodes for what the mixes ask."""
-    cpus = {min(processes.os.sched_getaffinity(0))}
+    cpus = {min(os.sched_getaffinity(0))}
     made = population.services(20, 3)
     with contextlib.ExitStack() as stack:
         place = servers.Place(stack, tmp_path, cpus)

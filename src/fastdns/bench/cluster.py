@@ -408,8 +408,6 @@ def main(arguments: list[str]) -> int:
             report = run(how, stages)
     except (OSError, RuntimeError) as error:
         raise BenchError(str(error)) from error
-    except KeyboardInterrupt:
-        raise BenchError("interrupted") from None
     lines = text(report)
     if how.html is not None:
         try:
