@@ -198,6 +198,10 @@ cdef void seal_key(const CacheHeader* c, Key* key) noexcept nogil
 cdef bint find(const CacheHeader* c, Half half, const Key* key, uint8_t* buffer, uint32_t room,
                Found* found) noexcept nogil
 
+# Have the memory fetched that find begins with, and then, when that has come, what it leads to. Hints.
+cdef void prefetch_entries(const CacheHeader* c, uint64_t hash) noexcept nogil
+cdef void prefetch_records(const CacheHeader* c, uint64_t hash) noexcept nogil
+
 # Publish a record. draft: a Record with stored_ns, ttl_s, payload_len and rcode, its key_len and key as in key, its
 # payload, and room for the padding; insert completes it. useful_until_ns and usage: see EntryState.
 cdef Insertion insert(CacheHeader* c, Half half, const Key* key, Record* draft, uint64_t useful_until_ns,

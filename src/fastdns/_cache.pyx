@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._store cimport hash_bytes
+from fastdns._store cimport hash_bytes, prefetch
 
 cdef extern from "sys/mman.h" nogil:
     void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
@@ -40,9 +40,9 @@ _HALVES = {"success": SUCCESS, "denial": DENIAL}
 
 # ------------------------------------------------------------------------------------------ index entries
 
-cdef inline uint64_t tag_of(const Key* key) noexcept nogil:
+cdef inline uint64_t tag_of(uint64_t hash) noexcept nogil:
     # Never 0, so that no entry in use is 0.
-    cdef uint64_t tag = key.hash & TAG_MASK
+    cdef uint64_t tag = hash & TAG_MASK
     return tag if tag else 1
 
 
@@ -68,12 +68,12 @@ cdef inline uint64_t share(uint64_t fraction, uint64_t count) noexcept nogil:
     return (fraction * count) >> 32
 
 
-cdef inline void sets_of(const HalfHeader* h, const Key* key, uint64_t* first, uint64_t* second) noexcept nogil:
-    """The two sets of a key; one and the same where there is only one."""
-    first[0] = share(key.hash >> 32, h.sets)
+cdef inline void sets_of(const HalfHeader* h, uint64_t hash, uint64_t* first, uint64_t* second) noexcept nogil:
+    """The two sets of a key's hash; one and the same where there is only one."""
+    first[0] = share(hash >> 32, h.sets)
     second[0] = first[0]
     if h.sets > 1:
-        second[0] += 1 + share((key.hash * <uint64_t>0x9E3779B97F4A7C15) >> 32, h.sets - 1)
+        second[0] += 1 + share((hash * <uint64_t>0x9E3779B97F4A7C15) >> 32, h.sets - 1)
         if second[0] >= h.sets:
             second[0] -= h.sets
 
@@ -124,11 +124,11 @@ cdef bint copy_record(const CacheHeader* c, const HalfHeader* h, uint64_t positi
 cdef bint find(const CacheHeader* c, Half half, const Key* key, uint8_t* buffer, uint32_t room,
                Found* found) noexcept nogil:
     cdef const HalfHeader* h = half_of(c, half)
-    cdef uint64_t tag = tag_of(key)
+    cdef uint64_t tag = tag_of(key.hash)
     cdef uint64_t first = 0, second = 0
     cdef uint64_t entry, head, position, newest = 0
     cdef uint32_t i, best, rest, candidates
-    sets_of(h, key, &first, &second)
+    sets_of(h, key.hash, &first, &second)
     candidates = tagged(entry_at(c, h, first * WAYS), tag) | tagged(entry_at(c, h, second * WAYS), tag) << WAYS
     while candidates:
         # The newest first: two writers may have published the same key at the same time.
@@ -152,6 +152,37 @@ cdef bint find(const CacheHeader* c, Half half, const Key* key, uint8_t* buffer,
             return True
         candidates &= ~(<uint32_t>1 << best)
     return False
+
+
+cdef void prefetch_entries(const CacheHeader* c, uint64_t hash) noexcept nogil:
+    cdef uint32_t i
+    cdef uint64_t first = 0, second = 0
+    for i in range(<uint32_t>HALVES):
+        # A set is one line.
+        sets_of(&c.halves[i], hash, &first, &second)
+        prefetch(entry_at(c, &c.halves[i], first * WAYS))
+        prefetch(entry_at(c, &c.halves[i], second * WAYS))
+
+
+cdef void prefetch_records(const CacheHeader* c, uint64_t hash) noexcept nogil:
+    cdef const HalfHeader* h
+    cdef const uint8_t* at
+    cdef uint64_t first = 0, second = 0
+    cdef uint32_t i, way, candidates
+    cdef uint64_t tag = tag_of(hash)
+    for i in range(<uint32_t>HALVES):
+        h = &c.halves[i]
+        sets_of(h, hash, &first, &second)
+        candidates = tagged(entry_at(c, h, first * WAYS), tag) | tagged(entry_at(c, h, second * WAYS), tag) << WAYS
+        if candidates:
+            way = lowest_bit(candidates)
+            at = ring_at(c, h, position_of(
+                load_relaxed(entry_at(c, h, (first if way < WAYS else second) * WAYS + (way & (WAYS - 1)))),
+                load_relaxed(&h.head)))
+            # Key and payload of most records lie in three lines.
+            prefetch(at)
+            prefetch(at + LINE_BYTES)
+            prefetch(at + 2 * LINE_BYTES)
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -196,7 +227,7 @@ cdef struct Places:
 cdef void load_places(const CacheHeader* c, const HalfHeader* h, const Key* key, Places* p) noexcept nogil:
     cdef uint64_t first = 0, second = 0
     cdef uint32_t i
-    sets_of(h, key, &first, &second)
+    sets_of(h, key.hash, &first, &second)
     p.count = PLACES if first != second else WAYS
     for i in range(p.count):
         p.slots[i] = (first if i < WAYS else second) * WAYS + (i & (WAYS - 1))
@@ -226,7 +257,7 @@ cdef uint32_t choose_place(const CacheHeader* c, Half half, const Places* p, uin
     """Which entry a new record takes: its key's own, one whose record the ring has overwritten, an empty one of the
     emptier set, one that is no longer useful, the oldest. evicts: what goes could still have been answered."""
     cdef const HalfHeader* h = half_of(c, half)
-    cdef uint64_t tag = tag_of(key)
+    cdef uint64_t tag = tag_of(key.hash)
     cdef uint64_t position, merit, most_merit = 0
     cdef uint32_t i, chosen = 0
     cdef Loss loss, least = LOSES_MOST
@@ -278,7 +309,7 @@ cdef Insertion publish(CacheHeader* c, Half half, const Key* key, uint64_t posit
         store_relaxed(&state.useful_until_ns, useful_until_ns)
         store_relaxed(&state.usage, usage)
         store_relaxed(&state.refresh_after_ns, 0)
-        if compare_and_swap(entry_at(c, h, p.slots[i]), p.loaded[i], entry_of(position, tag_of(key))):
+        if compare_and_swap(entry_at(c, h, p.slots[i]), p.loaded[i], entry_of(position, tag_of(key.hash))):
             return INSERTED_EVICTING if evicts else INSERTED
     return NOT_INSERTED
 
@@ -297,7 +328,7 @@ cdef Insertion insert(CacheHeader* c, Half half, const Key* key, Record* draft, 
 
 cdef void remove(CacheHeader* c, Half half, const Key* key) noexcept nogil:
     cdef HalfHeader* h = &c.halves[<uint32_t>half]
-    cdef uint64_t tag = tag_of(key)
+    cdef uint64_t tag = tag_of(key.hash)
     cdef Places p
     cdef uint64_t head, position
     cdef uint32_t i

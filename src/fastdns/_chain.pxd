@@ -14,7 +14,7 @@ started, too: the inner question is what is asked, the outer message is what is 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns._stats cimport ThreadCounters
 from fastdns._store cimport StoreHeader
-from fastdns._wire cimport Query, Reply
+from fastdns._wire cimport Accept, Query, Reply
 
 cdef enum Outcome:
     ANSWERED = 0        # the reply is complete
@@ -27,6 +27,7 @@ cdef enum:
     OVER_UDP = 0
     OVER_TCP = 1
     MAX_STEPS = 48
+    MAX_AHEAD = 2               # steps of a chain that fetch ahead: one for each of Ahead's hashes
     MAX_LOOKUP_DEPTH = 8
     NO_SLOT = 0xFFFFFFFF
     MAX_REPLAYS = 16            # of one query that waits for upstreams
@@ -120,16 +121,29 @@ cdef struct Context:
     const uint8_t* control      # struct cmsghdr
     uint64_t token              # which socket, or which query of the slow thread
 
+# A message of a batch that is served soon: what it asks, and whose turn it will be. Steps that look things up have
+# the memory fetched meanwhile (see look_ahead); what a step has to know again then is in hashes, 0: nothing.
+cdef struct Ahead:
+    Accept verdict
+    const ZoneEntry* zone       # NULL: no chain will see it
+    uint64_t hashes[2]
+    Query q
+
 ctypedef Outcome (*before_fn)(Context* ctx, const void* conf) noexcept nogil
 ctypedef void (*after_fn)(Context* ctx, const void* conf) noexcept nogil
+ctypedef void (*ahead_fn)(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil
 
 cdef struct Step:
     before_fn before            # NULL: goes on
     after_fn after              # NULL: nothing to do
+    ahead_fn ahead              # have fetched where it will begin to look; NULL: nothing to do
+    ahead_fn again              # and where that leads; only where ahead has left a hash
     const void* conf
 
 cdef struct Chain:
     uint32_t count
+    uint32_t ahead_count
+    uint32_t ahead_steps[MAX_AHEAD]     # those with ahead
     Step steps[MAX_STEPS]
 
 cdef struct ZoneEntry:
@@ -175,6 +189,14 @@ cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, co
                            uint32_t step) noexcept nogil
 cdef void report_error(Context* ctx, uint16_t block) noexcept nogil
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil
+
+# Messages of a batch are served in three passes, so that what each waits for from memory comes in while others are
+# looked at: look_ahead reads a message and calls ``ahead`` of its chain's steps, look_again calls ``again``, and
+# serve_ahead is serve for a message that has been looked at. Hints only: when it is served, a step looks by itself.
+cdef void look_ahead(const Context* ctx, const uint8_t* msg, uint32_t length, Ahead* ahead) noexcept nogil
+cdef void look_again(const Context* ctx, Ahead* ahead) noexcept nogil
+cdef int32_t serve_ahead(Context* ctx, Ahead* ahead, const uint8_t* msg, uint32_t length, uint8_t* out,
+                         uint32_t room) noexcept nogil
 cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype) noexcept nogil
 cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t bytes) noexcept nogil
 

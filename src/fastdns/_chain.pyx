@@ -165,16 +165,14 @@ cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, co
     ctx.background = False
 
 
-cdef Outcome answer(Context* ctx) noexcept nogil:
+cdef inline Outcome answer_in(Context* ctx, const ZoneEntry* zone) noexcept nogil:
     """Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the longest zone."""
-    cdef const ZoneEntry* zone
     if ctx.q.qclass != CLASS_IN:
         count_refused(ctx)
         return bare(ctx, REFUSED)
     if ctx.q.edns_version != 0:
         # RFC 6891 section 6.1.3
         return bare(ctx, BADVERS)
-    zone = select_zone(ctx.server, ctx.q)
     if zone == NULL or zone.chain.count == 0:
         count_refused(ctx)
         return bare(ctx, REFUSED)
@@ -182,7 +180,12 @@ cdef Outcome answer(Context* ctx) noexcept nogil:
     return run(ctx, zone.chain, 0)
 
 
-cdef void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogil:
+cdef Outcome answer(Context* ctx) noexcept nogil:
+    """The same, for a question whose zone is not known yet."""
+    return answer_in(ctx, select_zone(ctx.server, ctx.q))
+
+
+cdef inline void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogil:
     """What every message begins with."""
     reply_reset(ctx.reply)
     ctx.msg = msg
@@ -197,15 +200,10 @@ cdef void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogi
     ctx.depth = 0
 
 
-cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
-    """The whole way of one message. Returns the reply's bytes in out, 0 for silence, or -1 where it is parked.
-
-    room is at least 65,535 bytes over TCP and what a UDP reply may ever have otherwise; out must hold it.
-    The caller has entered an epoch and set transport, client and received_ns.
-    """
+cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry* zone, const uint8_t* msg,
+                                   uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
     cdef Query* q = ctx.q
     cdef Reply* reply = ctx.reply
-    cdef Accept verdict = accept(msg, length, q)
     cdef Outcome outcome
     cdef uint32_t limit
     if ctx.counters != NULL and ctx.upstream == NULL:
@@ -219,7 +217,7 @@ cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* o
             ctx.counters.rejected += 1
         return write_bare(q, q.reject_rcode, out)
     reset(ctx, msg, length)
-    outcome = answer(ctx)
+    outcome = answer_in(ctx, zone)
     if outcome == PENDING:
         return -1
     if outcome == DROPPED:
@@ -234,6 +232,58 @@ cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* o
         if limit > room:
             limit = room
     return write_reply(q, reply, out, limit)
+
+
+cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
+    """The whole way of one message. Returns the reply's bytes in out, 0 for silence, or -1 where it is parked.
+
+    room is at least 65,535 bytes over TCP and what a UDP reply may ever have otherwise; out must hold it.
+    The caller has entered an epoch and set transport, client and received_ns.
+    """
+    cdef Accept verdict = accept(msg, length, ctx.q)
+    return serve_accepted(ctx, verdict, select_zone(ctx.server, ctx.q) if verdict == ACCEPTED else NULL, msg,
+                          length, out, room)
+
+
+cdef void look_ahead(const Context* ctx, const uint8_t* msg, uint32_t length, Ahead* ahead) noexcept nogil:
+    cdef const Chain* chain
+    cdef uint32_t i
+    cdef const Step* step
+    ahead.zone = NULL
+    ahead.verdict = accept(msg, length, &ahead.q)
+    if ahead.verdict != ACCEPTED:
+        return
+    ahead.zone = select_zone(ctx.server, &ahead.q)
+    if ahead.zone == NULL:
+        return
+    chain = ahead.zone.chain
+    for i in range(chain.ahead_count):
+        step = &chain.steps[chain.ahead_steps[i]]
+        ahead.hashes[i] = 0
+        step.ahead(ctx, &ahead.q, &ahead.hashes[i], step.conf)
+
+
+cdef void look_again(const Context* ctx, Ahead* ahead) noexcept nogil:
+    cdef const Chain* chain
+    cdef uint32_t i
+    cdef const Step* step
+    if ahead.zone == NULL:
+        return
+    chain = ahead.zone.chain
+    for i in range(chain.ahead_count):
+        step = &chain.steps[chain.ahead_steps[i]]
+        if ahead.hashes[i]:
+            step.again(ctx, &ahead.q, &ahead.hashes[i], step.conf)
+
+
+cdef int32_t serve_ahead(Context* ctx, Ahead* ahead, const uint8_t* msg, uint32_t length, uint8_t* out,
+                         uint32_t room) noexcept nogil:
+    cdef Query* q = ctx.q
+    cdef int32_t size
+    ctx.q = &ahead.q
+    size = serve_accepted(ctx, ahead.verdict, ahead.zone, msg, length, out, room)
+    ctx.q = q
+    return size
 
 
 cdef RR* set_aside(Reply* reply, Section* section) noexcept nogil:
@@ -375,6 +425,8 @@ cdef class NativeStep:
     def __cinit__(self, *args, **kwargs):
         self.step.before = NULL
         self.step.after = NULL
+        self.step.ahead = NULL
+        self.step.again = NULL
         self.step.conf = NULL
 
 
@@ -408,6 +460,9 @@ cdef class ServerTable:
             for j in range(len(blocks[i])):
                 step = blocks[i][j]
                 self.chains[i].steps[j] = step.step
+                if step.step.ahead != NULL and self.chains[i].ahead_count < MAX_AHEAD:
+                    self.chains[i].ahead_steps[self.chains[i].ahead_count] = j
+                    self.chains[i].ahead_count += 1
             self.chains[i].count = len(blocks[i])
         ordered = sorted(((wire_of(zone), block, slot) for zone, block, slot in zones),
                          key=lambda entry: -len(entry[0]))

@@ -41,11 +41,13 @@ cdef extern from *:
         if (n) { v = 0; memcpy(&v, p, n); h = fd_mix(h ^ v, 0xE7037ED1A0B428DBull); }
         return fd_mix(h, 0x8EBC6AF09C88C6E3ull);
     }
+    static inline void fd_prefetch(const void *p) { __builtin_prefetch(p); }
     """
     uint64_t load "fd_load"(const uint64_t* at) noexcept nogil
     void publish_u64 "fd_store"(uint64_t* at, uint64_t value) noexcept nogil
     void store_seq "fd_store_seq"(uint64_t* at, uint64_t value) noexcept nogil
     void fence "fd_fence"() noexcept nogil
+    void prefetch "fd_prefetch"(const void* at) noexcept nogil
     uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
 
 cdef struct StoreHeader:
@@ -102,6 +104,23 @@ cdef inline void leave_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
 # The record with this hash and key, or NULL. With key NULL the hash alone decides; the caller verifies.
 cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
                         uint32_t key_len) noexcept nogil
+
+# Have the memory fetched that find begins with, and then, when that has come, what it leads to. Hints.
+cdef inline void prefetch_slot(const StoreHeader* h, uint64_t hash) noexcept nogil:
+    cdef uint64_t index = load(&h.index)
+    prefetch(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
+             + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+
+cdef inline void prefetch_record(const StoreHeader* h, uint64_t hash) noexcept nogil:
+    cdef uint64_t index = load(&h.index)
+    cdef uint64_t slot = load(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
+                              + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+    cdef const uint8_t* at
+    if (slot >> 32) == (hash >> 32) and <uint32_t>slot > SLOT_REMOVED:
+        at = <const uint8_t*>h + <uint64_t><uint32_t>slot * UNIT_BYTES
+        # Key and payload of most records lie in two lines.
+        prefetch(at)
+        prefetch(at + 64)
 
 # The record in the next index slot that holds one, from *at on; NULL at the end. The writer's.
 cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogil

@@ -6,11 +6,12 @@
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns._chain cimport Context, ServerTable, Worker
+from fastdns._chain cimport Ahead, Context, ServerTable, Worker
 from fastdns._upstream cimport Engine, Exchanges
 
 cdef enum:
     BATCH = 64
+    GROUP = 16                  # messages of a batch that are looked at ahead of being served
     QUERY_ROOM = 4096           # a longer query is FORMERR
     REPLY_ROOM = 65507          # the most that UDP over IPv4 carries
     REPLIES_BYTES = 327680      # of one batch; what does not fit is sent first
@@ -45,6 +46,7 @@ cdef struct Hot:
     void* headers_in
     void* headers_out
     void* iovecs
+    Ahead* ahead                # of a group
     uint32_t sending            # replies that are ready, and the bytes they take
     uint32_t used
     int sending_fd

@@ -7,7 +7,10 @@ from libc.stdlib cimport calloc, free, malloc
 
 from libc.string cimport memcpy
 
-from fastdns._chain cimport OVER_UDP, Context, Server, UpstreamReply, monotonic_ns, serve, serve_background
+from fastdns._chain cimport (
+    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve, serve_ahead,
+    serve_background,
+)
 from fastdns._store cimport enter_epoch, leave_epoch
 from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
 
@@ -165,6 +168,17 @@ cdef inline void leave_from(msghdr* message) noexcept nogil:
         (<in_pktinfo*>CMSG_DATA(control)).ipi_ifindex = 0
 
 
+cdef inline void look_at_group(Hot* hot, int first, int behind) noexcept nogil:
+    """Have the memory fetched that the messages of a group will be answered from."""
+    cdef const mmsghdr* headers = <const mmsghdr*>hot.headers_in
+    cdef int i
+    for i in range(first, behind):
+        # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
+        look_ahead(hot.ctx, hot.queries + i * QUERY_ROOM, headers[i].msg_len, &hot.ahead[i - first])
+    for i in range(first, behind):
+        look_again(hot.ctx, &hot.ahead[i - first])
+
+
 cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     """Receive, serve and answer one batch. Returns how many messages came."""
     cdef mmsghdr* headers = <mmsghdr*>hot.headers_in
@@ -173,6 +187,8 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     cdef Context* ctx = hot.ctx
     cdef uint8_t* address
     cdef int i, count, size
+    cdef int first = 0
+    cdef int behind = 0
     for i in range(BATCH):
         iovecs[i].iov_base = hot.queries + i * QUERY_ROOM
         iovecs[i].iov_len = QUERY_ROOM
@@ -195,6 +211,10 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
     for i in range(count):
+        if i == behind:
+            first = i
+            behind = first + GROUP if first + GROUP < count else count
+            look_at_group(hot, first, behind)
         address = <uint8_t*>headers[i].msg_hdr.msg_name
         set_client(ctx, address)
         ctx.peer = address
@@ -203,8 +223,8 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
         ctx.control_len = headers[i].msg_hdr.msg_controllen
         if hot.used + REPLY_ROOM > REPLIES_BYTES:
             send_ready(hot)
-        # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
-        size = serve(ctx, hot.queries + i * QUERY_ROOM, headers[i].msg_len, hot.replies + hot.used, REPLY_ROOM)
+        size = serve_ahead(ctx, &hot.ahead[i - first], hot.queries + i * QUERY_ROOM, headers[i].msg_len,
+                           hot.replies + hot.used, REPLY_ROOM)
         if size <= 0:
             continue
         out[hot.sending].msg_hdr = headers[i].msg_hdr
@@ -338,7 +358,8 @@ cdef class HotLoop:
         hot.headers_in = calloc(BATCH, sizeof(mmsghdr))
         hot.headers_out = calloc(BATCH, sizeof(mmsghdr))
         hot.iovecs = calloc(2 * BATCH, sizeof(iovec))
-        if not (hot.queries and hot.replies and hot.controls and hot.addresses and hot.headers_in
+        hot.ahead = <Ahead*>calloc(GROUP, sizeof(Ahead))
+        if not (hot.ahead and hot.queries and hot.replies and hot.controls and hot.addresses and hot.headers_in
                 and hot.headers_out and hot.iovecs):
             raise MemoryError
         hot.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
@@ -371,6 +392,7 @@ cdef class HotLoop:
         free(hot.headers_in)
         free(hot.headers_out)
         free(hot.iovecs)
+        free(hot.ahead)
         if hot.epoll_fd >= 0:
             c_close(hot.epoll_fd)
         if hot.event_fd >= 0:

@@ -95,12 +95,26 @@ def whoami(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     return WhoamiStep()
 
 
+def passing_zones(block: ServerBlock) -> tuple[str, ...]:
+    """The zones of which a block's cache holds nothing: kubernetes, its very next step, answers all their names."""
+    names = [name for name in block.plugins if name in BUILDERS]
+    if "kubernetes" not in names or names.index("kubernetes") != names.index("cache") + 1:
+        return ()
+    config: Any = block.plugins["kubernetes"]
+    falls = [wire_name(zone) for zone in config.fallthrough or ()]
+    return tuple(
+        zone
+        for zone in config.zones
+        if not any(wire_name(zone).endswith(fall) or fall.endswith(wire_name(zone)) for fall in falls)
+    )
+
+
 def cache(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
     """The cache step of a block, on the memory that all workers share."""
     from fastdns.plugins.cache._step import CacheStep
     from fastdns.plugins.cache.shared import cache_of
 
-    return CacheStep(cache_of(runtime.caches, block), config)
+    return CacheStep(cache_of(runtime.caches, block), config, passing_zones(block))
 
 
 def forward(config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:

@@ -16,8 +16,8 @@ from libc.string cimport memcpy
 from fastdns._cache cimport (
     CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, MAX_SUBNET_BYTES, NOT_INSERTED,
     RING_UNIT_BYTES, SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record,
-    claim_refresh, count_hit, find, insert, load_relaxed, record_bytes, record_key, record_payload, remove,
-    seal_key, state_of, store_relaxed, ttl_left_s,
+    claim_refresh, count_hit, find, insert, load_relaxed, prefetch_entries, prefetch_records, record_bytes,
+    record_key, record_payload, remove, seal_key, state_of, store_relaxed, ttl_left_s,
 )
 from fastdns._chain cimport (
     ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
@@ -55,6 +55,7 @@ cdef struct HalfOptions:
 cdef struct Conf:
     CacheHeader* cache
     Zones zones
+    Zones passing               # what the server itself answers, all of it: counted, never looked up
     HalfOptions halves[2]       # by Half
     uint32_t servfail_ttl_s
     bint keep_ttl
@@ -243,6 +244,18 @@ cdef Outcome go_on(Context* ctx) noexcept nogil:
     return NEXT
 
 
+cdef void ahead(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil:
+    cdef const Conf* c = <const Conf*>conf
+    cdef Key key
+    if takes(c, q) and not in_any(q, &c.passing) and question_key(c, q, 0, &key):
+        hash[0] = key.hash
+        prefetch_entries(c.cache, key.hash)
+
+
+cdef void again(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil:
+    prefetch_records((<const Conf*>conf).cache, hash[0])
+
+
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef Hit hit
@@ -259,6 +272,10 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
             return ANSWERED
         return go_on(ctx)
     count(ctx, CACHE_REQUESTS)
+    if in_any(ctx.q, &c.passing):
+        # There is nothing to be found.
+        count(ctx, CACHE_MISSES)
+        return go_on(ctx)
     if not choose(c, ctx, &key, &hit):
         count(ctx, CACHE_MISSES)
         go_on(ctx)
@@ -492,16 +509,17 @@ cdef void after(Context* ctx, const void* conf) noexcept nogil:
 # --------------------------------------------------------------------------------------------- the object
 
 cdef class CacheStep(NativeStep):
-    """cache: shared by all workers. config: the plugin's Config."""
+    """cache: shared by all workers. config: the plugin's Config. passing: zones of which nothing is ever kept."""
     cdef readonly Cache cache
     cdef Conf conf
     cdef list keep
 
-    def __init__(self, Cache cache not None, config):
+    def __init__(self, Cache cache not None, config, tuple passing=()):
         self.cache = cache
         self.keep = []
         self.conf.cache = cache.header
         self.fill_zones(&self.conf.zones, config.zones)
+        self.fill_zones(&self.conf.passing, passing)
         self.fill_half(&self.conf.halves[<uint32_t>SUCCESS], config.success)
         self.fill_half(&self.conf.halves[<uint32_t>DENIAL], config.denial)
         # Whole seconds: a TTL is.
@@ -520,10 +538,13 @@ cdef class CacheStep(NativeStep):
             self.conf.prefer_positive = config.stale.prefer_positive
         self.step.before = before
         self.step.after = after
+        self.step.ahead = ahead
+        self.step.again = again
         self.step.conf = &self.conf
 
     def __dealloc__(self):
         free(self.conf.zones.names)
+        free(self.conf.passing.names)
         free(self.conf.halves[0].disabled.names)
         free(self.conf.halves[1].disabled.names)
 

@@ -233,13 +233,18 @@ cdef inline bint namespace_exposed(Context* ctx, const Conf* conf, const uint8_t
     memcpy(key + 2, label, size)
     return find(ctx.store, hash_bytes(ctx.store.seed, key, size + 2), key, size + 2) != NULL
 
-# The record of a service: labels begins with its label, then its namespace's.
-cdef inline const Record* find_service(Context* ctx, const Conf* conf, const uint8_t* labels,
-                                       bint multicluster) noexcept nogil:
-    cdef uint8_t key[2 + 128]
+# The key of a service: labels begins with its label, then its namespace's. Returns its length.
+cdef inline uint32_t service_key(uint8_t* key, const Conf* conf, const uint8_t* labels,
+                                 bint multicluster) noexcept nogil:
     cdef uint32_t size = labels[0] + 1
     size += labels[size] + 1
     key[0] = conf.source
     key[1] = KIND_IMPORT if multicluster else KIND_SERVICE
     memcpy(key + 2, labels, size)
-    return find(ctx.store, hash_bytes(ctx.store.seed, key, size + 2), key, size + 2)
+    return size + 2
+
+cdef inline const Record* find_service(Context* ctx, const Conf* conf, const uint8_t* labels,
+                                       bint multicluster) noexcept nogil:
+    cdef uint8_t key[2 + 128]
+    cdef uint32_t size = service_key(key, conf, labels, multicluster)
+    return find(ctx.store, hash_bytes(ctx.store.seed, key, size), key, size)

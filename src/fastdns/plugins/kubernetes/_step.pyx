@@ -19,7 +19,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, bare, lookup, written
-from fastdns._store cimport Record, load, source_state
+from fastdns._store cimport Record, hash_bytes, load, prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
     HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR, TYPE_NS,
     TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone, parse_question_name,
@@ -29,7 +29,7 @@ from fastdns.plugins.kubernetes._nameservers cimport answer_nameservers, is_name
 from fastdns.plugins.kubernetes._pods cimport answer_pod
 from fastdns.plugins.kubernetes._request cimport (
     EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Conf, Found, Pods, Request, Zone, add_name, external_name, label_is,
-    label_of, namespace_exposed, same_lowered,
+    label_of, namespace_exposed, same_lowered, service_key,
 )
 from fastdns.plugins.kubernetes._reverse cimport answer_reverse, is_reverse, reverse_address
 from fastdns.plugins.kubernetes._services cimport answer_service
@@ -193,9 +193,37 @@ cdef Found answer_text(Context* ctx, const Conf* conf, Request* r) noexcept nogi
     return found
 
 
+cdef inline const Zone* zone_of(const Conf* conf, const Query* q) noexcept nogil:
+    cdef uint32_t i
+    for i in range(conf.zone_count):
+        if in_zone(q, conf.zones[i].name, conf.zones[i].name_len):
+            return &conf.zones[i]
+    return NULL
+
+
+cdef void ahead(const Context* ctx, const Query* q, uint64_t* hash, const void* opaque) noexcept nogil:
+    """The record of a service is what most names lead to."""
+    cdef const Conf* conf = <const Conf*>opaque
+    cdef const Zone* zone = zone_of(conf, q)
+    cdef Request request
+    cdef Request* r = &request
+    cdef uint8_t key[2 + 128]
+    if zone == NULL:
+        return
+    start_request(r, q, zone)
+    if r.labels < 3 or not label_is(label_of(r, r.labels - 1), b"svc", 3):
+        return
+    hash[0] = hash_bytes(ctx.store.seed, key, service_key(key, conf, label_of(r, r.labels - 3), zone.multicluster))
+    prefetch_slot(ctx.store, hash[0])
+
+
+cdef void again(const Context* ctx, const Query* q, uint64_t* hash, const void* opaque) noexcept nogil:
+    prefetch_record(ctx.store, hash[0])
+
+
 cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef const Conf* conf = <const Conf*>opaque
-    cdef const Zone* zone = NULL
+    cdef const Zone* zone = zone_of(conf, ctx.q)
     cdef const Record* external
     cdef const uint8_t* target
     cdef uint8_t address[16]
@@ -204,10 +232,6 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef Request request
     cdef Request* r = &request
     cdef Found found
-    for i in range(conf.zone_count):
-        if in_zone(ctx.q, conf.zones[i].name, conf.zones[i].name_len):
-            zone = &conf.zones[i]
-            break
     if zone == NULL:
         return NEXT
     start_request(r, ctx.q, zone)
@@ -297,6 +321,8 @@ cdef class KubernetesStep(NativeStep):
             memcpy(self.conf.local + 17 * i + 1, <const uint8_t*><bytes>local[i], len(local[i]))
         self.conf.local_count = len(local)
         self.step.before = before
+        self.step.ahead = ahead
+        self.step.again = again
         self.step.conf = &self.conf
 
     def __dealloc__(self):
