@@ -136,7 +136,7 @@ class Stage:
         self.first = self.mixes[""][0]
         program = shutil.which("knotd")
         if program is None:
-            raise SystemExit("bench.compare: no upstream: Knot DNS is not installed (apt-get install knot)")
+            raise LeftOut("no upstream: Knot DNS is not installed (apt-get install knot)")
         port = processes.free_port()
         task = Task(program, AUTHORITY, self.directory, port, 1, self.how.names, zone=UPSTREAM_ZONE)
         population.write_outside(task.zone_file, made)
@@ -166,7 +166,7 @@ class Stage:
                 peers += [peer] if peer is not None else []
                 break
         if not peers:
-            raise SystemExit(f"bench.compare: no server: {self.left_out}")
+            raise LeftOut(f"no server: {self.left_out}")
         return peers
 
     def run(self, scenario: Scenario, say: Say) -> dict[str, Any]:
@@ -236,20 +236,27 @@ def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
     for count in how.workers:
         done: dict[str, Any] = {}
         for role in dict.fromkeys(scenario.role for scenario in scenarios):
+            asked = [scenario for scenario in scenarios if scenario.role == role]
             with contextlib.ExitStack() as stack:
-                stage = Stage(how, role, count, stack)
-                for scenario in scenarios:
-                    if scenario.role == role:
-                        done[scenario.name] = stage.run(scenario, say)
+                try:
+                    stage = Stage(how, role, count, stack)
+                except LeftOut as reason:
+                    left_out |= {scenario.name: str(reason) for scenario in asked}
+                    continue
+                for scenario in asked:
+                    done[scenario.name] = stage.run(scenario, say)
                 if role == AUTHORITY and checked is None:
                     checked = check_generator(stage, say)
                 left_out |= stage.left_out
+        if not done:
+            raise SystemExit(f"bench.compare: nothing can be asked: {left_out}")
+        server_cpus, client_cpus = cpus_for(count, sorted(os.sched_getaffinity(0)))
         counts[str(count)] = {
-            "server_cpus": sorted(stage.server_cpus),
-            "client_cpus": sorted(stage.client_cpus),
-            "shared": bool(stage.server_cpus & stage.client_cpus),
+            "server_cpus": sorted(server_cpus),
+            "client_cpus": sorted(client_cpus),
+            "shared": bool(server_cpus & client_cpus),
             # In the order of the command line, whatever role came first.
-            "scenarios": {scenario.name: done[scenario.name] for scenario in scenarios},
+            "scenarios": {scenario.name: done[scenario.name] for scenario in scenarios if scenario.name in done},
         }
     if checked is None and shutil.which("dnsperf") is None:
         left_out["dnsperf"] = "not installed"

@@ -278,6 +278,20 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert results.picture(report).count("<rect") >= 2
 
 
+def test_without_an_upstream_what_needs_one_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "knotd" else which(name))
+    words = (
+        "--servers fastdns,knot --workers 1 --names 50 --rounds 1 --seconds 0.05 --scenarios hit,miss --no-dnsperf"
+    )
+    made = compare.run(compare.options(words.split()), lambda line: None)
+    assert [*made["workers"]["1"]["scenarios"]] == ["hit"]
+    assert made["left_out"]["knot"] == "not installed"
+    assert "no upstream" in made["left_out"]["miss"]
+    with pytest.raises(SystemExit, match="nothing can be asked"):
+        compare.run(compare.options(["--scenarios", "miss", "--workers", "1"]), lambda line: None)
+
+
 # ------------------------------------------------------------------------------------------------- the report
 
 
