@@ -16,7 +16,7 @@ SUB_BITS = 10
 SUBS = 1 << SUB_BITS
 # What HdrHistogram(1, MAX_NS, 3) holds; what took longer is in the last one.
 BUCKETS = 29 * SUBS
-MAX_NS = (1 << 37) - 1
+MAX_NS = (1 << 38) - 1
 DIGITS = 3
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99)

@@ -22,7 +22,7 @@ def from_template(template: str, count: int, seed: int) -> list[Query]:
     if len(words) != 2:
         raise BenchUsageError(f"--template: NAME TYPE expected, got {template!r}")
     name, qtype = words
-    if re.sub(FIELD, "", name).strip("{}") != re.sub(FIELD, "", name):
+    if set("{}") & set(FIELD.sub("", name)):
         raise BenchUsageError(f"--template: a brace without its other half in {name!r}")
     lengths = {field: length_of(field) for field in FIELD.findall(name)}
     rng = random.Random(seed)

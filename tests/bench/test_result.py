@@ -1,0 +1,169 @@
+"""Results: percentiles as HdrHistogram has them, sums of processes, reports of hardly anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from fastdns.bench import pictures, report
+from fastdns.bench.messages import RCODES
+from fastdns.bench.result import (
+    BUCKETS,
+    DIGITS,
+    MAX_NS,
+    PERCENTILES,
+    Result,
+    encoded,
+    merge,
+    merge_histograms,
+    percentile_ns,
+)
+from fastdns.bench.runner import Server, difference
+from fastdns.bench.usage import Usage
+from fastdns.bench.versus import Series, Turn, in_turn
+
+
+def histogram_of(values: list[int]) -> tuple[HdrHistogram, tuple[tuple[int, int], ...]]:
+    """The library's own, and its counts as ours."""
+    theirs = HdrHistogram(1, MAX_NS, DIGITS)
+    for value in values:
+        theirs.record_value(value)
+    counts = ((i, theirs.get_count_at_index(i)) for i in range(theirs.counts_len))
+    return theirs, tuple((i, count) for i, count in counts if count)
+
+
+RNG = random.Random(1)
+VALUES = [
+    [1],
+    [1023, 1024, 1025, 2047, 2048, 2049],
+    [int(RNG.lognormvariate(12, 2)) + 1 for _ in range(5000)],
+    [MAX_NS, 1],
+]
+
+
+def test_our_buckets_are_the_librarys() -> None:
+    assert HdrHistogram(1, MAX_NS, DIGITS).counts_len == BUCKETS
+
+
+@pytest.mark.parametrize("values", VALUES, ids=["one", "ends of octaves", "many", "the largest"])
+def test_percentiles_are_the_librarys(values: list[int]) -> None:
+    theirs, ours = histogram_of(values)
+    for percent in (*PERCENTILES, 1, 100):
+        assert percentile_ns(ours, percent) == theirs.get_value_at_percentile(percent)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=["one", "ends of octaves", "many", "the largest"])
+def test_what_is_encoded_is_read_by_the_library(values: list[int]) -> None:
+    theirs, ours = histogram_of(values)
+    text = encoded(ours)
+    assert text is not None
+    read = HdrHistogram.decode(text)
+    assert read.get_total_count() == len(values)
+    assert [read.get_value_at_percentile(p) for p in PERCENTILES] == [
+        theirs.get_value_at_percentile(p) for p in PERCENTILES
+    ]
+
+
+def test_without_the_library_nothing_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "hdrh.histogram", None)
+    assert encoded(((1, 1),)) is None
+
+
+def test_histograms_are_added_and_taken_apart() -> None:
+    first, second = ((1, 2), (5, 1)), ((1, 1), (7, 3))
+    both = merge_histograms([first, second])
+    assert both == ((1, 3), (5, 1), (7, 3))
+    assert difference(both, first) == second
+
+
+def a_result(**fields: object) -> Result:
+    counts = {
+        one.name: 0
+        for one in dataclasses.fields(Result)
+        if one.name not in ("rcodes", "histogram", "wrong_samples")
+    }
+    made = {**counts, "rcodes": (0,) * 16, "histogram": (), "processes": 1, **fields}
+    return Result(**made)  # type: ignore[arg-type]
+
+
+def test_processes_are_added() -> None:
+    one = a_result(sent=5, answered=4, lost=1, elapsed_s=2.0, min_ns=10, max_ns=50, sum_ns=100, busy=0.5,
+                   rcodes=(4,) + (0,) * 15, histogram=((10, 4),))  # fmt: skip
+    silent = a_result(sent=3, lost=3, elapsed_s=3.0, busy=0.1)
+    both = merge([one, silent])
+    assert (both.sent, both.answered, both.lost, both.processes) == (8, 4, 4, 2)
+    # One that has no answers has no least time.
+    assert (both.elapsed_s, both.min_ns, both.max_ns, both.busy) == (3.0, 10, 50, 0.3)
+    assert (both.rcodes[0], both.histogram, both.per_second) == (4, ((10, 4),), 4 / 3.0)
+    assert merge([one]) == one
+
+
+def test_mean_and_deviation() -> None:
+    made = a_result(answered=2, sum_ns=300, histogram=((100, 1), (200, 1)))
+    assert (made.mean_us, made.stddev_us) == (0.15, 0.05)
+
+
+OPTIONS = {
+    "server": "127.0.0.1:53", "transport": "udp", "load": "closed loop", "loop": "closed", "queries": 1,
+    "source": "file",
+}  # fmt: skip
+
+
+def test_a_report_of_nothing_has_every_line() -> None:
+    nothing = report.run_report(OPTIONS, a_result(), [], None, [], False)
+    text = report.run_text(nothing)
+    assert "queries a second                 0" in text
+    assert len(pictures.run_plots(nothing)) == 1
+    json.dumps(nothing)
+
+
+def test_the_generator_that_was_the_limit_is_said() -> None:
+    busy = report.run_report(OPTIONS, a_result(busy=1.0, answered=1, sent=1), [], None, [], False)
+    assert "the generator was busy all the time" in report.run_text(busy)
+    idle = report.run_report(OPTIONS, a_result(busy=0.5, answered=1, sent=1), [], None, [], False)
+    assert "busy all the time" not in report.run_text(idle)
+
+
+def turn(per_second: float, cpu_us: float | None = None) -> Turn:
+    answered = int(per_second)
+    result = a_result(sent=answered, answered=answered, elapsed_s=1.0, max_ns=10, histogram=((10, answered),),
+                      rcodes=(answered,) + (0,) * 15)  # fmt: skip
+    return Turn(result, None if cpu_us is None else Usage(int(cpu_us * 1000 * answered), 2048, 3))
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    """The second round runs on a machine at half its speed: figures halve or double, ratios stay."""
+    first = Series("first", Server("a", 1), 1, [turn(1000, 4), turn(500, 8)])
+    second = Series("second", Server("b", 1), 2, [turn(2000, 5), turn(1000, 10)])
+    made = report.versus_report(OPTIONS, [first, second], False)["servers"]
+    assert made[1]["of_first"]["queries_per_second"] == {"median": 2.0, "min": 2.0, "max": 2.0}
+    assert made[1]["of_first"]["cpu_us_per_query"] == {"median": 1.25, "min": 1.25, "max": 1.25}
+    assert made[0]["cpu_us_per_query"] == {"median": 6.0, "min": 4.0, "max": 8.0}
+    assert made[1]["rcodes"]["NOERROR"] == 3000
+    text = report.versus_text(report.versus_report(OPTIONS, [first, second], False))
+    assert "PSS MiB" in text
+    assert "2,000 (1,000-" not in text
+    assert "1,500 (1,000-2,000)" in text
+
+
+def test_no_round_was_whole() -> None:
+    made = report.versus_report(OPTIONS, [Series("a", Server("a", 1)), Series("b", Server("b", 1))], True)
+    assert list(made["servers"][0]["rcodes"]) == list(RCODES)
+    assert "ended before its time" in report.versus_text(made)
+    assert pictures.versus_plots(made) == []
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, "abc"), (1, "bca"), (5, "cab")])
+def test_each_round_begins_with_another_server(number: int, expected: str) -> None:
+    assert "".join(in_turn("abc", number)) == expected
+
+
+@pytest.mark.parametrize(
+    ("us", "text"), [(0.5, "500 ns"), (1, "1.0 us"), (999.9, "999.9 us"), (1500, "1.50 ms"), (2e6, "2.000 s")]
+)
+def test_times_have_their_unit(us: float, text: str) -> None:
+    assert report.duration(us) == text
