@@ -23,6 +23,7 @@ Usage: fastdns [flags]                serve
        fastdns check [-conf FILE]     validate a Corefile and print what would be served
        fastdns demo [-dns.port PORT] [-manifests PATH]
                                       serve an example cluster on 127.0.0.1
+       fastdns bench [options]        load a DNS server and measure it; -h lists the options
 
 Flags, with one or two dashes:
   -conf FILE        Corefile to load; "stdin" reads standard input (default "Corefile")

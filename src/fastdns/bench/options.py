@@ -22,12 +22,12 @@ Exit codes: 0 after a run, whatever its figures; 1 for what cannot be run, for a
 and where no answer came at all; 2 for a wrong command line. Ctrl-C ends the run and gives the report of it so far.
 
 Examples:
-  fastdns bench -s 127.0.0.1 -p 1053 -d names.txt -l 10            as much as it can, for 10 s
-  fastdns bench -s 10.96.0.10 -d names.txt -l 60 -Q 5000           5,000 a second, open loop
-  fastdns bench -s 10.96.0.10 --corefile Corefile --pod shop -l 10 what pods of namespace shop ask
+  fastdns bench -s 127.0.0.1 -p 1053 -d names.txt -l 10              as much as it can, for 10 s
+  fastdns bench -s 10.96.0.10 -d names.txt -l 60 -Q 5000             5,000 a second, open loop
+  fastdns bench -s 10.96.0.10 --corefile Corefile --pod shop -l 10   what pods of namespace shop ask
   fastdns bench -s ::1 -p 1053 -m tcp -c 50 --template 'r{random}.example.org A' --names 50000
   fastdns bench -d names.txt -l 2 --versus new=127.0.0.1:1053 --versus old=127.0.0.1:2053 --pid new=71 --pid old=85
-  fastdns bench --check expected.txt -s 127.0.0.1 -p 1053          right answers, or exit code 1
+  fastdns bench --check expected.txt -s 127.0.0.1 -p 1053            right answers, or exit code 1
 
 `fastdns bench cluster -h` is about the way of a change through a cluster. More: docs/bench.md.
 """
