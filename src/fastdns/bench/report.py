@@ -334,7 +334,7 @@ def versus_text(report: JSON) -> str:
     for server in servers:
         cells = "".join(f" {server[key]:>10,}" for key in COUNTS)
         lines.append(f"  {server['name']:<{NAME_WIDTH - 2}}{cells}")
-    lines += ["", f"{'rcodes':<{NAME_WIDTH}}"]
+    lines += ["", "rcodes"]
     for server in servers:
         counts = ", ".join(f"{name} {count:,}" for name, count in server["rcodes"].items() if count)
         lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {counts or 'none'}")
