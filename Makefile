@@ -69,7 +69,8 @@ chaos: build
 	mkdir -p build
 	rm -f build/chaos.txt
 	FASTDNS_CHAOS_S=$(CHAOS_S) FASTDNS_CHAOS_REPORT=$(abspath build/chaos.txt) \
-		$(BIN)/python -m pytest -q --timeout 1800 tests/integration/faults
+		$(BIN)/python -m pytest -q --timeout 1800 tests/integration/faults \
+		tests/integration/test_drop_in.py::test_rolling_restart
 	cat build/chaos.txt
 
 # Everything at once for SOAK_S seconds; SOAK_SEED repeats a run. A line a minute, also in build/soak.txt.

@@ -153,6 +153,12 @@ cdef class Store:
                     found.append((record_key(r)[:r.key_len], record_payload(r)[:r.payload_len]))
         return found
 
+    def enter_reader(self, uint32_t slot):
+        """Read as a thread with this slot from now on, until clear_reader. For tests. Raises IndexError."""
+        if slot >= READER_SLOTS:
+            raise IndexError(slot)
+        enter_epoch(self.header, slot)
+
     def clear_reader(self, uint32_t slot):
         """Forget the epoch of a reader that is dead. Raises IndexError."""
         if slot >= READER_SLOTS:

@@ -7,6 +7,8 @@ at the address that pods know; the service address is a multipath route over the
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ import yaml
 
 from fastdns.bench.apiserver import endpoint, namespace, service, slice_
 from fastdns.bench.apiserver.process import Process
+from tests.integration.faults.support import CHAOS_S
 from tests.integration.namespaces import Namespace, missing
 from tests.integration.pods import Pod
 from tests.integration.traffic import ANY_ADDRESS, RECORDS, TTL_S, Lookups, World
@@ -361,4 +364,27 @@ def test_one_of_three_is_killed(cluster: Cluster) -> None:
     assert lookups.answered == lookups.sent
     # What it had been sent, and was sent until the route had changed.
     assert lookups.retried < WINDOW / 3
+    assert cluster.endpoints.error is None
+
+
+@pytest.mark.timeout(300)
+def test_rolling_restart(cluster: Cluster) -> None:
+    """Each in turn is ended, as kubelet does it, and started again; readiness moves the traffic: nothing is lost.
+
+    In the short form only one of them: each serves on through five seconds of lameduck.
+    """
+    with Lookups(cluster.node, SERVICE_ADDRESSES[0], NAMES) as lookups:
+        for pod in cluster.pods if CHAOS_S else cluster.pods[:1]:
+            lookups.go_on(100)
+            assert pod.process is not None
+            os.kill(pod.first(), signal.SIGTERM)
+            cluster.endpoints.wait_for(2)
+            assert pod.process.wait(30) == 0
+            pod.start()
+            cluster.endpoints.wait_for(3)
+        lookups.go_on(100)
+    print(f"rolling restart: {lookups.sent} sent, {lookups.retried} without an answer to the first try")
+    assert not lookups.failed
+    assert lookups.retried == 0
+    assert lookups.answered == lookups.sent
     assert cluster.endpoints.error is None

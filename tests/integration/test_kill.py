@@ -113,6 +113,15 @@ def test_what_dies_again_and_again_is_retried_more_slowly(tmp_path: Path, which:
         assert server.addresses(tcp=False) == ["10.96.0.20"]
 
 
+def test_a_signal_without_a_name(tmp_path: Path) -> None:
+    """A worker that a signal of real time had ended was never replaced."""
+    with Server(tmp_path) as server:
+        killed = server.pids().workers["worker 1"]
+        os.kill(killed, signal.SIGRTMIN + 3)
+        wait_until(lambda: server.pids().workers.get("worker 1") not in (None, killed), REPLACED_S)
+        server.wait_for_log(f"worker 1 (pid {killed}) has died: killed by signal {signal.SIGRTMIN + 3}")
+
+
 def test_a_worker_killed_while_it_drains(tmp_path: Path) -> None:
     """A reload goes on when a process of the old generation dies on the way out."""
     with Server(tmp_path) as server:

@@ -59,6 +59,8 @@ CASES = [
     Case("a place whose time has come", (worker(0), place(1, retry_at=NOW)), [(Spawn, 1)]),
     Case("a place that has to wait", (worker(0), place(1, retry_at=NOW + 0.1)), []),
     Case("a worker that is not ready yet is left alone", (worker(ready=False, last_beat=None),), []),
+    Case("it has its time to become so", (worker(ready=False, last_beat=NOW - 29),), []),
+    Case("one that hangs before it is ready is ended", (worker(ready=False, last_beat=NOW - 31),), [(Kill, 0)]),
     Case("a silent worker is ended", (worker(last_beat=NOW - 3.1), worker(1)), [(Kill, 0)]),
     Case("a worker that was silent for a moment is not", (worker(last_beat=NOW - 2.9),), []),
     Case("a watcher may be busy for longer", (watcher(last_beat=NOW - 29),), []),

@@ -11,6 +11,8 @@ BACKOFF_MAX_S = 10.0
 # A worker's threads beat every 0.25 s, the watcher each second; a live one that is silent for so long hangs.
 # The watcher may be busy with a whole cluster's listing.
 HANG_S = {"worker": 3.0, "watcher": 30.0}
+# One that is not ready so long after its start will not be. A new generation has failed by then.
+START_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Child:
     ready: bool = False
     draining: bool = False
     drain_deadline: float = 0.0
-    last_beat: float | None = None
+    last_beat: float | None = None  # until it is ready: its start
     failures: int = 0
     retry_at: float = 0.0
     killed: bool = False
@@ -100,8 +102,11 @@ def plan(state: State, now: float) -> list[Action]:
         if over:
             actions.append(Drain(child))
             continue
-        if child.ready and child.last_beat is not None and now - child.last_beat > HANG_S[child.role]:
-            actions.append(Kill(child, f"no heartbeat for {now - child.last_beat:.1f} s"))
+        silent_s = 0.0 if child.last_beat is None else now - child.last_beat
+        if child.ready and silent_s > HANG_S[child.role]:
+            actions.append(Kill(child, f"no heartbeat for {silent_s:.1f} s"))
+        elif not child.ready and silent_s > START_S:
+            actions.append(Kill(child, f"not ready {silent_s:.1f} s after its start"))
     return actions
 
 

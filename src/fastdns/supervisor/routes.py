@@ -8,16 +8,16 @@ address, and stay the same in every generation.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from fastdns._upstream import Upstreams
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.plugins.forward.config import DNS, HostName, Stanza
 from fastdns.plugins.forward.upstreams import FileState, Upstream, digest, resolve, watched_files
+from fastdns.supervisor.threads import in_thread
 
 # As many as there are counters for (_stats.MAX_UPSTREAM_SLOTS); what has no room shares the last.
 MAX_SLOTS = 128
@@ -117,6 +117,4 @@ async def resolved(stanza: Stanza) -> tuple[Upstream, ...]:
     """A stanza's upstreams. Looking up host names may take seconds, in which probes have to be answered."""
     if not any(isinstance(to, HostName) for to in stanza.to):
         return resolve(stanza)
-    # The thread is gone before anything is forked.
-    with ThreadPoolExecutor(1) as pool:
-        return await asyncio.get_running_loop().run_in_executor(pool, resolve, stanza)
+    return await in_thread(partial(resolve, stanza))

@@ -39,6 +39,7 @@ from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.supervisor.cpus import worker_count
 from fastdns.supervisor.metrics import WatcherTotals
+from fastdns.supervisor.oom import OomKills
 from fastdns.supervisor.plan import (
     Action,
     Child,
@@ -56,6 +57,7 @@ from fastdns.supervisor.routes import Nameservers, Routes, RouteTable
 from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
+from fastdns.supervisor.threads import in_thread
 from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
 
 if TYPE_CHECKING:
@@ -115,6 +117,14 @@ class Running:
 Key = tuple[str, int, int]
 
 
+def signal_name(number: int) -> str:
+    """A signal as logs name it; those of real time have no names of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Due(Enum):
     """Why the configuration is looked at again."""
 
@@ -149,6 +159,7 @@ class Supervisor:
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}
         self.watcher_totals = WatcherTotals()
+        self.oom_kills = OomKills()
         self.readiness = Readiness(config, self.unready_plugins, self.ready_notes)
         self.health = Health(self.serving)
         self.metrics: Metrics | None = None
@@ -188,7 +199,9 @@ class Supervisor:
         for key, child in self.children.items():
             running = self.running.get(key)
             beat = child.last_beat
-            if running is not None and running.slots is not None and child.ready:
+            if child.pid is not None and not child.ready:
+                beat = child.started_at
+            elif running is not None and running.slots is not None:
                 oldest = min(self.stats.heartbeat_ns(slot) for slot in (running.slots.hot, running.slots.slow))
                 # Nothing yet: the time of its start counts.
                 beat = oldest / 1e9 if oldest else child.started_at
@@ -275,7 +288,12 @@ class Supervisor:
         await self.start()
         probing = asyncio.get_running_loop().create_task(self.health.probe(self.admin))
         try:
-            await self.keep_config()
+            while True:
+                try:
+                    await self.keep_config()
+                except Exception:
+                    log.exception("following the Corefile has failed; it is tried again in %g s", RETRY_S)
+                    await asyncio.sleep(RETRY_S)
         finally:
             probing.cancel()
 
@@ -428,8 +446,13 @@ class Supervisor:
             return
         self.deaths[child.role] += 1
         code = os.waitstatus_to_exitcode(status)
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        after = died(child, time.monotonic())
+        now = time.monotonic()
+        how = f"exit code {code}"
+        if code < 0:
+            how = f"killed by {signal_name(-code)}"
+            if code == -signal.SIGKILL and not child.killed and (why := self.oom_kills.look(now)):
+                how = f"{how} ({why})"
+        after = died(child, now)
         wait = f" in {after.retry_at - time.monotonic():.1f} s" if after.failures > 1 else ""
         log.error("%s (pid %d) has died: %s; starting another%s", self.title(child), child.pid, how, wait)
         self.children[key] = after
@@ -611,9 +634,9 @@ class Supervisor:
                 await self.reload(self.config)
                 continue
             try:
-                config = await asyncio.get_running_loop().run_in_executor(None, self.settings.load)
-            except FastdnsError as error:
-                if asked:
+                config = await in_thread(self.settings.load)
+            except Exception as error:
+                if asked or not isinstance(error, FastdnsError):
                     self.reload_has_failed(error)
                 else:
                     reload_log.warning("Corefile parse failed: %s", error)

@@ -167,6 +167,7 @@ class WorkerProcess:
         self.left: list[socket.socket] = []
         self.desk: Desk | None = None
         self.done = asyncio.Event()
+        self.hot_ended = asyncio.Event()
         self.code = 0
         self.crash: Exception | None = None
 
@@ -217,7 +218,7 @@ class WorkerProcess:
         self.channel.send(ready=True)
         await self.done.wait()
         if self.crash is None:
-            await self.drain(thread)
+            await self.drain()
         for task in tasks:
             task.cancel()
         self.publish_streams()
@@ -251,6 +252,9 @@ class WorkerProcess:
         try:
             self.hot.run()
         finally:
+            # Where something else has ended this process there may be no loop any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.hot_ended.set)
             if not self.done.is_set():
                 log.error("the UDP thread has ended by itself")
                 self.code = 1
@@ -337,14 +341,14 @@ class WorkerProcess:
             return self.desk.reasons.get(to, text.format(to))
         return text.format(to)
 
-    async def drain(self, thread: threading.Thread) -> None:
+    async def drain(self) -> None:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
         for server in self.servers:
             server.close()
         self.hot.stop()
         self.connections.drain()
         asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
-        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        await self.hot_ended.wait()
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
                 self.leave(index, pair.udp)

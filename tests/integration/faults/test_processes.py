@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from fastdns.bench.processes import pss_kib
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
-from tests.integration.faults.support import NAMES, RATE, SLACK, chance, seconds, server, tell
-from tests.support import COREFILE, Server, alive, children, occupied, wait_until
+from tests.integration.faults.support import CHAOS_S, NAMES, RATE, SLACK, chance, seconds, server, tell
+from tests.support import COREFILE, Server, alive, children, occupied, service, wait_until
 
 REPLACED_S = 1.0 * SLACK
 # Of 20,000 queries that go on for 4 s around a kill.
@@ -115,6 +117,80 @@ def test_reloads(tmp_path: Path) -> None:
     tell(report, f"{reloaded} reloads and {refused} that were refused")
     assert report.wrong == 0
     assert report.lost == 0
+
+
+def zombies(pid: int) -> list[int]:
+    """The children of a process that it has not reaped."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state == "Z":
+                found.append(int(status.parent.name))
+    return found
+
+
+def test_deaths_in_the_middle_of_a_reload(tmp_path: Path) -> None:
+    """Of the watcher, of workers that come, and of those that go: it completes, and all places are taken."""
+    choose = chance("deaths in reloads")
+    with server(tmp_path) as fastdns, KnownAnswers(fastdns.port, RATE, NAMES) as load:
+        ends_s = time.monotonic() + seconds(4.0)
+        reloads = kills = 0
+        while time.monotonic() < ends_s or reloads < 3:
+            before = set(children(fastdns.process.pid))
+            fastdns.send_signal(signal.SIGUSR1)
+            reloads += 1
+            for _ in range(2):
+                time.sleep(choose.uniform(0.0, 0.15))
+                # Of both generations, as soon as there are two.
+                pid = choose.choice(list(children(fastdns.process.pid)) or [0])
+                if pid and (pid not in before or choose.random() < 0.5):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                        kills += 1
+            # Three deaths of one that comes up would be one too many; two are not.
+            fastdns.wait_for_log("Reloading complete", 30, reloads)
+            wait_until(lambda: len(fastdns.pids().workers) == 2 and fastdns.pids().watcher, 15, "all places taken")
+        assert not zombies(fastdns.process.pid)
+        fastdns.manifests.write_text(fastdns.manifests.read_text() + service("late", "10.99.0.9"))
+        wait_until(lambda: fastdns.addresses("late.shop.svc.cluster.local.") == ["10.99.0.9"])
+    tell(load.report, f"{kills} kills in the middle of {reloads} reloads")
+    assert load.report.wrong == 0
+    assert load.report.lost <= LOST_A_KILL * kills
+
+
+def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:
+    """No descriptor, no zombie, no memory: in the long form after a thousand."""
+    count = 1000 if CHAOS_S else 10
+    with server(tmp_path) as fastdns:
+        supervisor = fastdns.process.pid
+        seen: list[tuple[int, int]] = []
+        for turn in range(1, count + 1):
+            fastdns.write_corefile(WHOLE[turn % len(WHOLE)](COREFILE).replace("    log\n", ""))
+            fastdns.reload(turn)
+            if WHOLE[turn % len(WHOLE)] is WHOLE[0]:
+                # As it was in the beginning.
+                seen.append((len(list(Path(f"/proc/{supervisor}/fd").iterdir())), pss_kib(supervisor)[supervisor]))
+        assert not zombies(supervisor)
+    print(f"{count} reloads: descriptors and KiB of the supervisor {seen[:: max(1, len(seen) // 10)]}")
+    assert seen[-1][0] <= seen[0][0]
+    if len(seen) > 20:
+        assert seen[-1][1] < 1.05 * seen[len(seen) // 4][1]
+
+
+def test_signals_while_it_starts(tmp_path: Path) -> None:
+    """At any time: it ends, with all its children."""
+    choose = chance("signals at the start")
+    for _ in range(40 if CHAOS_S else 6):
+        number = choose.choice([signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+        with server(tmp_path, wait=False) as fastdns:
+            # An interpreter without handlers dies of them, as everybody's.
+            wait_until(lambda: children(fastdns.process.pid) or fastdns.process.poll() is not None, 30)
+            time.sleep(choose.uniform(0.0, 0.5))
+            family = list(children(fastdns.process.pid))
+            assert fastdns.stop(number, 10) == 0
+            wait_until(lambda family=family: not any(map(alive, family)), 2)
+            assert "Traceback" not in fastdns.log
 
 
 def test_the_supervisor_is_killed(tmp_path: Path) -> None:

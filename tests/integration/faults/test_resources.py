@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dns.exception
@@ -13,7 +17,7 @@ import pytest
 
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import NAMES, server, tell
-from tests.support import COREFILE, Server, wait_until
+from tests.support import COREFILE, Server, alive, wait_until
 from tests.upstream.support import Upstream, a, response
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -40,10 +44,10 @@ def test_nothing_can_be_written(tmp_path: Path) -> None:
         wait_until(lambda: is_served(fastdns), 30)
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
             killed = fastdns.pids().workers["worker 1"]
-            os.kill(killed, 9)
+            os.kill(killed, signal.SIGKILL)
             wait_until(lambda: fastdns.pids().workers.get("worker 1") not in (None, killed), 10)
             fastdns.write_corefile("broken {")
-            fastdns.send_signal(10)
+            fastdns.send_signal(signal.SIGUSR1)
             time.sleep(1.0)
             assert fastdns.total("coredns_reload_failed_total") == 1
         tell(load.report, "a full disk, and a worker killed")
@@ -70,12 +74,119 @@ def test_sixty_four_descriptors(tmp_path: Path) -> None:
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
             for role in ("worker 1", "worker 2"):
                 killed = fastdns.pids().workers[role]
-                os.kill(killed, 9)
+                os.kill(killed, signal.SIGKILL)
                 wait_until(lambda role=role, killed=killed: fastdns.pids().workers.get(role) not in (None, killed))
             assert fastdns.addresses(name_of(3), tcp=True) == [address_of(3)]
             assert fastdns.http("/ready") == (200, "OK")
             fastdns.reload()
         tell(load.report, "64 descriptors")
+        assert load.report.wrong == 0
+        assert load.report.lost <= 200
+
+
+class Group:
+    """A control group, of version 1 or 2, that bounds what a test says."""
+
+    def __init__(self, folder: Path, version: int) -> None:
+        self.folder = folder
+        self.version = version
+
+    @classmethod
+    def make(cls, controller: str) -> Group | None:
+        """One below that of this process, or None where that cannot be."""
+        root = Path("/sys/fs/cgroup")
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and controller not in controllers.split(","):
+                continue
+            folder = root / (controller if controllers else "") / path.strip("/") / f"fastdns-test-{os.getpid()}"
+            group = cls(folder, 1 if controllers else 2)
+            with contextlib.suppress(OSError):
+                folder.mkdir()
+                if any(folder.glob(f"{controller}.*")):
+                    return group
+                folder.rmdir()
+        return None
+
+    def file(self, *names: str) -> Path:
+        """What the group has under the first name in version 1, under the second in version 2."""
+        return self.folder / names[self.version - 1]
+
+    def remove(self) -> None:
+        """Once it is empty."""
+        wait_until(lambda: not (self.folder / "cgroup.procs").read_text(), 5)
+        self.folder.rmdir()
+
+    def prefix(self) -> list[str]:
+        """What enters it, then becomes a command."""
+        return through(f"echo $$ > {self.folder}/cgroup.procs")
+
+
+@pytest.fixture
+def group(request: pytest.FixtureRequest) -> Iterator[Group]:
+    """A group for the controller that is the parameter."""
+    made = Group.make(request.param)
+    if made is None:
+        pytest.skip("no control groups can be made here")
+    yield made
+    made.remove()
+
+
+@pytest.mark.parametrize("group", ["pids"], indirect=True)
+def test_no_more_processes(tmp_path: Path, group: Group) -> None:
+    """fork fails with EAGAIN: the others serve on, a reload leaves what is, and it is tried again."""
+    limit = group.folder / "pids.max"
+    with server(tmp_path, prefix=group.prefix()) as fastdns:
+        with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+            limit.write_text("1")
+            os.kill(fastdns.pids().workers["worker 1"], signal.SIGKILL)
+            fastdns.wait_for_log("[ERROR] worker 1 cannot be started: [Errno 11] Resource temporarily unavailable")
+            fastdns.send_signal(signal.SIGUSR1)
+            fastdns.wait_for_log("[ERROR] Restart failed: the system has no room for a thread")
+            assert list(fastdns.pids().workers) == ["worker 2"]
+            assert fastdns.http("/health") == (200, "OK")
+            assert fastdns.total("coredns_reload_failed_total") == 1
+            limit.write_text("max")
+            # The time between two tries has grown.
+            wait_until(lambda: len(fastdns.pids().workers) == 2, 15)
+            fastdns.reload()
+            healed_s = time.monotonic()
+            time.sleep(1.0)
+        tell(load.report, "no more processes")
+        assert load.report.wrong == 0
+        assert load.report.lost_between(healed_s, time.monotonic()) == 0
+        assert "Traceback" not in fastdns.log
+
+
+HOG = """
+import time
+kept = []
+while True:
+    kept.append(b"x" * (1 << 20))
+    time.sleep(0.005)
+"""
+
+
+@pytest.mark.parametrize("group", ["memory"], indirect=True)
+def test_out_of_memory(tmp_path: Path, group: Group) -> None:
+    """The kernel takes a worker: the log says why, and another takes its place."""
+    with server(tmp_path, prefix=group.prefix()) as fastdns, contextlib.ExitStack() as stack:
+        victim = fastdns.pids().workers["worker 1"]
+        Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
+        used = int(group.file("memory.usage_in_bytes", "memory.current").read_text())
+        with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+            group.file("memory.limit_in_bytes", "memory.max").write_text(str(used + (32 << 20)))
+            hog = subprocess.Popen([*group.prefix(), sys.executable, "-c", HOG])
+            stack.callback(hog.wait)
+            stack.callback(hog.kill)
+            wait_until(lambda: not alive(victim), 20)
+            hog.kill()
+            wait_until(lambda: fastdns.pids().workers.get("worker 1") not in (None, victim), 15)
+            time.sleep(1.0)
+        tell(load.report, "out of memory")
+        fastdns.wait_for_log(
+            f"worker 1 (pid {victim}) has died: killed by SIGKILL (out of memory, see the limit of the container"
+        )
         assert load.report.wrong == 0
         assert load.report.lost <= 200
 
