@@ -212,3 +212,16 @@ def replace(api: Process, objects: list[Any]) -> None:
     api.post("replace", {"services": 0, "endpoints": 0, "seed": time.monotonic_ns() & 0xFFFF})
     api.post("put", objects)
     api.clear()
+
+
+def test_a_broken_account_ends_the_start_with_a_snapshot_too(tmp_path: Path, api: Process) -> None:
+    """What the host lacks is said, and nothing was asked or served meanwhile."""
+    server = Server(tmp_path, corefile(tmp_path))
+    first_start(server, tmp_path)
+    (tmp_path / "kubeconfig").write_text("clusters: []\n")
+    broken = Server(tmp_path, corefile(tmp_path), wait=False)
+    with broken:
+        assert broken.process.wait(30) == 1
+        assert "plugin/kubernetes: " in broken.log
+        assert "serving" not in broken.log
+        assert "cannot reach" not in broken.log

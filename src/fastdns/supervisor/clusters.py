@@ -69,6 +69,8 @@ class Cluster:
 
     async def run(self) -> None:
         """Follow the source until cancelled."""
+        if self.snapshot is not None and self.snapshot.announcement:
+            log.warning("%s", self.snapshot.announcement)
         self.source = make_source(self.config, self.sink, self.metrics)
         await self.source.run()
 

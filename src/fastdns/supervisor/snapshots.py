@@ -60,6 +60,8 @@ class SnapshotKeeper:
         self.clock = clock
         # Of the cluster that the snapshot served is of; "" where it does not say, or nothing is served from it.
         self.uid = ""
+        # What to say once it is certain that this server starts.
+        self.announcement = ""
         self.written_changes = -1
         self.written_as_of = 0.0
         self.next_at = float("-inf")
@@ -93,10 +95,11 @@ class SnapshotKeeper:
         self.sink.writer.set_source(number, restored_at=max(1, head.as_of))
         self.uid = head.uid
         self.metrics.snapshot(self.zone, "served")
-        log.warning(
-            "serving %d Services of %s as of %d s ago, from the snapshot %s, until the API server has listed them",
-            services, self.zone, max(0, int(time.time()) - head.as_of), self.path,
-        )  # fmt: skip
+        age_s = max(0, int(time.time()) - head.as_of)
+        self.announcement = (
+            f"serving {services} Services of {self.zone} as of {age_s} s ago, from the snapshot {self.path}, "
+            "until the API server has listed them"
+        )
         return True
 
     # Writing

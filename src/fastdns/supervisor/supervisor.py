@@ -174,6 +174,8 @@ class Supervisor:
         self.configs: dict[int, ServerConfig] = {1: config}
         self.runtimes: dict[int, Runtime] = {}
         self.stopping = False
+        # Whether this host has what the configuration needs: until then the watcher asks nobody.
+        self.checked = False
         self.reload_failed = 0
         self.deaths = {"worker": 0, "watcher": 0}
         self.wake = asyncio.Event()
@@ -300,16 +302,23 @@ class Supervisor:
     async def start(self) -> None:
         """Everything up to the first ready generation. Raises FastdnsError."""
         self.warn(self.config)
+        numbers = self.sources.assign(self.config)
+        self.sources.activate(numbers)
+        if numbers:
+            # It reads snapshots while the host is looked at here.
+            self.children["watcher", 0, 1] = Child("watcher", 0, 1)
+            self.wake.set()
+            await asyncio.sleep(0)
         await self.check(self.config)
         self.assign_zone_slots(self.config)
         routes = await self.routes.find(self.config)
         self.nameservers.follow(routes.stanzas)
         await self.admin.open_new(wanted_endpoints(self.config))
-        numbers = self.sources.assign(self.config)
-        self.sources.activate(numbers)
+        self.checked = True
+        for key, running in self.running.items():
+            if key[0] == "watcher":
+                running.channel.send(follow=True)
         if numbers:
-            self.children["watcher", 0, 1] = Child("watcher", 0, 1)
-            self.wake.set()
             await self.wait_for_sync(self.config, numbers)
         self.runtimes[1] = self.runtime(self.config, routes)
         self.sockets.open(self.places(self.config), self.workers)
@@ -497,7 +506,10 @@ class Supervisor:
         try:
             if child.role == "watcher":
                 options, fresh = self.sources.options(), frozenset(self.sources.fresh)
-                main: Callable[[Channel], int] = lambda channel: watch(options, self.store, fresh, channel)  # noqa: E731
+                hold = not self.checked
+                main: Callable[[Channel], int] = lambda channel: watch(  # noqa: E731
+                    options, self.store, fresh, hold, channel
+                )
             else:
                 slots = self.slots.take()
                 working = self.worker_plan(child, slots)
@@ -778,11 +790,11 @@ class Supervisor:
         self.wake.set()
 
 
-def watch(sources: Mapping[int, Any], store: Store, fresh: frozenset[int], channel: Channel) -> int:
+def watch(sources: Mapping[int, Any], store: Store, fresh: frozenset[int], hold: bool, channel: Channel) -> int:
     """The body of the watcher process. What only it needs is imported here, so that nobody else has it."""
     from fastdns.supervisor.watcher import WatcherPlan, watcher_main
 
-    return watcher_main(WatcherPlan(sources, store, fresh), channel)
+    return watcher_main(WatcherPlan(sources, store, fresh, hold), channel)
 
 
 async def supervise(settings: Settings, config: ServerConfig) -> int:

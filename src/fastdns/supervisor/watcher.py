@@ -30,12 +30,14 @@ BEAT_S = 1.0
 class WatcherPlan:
     """The sources to run: the number of each in the store, and its kubernetes options.
 
-    fresh: numbers under which the store may still hold records of a source that is gone.
+    fresh: numbers under which the store may still hold records of a source that is gone. hold: ask nobody before
+    the supervisor says ``follow``; snapshots are served meanwhile.
     """
 
     sources: Mapping[int, Any]
     store: Store
     fresh: frozenset[int] = frozenset()
+    hold: bool = False
 
 
 class WatcherProcess:
@@ -47,6 +49,7 @@ class WatcherProcess:
         self.writer = Writer(plan.store)
         self.metrics = WatcherMetrics()
         self.clusters: list[Cluster] = []
+        self.may_follow = asyncio.Event()
         self.done = asyncio.Event()
         self.code = 0
 
@@ -62,6 +65,8 @@ class WatcherProcess:
         for cluster in self.clusters:
             cluster.restore()
         self.channel.send(ready=True)
+        if not self.plan.hold:
+            self.may_follow.set()
         tasks = [loop.create_task(self.beat())]
         tasks += [loop.create_task(self.follow(cluster.run)) for cluster in self.clusters]
         await self.done.wait()
@@ -73,6 +78,7 @@ class WatcherProcess:
 
     async def follow(self, run: Callable[[], Any]) -> None:
         """Run one source. One that fails for good ends the process: its successor starts afresh."""
+        await self.may_follow.wait()
         try:
             await run()
             log.error("a source has ended by itself")
@@ -92,6 +98,8 @@ class WatcherProcess:
         for message in messages:
             if "drain" in message:
                 self.done.set()
+            if "follow" in message:
+                self.may_follow.set()
             if "purge" in message:
                 self.purge(lambda number: number not in self.plan.sources)
 

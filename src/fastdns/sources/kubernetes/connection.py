@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import dataclasses
 import ipaddress
+import json
 import os
 import ssl
 import sys
@@ -29,8 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import msgspec
 
 from fastdns.errors import SourceError
 
@@ -216,7 +215,8 @@ def in_cluster(environ: Mapping[str, str], service_account: Path = SERVICE_ACCOU
     )
 
 
-class Credentials(msgspec.Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Credentials:
     """What fastdns.sources.kubernetes.credentials prints: a connection, or an error."""
 
     host_url: str = ""
@@ -280,7 +280,7 @@ async def ask_package(
         env=dict(os.environ if environ is None else environ),
     )
     try:
-        asked = msgspec.json.encode({"kubeconfig": str(path), "context": context, "plugins": plugins})
+        asked = json.dumps({"kubeconfig": str(path), "context": context, "plugins": plugins}).encode()
         async with asyncio.timeout(timeout_s):
             printed, complaint = await child.communicate(asked)
     except TimeoutError:
@@ -293,8 +293,8 @@ async def ask_package(
                 child.kill()
             await child.wait()
     try:
-        found = msgspec.json.decode(printed, type=Credentials)
-    except (msgspec.MsgspecError, ValueError):
+        found = Credentials(**json.loads(printed))
+    except (TypeError, ValueError):
         last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise SourceError(
             f"{path}: reading it failed with status {child.returncode}: {''.join(last) or 'no output'}"

@@ -8,12 +8,12 @@ environment. An error is printed as ``{"error": TEXT}`` with status 0; another s
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import Credentials, read_pem
@@ -87,7 +87,7 @@ def pem(path: str | None, expected: str) -> str | None:
 
 
 def main() -> None:
-    asked = msgspec.json.decode(sys.stdin.buffer.read())
+    asked = json.loads(sys.stdin.buffer.read())
     out = sys.stdout.buffer
     # An exec plugin or a library that prints must not spoil the answer.
     sys.stdout = sys.stderr
@@ -95,7 +95,7 @@ def main() -> None:
         found = read(asked["kubeconfig"], asked["context"], asked["plugins"])
     except Exception as e:
         found = Credentials(error=f"{e}" or e.__class__.__name__)
-    out.write(msgspec.json.encode(found))
+    out.write(json.dumps(dataclasses.asdict(found)).encode())
     out.flush()
 
 
