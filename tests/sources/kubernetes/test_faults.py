@@ -11,8 +11,10 @@ import pytest
 
 from fastdns.bench.apiserver import ApiServer, Store, fill, namespace, pod, service, service_import, slice_
 from fastdns.sources.base import Resource
+from fastdns.sources.kubernetes.consistency import PERIOD_MAX_S, SETTLE_S
 from fastdns.sources.kubernetes.reflector import Timing
 from fastdns.sources.kubernetes.resources import needed_resources
+from fastdns.sources.kubernetes.source import CheckTiming
 from tests.sources.kubernetes.support import (
     FAST,
     OFTEN,
@@ -219,6 +221,25 @@ async def test_a_silent_watch_is_replaced(server: ApiServer, tmp_path: Path) -> 
         server.faults.clear()
         await until_equal(server, run.sink)
         assert run.sink.calls["begin"] == 3, "it went on from the last version"
+
+
+async def test_an_idle_watch_is_kept_by_its_bookmarks(server: ApiServer, tmp_path: Path) -> None:
+    """Bookmarks come each 0.2 s here: nothing else is said, and nothing is asked again."""
+    timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=1.5, initial_silence_s=5.0)
+    async with running(server, tmp_path, timing=timing) as run:
+        await until_equal(server, run.sink)
+        await until(lambda: all(reflector.watching for reflector in run.source.reflectors))
+        watches = [reflector.watching for reflector in run.source.reflectors]
+        contact = run.source.last_contact
+        await asyncio.sleep(2.5)
+        assert [reflector.watching for reflector in run.source.reflectors] == watches
+        assert run.source.last_contact > contact + 1.5
+
+
+def test_what_a_watch_misses_is_repaired_within_a_minute() -> None:
+    """The longest wait for a check, and its second look; then a listing, of which there are two seconds."""
+    assert PERIOD_MAX_S + SETTLE_S <= 58
+    assert CheckTiming().period_s() <= PERIOD_MAX_S
 
 
 async def test_a_stall_lasts_no_longer_than_the_silence_allowed(server: ApiServer, tmp_path: Path) -> None:
