@@ -37,6 +37,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "options": {"command": "server {corefile}", "workers": 2, "no_tls": False},
         "cluster": {"namespaces": 1, "services": 20, "headless": 2, "slices": 21, "endpoints": 60},
         "start": {"ready_s": 1.5, "first_answer_s": 1.25},
+        "restart": None,
         "memory_mib": {
             "steady": sizes, "start_peak": sizes, "relist_peak": sizes, "relist_peak_of_steady": 1.0,
             "after_churn": sizes,
