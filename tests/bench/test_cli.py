@@ -20,6 +20,7 @@ from fastdns.bench.cli import main
 from fastdns.bench.options import REFUSED, host_and_port, parse
 from fastdns.bench.report import SCHEMA
 from tests.bench.servers import answered, label, tcp, udp
+from tests.support import WEB, Server
 
 FILE = "\n".join(f"n{i}.example {kind}" for i in range(5) for kind in ("A", "AAAA", "TXT")) + "\n"
 
@@ -480,3 +481,50 @@ def test_dnsperf_counts_the_same(data: Path, mode: str) -> None:
     for name in ("NOERROR", "NXDOMAIN", "SERVFAIL"):
         assert ours["rcodes"][name] == said(rf"{name} (\d+)"), theirs
     assert round(ours["query_bytes"] / ours["sent"]) == said(r"request (\d+)")
+
+
+def test_a_terminal_sees_it_live(data: Path) -> None:
+    with udp() as port:
+        # After the server was forked, so that it does not keep the other end open.
+        terminal, theirs = os.openpty()
+        running = subprocess.Popen(
+            command("-p", port, "-d", data, "-Q", 100, "-l", 0.7, "-t", 10), stdout=subprocess.PIPE, stderr=theirs
+        )
+        os.close(theirs)
+        seen = b""
+        try:
+            while piece := os.read(terminal, 4096):
+                seen += piece
+        except OSError:
+            pass  # what a terminal says when its last writer has gone
+        os.close(terminal)
+        out, _ = running.communicate(timeout=30)
+    assert running.returncode == 0
+    assert b"answers/s" in seen
+    assert "█".encode() in seen
+    assert b"\x1b" not in out
+    assert b"queries sent" in out
+
+
+def test_the_names_of_a_corefile_exist(tmp_path: Path) -> None:
+    """Of a server that serves them; and as pods ask, each row ends with a name that exists."""
+    with Server(tmp_path) as server:
+        words = ["-p", server.ports["DNS_PORT"], "--corefile", tmp_path / "Corefile", "-t", 10, "--json"]
+        plain = json.loads(run(*words).stdout)["result"]
+        mixed = json.loads(run(*words, "--pod", "elsewhere", "--kinds", "service").stdout)["result"]
+        checked = tmp_path / "expected"
+        checked.write_text(f"{WEB} A NOERROR 10.96.0.20\n_http._tcp.{WEB} SRV NOERROR 0 100 80 {WEB}\n")
+        right = run("-p", server.ports["DNS_PORT"], "--check", checked, "-t", 10, "--pid", server.process.pid)
+        checked.write_text(f"{WEB} A NOERROR 10.96.0.21\n")
+        wrong = run("-p", server.ports["DNS_PORT"], "--check", checked, "-t", 10)
+    # A, SRV, PTR.
+    assert (plain["sent"], plain["rcodes"]["NOERROR"]) == (3, 3)
+    # web.shop.elsewhere.svc.cluster.local does not exist, web.shop.svc.cluster.local does; A and AAAA.
+    assert (mixed["rcodes"]["NXDOMAIN"], mixed["rcodes"]["NOERROR"]) == (2, 2)
+    assert right.returncode == 0, right.stdout
+    assert re.search(r"^server processes +4$", right.stdout, re.MULTILINE)
+    assert wrong.returncode == 1
+    assert (
+        f"  {checked}:1: {WEB} A\n    expected  NOERROR 10.96.0.21\n    got       NOERROR; A 10.96.0.20\n"
+        in wrong.stdout
+    )

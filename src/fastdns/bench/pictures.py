@@ -22,7 +22,9 @@ def run_plots(report: JSON) -> list[str]:
     made = []
     course = report["course"]
     if course:
-        times = plot.linear([one["end_s"] for one in course], lambda value: f"{value:g} s")
+        end_s = course[-1]["end_s"]
+        marks = [at for at in plot.linear([end_s], str).ticks if at <= end_s]
+        times = plot.Axis(0.0, end_s, marks, lambda value: f"{value:g} s")
         rates = [plot.Line("answers a second", [(one["end_s"], one["answers_per_second"]) for one in course])]
         if any(one["lost"] for one in course):
             rates.append(plot.Line("lost in the interval", [(one["end_s"], one["lost"]) for one in course]))
