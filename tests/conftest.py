@@ -8,6 +8,9 @@ import pytest
 
 # What only computes. Everything else starts processes, waits for times, or measures memory.
 BESIDE_OTHERS = (
+    "bench/test_docs.py",
+    "bench/test_queries.py",
+    "bench/test_result.py",
     "corefile",
     "deploy",
     "fuzz",
