@@ -229,6 +229,7 @@ def check_generator(stage: Stage, say: Say) -> dict[str, Any] | None:
 
 def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Everything; gives what is printed with --json."""
+    commit = versions.commit()
     left_out: dict[str, str] = {}
     counts: dict[str, Any] = {}
     checked = None
@@ -264,7 +265,7 @@ def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
         "schema": "fastdns-compare/1",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": processes.machine(),
-        "commit": versions.commit(),
+        "commit": commit,
         "versions": found_versions(how),
         "arguments": shlex.join(echoed(how)),
         "names": how.names,

@@ -61,7 +61,7 @@ class Setup:
 def _cache(task: Task) -> str:
     """fastdns's and CoreDNS's. The usual capacity is less than the names, and that of a part of it is exact."""
     room = 2 * task.names
-    return f"    cache 300 {{\n        success {room}\n        denial {room}\n    }}\n"
+    return f"    cache 3600 {{\n        success {room}\n        denial {room}\n    }}\n"
 
 
 def _forward(task: Task) -> str:

@@ -13,6 +13,7 @@ from fastdns.bench.exchange import query
 
 ZONE = "cluster.local"
 NAMESPACES = 100
+TTL_S = 3600
 SERVICES_FROM = int(ipaddress.IPv4Address("10.96.0.1"))
 # Names from upstream; the addresses are for benchmarks (RFC 2544).
 OUTSIDE = "outside.example"
@@ -91,11 +92,14 @@ def write_manifests(path: Path, made: list[Service]) -> None:
 
 
 def write_zone(path: Path, made: list[Service]) -> None:
-    """The same names as a zone file, with the records that fastdns makes of them."""
+    """The same names as a zone file, with the records that fastdns makes of them.
+
+    The TTL is not fastdns's: a cache in front of the zone shall hold for as long as a run takes.
+    """
     lines = [
         f"$ORIGIN {ZONE}.",
-        "$TTL 5",
-        f"@ SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 5",
+        f"$TTL {TTL_S}",
+        f"@ SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 {TTL_S}",
         f"@ NS ns.dns.{ZONE}.",
         "ns.dns A 127.0.0.1",
     ]
@@ -109,11 +113,11 @@ def write_zone(path: Path, made: list[Service]) -> None:
 
 def write_local_data(path: Path, made: list[Service]) -> None:
     """The same records as local-data of Unbound."""
-    records = [f"{ZONE}. 5 SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 5"]
+    records = [f"{ZONE}. {TTL_S} SOA ns.dns.{ZONE}. hostmaster.{ZONE}. 1 7200 1800 86400 {TTL_S}"]
     for service in made:
-        records += [f"{service.fqdn}. 5 A {address}" for address in service.addresses]
+        records += [f"{service.fqdn}. {TTL_S} A {address}" for address in service.addresses]
         if not service.headless:
-            records.append(f"_http._tcp.{service.fqdn}. 5 SRV 0 100 80 {service.fqdn}.")
+            records.append(f"_http._tcp.{service.fqdn}. {TTL_S} SRV 0 100 80 {service.fqdn}.")
     path.write_text("\n".join(["server:", *(f"local-data: '{record}'" for record in records)]) + "\n")
 
 
@@ -126,7 +130,7 @@ def write_outside(path: Path, made: list[tuple[str, str]]) -> None:
     """The hosts as a zone file, for an upstream."""
     lines = [
         f"$ORIGIN {OUTSIDE}.",
-        "$TTL 3600",
+        f"$TTL {TTL_S}",
         f"@ SOA ns.{OUTSIDE}. hostmaster.{OUTSIDE}. 1 7200 1800 86400 5",
         f"@ NS ns.{OUTSIDE}.",
         "ns A 127.0.0.1",

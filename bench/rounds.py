@@ -111,6 +111,13 @@ def measure(peer: Peer, load: Load, how: How, upstream: Peer | None) -> tuple[in
     return used, result, upstream_used
 
 
+def warm_up(peer: Peer, queries: Sequence[bytes]) -> None:
+    """Ask for everything once, as slowly as it takes: what a server keeps of its answers, it has from then on."""
+    load = Load("127.0.0.1", peer.port, list(queries), outstanding=16, sockets=16, timeout_s=5.0)
+    load.run(seconds=START_S, count=len(queries))
+    load.close()
+
+
 def run(
     how: How,
     title: str,
@@ -121,6 +128,8 @@ def run(
     upstream: Peer | None = None,
 ) -> dict[str, Series]:
     """All rounds of one scenario. Gives a series a peer."""
+    for peer in peers:
+        warm_up(peer, queries)
     rows = {peer.name: Series() for peer in peers}
     for number in range(how.rounds):
         for peer in in_turn(peers, number):

@@ -42,7 +42,7 @@ def task(directory: Path, role: str, **changes: Any) -> Task:
         ("fastdns+wildcard", AUTHORITY, ["loadbalance"], ["bind"]),
         ("fastdns", MISS, ["forward . 127.0.0.1:5301"], ["cache"]),
         ("fastdns", CACHED, ["forward . 127.0.0.1:5301", "success 200", "denial 200"], []),
-        ("coredns", AUTHORITY, ["file {zone} cluster.local", "success 200", "loadbalance"], ["forward"]),
+        ("coredns", AUTHORITY, ["file {zone} cluster.local", "cache 3600", "success 200"], ["forward"]),
         ("coredns", MISS, ["forward . 127.0.0.1:5301"], ["cache"]),
         ("knot", AUTHORITY, ["listen: 127.0.0.1@5300", "udp-workers: 2", "{zone}"], []),
         ("nsd", AUTHORITY, ["server-count: 2", "reuseport: yes", "rrl-ratelimit: 0", "{zone}"], []),
