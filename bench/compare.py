@@ -26,7 +26,6 @@ from fastdns.bench import processes
 Say = Callable[[str], None]
 DNSPERF_ROUNDS = 5
 DNSPERF_QPS = 5000
-STARTS = 2
 USUAL = [name for name, server in SERVERS.items() if server.usual]
 
 
@@ -110,6 +109,7 @@ class Stage:
         self.upstream: Peer | None = None
         self.left_out: dict[str, str] = {}
         self.mixes: dict[str, list[bytes]] = {}
+        self.warm: set[str] = set()
         if role == AUTHORITY:
             self.write_cluster()
         else:
@@ -155,16 +155,12 @@ class Stage:
         servers += [(name, SERVERS["fastdns"], command) for name, command in self.how.also]
         for name, server, command in servers:
             program = find(server, command, self.how.coredns)
-            for _ in range(STARTS):
-                try:
-                    peer = self.place.start(name, server, self.task(program, processes.free_port()), self.first)
-                except LeftOut as reason:
-                    # Another program may have taken the port meanwhile.
-                    self.left_out[name] = str(reason)
-                    continue
-                self.left_out.pop(name, None)
-                peers += [peer] if peer is not None else []
-                break
+            try:
+                peer = self.place.start(name, server, self.task(program, processes.free_port()), self.first)
+            except LeftOut as reason:
+                self.left_out[name] = str(reason)
+                continue
+            peers += [peer] if peer is not None else []
         if not peers:
             raise LeftOut(f"no server: {self.left_out}")
         return peers
@@ -172,6 +168,10 @@ class Stage:
     def run(self, scenario: Scenario, say: Say) -> dict[str, Any]:
         """All rounds of a scenario."""
         queries = self.mixes[scenario.mix]
+        if scenario.role == AUTHORITY and scenario.mix not in self.warm:
+            self.warm.add(scenario.mix)
+            for peer in self.peers:
+                rounds.warm_up(peer, queries)
         others = processes.OtherWork(self.server_cpus | self.client_cpus)
         sampled = {peer.name: rounds.answers_of(peer.port, queries, peer.name) for peer in self.peers}
         extra, rcodes = sampled.get("fastdns") or next(iter(sampled.values()))
@@ -245,7 +245,11 @@ def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
                     left_out |= {scenario.name: str(reason) for scenario in asked}
                     continue
                 for scenario in asked:
-                    done[scenario.name] = stage.run(scenario, say)
+                    try:
+                        done[scenario.name] = stage.run(scenario, say)
+                    except (TimeoutError, RuntimeError) as error:
+                        # One server that ends or hangs does not cost the rest of the run.
+                        left_out[f"{scenario.name} with {count}"] = str(error)
                 if role == AUTHORITY and checked is None:
                     checked = check_generator(stage, say)
                 left_out |= stage.left_out

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.configs import Server, Task
@@ -45,8 +45,17 @@ class Place:
     def start(self, name: str, server: Server, task: Task, first: bytes) -> Peer | None:
         """A server that has given a right answer to the first query; None where it has no such role.
 
-        Raises LeftOut where it is not installed or does not serve.
+        Raises LeftOut where it is not installed or does not serve, nor on another port: another program may have
+        taken the one that was free.
         """
+        try:
+            return self._start(name, server, task, first)
+        except LeftOut:
+            if server.program and not task.program:
+                raise
+            return self._start(name, server, replace(task, port=processes.free_port()), first)
+
+    def _start(self, name: str, server: Server, task: Task, first: bytes) -> Peer | None:
         home = self.directory / f"{name}-{task.role}"
         setup = server.setup(task, home)
         if setup is None:
