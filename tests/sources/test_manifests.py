@@ -90,7 +90,11 @@ def settled(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
         pytest.param("a: 1\n\tb: 2\n", "f:2 - not valid YAML: ", id="a tab"),
         pytest.param("a: *nobody\n", "f:1 - not valid YAML: ", id="an unknown alias"),
         pytest.param("a: !!python/object:os.system x\n", "f:1 - not valid YAML: ", id="a tag that is not safe"),
-        pytest.param("a: \x01\n", "f:1 - not valid YAML: ", id="a control character"),
+        pytest.param(
+            "é: é\na: \x01\n",
+            "f:2 - not valid YAML: character #x01, control characters are not allowed",
+            id="a control character",
+        ),
         pytest.param("just text\n", "f:1 - an object with apiVersion, kind and metadata expected", id="a scalar"),
         pytest.param("- 1\n- 2\n", "f:1 - an object with apiVersion, kind and metadata expected", id="a sequence"),
         pytest.param("---\na: 1\n---\nb: 2\n", "f:2 - apiVersion and kind expected", id="no kind"),
