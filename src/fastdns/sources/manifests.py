@@ -151,7 +151,8 @@ def documents(text: str, file: str) -> Iterator[tuple[Any, Any]]:
         raise SourceError(f"{file}:{line} - not valid YAML: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.encode()[: error.position].count(b"\n") + 1
-        raise SourceError(f"{file}:{line} - not valid YAML: character #x{error.character:02x}, {error.reason}") from None
+        problem = f"character #x{error.character:02x}, {error.reason}"
+        raise SourceError(f"{file}:{line} - not valid YAML: {problem}") from None
     except SourceError:
         raise
     # A value that its tag does not allow (!!int x, !!bool x, a number of too many digits) raises anything at all.
