@@ -18,7 +18,8 @@ import dns.rcode
 import pytest
 
 from fastdns import __version__
-from fastdns.cli import SERVE_FLAGS, Flags, UsageError, main, parse_flags, version_lines
+from fastdns.cli import SERVE_FLAGS, Flags, main, parse_flags, version_lines
+from fastdns.errors import FastdnsError
 from fastdns.plugins import AVAILABLE
 from tests.support import COREFILE, Server, free_port, http_get, wait_until
 
@@ -72,9 +73,6 @@ def test_flags_as_go_reads_them(words: str, values: dict[str, str], rest: list[s
         ("---conf FILE", "flag provided but not defined: --conf"),
         ("-conf", "flag needs an argument: -conf"),
         ("-quiet=maybe", "invalid boolean value for flag -quiet"),
-        ("-dns.port x", 'invalid value "x" for flag -dns.port'),
-        ("-p 65536", 'invalid value "65536" for flag -dns.port'),
-        ("-p -1", 'invalid value "-1" for flag -dns.port'),
         ("check -quiet", "flag provided but not defined: -quiet"),
         ("demo -conf x", "flag provided but not defined: -conf"),
     ],
@@ -91,17 +89,27 @@ def test_a_wrong_flag_is_2_and_shows_the_usage(
 
 def test_the_default_port() -> None:
     assert Flags().port(53) == 53
-    with pytest.raises(UsageError):
+    with pytest.raises(FastdnsError):
         Flags({"dns.port": ""}).port(53)
 
 
 # ---------------------------------------------------------------------------------- what does not serve
 
 
-@pytest.mark.parametrize("words", ["serve", "Corefile", "-quiet Corefile", "check extra", "demo extra"])
+@pytest.mark.parametrize("words", ["extra more", "-quiet extra more", "check extra more", "demo extra more"])
 def test_a_positional_argument_is_1(capsys: pytest.CaptureFixture[str], words: str) -> None:
     assert main(words.split()) == 1
-    assert "fastdns: extra command line arguments: " in capsys.readouterr().err
+    assert capsys.readouterr().err == "fastdns: extra command line arguments: [extra more]\n"
+
+
+@pytest.mark.parametrize("words", ["-dns.port x", "-p 65536", "-p -1", "check -p x", "demo -p x"])
+def test_a_port_that_is_none_is_1(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    """CoreDNS takes any text, and finds no zone in it when it loads: no matter of usage."""
+    assert main(words.split()) == 1
+    out, err = capsys.readouterr()
+    port = words.split()[-1]
+    assert err == f'fastdns: invalid value "{port}" for flag -dns.port: a port of 0 to 65535 expected\n'
+    assert out == ""
 
 
 @pytest.mark.parametrize("words", ["-version", "--version", "-version=true", "-quiet -version"])
@@ -114,8 +122,7 @@ def test_version(capsys: pytest.CaptureFixture[str], words: str) -> None:
 
 def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-plugins"]) == 0
-    listed = re.findall(r"^  dns\.(\w+)$", capsys.readouterr().out, re.MULTILINE)
-    assert listed == sorted(AVAILABLE)
+    assert capsys.readouterr().out.splitlines() == sorted(AVAILABLE)
 
 
 @pytest.mark.parametrize("words", ["-help", "-h", "--help", "check -h", "demo -help"])

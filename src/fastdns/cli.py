@@ -80,10 +80,10 @@ class Flags:
         return self.values.get(name, "false") == "true"
 
     def port(self, default: int) -> int:
-        """The default port. Raises UsageError."""
+        """The default port. Raises FastdnsError: as with CoreDNS that is no matter of usage."""
         text = self.get("dns.port", str(default))
         if not text.isdecimal() or int(text) > 65535:
-            raise UsageError(f'invalid value "{text}" for flag -dns.port: a port of 0 to 65535 expected')
+            raise FastdnsError(f'invalid value "{text}" for flag -dns.port: a port of 0 to 65535 expected')
         return int(text)
 
 
@@ -202,13 +202,12 @@ def main_serve(arguments: list[str]) -> int:
         print(USAGE, end="")
         return 0
     if flags.rest:
-        return fatal(f"extra command line arguments: {flags.rest}")
+        return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
     if flags.on("version"):
         print("\n".join(version_lines()))
         return 0
     if flags.on("plugins"):
-        names = sorted(AVAILABLE & set(ORDER))
-        print("\n".join(["Server types:", "  dns", "", "Other plugins:", *(f"  dns.{name}" for name in names)]))
+        print("\n".join(sorted(AVAILABLE & set(ORDER))))
         return 0
     return serve(flags, loader(flags), announcer(flags.on("quiet")))
 
@@ -224,7 +223,7 @@ def main_check(arguments: list[str]) -> int:
         print(USAGE, end="")
         return 0
     if flags.rest:
-        return fatal(f"extra command line arguments: {flags.rest}")
+        return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
     if flags.get("conf") and flags.get("conf") != "stdin" and not Path(flags.get("conf")).exists():
         return fatal(f"{flags.get('conf')}: no such file")
     try:
@@ -260,7 +259,7 @@ def main_demo(arguments: list[str]) -> int:
         print(USAGE, end="")
         return 0
     if flags.rest:
-        return fatal(f"extra command line arguments: {flags.rest}")
+        return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
     port = flags.port(DEMO_PORT)
     manifests = Path(flags.get("manifests") or demo_manifests())
     if not manifests.exists():
@@ -312,6 +311,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"{error}\n{USAGE}", file=sys.stderr, end="", flush=True)
         return 2
+    except FastdnsError as error:
+        return fatal(error)
 
 
 if __name__ == "__main__":
