@@ -157,6 +157,7 @@ cdef struct ZoneEntry:
 cdef struct Server:
     ZoneEntry* zones
     uint32_t zone_count
+    bint any_class              # questions of other classes than IN are for upstreams
     uint32_t dropped_slot       # counters of what no zone takes
 
 cdef inline uint64_t next_random(Context* ctx) noexcept nogil:

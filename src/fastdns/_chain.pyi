@@ -11,6 +11,7 @@ class ServerTable:
         zones: list[tuple[str, int, int | None]],
         blocks: list[list[NativeStep]],
         dropped_slot: int | None = None,
+        any_class: bool = False,
     ) -> None: ...
 
 class Worker:

@@ -21,6 +21,10 @@ cdef extern from "time.h" nogil:
     enum:
         CLOCK_MONOTONIC
 
+cdef enum:
+    # RFC 6895 section 3.2: from here on no class that data may be in.
+    CLASS_NONE = 254
+
 # What the errors plugin prints; {} is the upstream's address.
 ERROR_TEXTS = {
     ERROR_NO_NEXT_PLUGIN: "no next plugin found",
@@ -167,7 +171,7 @@ cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, co
 
 cdef inline Outcome answer_in(Context* ctx, const ZoneEntry* zone) noexcept nogil:
     """Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the longest zone."""
-    if ctx.q.qclass != CLASS_IN:
+    if ctx.q.qclass != CLASS_IN and not (ctx.server.any_class and 0 < ctx.q.qclass < CLASS_NONE):
         count_refused(ctx)
         return bare(ctx, REFUSED)
     if ctx.q.edns_version != 0:
@@ -443,9 +447,12 @@ cdef bytes wire_of(str zone):
 
 
 cdef class ServerTable:
-    """zones: (fully qualified zone, block number, counter slot | None); blocks: a list of NativeSteps each."""
+    """zones: (fully qualified zone, block number, counter slot | None); blocks: a list of NativeSteps each.
 
-    def __cinit__(self, list zones, list blocks, dropped_slot=None):
+    any_class: questions of other classes than IN go through the chains as well, but for NONE and ANY.
+    """
+
+    def __cinit__(self, list zones, list blocks, dropped_slot=None, bint any_class=False):
         cdef uint32_t i, j
         cdef NativeStep step
         cdef ZoneEntry* entry
@@ -477,6 +484,7 @@ cdef class ServerTable:
             if entry.zone_slot != NO_SLOT and entry.zone_slot >= MAX_ZONE_SLOTS:
                 raise ValueError("counter slot out of range")
         self.server.zone_count = len(ordered)
+        self.server.any_class = any_class
         self.server.dropped_slot = NO_SLOT if dropped_slot is None else dropped_slot
 
     def __dealloc__(self):

@@ -44,7 +44,9 @@ cdef struct UpstreamCounters:
     uint64_t duration_sum_ns[RCODE_SLOTS]
     uint64_t failed_probes
     uint64_t timeouts
+    uint64_t silent             # attempts that were silent for longer than is usual, so that more was asked
     uint64_t refused
+    uint64_t broken             # attempts over streams that could not connect, or whose connection ended
     uint64_t passed_over        # answers such as SERVFAIL that another upstream might better
     uint64_t truncated          # replies that were asked for again over TCP
     uint64_t connections[2][4]  # [reused][PROTOS]: what was opened, and attempts over what was open already

@@ -190,8 +190,8 @@ def upstream_layout():
     """Where each counter stands in upstream_values: name -> (offset, shape)."""
     fields, end = offsets((
         ("duration", (RCODE_SLOTS, DURATION_BUCKETS + 1)), ("duration_sum_ns", (RCODE_SLOTS,)),
-        ("failed_probes", ()), ("timeouts", ()), ("refused", ()), ("passed_over", ()), ("truncated", ()),
-        ("connections", (2, len(PROTOS))),
+        ("failed_probes", ()), ("timeouts", ()), ("silent", ()), ("refused", ()), ("broken", ()),
+        ("passed_over", ()), ("truncated", ()), ("connections", (2, len(PROTOS))),
     ))
     assert end * 8 == sizeof(UpstreamCounters)
     return fields

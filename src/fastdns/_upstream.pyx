@@ -1340,6 +1340,7 @@ cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
     u = &e.upstreams[last.upstream]
     if last.resent == 0:
         was_silent(e, u)
+        counted(e, u).silent += 1
     if u.silences >= SUSPECT_SILENCES:
         start_probe(e, x.stanza, last.upstream)
     if ask_next(e, index, False):
@@ -1527,6 +1528,7 @@ cdef void take_stream_answers(Engine* e) noexcept nogil:
                 and x.attempts[ticket.attempt].state == OVER_STREAM
                 and x.attempts[ticket.attempt].id == ticket.id):
             if ticket.failed or size < sizeof(StreamTicket) + HEADER_BYTES:
+                counted(e, &e.upstreams[ticket.upstream]).broken += 1
                 attempt_failed(e, ticket.exchange, ticket.attempt, ERROR_STREAM)
             else:
                 on_reply(e, ticket.exchange, ticket.attempt, at + sizeof(StreamTicket),

@@ -353,7 +353,7 @@ cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
             w.pos = start
             return False
     put_u16(out + w.pos, rr.rrtype)
-    put_u16(out + w.pos + 2, CLASS_IN)
+    put_u16(out + w.pos + 2, q.qclass)
     put_u32(out + w.pos + 4, rr.ttl_s)
     rdata_at = w.pos + 10
     if rdata_at + rr.fixed_len > w.limit:
@@ -698,7 +698,7 @@ cdef bint read_section(Cursor* c, const Query* q, Reply* r, Section* section, ui
             r.rcode |= (ttl_s >> 24) << 4
             r.options = c.msg + c.pos
             r.options_len = rdlength
-        if rrtype == TYPE_OPT or rclass != CLASS_IN:
+        if rrtype == TYPE_OPT or rclass != q.qclass:
             r.scratch_used = begin
             c.pos += rdlength
             continue

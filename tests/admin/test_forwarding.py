@@ -59,6 +59,8 @@ FAMILIES = {
     "fastdns_forward_waiting": ("gauge", set(), None),
     "fastdns_forward_timeouts": ("counter", {"to"}, None),
     "fastdns_forward_refused": ("counter", {"to"}, None),
+    "fastdns_forward_broken": ("counter", {"to"}, None),
+    "fastdns_forward_silent": ("counter", {"to"}, None),
     "fastdns_forward_passed_over": ("counter", {"to"}, None),
     "fastdns_forward_truncated": ("counter", {"to"}, None),
     "fastdns_forward_loops": ("gauge", {"to"}, None),
@@ -175,7 +177,10 @@ def test_probes_and_connections() -> None:
         (2, 1): [("connections", 0, [0, 0, 6, 7])],
     })  # fmt: skip
     server = server_of(stats, "forward . 192.0.2.1 tls://192.0.2.2")
-    assert samples(server, "coredns_proxy_healthcheck_failures_total") == {("forward", "192.0.2.1:53"): 3}
+    assert samples(server, "coredns_proxy_healthcheck_failures_total") == {
+        ("forward", "192.0.2.1:53"): 3,
+        ("forward", "192.0.2.2:853"): 0,
+    }
     assert samples(server, "coredns_proxy_conn_cache_misses_total") == {
         ("forward", "192.0.2.1:53", "udp"): 1,
         ("forward", "192.0.2.1:53", "tcp"): 2,

@@ -135,6 +135,7 @@ def test_a_dead_upstream_is_passed_over_within_a_second() -> None:
         assert took_s < 0.1
         assert len(dead.questions) == 2
         assert len(up.questions) == 6
+        assert [forwarder.of_upstream("silent", place) for place in (0, 1)] == [2, 0]
 
 
 def test_a_refusing_upstream_is_passed_over_at_once() -> None:
@@ -147,6 +148,7 @@ def test_a_refusing_upstream_is_passed_over_at_once() -> None:
             reply, took_s = took(forwarder, f"n{number}.example.org.")
             assert addresses(reply) == ["192.0.2.1"]
             assert took_s < 0.2
+        assert forwarder.of_upstream("refused") >= 1
 
 
 def test_both_are_dead() -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dns.edns
 import dns.flags
 import dns.message
 import dns.name
+import dns.query
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import pytest
 
+from tests.support import WEB, Server
 from tests.upstream.support import NAME, Asked, Forwarder, Reply, Upstream, a, addresses, echo, question, response
 
 AA, TC, RD, RA, AD, CD = (getattr(dns.flags, name) for name in ("AA", "TC", "RD", "RA", "AD", "CD"))
@@ -163,6 +167,64 @@ def test_the_reply_is_passed_on(case: Case) -> None:
         assert [asked.wire[2:] for asked in up.questions] == [query.to_wire()[2:]]
         forwarder.settles()
     assert forwarder.counters() == {"queries": 1, "parked": 1}
+
+
+# --------------------------------------------------------------------------------------------------------- classes
+
+
+def version(asked: Asked) -> Reply:
+    """A record in the question's class, and one in another."""
+    reply = response(asked.message)
+    kind = dns.rdataclass.to_text(asked.message.question[0].rdclass)
+    reply.answer.append(dns.rrset.from_text(asked.name, 0, kind, "TXT", '"9.18"'))
+    reply.additional.append(dns.rrset.from_text(asked.name, 60, "IN" if kind != "IN" else "CH", "TXT", '"no"'))
+    return reply
+
+
+@pytest.mark.parametrize("cache", ["", "cache"], ids=["alone", "behind a cache"])
+@pytest.mark.parametrize("kind", ["CH", "HS", "CLASS65"])
+def test_questions_of_other_classes_are_asked_upstream(kind: str, cache: str) -> None:
+    """As CoreDNS does where a block has forward. Nothing of that is kept, nor mixed with what is of class IN."""
+    with Upstream(version) as up, Forwarder(f"{cache}\nforward . {up.to}") as forwarder:
+        for _ in range(2):
+            reply = forwarder.exchange(dns.message.make_query("version.bind.", "TXT", rdclass=kind))
+            assert reply.rcode() == 0
+            (answer,) = reply.answer
+            assert (dns.rdataclass.to_text(answer.rdclass), str(answer[0])) == (kind, '"9.18"')
+            assert reply.additional == []
+        assert len(up.questions) == 2
+        (answer,) = forwarder.exchange(dns.message.make_query("version.bind.", "TXT")).answer
+        assert answer.rdclass == dns.rdataclass.IN
+
+
+@pytest.mark.parametrize("kind", ["NONE", "ANY", "CLASS0", "CLASS65535"])
+def test_what_is_no_class_of_data_is_refused(kind: str) -> None:
+    with Upstream(version) as up, Forwarder(f"forward . {up.to}") as forwarder:
+        reply = forwarder.exchange(dns.message.make_query("version.bind.", "TXT", rdclass=kind))
+        assert reply.rcode() == dns.rcode.REFUSED
+        assert up.asked == []
+
+
+def test_other_classes_are_refused_where_nobody_is_asked(tmp_path: Path) -> None:
+    """By a listener without a forward, and for names of the cluster everywhere."""
+    with Upstream(version) as up:
+        text = (
+            '.:DNS_PORT {\nbind 127.0.0.1\nkubernetes cluster.local {\nmanifests "MANIFESTS"\n}\n'
+            f"forward . {up.to}\n}}\n"
+            "other.example.:DNS_PORT {\nbind 127.0.0.1\nwhoami\n}\n.:OTHER_PORT {\nbind 127.0.0.1\nwhoami\n}\n"
+        )
+        with Server(tmp_path, text, workers=1) as server:
+
+            def rcode(name: str, port: int) -> dns.rcode.Rcode:
+                query = dns.message.make_query(name, "TXT", rdclass="CH")
+                return dns.query.udp(query, "127.0.0.1", 5, port=port).rcode()
+
+            other = server.ports["OTHER_PORT"]
+            assert rcode("version.bind.", server.port) == dns.rcode.NOERROR
+            assert rcode(WEB, server.port) == dns.rcode.REFUSED
+            assert rcode("no.shop.svc.cluster.local.", server.port) == dns.rcode.REFUSED
+            assert rcode("version.bind.", other) == dns.rcode.REFUSED
+            assert [one.name for one in up.asked] == ["version.bind."]
 
 
 # ------------------------------------------------------------------------------------------------- case of letters

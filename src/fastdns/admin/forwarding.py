@@ -24,9 +24,10 @@ def forwarding(server: Server) -> Iterator[Metric]:
     if not server.config.with_plugin("forward"):
         return
     values = {to: counters_of(server, slot) for slot, to in names(server.routes.slots).items()}
-    yield from proxies(values)
+    shown = current(server)
+    yield from proxies(values, shown)
     yield from whole_plugin(server)
-    yield from upstreams(values, current(server))
+    yield from upstreams(values, shown)
     yield loops(server)
 
 
@@ -51,8 +52,8 @@ def counters_of(server: Server, slot: int) -> list[int]:
     return added(server.stats.upstream_values(thread, slot) for thread in server.slots.counted())
 
 
-def proxies(values: Mapping[str, list[int]]) -> Iterator[Metric]:
-    """coredns_proxy_*."""
+def proxies(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iterator[Metric]:
+    """coredns_proxy_*; as in CoreDNS, failed healthchecks are counted from zero on, and all else from one."""
     durations = HistogramMetricFamily(
         "coredns_proxy_request_duration_seconds", "Histogram of the time each request took.",
         labels=("proxy_name", "to", "rcode"),
@@ -78,7 +79,8 @@ def proxies(values: Mapping[str, list[int]]) -> Iterator[Metric]:
                     buckets(DURATION_BOUNDS_S, replies),
                     of_upstream(counts, "duration_sum_ns", rcode) / 1e9,
                 )
-        if failed := of_upstream(counts, "failed_probes"):
+        failed = of_upstream(counts, "failed_probes")
+        if failed or to in shown:
             failures.add_metric((PROXY_NAME, to), failed)
         for reused, family in enumerate((misses, hits)):
             for proto, count in zip(PROTOS, of_upstream(counts, "connections", reused), strict=True):
@@ -123,7 +125,9 @@ def upstreams(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iter
     """Our own, by upstream: the ones that are shown, and others that have been counted."""
     for name, documentation in (
         ("timeouts", "Attempts that had no reply in time."),
+        ("silent", "Attempts that were silent for longer than usual, so that more was asked."),
         ("refused", "Times that a host said that nobody listens there."),
+        ("broken", "Attempts over TCP, TLS or HTTPS without a connection that lasted until the reply."),
         ("passed_over", "Replies that another upstream might better: SERVFAIL, and rcodes of failover."),
         ("truncated", "Truncated replies over UDP; what was asked is asked again over TCP."),
     ):

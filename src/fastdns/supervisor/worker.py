@@ -94,7 +94,9 @@ def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, Na
             (zone, block, plan.zone_slots.get((server, zone)) if "prometheus" in steps[block] else None)
             for zone, block in listener.zones
         ]
-        tables.append(ServerTable(zones, chains, plan.zone_slots.get((server, DROPPED))))
+        # What is in no class that we know may be in one that an upstream does.
+        forwards = any("forward" in steps[block] for _, block in listener.zones)
+        tables.append(ServerTable(zones, chains, plan.zone_slots.get((server, DROPPED)), forwards))
     return tables, steps
 
 
