@@ -15,6 +15,5 @@ cdef class SlowPath:
     cdef dict waiting                   # token to deliver
     cdef uint64_t serial
     cdef int epoll_fd
-    cdef bint busy                      # delivering: what is asked meanwhile is sent afterwards
     cdef uint8_t* out
     cdef int again(self, Waiter* w, const UpstreamReply* reply) except -1

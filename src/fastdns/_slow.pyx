@@ -70,7 +70,8 @@ cdef class SlowPath:
 
     def serve(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
               *, bint tcp=True):
-        """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once.
+        """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once, and
+        not before this has returned. What is to be sent to upstreams goes out with flush, process or tick.
 
         client: 4 or 16 address bytes.
         """
@@ -96,10 +97,6 @@ cdef class SlowPath:
             leave_epoch(ctx.store, worker.reader_slot)
         if size < 0:
             self.waiting[ctx.token] = deliver
-        # A delivery may ask the next question: then whoever delivers sends it.
-        if self.exchanges is not None and self.exchanges.engine.outbox_count and not self.busy:
-            flush(&self.exchanges.engine)
-        if size < 0:
             return PARKED
         return self.out[:size] if size else None
 
@@ -136,6 +133,11 @@ cdef class SlowPath:
             deliver(self.out[:size] if size else None)
         return 0
 
+    def flush(self):
+        """Send what serve has left to be sent. What cannot be sent may deliver."""
+        if self.exchanges is not None and self.exchanges.engine.outbox_count:
+            flush(&self.exchanges.engine)
+
     def process(self):
         """Take what upstreams have answered."""
         cdef epoll_event events[EVENTS]
@@ -143,10 +145,8 @@ cdef class SlowPath:
         if self.exchanges is None:
             return
         ready = epoll_wait(self.epoll_fd, events, EVENTS, 0)
-        self.busy = True
         for i in range(ready):
             on_event(&self.exchanges.engine, events[i].data.u32)
-        self.busy = False
 
     def tick(self):
         """Look at the clock. Returns in how many seconds to do so again, or None: nothing is in flight."""
@@ -154,9 +154,7 @@ cdef class SlowPath:
             return None
         # After a pause of this thread, what has come meanwhile was not silence.
         self.process()
-        self.busy = True
         on_time(&self.exchanges.engine, monotonic_ns())
-        self.busy = False
         if self.exchanges.engine.out == 0:
             return None
         return wait_ms(&self.exchanges.engine, IDLE_MS) / 1000
@@ -164,9 +162,7 @@ cdef class SlowPath:
     def give_up(self):
         """Serve everybody who waits again, with what there is; later queries that would have to wait fail."""
         if self.exchanges is not None:
-            self.busy = True
             give_up(&self.exchanges.engine)
-            self.busy = False
 
     @property
     def in_flight(self):

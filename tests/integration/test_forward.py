@@ -440,6 +440,25 @@ def test_a_hundred_slow_queries_of_one_connection(tmp_path: Path) -> None:
         assert names != sorted(names, key=lambda name: int(name[1:].partition(".")[0]))
 
 
+def test_a_query_over_tcp_is_answered_once(tmp_path: Path) -> None:
+    """An upstream so quick that its answer was there while the query was still being parked: the same bytes were
+    read once more then, and answered twice."""
+    with Upstream(echo) as up:
+        text = corefile(up.to, options="prefer_udp\nmax_fails 0", more="cache")
+        with Server(tmp_path, text, workers=1) as server:
+            for number in range(300):
+                wire = question(number)
+                with socket.create_connection(("127.0.0.1", server.port), 5) as stream:
+                    stream.sendall(struct.pack(">H", len(wire)) + wire)
+                    # The end of what we send: the other side closes once all is answered.
+                    stream.shutdown(socket.SHUT_WR)
+                    with stream.makefile("rb") as file:
+                        replies = file.read()
+                assert len(replies) == 2 + struct.unpack_from(">H", replies)[0], "one, and nothing behind it"
+                assert replies[2:4] == wire[:2]
+            assert server.total("coredns_dns_requests_total", proto="tcp") == 300
+
+
 def test_a_stampede_on_one_worker_asks_once(tmp_path: Path) -> None:
     """10,000 clients, one cold name, no cache: one query upstream."""
     total = 10_000

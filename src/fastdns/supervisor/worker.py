@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from fastdns._chain import NativeStep, ServerTable, Worker
-from fastdns._slow import SlowPath
+from fastdns._slow import PARKED, SlowPath
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
@@ -161,6 +161,7 @@ class WorkerProcess:
         slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
         self.slow = SlowPath(slow, self.exchanges(plan.slots.slow) if forwards else None)
         self.slow_timer: asyncio.TimerHandle | None = None
+        self.asking: asyncio.Handle | None = None
         self.workers = [hot_worker, *slow]
         self.recoveries = [recovery_of(plan.config, listener) for listener in plan.config.listeners]
         self.reporters = self.make_reporters()
@@ -283,9 +284,22 @@ class WorkerProcess:
             reply = self.slow.serve(index, message, client, client_port, deliver, tcp=tcp)
         except Exception as error:
             return self.recover(self.recoveries[index], message, error, tcp=tcp)
+        if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):
+            self.ask_soon()
+        return reply
+
+    def ask_soon(self) -> None:
+        """Send what has come together in this turn of the loop to upstreams. Not at once: whoever serves a message
+        is not ready yet for what may be delivered then."""
+        if self.asking is None:
+            self.asking = asyncio.get_running_loop().call_soon(self.ask)
+
+    def ask(self) -> None:
+        """Send it, and let the clock run."""
+        self.asking = None
+        self.slow.flush()
         if self.slow_timer is None and self.slow.in_flight:
             self.keep_time()
-        return reply
 
     def keep_time(self) -> None:
         """Let the slow thread's table see the clock for as long as questions are in flight."""
