@@ -18,7 +18,7 @@ from fastdns.bench.apiserver import endpoint, namespace, service, slice_
 from fastdns.bench.apiserver.process import Process
 from tests.integration.faults.load import KnownAnswers, address_of
 from tests.integration.faults.support import tell
-from tests.support import COREFILE, Server, children, wait_until
+from tests.support import COREFILE, Load, Server, children, wait_until
 
 RATE = 2000
 NAMES = 120
@@ -149,6 +149,26 @@ def test_the_supervisor_is_killed(tmp_path: Path, api: Process) -> None:
         written(server, tmp_path, (tmp_path / "snapshot").stat().st_mtime_ns)
     print(f"ready from a snapshot after {took_s:.2f} s")
     assert "is not used" not in server.log
+
+
+def test_a_reload_waits_for_the_listing_and_not_for_the_snapshot(tmp_path: Path, api: Process) -> None:
+    """The old generation knows what came after the file was written; the new one must, too, before it serves."""
+    server = Server(tmp_path, corefile(tmp_path))
+    with server:
+        wait_until(lambda: synced(server), READY_S, server.log)
+        written(server, tmp_path)
+        old = (tmp_path / "snapshot").read_bytes()
+        api.post("put", service("late", "shop", cluster_ips=["10.98.0.3"]))
+        wait_until(lambda: server.addresses("late.shop.svc.cluster.local.") == ["10.98.0.3"], 20)
+        # It may have been written again meanwhile.
+        (tmp_path / "snapshot").write_bytes(old)
+        server.write_corefile(corefile(tmp_path, "guard 60%"))
+        with Load(server.port, 500, "late.shop.svc.cluster.local.") as load:
+            server.reload()
+            load.run_for(0.5)
+        assert "as of " in server.log, "the new source began with the file"
+        assert set(load.rcodes) == {0}
+        assert load.lost == 0
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,12 @@ class Supervisor:
             unready.append("kubernetes")
         return unready
 
+    def synced(self, numbers: list[int]) -> bool:
+        """Whether the store holds the listings of these sources, and not those of earlier holders of a number."""
+        return not self.sources.fresh.intersection(numbers) and all(
+            self.store.source(number)[0] for number in numbers
+        )
+
     def known(self, numbers: list[int]) -> bool:
         """Whether the store holds the listings of these sources, or snapshots; not those of earlier holders."""
         return not self.sources.fresh.intersection(numbers) and all(
@@ -319,7 +325,7 @@ class Supervisor:
             if key[0] == "watcher":
                 running.channel.send(follow=True)
         if numbers:
-            await self.wait_for_sync(self.config, numbers)
+            await self.wait_for_sync(self.config, numbers, self.known)
         self.runtimes[1] = self.runtime(self.config, routes)
         self.sockets.open(self.places(self.config), self.workers)
         for index in range(self.workers):
@@ -365,12 +371,14 @@ class Supervisor:
                 if key not in self.zone_slots:
                     self.zone_slots[key] = min(len(self.zone_slots), MAX_ZONE_SLOTS - 1)
 
-    async def wait_for_sync(self, config: ServerConfig, numbers: list[int]) -> None:
-        """Wait for the sources' first listing or snapshot, as long as startup_timeout allows."""
+    async def wait_for_sync(
+        self, config: ServerConfig, numbers: list[int], is_enough: Callable[[list[int]], bool]
+    ) -> None:
+        """Wait for what is enough of the sources, as long as startup_timeout allows."""
         limit_s = max((plugin.startup_timeout_s for _, plugin in config.with_plugin("kubernetes")), default=0.0)
         begun = time.monotonic()
         said = begun
-        while not self.known(numbers):
+        while not is_enough(numbers):
             now = time.monotonic()
             if now - begun >= limit_s:
                 kubernetes_log.warning("starting server with unsynced Kubernetes API")
@@ -712,7 +720,8 @@ class Supervisor:
             added_sockets = self.sockets.open(self.places(config), workers)
             numbers = self.sources.assign(config)
             await self.watch(numbers)
-            await self.wait_for_sync(config, numbers)
+            # Not for a snapshot: the old generation knows more.
+            await self.wait_for_sync(config, numbers, self.synced)
             self.configs[generation] = config
             self.runtimes[generation] = self.runtime(config, routes)
             for index in range(workers):
