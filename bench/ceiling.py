@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def ours(peer: Peer, file: Path, how: argparse.Namespace) -> dict[str, float]:
         "per_second": result["queries_per_second"],
         "lost": result["lost"],
         "busy": result["generator"]["busy"],
+        "us": result["generator"]["cpu_us_per_query"],
     }
 
 
@@ -66,8 +68,10 @@ def theirs(peer: Peer, file: Path, how: argparse.Namespace) -> dict[str, float]:
         "-t",
         "1",
     ]
+    before_s = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     figures = dnsperf.parse(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    return {"per_second": figures.per_second, "lost": figures.lost}
+    used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before_s
+    return {"per_second": figures.per_second, "lost": figures.lost, "us": used * 1e6 / max(1, figures.answered)}
 
 
 def run(how: argparse.Namespace) -> dict[str, Any]:
@@ -90,6 +94,8 @@ def run(how: argparse.Namespace) -> dict[str, Any]:
                 turn["echo_busy"] = used / 1e9 / how.seconds
                 turns[name].append(turn)
             for name, rows in turns.items():
+                # One query's CPU of generator and echo, in the same turn: what slows one slows the other.
+                rows[-1]["us_of_echo"] = rows[-1]["us"] / rows[-1]["echo_us"]
                 rows[-1]["of_dnsperf"] = rows[-1]["per_second"] / turns.get("dnsperf", rows)[-1]["per_second"]
                 print(
                     f"{number + 1}/{how.rounds} {name} {rows[-1]['per_second']:,.0f}", file=sys.stderr, flush=True

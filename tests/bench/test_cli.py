@@ -225,7 +225,7 @@ def test_the_json_of_a_run_keeps_its_shape(data: Path, tmp_path: Path) -> None:
             **dict.fromkeys(["socket_errors", "reconnects", "query_bytes", "answer_bytes"], "number"),
             "rcodes": dict.fromkeys(RCODES, "number"),
             "latency": {**dict.fromkeys(numbers, "number"), "curve": [["number"]], "hdr": "str"},
-            "generator": {"processes": "number", "busy": "number"},
+            "generator": {"processes": "number", "busy": "number", "cpu_us_per_query": "number"},
         },
         "process": dict.fromkeys(["cpu_us_per_query", "cpu_s", "pss_kib", "processes"], "number"),
         "wrong_answers": [dict.fromkeys(["where", "name", "type", "expected", "got"], "str")],

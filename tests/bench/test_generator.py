@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from fastdns.bench import runner
 from fastdns.bench._questions import Questions
 from fastdns.bench.errors import BenchError
 from fastdns.bench.exchange import query
+from fastdns.bench.messages import Query, edns, message
 from fastdns.bench.result import Result
 from fastdns.bench.runner import How, Server, part
 from tests.bench.servers import answered, bound, in_process, label, right, tcp, udp
@@ -121,6 +123,21 @@ def test_what_does_not_fit_answers_nothing(serve: Callable[..., object], wrong: 
         result = ask(port, replace(PATIENT, tcp=serve is tcp))
     assert (result.answered, result.lost, result.mismatched) == (70, 0, 70)
     assert is_whole(result)
+
+
+@pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
+def test_long_queries_arrive_whole(serve: Callable[..., AbstractContextManager[int]]) -> None:
+    """Over 512 bytes, which are sent in two pieces; among short ones."""
+    value = bytes(range(256)) * 4
+    long = message(Query("long.example", "A"), edns(options=((65001, value),)))
+    short = message(Query("short.example", "A"))
+
+    def answer(asked: bytes) -> list[tuple[float, bytes]]:
+        return [(0.0, answered(asked, rcode=0 if asked[2:] in (long[2:], short[2:]) else 1))]
+
+    with serve(answer) as port:
+        result = ask(port, replace(PATIENT, tcp=serve is tcp), queries=[short, long, long, short, short])
+    assert (result.rcodes[0], result.query_bytes) == (70, 14 * (3 * len(short) + 2 * len(long)))
 
 
 def test_truncated_answers_are_counted() -> None:

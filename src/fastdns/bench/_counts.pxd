@@ -23,6 +23,8 @@ cdef struct Counts:
     uint64_t last_ns            # when the last answer came
     uint64_t asked_ns           # when the last query was, or would have been, sent
     uint64_t idle_ns            # before asked_ns
+    uint64_t cpu_ns             # of this thread, before asked_ns
+    uint64_t idle_cpu_ns        # of it, in rounds in which nothing was to be done
     uint64_t sent
     uint64_t answered
     uint64_t lost

@@ -41,5 +41,6 @@ def read_result(const uint8_t[::1] memory):
         min_ns=c.min_ns, sum_ns=c.sum_ns, query_bytes=c.query_bytes, interrupted=c.interrupted, unsent=c.unsent,
         late=c.late, duplicates=c.duplicates, reconnects=c.reconnects, checked=c.checked, wrong=c.wrong,
         wrong_samples=tuple(samples),
+        cpu_ns=c.cpu_ns - c.idle_cpu_ns if c.cpu_ns > c.idle_cpu_ns else 0,
         busy=1.0 - min(1.0, <double>c.idle_ns / <double>asking_ns) if asking_ns else 0.0,
     )

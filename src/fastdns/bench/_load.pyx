@@ -26,7 +26,7 @@ from fastdns.bench._sockets cimport (
     BATCH, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, POLLIN, POLLOUT, SO_ERROR, SO_RCVBUF, SO_SNDBUF,
     SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, bind, close, connect, getsockopt,
     iovec, mmsghdr, monotonic_ns, pollfd, ppoll, recv, recvmmsg, send, sendmmsg, setsockopt, sockaddr, socket,
-    socklen_t, timespec,
+    socklen_t, thread_cpu_ns, timespec,
 )
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
@@ -44,6 +44,7 @@ cdef enum:
     HEADER_BYTES = 12
     QR = 0x80
     TC = 0x02
+    SLOT_BYTES = 512            # for a query; longer ones are sent in two pieces
     ROOM = 4096                 # of a datagram; a longer one is matched and counted, but not compared
     LENGTH_BYTES = 2            # before a message, RFC 1035 section 4.2.2
     INCOMING_BYTES = 66000      # a whole message
@@ -118,6 +119,7 @@ cdef class Load:
     cdef Lane* lanes
     cdef pollfd* polls
     cdef uint8_t* room
+    cdef uint8_t* slots
     cdef mmsghdr* headers_in
     cdef mmsghdr* headers_out
     cdef iovec* iovecs_in
@@ -169,11 +171,12 @@ cdef class Load:
         self.lanes = <Lane*>calloc(sockets, sizeof(Lane))
         self.polls = <pollfd*>calloc(sockets, sizeof(pollfd))
         self.room = <uint8_t*>calloc(BATCH, ROOM)
+        self.slots = <uint8_t*>calloc(BATCH, SLOT_BYTES)
         self.headers_in = <mmsghdr*>calloc(BATCH, sizeof(mmsghdr))
         self.headers_out = <mmsghdr*>calloc(BATCH, sizeof(mmsghdr))
         self.iovecs_in = <iovec*>calloc(BATCH, sizeof(iovec))
         self.iovecs_out = <iovec*>calloc(2 * BATCH, sizeof(iovec))
-        if not (self.lanes and self.polls and self.room and self.headers_in
+        if not (self.lanes and self.polls and self.room and self.slots and self.headers_in
                 and self.headers_out and self.iovecs_in and self.iovecs_out):
             raise MemoryError
         for k in range(BATCH):
@@ -181,9 +184,7 @@ cdef class Load:
             self.iovecs_in[k].iov_len = ROOM
             self.headers_in[k].msg_hdr.msg_iov = &self.iovecs_in[k]
             self.headers_in[k].msg_hdr.msg_iovlen = 1
-            self.iovecs_out[2 * k].iov_len = 2
             self.headers_out[k].msg_hdr.msg_iov = &self.iovecs_out[2 * k]
-            self.headers_out[k].msg_hdr.msg_iovlen = 2
         for i in range(sockets):
             self.lanes[i].fd = -1
             self.polls[i].fd = -1
@@ -213,6 +214,7 @@ cdef class Load:
         free(self.lanes)
         free(self.polls)
         free(self.room)
+        free(self.slots)
         free(self.headers_in)
         free(self.headers_out)
         free(self.iovecs_in)
@@ -255,6 +257,7 @@ cdef class Load:
         cdef uint32_t i, at, moved, sent, idle = 0
         cdef uint64_t now = monotonic_ns()
         cdef uint64_t before = now, give_up_at = now + GIVE_UP_EVERY_NS, due, pause
+        cdef uint64_t cpu_begin_ns = thread_cpu_ns(), cpu_ns, idle_from_ns = 0
         cdef bint looked, last_pass, gone
         self.asking = True
         while True:
@@ -300,9 +303,14 @@ cdef class Load:
                     moved += self.flush_all()
                 if moved == 0:
                     self.counts.idle_ns += now - before
+                    cpu_ns = thread_cpu_ns()
+                    if idle:
+                        self.counts.idle_cpu_ns += cpu_ns - idle_from_ns
+                    idle_from_ns = cpu_ns
                 self.counts.asked_ns = now if now < end_ns else end_ns
                 if last_pass or self.counts.sent >= count or gone:
                     self.asking = False
+                    self.counts.cpu_ns = thread_cpu_ns() - cpu_begin_ns
                     if self.rate > 0 or gone:
                         self.counts.unsent = (count if gone else due) - self.counts.sent
             elif self.over_tcp:
@@ -316,6 +324,7 @@ cdef class Load:
                 return
             idle = 0 if moved else idle + 1
         if self.asking:
+            self.counts.cpu_ns = thread_cpu_ns() - cpu_begin_ns
             self.counts.asked_ns = now if now < end_ns else end_ns
             if self.rate > 0:
                 due = self.due_by(now if now < end_ns else end_ns - 1, count)
@@ -535,11 +544,28 @@ cdef class Load:
         cdef uint32_t i, number
         cdef int sent
         cdef uint64_t now, query_bytes = 0
+        cdef const Question* question
+        cdef uint8_t* slot
+        cdef uint8_t* id_
         for i in range(n):
             number = self.prepare(lane, i)
-            self.iovecs_out[2 * i].iov_base = lane.places[next_place(lane, i)].id
-            self.iovecs_out[2 * i + 1].iov_base = <void*>(self.table[number].message + 2)
-            self.iovecs_out[2 * i + 1].iov_len = self.table[number].size - 2
+            question = &self.table[number]
+            id_ = lane.places[next_place(lane, i)].id
+            if question.size <= SLOT_BYTES:
+                # The kernel takes one piece faster than two, by more than the copy costs.
+                slot = self.slots + i * SLOT_BYTES
+                memcpy(slot, question.message, question.size)
+                slot[0] = id_[0]
+                slot[1] = id_[1]
+                self.iovecs_out[2 * i].iov_base = slot
+                self.iovecs_out[2 * i].iov_len = question.size
+                self.headers_out[i].msg_hdr.msg_iovlen = 1
+            else:
+                self.iovecs_out[2 * i].iov_base = id_
+                self.iovecs_out[2 * i].iov_len = 2
+                self.iovecs_out[2 * i + 1].iov_base = <void*>(question.message + 2)
+                self.iovecs_out[2 * i + 1].iov_len = question.size - 2
+                self.headers_out[i].msg_hdr.msg_iovlen = 2
         now = monotonic_ns()
         sent = sendmmsg(lane.fd, self.headers_out, n, MSG_DONTWAIT)
         if sent <= 0:
@@ -547,7 +573,9 @@ cdef class Load:
                 self.counts.errors += 1
             return 0
         for i in range(<uint32_t>sent):
-            query_bytes += self.iovecs_out[2 * i + 1].iov_len + 2
+            query_bytes += self.iovecs_out[2 * i].iov_len
+            if self.headers_out[i].msg_hdr.msg_iovlen == 2:
+                query_bytes += self.iovecs_out[2 * i + 1].iov_len
         self.counts.query_bytes += query_bytes
         self.under_way_now(lane, sent, now)
         return sent

@@ -74,6 +74,7 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int clock, timespec* at)
     enum:
         CLOCK_MONOTONIC
+        CLOCK_THREAD_CPUTIME_ID
 
 cdef extern from "poll.h" nogil:
     int ppoll(pollfd* fds, unsigned long count, const timespec* timeout, const void* mask)
@@ -82,4 +83,10 @@ cdef extern from "poll.h" nogil:
 cdef inline uint64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef inline uint64_t thread_cpu_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
     return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec

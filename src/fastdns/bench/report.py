@@ -78,7 +78,11 @@ def figures(result: Result) -> JSON:
         "answer_bytes": result.answer_bytes,
         "rcodes": dict(zip(RCODES, result.rcodes, strict=True)),
         "latency": latency(result),
-        "generator": {"processes": result.processes, "busy": round(result.busy, 3)},
+        "generator": {
+            "processes": result.processes,
+            "busy": round(result.busy, 3),
+            "cpu_us_per_query": round(result.cpu_ns / 1000 / max(1, result.answered), 3),
+        },
     }
 
 
@@ -239,6 +243,7 @@ def run_text(report: JSON) -> str:
         row("bytes of a query", f"{result['query_bytes'] / sent if sent else 0:.1f}"),
         row("bytes of an answer", f"{result['answer_bytes'] / answered if answered else 0:.1f}"),
         row("generator busy", f"{100 * result['generator']['busy']:.1f}%"),
+        row("its CPU a query", f"{result['generator']['cpu_us_per_query']:.2f} us"),
         *usage_lines(report["process"]),
         "",
         *(

@@ -116,6 +116,8 @@ class Result:
     wrong_samples: tuple[Wrong, ...] = ()
     # For how long the generator's processes had something to do, on average; 1.0: all the time.
     busy: float = 0.0
+    # CPU time of the generator's processes, without that for looking whether there is something to do.
+    cpu_ns: int = 0
     # How many processes that is.
     processes: int = 1
 
