@@ -114,14 +114,14 @@ def test_generation_ready(children: tuple[Child, ...], ready: bool) -> None:
 def test_deaths_back_off_until_a_child_was_steady() -> None:
     child, now, waits = worker(), NOW, []
     for _ in range(10):
-        child = died(replace(child, pid=7, ready=True, started_at=now - 0.1, killed=True), now)
+        child = died(replace(child, pid=7, ready=True, ready_at=now - 0.1, killed=True), now)
         assert child.pid is None and not child.ready and not child.killed and child.last_beat is None
         waits.append(round(child.retry_at - now, 3))
         now = child.retry_at
     assert waits == [0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, BACKOFF_MAX_S, BACKOFF_MAX_S]
-    assert died(replace(child, pid=7, ready=True, started_at=now - STEADY_S), now).failures == 0
+    assert died(replace(child, pid=7, ready=True, ready_at=now - STEADY_S), now).failures == 0
     # Old age without ever having been ready is no steadiness.
-    assert died(replace(child, pid=7, ready=False, started_at=now - 60), now).failures == 11
+    assert died(replace(child, pid=7, ready=False, ready_at=now - 60), now).failures == 11
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# A worker that dies sooner than this after its start waits before the next try.
-STEADY_S = 5.0
+# A process that dies sooner than this after it was ready waits before the next try, from the second time on.
+STEADY_S = 1.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 10.0
 # A worker's threads beat every 0.25 s, the watcher each second; a live one that is silent for so long hangs.
@@ -25,6 +25,7 @@ class Child:
     pid: int | None = None
     started_at: float = 0.0
     ready: bool = False
+    ready_at: float = 0.0
     draining: bool = False
     drain_deadline: float = 0.0
     last_beat: float | None = None  # until it is ready: its start
@@ -76,7 +77,7 @@ def generation_ready(state: State, generation: int) -> bool:
 
 def died(child: Child, now: float) -> Child:
     """The place after its process has ended: when it may be filled again."""
-    steady = child.ready and now - child.started_at >= STEADY_S
+    steady = child.ready and now - child.ready_at >= STEADY_S
     failures = 0 if steady else child.failures + 1
     wait = 0.0 if failures <= 1 else min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 2))
     return replace(

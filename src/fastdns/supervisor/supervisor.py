@@ -569,7 +569,7 @@ class Supervisor:
             return
         for message in messages:
             if message.get("ready"):
-                child = replace(child, ready=True)
+                child = replace(child, ready=True, ready_at=time.monotonic())
                 self.wake.set()
                 if child.role == "watcher" and not child.killed:
                     self.sources.begun()
