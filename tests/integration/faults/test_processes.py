@@ -181,7 +181,7 @@ def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:
 def test_signals_while_it_starts(tmp_path: Path) -> None:
     """At any time: it ends, with all its children."""
     choose = chance("signals at the start")
-    for _ in range(40 if CHAOS_S else 6):
+    for _ in range(40 if CHAOS_S else 3):
         number = choose.choice([signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
         with server(tmp_path, wait=False) as fastdns:
             # An interpreter without handlers dies of them, as everybody's.
