@@ -354,7 +354,8 @@ def test_one_of_three_is_killed(cluster: Cluster) -> None:
         moved = window(others)
         # But for what is on its way.
         assert sum(moved) > WINDOW - 50, "the others have all of it"
-        assert all(now > then * 1.2 for now, then in zip(moved, shared[1:], strict=True))
+        # Than a third, which is what each has of three; a busy machine's probes may have moved some before.
+        assert min(moved) > WINDOW / 3 * 1.2, "each has more than before"
         for _ in range(10):
             assert query("web.shop.svc.cluster.local.", "A", SERVICE_ADDRESSES[0], tcp=True).answer
         dead.start()
