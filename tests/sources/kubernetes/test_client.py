@@ -179,7 +179,7 @@ async def test_an_endless_line_is_refused(
     monkeypatch.setattr(api, "MAX_LINE_BYTES", 100)
 
     class Content:
-        async def readany(self) -> bytes:
+        async def read_some(self) -> bytes:
             return b"x" * 60
 
     content: Any = Content()

@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,23 +23,23 @@ from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 import fastdns
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import Connection, TokenFile, reason
+from fastdns.sources.kubernetes.http import TRANSPORT_ERRORS, Response, Session, keep_alive
 
 log = logging.getLogger("plugin/kubernetes")
 
 MAX_LINE_BYTES = 16 << 20
-READ_BUFFER_BYTES = 256 << 10
 CONNECT_TIMEOUT_S = 10.0
 # An API server gives up on a list after 60 s; a watch it opens at once.
 RESPONSE_TIMEOUT_S = 60.0
 OPEN_TIMEOUT_S = 30.0
 MAX_RETRIES = 10
+# Of a refusal, what is read.
+MAX_REFUSAL_BYTES = 64 << 10
 MAX_RETRY_AFTER_S = 60.0
 # client-go's defaults where only one of the pair is set.
 DEFAULT_QPS = 5.0
@@ -197,7 +196,7 @@ class Client:
         self._connect_timeout_s = connect_timeout_s
         self._response_timeout_s = response_timeout_s
         self._sleep = sleep
-        self._session: aiohttp.ClientSession | None = None
+        self._session: Session | None = None
         self._connection: Connection | None = None
         self._token_file: TokenFile | None = None
         self._refreshing = asyncio.Lock()
@@ -230,7 +229,7 @@ class Client:
         async with self._slot(), self._open(path, params, accept, wait_s, wait_s) as response:
             try:
                 return await response.read()
-            except (aiohttp.ClientError, OSError, TimeoutError) as e:
+            except TRANSPORT_ERRORS as e:
                 raise unreachable(e) from e
 
     @contextlib.asynccontextmanager
@@ -241,7 +240,7 @@ class Client:
         open_s = min(silence_s, OPEN_TIMEOUT_S)
         async with self._open(path, params, JSON, silence_s, open_s) as response:
             keep_alive(response)
-            yield lines(response.content)
+            yield lines(response)
 
     def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
         return self._inflight if self._inflight is not None else contextlib.nullcontext()
@@ -249,20 +248,17 @@ class Client:
     @contextlib.asynccontextmanager
     async def _open(
         self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Response]:
         response = await self._request(path, params, accept, silence_s, open_s)
         try:
             yield response
         finally:
-            # A body that was not read to its end cannot be followed by another: close, never drain.
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            # A body that was not read to its end cannot be followed by another: closed, never drained.
+            response.end()
 
     async def _request(
         self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """An answer of 2xx, after as many tries as the rules allow."""
         refreshed = False
         for attempt in range(MAX_RETRIES + 1):
@@ -284,14 +280,14 @@ class Client:
 
     async def _send(
         self,
-        session: aiohttp.ClientSession,
+        session: Session,
         connection: Connection,
         path: str,
         params: Mapping[str, str],
         accept: str,
         silence_s: float,
         open_s: float,
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         wait_s = self._limiter.reserve()
         if wait_s:
             await self._sleep(wait_s)
@@ -304,38 +300,23 @@ class Client:
         }
         if self._token_file is not None:
             headers["Authorization"] = f"Bearer {self._token_file.read()}"
-        url = URL(f"{connection.host_url}{path}?{urlencode(params)}", encoded=True)
         started = time.monotonic()
         code = "<error>"
         try:
             async with asyncio.timeout(self._connect_timeout_s + open_s):
-                response = await session.get(
-                    url,
-                    headers=headers,
-                    proxy=connection.proxy_url,
-                    server_hostname=connection.server_name,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
-                    ),
-                )
+                response = await session.get(f"{path}?{urlencode(params)}", headers, silence_s=silence_s)
             code = str(response.status)
             return response
-        except aiohttp.ClientConnectorCertificateError as e:
+        except ssl.SSLCertVerificationError as e:
             # A CA that was rotated: the next try reads it anew.
             await self._refresh(self._generation)
-            raise Unreachable(f"its certificate is not trusted: {e.certificate_error}") from e
-        except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError) as e:
+            raise Unreachable(f"its certificate is not trusted: {e}") from e
+        except TRANSPORT_ERRORS as e:
             raise unreachable(e) from e
-        except RuntimeError as e:
-            # aiohttp says so of a session that a refresh of the credentials replaced in this very moment.
-            if not session.closed:
-                raise
-            raise Unreachable("the session was replaced") from e
         finally:
             self._metrics.request("GET", connection.host, code, "GET", time.monotonic() - started)
 
-    async def _ready(self) -> tuple[aiohttp.ClientSession, Connection]:
+    async def _ready(self) -> tuple[Session, Connection]:
         """Session and connection, resolved where that was not done yet or has run out."""
         connection = self._connection
         if connection is None or (
@@ -376,17 +357,17 @@ class Client:
                 self._generation += 1
                 self._refreshed_at = time.monotonic()
 
-    def _new_session(self, connection: Connection) -> aiohttp.ClientSession:
-        context = connection.ssl_context()
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context if context is not None else True),
-            read_bufsize=READ_BUFFER_BYTES,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
+    def _new_session(self, connection: Connection) -> Session:
+        return Session(
+            connection.host_url,
+            tls=connection.ssl_context(),
+            server_hostname=connection.server_name,
+            proxy_url=connection.proxy_url,
+            connect_timeout_s=self._connect_timeout_s,
         )
 
 
-async def lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
+async def lines(response: Response) -> AsyncIterator[list[bytes]]:
     """Batches of whole lines without their ends; half a line at the stream's end is dropped.
 
     Raises Unreachable where the stream broke off, Stalled where nothing came, SourceError on an endless line.
@@ -395,8 +376,8 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
     rest_bytes = 0
     while True:
         try:
-            chunk = await content.readany()
-        except (aiohttp.ClientError, OSError, TimeoutError) as e:
+            chunk = await response.read_some()
+        except TRANSPORT_ERRORS as e:
             raise unreachable(e) from e
         if not chunk:
             break
@@ -417,25 +398,13 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
         yield batch
 
 
-def keep_alive(response: aiohttp.ClientResponse) -> None:
-    """Lets the kernel probe an idle watch: a peer that vanished shows before the next bookmark is due."""
-    transport = response.connection.transport if response.connection is not None else None
-    sock = transport.get_extra_info("socket") if transport is not None else None
-    if sock is not None:
-        with contextlib.suppress(OSError, AttributeError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-async def refusal(response: aiohttp.ClientResponse) -> ApiError:
+async def refusal(response: Response) -> ApiError:
     """The exception that an answer other than 2xx stands for; the answer is used up."""
     body = b""
-    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+    with contextlib.suppress(*TRANSPORT_ERRORS):
         # A Status is short; a proxy's page in its place need not be read whole.
-        body = await response.content.read(64 << 10)
-    response.close()
+        body = await response.read(MAX_REFUSAL_BYTES)
+    response.end()
     message = ""
     with contextlib.suppress(*UNREADABLE):
         message = msgspec.json.decode(body, type=Status).message
@@ -444,7 +413,7 @@ async def refusal(response: aiohttp.ClientResponse) -> ApiError:
     retry_after_s = None
     if response.status == 429 or response.status >= 500:
         with contextlib.suppress(KeyError, ValueError):
-            retry_after_s = min(MAX_RETRY_AFTER_S, max(0.0, float(response.headers["Retry-After"])))
+            retry_after_s = min(MAX_RETRY_AFTER_S, max(0.0, float(response.headers["retry-after"])))
     return api_error(response.status, message, retry_after_s)
 
 

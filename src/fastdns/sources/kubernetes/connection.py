@@ -344,7 +344,7 @@ def checked_url(url: str, where: str) -> str:
 
 
 def checked_proxy(url: str, where: str) -> None:
-    """Raises SourceError unless url is a proxy that can be used; aiohttp knows no SOCKS."""
+    """Raises SourceError unless url is a proxy that can be used: not SOCKS."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
