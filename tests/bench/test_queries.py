@@ -265,3 +265,10 @@ def test_what_is_no_cluster_is_said(tmp_path: Path, corefile_text: str, manifest
 def test_no_corefile_is_said(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"Corefile: .*[Nn]o such file|[Nn]o such file.*Corefile"):
         read_population(tmp_path / "Corefile")
+
+
+@pytest.mark.parametrize("name", ["a..", "..", ".a", "a..b", "a" * 64, ".".join(["a" * 60] * 5), "ü" * 40])
+def test_no_names(name: str) -> None:
+    """``a..`` was read as ``a.``."""
+    with pytest.raises(ValueError, match="is not a domain name"):
+        message(Query(name, "A"))

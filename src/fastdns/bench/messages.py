@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastdns.wire_names import wire_name_as_written
 
@@ -33,8 +33,7 @@ UDP_BYTES = 4096
 DO = 0x8000
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A name in presentation form, and a type by its mnemonic."""
 
     name: str
