@@ -265,13 +265,13 @@ cdef inline uint32_t label_hash(uint32_t rest, const uint8_t* label) noexcept no
 cdef uint32_t write_name(Writer* w, const uint8_t* name, uint32_t name_len, bint compress) noexcept nogil:
     """Write a name; with compress, end it in a pointer where a suffix stands already.
 
-    Returns 0 where it does not fit. Its own suffixes are remembered either way, as long as there is room.
+    Returns 0 where it does not fit. Suffixes that are new are remembered either way, as long as there is room.
     """
     cdef uint8_t starts[MAX_LABELS]
     cdef uint32_t hashes[MAX_LABELS]
     cdef uint32_t labels = 0
     cdef uint32_t at = 0
-    cdef uint32_t i, slot, kept, found = 0
+    cdef uint32_t i, slot, kept, known, found = 0
     cdef uint32_t begin = w.pos
     cdef uint32_t value = 0
     cdef Suffixes* s = &w.suffixes
@@ -284,18 +284,21 @@ cdef uint32_t write_name(Writer* w, const uint8_t* name, uint32_t name_len, bint
         i -= 1
         value = label_hash(value, name + starts[i])
         hashes[i] = value
-    kept = labels
-    if compress:
-        for i in range(labels):
-            slot = hashes[i] & (SUFFIX_SLOTS - 1)
-            while s.offset[slot] != 0:
-                if s.hashes[slot] == hashes[i] and same_suffix(w, s.offset[slot], name + starts[i]):
-                    found = s.offset[slot]
-                    break
-                slot = (slot + 1) & (SUFFIX_SLOTS - 1)
-            if found:
-                kept = i
+    known = labels
+    for i in range(labels):
+        slot = hashes[i] & (SUFFIX_SLOTS - 1)
+        while s.offset[slot] != 0:
+            if s.hashes[slot] == hashes[i] and same_suffix(w, s.offset[slot], name + starts[i]):
+                found = s.offset[slot]
                 break
+            slot = (slot + 1) & (SUFFIX_SLOTS - 1)
+        if found:
+            known = i
+            break
+    kept = known
+    if not compress:
+        kept = labels
+        found = 0
     cdef uint32_t plain = starts[kept] if kept < labels else name_len - 1
     if w.pos + plain + (2 if found else 1) > w.limit:
         return 0
@@ -307,7 +310,7 @@ cdef uint32_t write_name(Writer* w, const uint8_t* name, uint32_t name_len, bint
     else:
         w.out[w.pos] = 0
         w.pos += 1
-    for i in range(kept):
+    for i in range(known):
         if s.count >= MAX_SUFFIXES or begin + starts[i] > MAX_POINTER_TARGET:
             break
         slot = hashes[i] & (SUFFIX_SLOTS - 1)

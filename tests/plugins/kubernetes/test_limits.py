@@ -77,6 +77,14 @@ def test_names_are_compressed(cluster):
     assert len(raw(cluster, MANY, "A", tcp=True)) == 12 + len(MANY) + 1 + 4 + 101 * 16
 
 
+def test_addresses_of_many_targets_point_at_them():
+    """Targets are never compressed, and each brought all its suffixes: after 26 of them owners were spelled out."""
+    message = raw(huge(100), MANY, "SRV", tcp=True)
+    targets = [f"10-0-0-{n}.{MANY}" for n in range(100)]
+    answers = sum(2 + 10 + 6 + len(target) + 1 for target in targets)
+    assert len(message) == 12 + len(MANY) + 1 + 4 + answers + 100 * (2 + 10 + 4)
+
+
 @pytest.mark.parametrize("count", [4000, 4160, 4161, 6000])
 def test_a_service_larger_than_a_message(count):
     served = huge(count)
