@@ -9,7 +9,7 @@ from pathlib import Path
 import fastdns
 
 PACKAGE = Path(fastdns.__file__).parent
-ONLY_BENCHMARKS = ("fastdns.bench", "cryptography", "rich")
+ONLY_BENCHMARKS = ("fastdns.bench", "aiohttp", "cryptography", "hdrh", "rich")
 
 
 def imported(tree: ast.Module) -> Iterator[str]:

@@ -64,6 +64,8 @@ GONE_S = 1.0
 RESOURCES = ("namespaces", "services", "endpointslices")
 PERCENTS = (50, 90, 99)
 MAX_PROBES = 32
+# Packages of the group bench, without which the synthetic API server cannot be started.
+NEEDS = ("aiohttp", "cryptography")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -421,8 +423,9 @@ def plots(report: dict[str, Any]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """The words behind ``fastdns bench cluster``; returns the exit code. Raises BenchError."""
     how = parse(arguments)
-    if importlib.util.find_spec("cryptography") is None:
-        raise BenchError("the package cryptography is missing; pip install 'fastdns[bench]' brings it")
+    missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BenchError(f"missing here: {', '.join(missing)}; pip install 'fastdns[bench]' brings them")
     try:
         with Stages(bar=False if how.no_progress else None) as stages:
             report = run(how, stages)
