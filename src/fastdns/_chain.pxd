@@ -46,6 +46,11 @@ cdef enum ErrorReason:
     ERROR_STREAM = 8            # forward: TCP, TLS or HTTPS have failed
     ERROR_REPLAYS = 9           # an answer kept changing while it was put together
     ERROR_SEND = 10             # forward: the datagram could not be sent
+    ERROR_CLIENT_SHARE = 11     # little room is left in that table, and this client has much of it
+    ERROR_TOO_LONG = 12         # a query that is not forwarded for its length
+    # These are of queries that no chain sees.
+    ERROR_NO_ZONE = 13
+    ERROR_EDNS_VERSION = 14
 
 # What the errors plugin logs, on its way from a serving thread to the one that writes.
 cdef struct ErrorEvent:

@@ -5,12 +5,16 @@ import os
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
-from fastdns._stats cimport MAX_ZONE_SLOTS, RCODE_SLOTS, Stats, duration_bucket, size_bucket, type_slot
+from fastdns._stats cimport (
+    FAILED_FORMERR, FAILED_NOTIMP, FAILED_PLUGIN_NOTIMP, FAILED_PLUGIN_OTHER, FAILED_PLUGIN_REFUSED,
+    FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT, FAILED_SILENCE, MAX_ZONE_SLOTS, RCODE_SLOTS, Stats,
+    count_failed, duration_bucket, size_bucket, type_slot,
+)
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS,
-    MIN_UDP_BYTES, OPT_FIXED_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept, in_zone,
-    parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
+    MIN_UDP_BYTES, NOTIMP, OPT_FIXED_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept,
+    in_zone, parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
 )
 
 cdef extern from "time.h" nogil:
@@ -37,6 +41,8 @@ ERROR_TEXTS = {
     ERROR_STREAM: "{}: connection failed",
     ERROR_REPLAYS: "upstream answers changed too often",
     ERROR_SEND: "write udp {}: send failed",
+    ERROR_CLIENT_SHARE: "client has too many queries in flight",
+    ERROR_TOO_LONG: "query is too long to be forwarded",
 }
 
 
@@ -69,6 +75,7 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
 cdef void count_refused(Context* ctx) noexcept nogil:
     """A query that no chain takes, zone "dropped". CoreDNS counts the refusal as it is sent, with its OPT."""
     cdef uint32_t size = HEADER_BYTES + ctx.q.name_len + 4
+    ctx.error = ERROR_NO_ZONE
     if ctx.q.has_opt:
         size += OPT_FIXED_BYTES + ctx.q.opt_echo_len
     count_query(ctx, ctx.server.dropped_slot, REFUSED, False, size)
@@ -176,6 +183,7 @@ cdef inline Outcome answer_in(Context* ctx, const ZoneEntry* zone) noexcept nogi
         return bare(ctx, REFUSED)
     if ctx.q.edns_version != 0:
         # RFC 6891 section 6.1.3
+        ctx.error = ERROR_EDNS_VERSION
         return bare(ctx, BADVERS)
     if zone == NULL or zone.chain.count == 0:
         count_refused(ctx)
@@ -204,6 +212,18 @@ cdef inline void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexce
     ctx.depth = 0
 
 
+cdef uint32_t failure_of(const Context* ctx) noexcept nogil:
+    """Why a reply is bare."""
+    cdef uint16_t rcode = ctx.reply.rcode
+    if ctx.error != NO_ERROR:
+        return ctx.error
+    if rcode == SERVFAIL:
+        return FAILED_PLUGIN_SERVFAIL
+    if rcode == REFUSED:
+        return FAILED_PLUGIN_REFUSED
+    return FAILED_PLUGIN_NOTIMP if rcode == NOTIMP else FAILED_PLUGIN_OTHER
+
+
 cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry* zone, const uint8_t* msg,
                                    uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
     cdef Query* q = ctx.q
@@ -213,23 +233,22 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
     if ctx.counters != NULL and ctx.upstream == NULL:
         ctx.counters.queries += 1
     if verdict == IGNORED:
-        if ctx.counters != NULL:
-            ctx.counters.ignored += 1
+        count_failed(ctx.counters, FAILED_SHORT if length < HEADER_BYTES else FAILED_RESPONSE)
         return 0
     if verdict == REJECTED:
-        if ctx.counters != NULL:
-            ctx.counters.rejected += 1
+        count_failed(ctx.counters, FAILED_NOTIMP if q.reject_rcode == NOTIMP else FAILED_FORMERR)
         return write_bare(q, q.reject_rcode, out)
     reset(ctx, msg, length)
     outcome = answer_in(ctx, zone)
     if outcome == PENDING:
         return -1
     if outcome == DROPPED:
-        if ctx.counters != NULL:
-            ctx.counters.dropped += 1
+        count_failed(ctx.counters, FAILED_SILENCE)
         return 0
-    if reply.rcode == BADVERS and not ctx.written:
-        return write_bare(q, BADVERS, out)
+    if not ctx.written:
+        count_failed(ctx.counters, failure_of(ctx))
+        if reply.rcode == BADVERS:
+            return write_bare(q, BADVERS, out)
     limit = room
     if ctx.transport == OVER_UDP:
         limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES

@@ -15,6 +15,37 @@ cdef enum:
     MAX_UPSTREAM_SLOTS = 128    # upstreams that are counted apart
     SIZE_BUCKETS = 14           # 0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000, and +Inf
 
+# Why a query did not get what it asked for: each that fails is counted once, as its reply is written, or as it is
+# plain that there will be none. FAILURE_NAMES in _stats.pyx says what the client gets.
+cdef enum Failure:
+    # 1 to 15 are ErrorReasons, see _chain.pxd.
+    FAILED_SHORT = 16           # less than a header
+    FAILED_RESPONSE = 17        # it says that it is a response
+    FAILED_FORMERR = 18
+    FAILED_NOTIMP = 19
+    FAILED_SILENCE = 20         # a plugin chose to say nothing
+    FAILED_PLUGIN_SERVFAIL = 21     # a plugin chose this code, and nothing went wrong
+    FAILED_PLUGIN_REFUSED = 22
+    FAILED_PLUGIN_NOTIMP = 23
+    FAILED_PLUGIN_OTHER = 24
+    FAILED_SEND = 25            # the kernel did not take the reply
+    FAILED_DISCONNECTED = 26    # the connection was gone before the reply was there
+    FAILED_UNREAD = 27          # the peer did not read replies
+    FAILED_UNSERVED = 28        # whole queries that a connection held when it ended
+    FAILED_WORKER = 29          # waited for an upstream as its worker died
+    FAILURES = 32
+
+# Why a TCP connection ended; CLOSINGS in _stats.pyx has their names.
+cdef enum Closing:
+    CLOSED_BY_PEER = 0
+    CLOSED_IDLE = 1
+    CLOSED_UNREAD = 2           # the peer did not read
+    CLOSED_MAX_QUERIES = 3
+    CLOSED_DRAINED = 4
+    CLOSED_FOR_ROOM = 5         # a new connection needed the place of the longest quiet one
+    CLOSED_FOR_SHARE = 6        # and this client had the most
+    CLOSINGS_COUNTED = 7
+
 # What a cache counts, in ZoneCounters.cache; CACHE_FIELDS in _stats.pyx has their names.
 cdef enum CacheCounter:
     CACHE_REQUESTS = 0
@@ -54,11 +85,6 @@ cdef struct UpstreamCounters:
 cdef struct ThreadCounters:
     uint64_t heartbeat_ns       # CLOCK_MONOTONIC
     uint64_t queries
-    uint64_t ignored            # met with silence by accept
-    uint64_t rejected           # refused by accept
-    uint64_t dropped            # a plugin chose silence
-    uint64_t shed               # a bound was reached
-    uint64_t send_errors
     uint64_t errors_unlogged    # error events that found the log's ring full
     uint64_t panics             # exceptions of the slow thread that a query ended in
     uint64_t parked             # queries that went to wait for upstreams
@@ -68,10 +94,18 @@ cdef struct ThreadCounters:
     uint64_t mismatched         # datagrams from upstreams that match nothing that was asked
     uint64_t malformed          # replies that match, and are no DNS messages
     uint64_t log_dropped        # queries that the log plugin had to leave out
-    uint64_t pad[48]
+    uint64_t streams_shed       # attempts over streams that found the ring to the slow thread full
+    uint64_t connections_open   # now
+    uint64_t connections_closed[CLOSINGS_COUNTED]
+    uint64_t failed[FAILURES]   # queries, by Failure
+    uint64_t pad[11]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]
     UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]
+
+cdef inline void count_failed(ThreadCounters* counters, uint32_t why) noexcept nogil:
+    if counters != NULL:
+        counters.failed[why] += 1
 
 cdef uint32_t size_bucket(uint32_t size) noexcept nogil
 cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil

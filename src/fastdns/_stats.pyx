@@ -34,6 +34,21 @@ CACHE_FIELDS = (
     "requests", "hits_success", "hits_denial", "misses", "prefetches", "drops", "served_stale", "evictions_success",
     "evictions_denial",
 )
+# By Failure: the reason, and what the client gets. The first 16 are ErrorReasons.
+FAILURE_NAMES = (
+    None, ("no_next_plugin", "SERVFAIL"), ("no_healthy_upstream", "SERVFAIL"), ("upstream_timeout", "SERVFAIL"),
+    ("upstream_refused", "SERVFAIL"), ("upstream_malformed", "SERVFAIL"), ("max_concurrent", "REFUSED"),
+    ("in_flight", "SERVFAIL"), ("upstream_stream", "SERVFAIL"), ("replays", "SERVFAIL"),
+    ("upstream_send", "SERVFAIL"), ("client_share", "SERVFAIL"), ("too_long", "SERVFAIL"), ("no_zone", "REFUSED"),
+    ("edns_version", "BADVERS"), None, ("short", "none"), ("response", "none"), ("malformed", "FORMERR"),
+    ("not_implemented", "NOTIMP"), ("plugin", "none"), ("plugin", "SERVFAIL"), ("plugin", "REFUSED"),
+    ("plugin", "NOTIMP"), ("plugin", "other"), ("send", "none"), ("disconnected", "none"), ("unread", "none"),
+    ("unserved", "none"), ("worker_died", "none"), None, None,
+)
+assert len(FAILURE_NAMES) == FAILURES
+# By Closing.
+CLOSINGS = ("peer", "idle", "unread", "max_queries", "drained", "room", "client_share")
+assert len(CLOSINGS) == CLOSINGS_COUNTED
 # What upstreams are asked over.
 PROTOS = ("udp", "tcp", "tcp-tls", "https")
 DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
@@ -114,13 +129,35 @@ cdef class Stats:
         cdef ThreadCounters* t = self.block(slot)
         cdef uint32_t i
         return {
-            "queries": t.queries, "ignored": t.ignored, "rejected": t.rejected, "dropped": t.dropped,
-            "shed": t.shed, "send_errors": t.send_errors, "errors_unlogged": t.errors_unlogged,
-            "panics": t.panics, "parked": t.parked, "joined": t.joined,
-            "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down, "mismatched": t.mismatched,
-            "malformed": t.malformed, "log_dropped": t.log_dropped,
+            "queries": t.queries, "errors_unlogged": t.errors_unlogged, "panics": t.panics, "parked": t.parked,
+            "joined": t.joined, "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down,
+            "mismatched": t.mismatched, "malformed": t.malformed, "log_dropped": t.log_dropped,
+            "streams_shed": t.streams_shed, "connections_open": t.connections_open,
             "waiting": sum([t.waiting[i] for i in range(MAX_STANZAS)]),
         }
+
+    def failed(self, uint32_t slot):
+        """How many queries of a slot's thread have failed, by reason and reply: what is not 0 of FAILURE_NAMES."""
+        cdef uint64_t* at = &self.block(slot).failed[0]
+        return {name: at[<uint32_t>i] for i, name in enumerate(FAILURE_NAMES) if at[<uint32_t>i]}
+
+    def closed(self, uint32_t slot):
+        """How many TCP connections of a slot's thread have ended, by reason: all of CLOSINGS."""
+        cdef uint64_t* at = &self.block(slot).connections_closed[0]
+        return {name: at[<uint32_t>i] for i, name in enumerate(CLOSINGS)}
+
+    def count_failed(self, uint32_t slot, str reason not None, str reply not None, uint64_t queries):
+        """So many more queries of this slot's thread have failed. Raises ValueError for what has no name."""
+        self.block(slot).failed[<uint32_t>FAILURE_NAMES.index((reason, reply))] += queries
+
+    def count_opened(self, uint32_t slot):
+        """One more TCP connection."""
+        self.block(slot).connections_open += 1
+
+    def count_closed(self, uint32_t slot, str reason not None):
+        """One TCP connection less. Raises ValueError for what has no name."""
+        self.block(slot).connections_closed[<uint32_t>CLOSINGS.index(reason)] += 1
+        self.block(slot).connections_open -= 1
 
     def count_panic(self, uint32_t slot):
         """One more query of this slot's thread has ended in an exception."""
@@ -163,10 +200,14 @@ cdef class Stats:
             raise IndexError(zones)
         if upstreams > MAX_UPSTREAM_SLOTS:
             raise IndexError(upstreams)
+        cdef uint32_t i
         cdef ThreadCounters* source = self.block(slot)
         cdef ThreadCounters* target = self.block(into)
         source.heartbeat_ns = 0
-        # Nobody waits there any more.
+        source.connections_open = 0
+        # Nobody waits there any more. Where anybody did, it did not end in order.
+        for i in range(MAX_STANZAS):
+            target.failed[<uint32_t>FAILED_WORKER] += source.waiting[i]
         memset(source.waiting, 0, sizeof(source.waiting))
         add_up(<uint64_t*>source, <uint64_t*>target, <uint64_t*>source.zones - <uint64_t*>source)
         add_up(<uint64_t*>source.zones, <uint64_t*>target.zones, zones * sizeof(ZoneCounters) // 8)

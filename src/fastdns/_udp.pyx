@@ -11,6 +11,7 @@ from fastdns._chain cimport (
     OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve, serve_ahead,
     serve_background,
 )
+from fastdns._stats cimport FAILED_SEND, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
 from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
 
@@ -322,8 +323,7 @@ cdef void send_ready(Hot* hot) noexcept nogil:
             waiting.events = POLLOUT
             poll(&waiting, 1, 10)
             continue
-        if hot.ctx.counters != NULL:
-            hot.ctx.counters.send_errors += 1
+        count_failed(hot.ctx.counters, FAILED_SEND)
         first += 1
     hot.sending = 0
     hot.used = 0

@@ -22,6 +22,17 @@ until the mark is gone or a second old (its thread may be dead), and are served 
     claim     31 bits of the question's hash, whether it has been given back, and when it was taken or given back,
               in ms of CLOCK_MONOTONIC modulo 2^32. 0: never taken.
 
+Room in a table is counted in units of 64 bytes of its memory for messages; a place is worth UNITS_A_PLACE. What a
+client has in there is counted by its address, and so is what a stanza has:
+
+    client    gets no more once it holds over SHARE times what is still free: it may have nearly all of an empty
+              table, and who has little finds room in a full one (dynamic thresholds: Choudhury and Hahne, 1998).
+    stanza    where there are others an eighth of the whole is not for it, so that a zone whose upstreams are dead
+              leaves room for those whose upstreams are well.
+
+Clients are counted in two rows by different parts of a keyed hash, and hold what the smaller one says: whoever
+shares one place with a flood does not share the other.
+
 The shared memory (``Upstreams``) holds what all threads of all workers must know of an upstream: whether a loop has
 been found behind it (its probes are armed and seen there), and how many queries wait at each forward stanza.
 """
@@ -40,8 +51,13 @@ cdef enum:
     MAX_PARKED_BYTES = 4096         # a longer query is not forwarded
     PEER_ROOM = 28                  # struct sockaddr_in6
     CONTROL_ROOM = 40
-    BLOCK_CLASSES = 5               # 256 to 4096 bytes
+    BLOCK_CLASSES = 7               # 64 to 4096 bytes
     SLAB_BYTES = 65536
+    UNIT_BYTES = 64
+    PLACE_BYTES = 1024              # of memory for messages, for each place in a table
+    UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
+    CLIENT_SLOTS = 4096             # in each of two rows
+    SHARE = 8
     WHEEL_SLOTS = 1024
     WHEEL_TICK_NS = 8000000
     OUTBOX = 512
@@ -136,6 +152,8 @@ cdef struct Waiter:
     uint8_t replays
     bint background
     bint told_stale
+    uint32_t units                  # of room that it takes, its exchange's included where it has begun that
+    uint16_t client_slots[2]
     uint8_t peer[PEER_ROOM]
     uint8_t control[CONTROL_ROOM]
 
@@ -234,11 +252,16 @@ cdef struct Engine:
     uint32_t followers[MAX_FOLLOWERS]
     uint32_t follower_count
     uint32_t waiting                # queries
+    uint64_t client_seed            # of the hash of clients
+    uint32_t held[2][CLIENT_SLOTS]  # units, by client
+    uint32_t stanza_held[MAX_STANZAS]
+    uint32_t stanza_most            # units
     uint8_t* blocks
     uint64_t blocks_bytes
     Slab* slabs
     uint32_t slab_count
     uint32_t slabs_used             # ever
+    uint32_t slabs_free             # nothing is in them now
     uint32_t empty_slab             # list through next
     uint32_t with_room[BLOCK_CLASSES]
     bint closed                     # nothing is parked any more

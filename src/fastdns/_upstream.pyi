@@ -14,6 +14,7 @@ class Exchanges:
         stats: Stats,
         counter_slot: int,
         room: int = 16384,
+        stanzas: int = 1,
     ) -> None: ...
     @property
     def stats(self) -> Stats: ...

@@ -9,8 +9,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._cache cimport compare_and_swap
 from fastdns._chain cimport (
-    ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
-    ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, MAX_REPLAYS, OVER_UDP, PENDING, bare, monotonic_ns,
+    ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
+    ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, ERROR_TOO_LONG, MAX_REPLAYS, NO_ERROR, OVER_UDP,
+    PENDING, bare, monotonic_ns,
 )
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
@@ -89,11 +90,12 @@ cdef enum:
     RECEIVE_ROOM = 8192                     # a longer one is asked for again over TCP
     RECEIVE_ROUNDS = 16
     RECEIVE_BUFFER_BYTES = 1048576
-    SMALLEST_BLOCK = 256
     FLUSH_ROUNDS = 8
     SUSPECT_SILENCES = 2
     MAX_RESENT = 2
     ID_TRIES = 64
+    MANY = 1 << 24                          # more than can wait
+    STANZA_SHARE = 8                        # of the room one eighth is never one stanza's, where there are others
     REFUSED_FD = -2                         # of a socket whose attempts are failing; it gets no new ones
     CLAIM_MS = 1000                         # how long others wait for who asks
     MS = 1000000
@@ -112,7 +114,7 @@ cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threa
 # ------------------------------------------------------------------------------------------------- memory
 
 cdef inline uint32_t block_bytes(uint8_t size_class) noexcept nogil:
-    return SMALLEST_BLOCK << size_class
+    return <uint32_t>UNIT_BYTES << size_class
 
 
 cdef void unlink_slab(Engine* e, uint32_t index) noexcept nogil:
@@ -146,6 +148,7 @@ cdef uint32_t take_slab(Engine* e, uint8_t size_class) noexcept nogil:
         e.slabs_used += 1
     else:
         return NONE
+    e.slabs_free -= 1
     slab = &e.slabs[index]
     slab.first_free = NULL
     slab.fresh = 0
@@ -155,14 +158,20 @@ cdef uint32_t take_slab(Engine* e, uint8_t size_class) noexcept nogil:
     return index
 
 
+cdef inline uint8_t class_of(uint32_t size) noexcept nogil:
+    """The class of the smallest blocks that hold size bytes; BLOCK_CLASSES where none does."""
+    cdef uint8_t size_class = 0
+    while size_class < BLOCK_CLASSES and block_bytes(size_class) < size:
+        size_class += 1
+    return size_class
+
+
 cdef uint8_t* take_block(Engine* e, uint32_t size) noexcept nogil:
     """Room for size bytes, or NULL. No class can keep memory from the others for longer than its blocks are out."""
-    cdef uint8_t size_class = 0
+    cdef uint8_t size_class = class_of(size)
     cdef uint32_t index
     cdef Slab* slab
     cdef uint8_t* at
-    while size_class < BLOCK_CLASSES and block_bytes(size_class) < size:
-        size_class += 1
     if size_class == BLOCK_CLASSES:
         return NULL
     index = e.with_room[size_class]
@@ -192,6 +201,7 @@ cdef void give_block(Engine* e, void* block) noexcept nogil:
     slab.first_free = block
     slab.out -= 1
     if slab.out == 0:
+        e.slabs_free += 1
         unlink_slab(e, index)
         slab.next = e.empty_slab
         e.empty_slab = index
@@ -814,6 +824,7 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     while w != NULL:
         next_waiter = w.next
         e.waiting -= 1
+        hold_room(e, x.stanza, w, -<int32_t>w.units)
         if e.counters != NULL:
             e.counters.waiting[x.stanza.number] -= 1
         e.again(e.owner, w, &reply)
@@ -868,13 +879,55 @@ cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, b
     return True
 
 
+# ------------------------------------------------------------------------------------------------ shares
+
+cdef inline void hold_room(Engine* e, const Stanza* stanza, const Waiter* w, int32_t units) noexcept nogil:
+    """A query takes so much room, or gives it back."""
+    e.held[0][w.client_slots[0]] += units
+    e.held[1][w.client_slots[1]] += units
+    e.stanza_held[stanza.number] += units
+
+
+cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
+    return one if one < other else other
+
+
+cdef uint32_t units_of(const Context* ctx, bint joins) noexcept nogil:
+    """What a query will take."""
+    cdef uint32_t units = 1 << class_of(sizeof(Waiter) + waiting_bytes(ctx))
+    if joins:
+        return units
+    units += 1 << class_of(ctx.q.msg_len)
+    return units if units > UNITS_A_PLACE else UNITS_A_PLACE
+
+
+cdef uint8_t no_room(Engine* e, const Stanza* stanza, uint32_t concurrent, const uint16_t* client_slots,
+                     uint32_t units, bint joins) noexcept nogil:
+    """Why the query may not wait, or NO_ERROR. concurrent: how many more max_concurrent lets wait.
+
+    Only what is counted is looked at: that memory is in pieces shows when it is taken.
+    """
+    cdef uint32_t left = e.stanza_most - less(e.stanza_held[stanza.number], e.stanza_most)
+    if units > left or (e.out == e.room and not joins):
+        return ERROR_IN_FLIGHT
+    left = less(left, less(e.slabs_free * (SLAB_BYTES // UNIT_BYTES), concurrent * UNITS_A_PLACE))
+    if not joins:
+        left = less(left, (e.room - e.out) * UNITS_A_PLACE)
+    if less(e.held[0][client_slots[0]], e.held[1][client_slots[1]]) > SHARE * left:
+        return ERROR_CLIENT_SHARE
+    return NO_ERROR
+
+
+cdef inline uint32_t waiting_bytes(const Context* ctx) noexcept nogil:
+    """Of the message that will be served again. A background refresh is served from the question that it is of."""
+    return ctx.q.msg_len if ctx.background else ctx.msg_len
+
+
 cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
-    """What it takes to serve ctx's query again. A background refresh is served from the question that it is of."""
+    """What it takes to serve ctx's query again."""
     cdef const uint8_t* msg = ctx.q.msg if ctx.background else ctx.msg
-    cdef uint32_t msg_len = ctx.q.msg_len if ctx.background else ctx.msg_len
+    cdef uint32_t msg_len = waiting_bytes(ctx)
     cdef Waiter* w
-    if ctx.peer_len > PEER_ROOM or ctx.control_len > CONTROL_ROOM or msg_len > MAX_PARKED_BYTES:
-        return NULL
     w = <Waiter*>take_block(e, sizeof(Waiter) + msg_len)
     if w == NULL:
         return NULL
@@ -906,16 +959,14 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
 
 cdef Outcome refuse(Context* ctx, uint8_t error, uint16_t rcode) noexcept nogil:
     ctx.error = error
-    if error != ERROR_MAX_CONCURRENT and ctx.counters != NULL:
-        ctx.counters.shed += 1
     return bare(ctx, rcode)
 
 
-cdef bint too_many(Engine* e, const Stanza* stanza) noexcept nogil:
-    """Whether max_concurrent queries wait at the stanza, in all threads of all workers."""
+cdef uint32_t concurrent_left(Engine* e, const Stanza* stanza) noexcept nogil:
+    """How many more queries max_concurrent lets wait at the stanza, counting all threads of all workers."""
     cdef uint32_t slot, sum
     if stanza.max_concurrent == 0 or e.counters == NULL:
-        return False
+        return MANY
     if e.now_ns - e.others_at_ns > OTHERS_NS:
         e.others_at_ns = e.now_ns
         memset(e.waiting_elsewhere, 0, sizeof(e.waiting_elsewhere))
@@ -926,7 +977,8 @@ cdef bint too_many(Engine* e, const Stanza* stanza) noexcept nogil:
             if &e.all_counters[slot] != e.counters:
                 sum += e.all_counters[slot].waiting[stanza.number]
         e.waiting_elsewhere[stanza.number] = sum
-    return e.counters.waiting[stanza.number] + e.waiting_elsewhere[stanza.number] - 1 >= stanza.max_concurrent
+    sum = e.counters.waiting[stanza.number] + e.waiting_elsewhere[stanza.number] - 1
+    return less(stanza.max_concurrent - less(sum, stanza.max_concurrent), MANY)
 
 
 cdef void first_place(Engine* e, Exchange* x) noexcept nogil:
@@ -949,14 +1001,22 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     cdef uint16_t flags
     cdef bint stream
     cdef uint8_t* query
+    cdef uint32_t concurrent, units
+    cdef uint64_t client
+    cdef uint16_t slots[2]
+    cdef uint8_t error
     if e == NULL or stanza.upstream_count == 0:
         return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
     if e.closed:
         return refuse(ctx, ERROR_TIMEOUT, SERVFAIL)
     if ctx.replays >= MAX_REPLAYS:
         return refuse(ctx, ERROR_REPLAYS, SERVFAIL)
+    if (ctx.peer_len > PEER_ROOM or ctx.control_len > CONTROL_ROOM or waiting_bytes(ctx) > MAX_PARKED_BYTES
+            or sizeof(Waiter) + waiting_bytes(ctx) > block_bytes(BLOCK_CLASSES - 1)):
+        return refuse(ctx, ERROR_TOO_LONG, SERVFAIL)
     e.now_ns = monotonic_ns()
-    if too_many(e, stanza):
+    concurrent = concurrent_left(e, stanza)
+    if concurrent == 0:
         if e.counters != NULL:
             e.counters.concurrent_rejects += 1
         return refuse(ctx, ERROR_MAX_CONCURRENT, REFUSED)
@@ -964,9 +1024,6 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     flags = (<uint16_t>ctx.q.msg[2] << 8) | ctx.q.msg[3]
     if ctx.want_ad:
         flags |= FLAG_AD
-    w = new_waiter(e, ctx)
-    if w == NULL:
-        return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
     hashed = question_hash(e, stanza, ctx, stream)
     index = e.by_question[hashed & e.hash_mask]
     while index != NONE:
@@ -974,6 +1031,19 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         if x.hash == hashed and same_question(x, stanza, ctx, stream, flags):
             break
         index = x.next_hashed
+    client = hash_bytes(e.client_seed, ctx.client, ctx.client_len)
+    slots[0] = client & (CLIENT_SLOTS - 1)
+    slots[1] = (client >> 32) & (CLIENT_SLOTS - 1)
+    units = units_of(ctx, index != NONE)
+    error = no_room(e, stanza, concurrent, slots, units, index != NONE)
+    if error != NO_ERROR:
+        return refuse(ctx, error, SERVFAIL)
+    w = new_waiter(e, ctx)
+    if w == NULL:
+        return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+    w.units = units
+    w.client_slots[0] = slots[0]
+    w.client_slots[1] = slots[1]
     if index == NONE:
         index = take_exchange(e)
         query = take_block(e, ctx.q.msg_len) if index != NONE else NULL
@@ -1017,6 +1087,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     note_stale(x, w)
     schedule(e, index)
     e.waiting += 1
+    hold_room(e, stanza, w, w.units)
     if e.counters != NULL:
         e.counters.parked += 1
         e.counters.waiting[stanza.number] += 1
@@ -1493,7 +1564,7 @@ cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nog
     cdef uint8_t* at = ring_room(e.requests, sizeof(StreamTicket) + x.query_len, &end)
     if at == NULL:
         if e.counters != NULL:
-            e.counters.shed += 1
+            e.counters.streams_shed += 1
         x.error = ERROR_IN_FLIGHT
         return False
     ticket.exchange = index
@@ -1612,10 +1683,11 @@ cdef class Exchanges:
 
     upstreams: (address as (IP text, port), source address as IP text | None, stream only, slot) each; stanzas name
     them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
+    stanzas: how many share the room.
     """
 
     def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
-                  uint32_t room=16384):
+                  uint32_t room=16384, uint32_t stanzas=1):
         cdef Engine* e = &self.engine
         cdef uint32_t i, k, slots
         cdef mmsghdr* headers
@@ -1630,7 +1702,11 @@ cdef class Exchanges:
         self.keep = [upstreams]
         e.room = room
         e.free_exchange = NONE
-        e.slab_count = (<uint64_t>room * 1024 + (1 << 20)) // SLAB_BYTES
+        e.slab_count = (<uint64_t>room * PLACE_BYTES + (1 << 20)) // SLAB_BYTES
+        e.slabs_free = e.slab_count
+        e.stanza_most = e.slab_count * (SLAB_BYTES // UNIT_BYTES)
+        if stanzas > 1:
+            e.stanza_most = room * UNITS_A_PLACE // STANZA_SHARE * (STANZA_SHARE - 1)
         e.blocks_bytes = <uint64_t>e.slab_count * SLAB_BYTES
         e.empty_slab = NONE
         memset(e.with_room, 0xFF, sizeof(e.with_room))
@@ -1684,6 +1760,7 @@ cdef class Exchanges:
             publish_u64(&e.shared[0].counter_slots, counter_slot + 1)
         e.upstream_counters = e.counters.upstreams
         e.random_used = RANDOM_BYTES
+        e.client_seed = <uint64_t>random_u32(e) << 32 | random_u32(e)
         e.wheel_at = monotonic_ns() // WHEEL_TICK_NS
         e.request_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         e.answer_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

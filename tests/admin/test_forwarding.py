@@ -55,7 +55,7 @@ FAMILIES = {
     "fastdns_forward_joined": ("counter", set(), None),
     "fastdns_forward_mismatched": ("counter", set(), None),
     "fastdns_forward_malformed": ("counter", set(), None),
-    "fastdns_forward_shed": ("counter", set(), None),
+    "fastdns_forward_streams_shed": ("counter", set(), None),
     "fastdns_forward_waiting": ("gauge", set(), None),
     "fastdns_forward_timeouts": ("counter", {"to"}, None),
     "fastdns_forward_refused": ("counter", {"to"}, None),
@@ -76,7 +76,11 @@ class Counted:
     def __init__(self, values: dict[tuple[int, int], list[tuple[str, int, list[int]]]], **thread: int) -> None:
         self.values = values
         self.counted = dict.fromkeys(
-            ("parked", "joined", "mismatched", "malformed", "shed", "waiting", "all_down", "concurrent_rejects"), 0
+            (
+                "parked", "joined", "mismatched", "malformed", "streams_shed", "waiting", "all_down",
+                "concurrent_rejects",
+            ),
+            0,
         )
         self.counted |= thread
 
@@ -208,11 +212,11 @@ def test_a_loop_shows_as_long_as_its_upstream_is_asked() -> None:
 
 
 def test_what_no_single_upstream_has() -> None:
-    server = server_of(Counted({}, parked=1, waiting=2, shed=3, all_down=4), "forward . 192.0.2.1")
+    server = server_of(Counted({}, parked=1, waiting=2, streams_shed=3, all_down=4), "forward . 192.0.2.1")
     for name, value in (
         ("fastdns_forward_parked_total", 3),
         ("fastdns_forward_waiting", 6),
-        ("fastdns_forward_shed_total", 9),
+        ("fastdns_forward_streams_shed_total", 9),
         ("coredns_forward_healthcheck_broken_total", 12),
         ("coredns_forward_max_concurrent_rejects_total", 0),
     ):
@@ -470,7 +474,7 @@ def test_queries_that_wait(scene: Scene) -> None:
         rejects: 1, joined: 1, "fastdns_forward_parked_total": 2,
     }  # fmt: skip
     assert scene.total("fastdns_forward_waiting") == 0
-    assert scene.total("fastdns_forward_shed_total") == 0
+    assert scene.total("fastdns_forward_streams_shed_total") == 0
 
 
 def test_a_loop_shows(scene: Scene) -> None:

@@ -14,6 +14,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastdns._slow import PARKED
+from fastdns._stats import Stats
 from fastdns.listeners import tcp
 from fastdns.listeners.tcp import TURN_QUERIES, WRITE_HIGH_BYTES, Connection, Connections, Limits
 
@@ -116,7 +118,10 @@ class World:
 
     def __init__(self, max_connections: int = 10, **limits: Any) -> None:
         self.loop = FakeLoop()
-        self.connections = Connections(cast(asyncio.AbstractEventLoop, self.loop), max_connections)
+        self.stats = Stats(1)
+        self.connections = Connections(
+            cast(asyncio.AbstractEventLoop, self.loop), max_connections, self.stats, 0
+        )
         self.limits = Limits(**limits)
 
     def connect(self, serve: Any = echo, **options: Any) -> tuple[Connection, FakeTransport]:
@@ -268,13 +273,13 @@ def test_max_queries_answers_so_many_and_closes() -> None:
 def test_a_connection_with_much_to_ask_takes_turns_with_the_others() -> None:
     """A few dozen pipelining clients held up a worker for so long that it was taken for dead."""
     world = World()
-    one, first = world.connect()
-    two, second = world.connect()
+    one, first = world.connect(peer=peers(1))
+    two, second = world.connect(peer=peers(2))
     one.data_received(frame(b"x") * (3 * TURN_QUERIES + 1))
     two.data_received(frame(b"y") * (TURN_QUERIES + 1) + b"\0")
     assert (one.asked, two.asked) == (TURN_QUERIES, TURN_QUERIES)
     assert not first.reading and not second.reading
-    assert world.loop.turn() == 2
+    assert world.loop.turn() == 1
     assert (one.asked, two.asked) == (2 * TURN_QUERIES, TURN_QUERIES + 1)
     assert not first.reading and second.reading
     two.data_received(b"\1y")
@@ -296,7 +301,7 @@ def test_what_becomes_of_a_turn(how: str) -> None:
     elif how == "drained":
         world.connections.drain()
     else:
-        connection.make_room()
+        connection.end("room")
     while world.loop.turn():
         pass
     asked = TURN_QUERIES + 5 if how == "drained" else TURN_QUERIES
@@ -314,7 +319,7 @@ def test_the_longest_quiet_connection_makes_room() -> None:
     opened[2][0].data_received(frame(b"q"))
     opened += [world.connect()]
     assert [transport.ended for _, transport in opened] == ["closed", "closed", "", "", ""]
-    assert world.connections.evicted == 2
+    assert world.stats.closed(0)["client_share"] == 2
 
 
 def test_what_makes_room_does_not_wait_for_its_peer() -> None:
@@ -324,6 +329,200 @@ def test_what_makes_room_does_not_wait_for_its_peer() -> None:
     world.connect()
     assert transport.ended == "aborted"
     assert len(world.connections.open) == 1 and not world.connections.closing
+
+
+# --------------------------------------------------------------------------------------- shares of clients
+
+
+def peers(number: int) -> Any:
+    """The address of a client."""
+    return f"192.0.2.{number}", 5353
+
+
+def test_who_has_most_connections_makes_room() -> None:
+    """However busy they are: a client with one that is quiet keeps it."""
+    world = World(max_connections=5)
+    _, quiet_transport = world.connect(peer=peers(1))
+    flood = [world.connect(peer=peers(2)) for _ in range(4)]
+    for turn in range(20):
+        for connection, _ in flood:
+            if connection.transport is not None:
+                connection.data_received(frame(b"q"))
+        flood.append(world.connect(peer=peers(2)))
+        assert len(world.connections.open) == 5, turn
+    assert quiet_transport.ended == ""
+    _, other_transport = world.connect(peer=peers(3))
+    assert (quiet_transport.ended, other_transport.ended) == ("", "")
+    assert world.stats.closed(0)["client_share"] == 21
+    assert sum(transport.ended == "" for _, transport in flood) == 3
+
+
+def test_where_nobody_has_more_than_one_the_longest_quiet_makes_room() -> None:
+    world = World(max_connections=3)
+    opened = [world.connect(peer=peers(number)) for number in range(3)]
+    opened[0][0].data_received(frame(b"q"))
+    world.connect(peer=peers(9))
+    assert [transport.ended for _, transport in opened] == ["", "closed", ""]
+    assert world.stats.closed(0)["room"] == 1
+
+
+def test_a_client_may_have_all_while_there_is_room() -> None:
+    world = World(max_connections=50)
+    opened = [world.connect() for _ in range(50)]
+    assert not any(transport.ended for _, transport in opened)
+    assert world.connections.most == 50
+    for _, transport in opened:
+        transport.close()
+    assert not world.connections.clients and not world.connections.by_count and not world.connections.most
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_places_are_counted_whatever_happens(steps: list[tuple[int, int]]) -> None:
+    """Connections come, ask, go, and do not read: the counts by client are what there is."""
+    world = World(max_connections=6)
+    opened: list[tuple[Connection, FakeTransport]] = []
+    for number, what in steps:
+        if what == 0 or not opened:
+            opened.append(world.connect(cut, peer=peers(number), room=[float("inf"), 10][number % 2]))
+        else:
+            connection, transport = opened[number % len(opened)]
+            if what == 1 and not transport.ended:
+                connection.data_received(frame(b"q" * 50))
+            elif what == 2 and not transport.ended:
+                transport.close()
+            else:
+                world.loop.go_on(3.0)
+        connections = world.connections
+        assert len(connections.open) + len(connections.closing) <= 6
+        counts = {client.address: client.count for client in connections.clients.values()}
+        assert sum(counts.values()) == len(connections.open) + len(connections.closing)
+        assert connections.most == max(counts.values(), default=0)
+        by_count = {client.address: n for n, some in connections.by_count.items() for client in some}
+        assert by_count == counts
+    closed = sum(world.stats.closed(0).values())
+    gone = sum(connection.transport is None for connection, _ in opened)
+    assert closed == gone
+    assert world.stats.thread(0)["connections_open"] == len(opened) - gone
+
+
+def test_a_client_is_served_so_much_in_a_turn() -> None:
+    """Over all its connections; what others ask meanwhile is answered before the rest."""
+    world = World()
+    order: list[bytes] = []
+
+    def serve(message: bytes, client: bytes, port: int, deliver: object) -> bytes:
+        order.append(client)
+        return b"re:" + message
+
+    flood = [world.connect(serve, peer=peers(2)) for _ in range(3)]
+    other, _ = world.connect(serve, peer=peers(3))
+    for connection, _ in flood:
+        connection.data_received(frame(b"q") * 100)
+    other.data_received(frame(b"q") * 10)
+    assert len(order) == TURN_QUERIES + 10
+    assert order[-1] == b"\xc0\0\2\3"
+    assert [transport.reading for _, transport in flood] == [False] * 3
+    turns = 0
+    while world.loop.soon:
+        world.loop.turn()
+        turns += 1
+        other.data_received(frame(b"q"))
+        assert order[-1] == b"\xc0\0\2\3", "its turn comes at once"
+    assert len(order) - turns == 310
+    assert turns == -(-300 // TURN_QUERIES) - 1
+    assert [transport.written for _, transport in flood] == [frame(b"re:q") * 100] * 3
+    assert [transport.reading for _, transport in flood] == [True] * 3
+
+
+def test_who_has_said_all_and_waits_for_a_turn_is_served() -> None:
+    """The peer has shut down its side while queries wait for their turn: they are answered first."""
+    world = World()
+    connection, transport = world.connect()
+    connection.data_received(frame(b"q") * 150)
+    assert connection.eof_received() is True
+    while world.loop.soon:
+        world.loop.turn()
+    assert transport.written == frame(b"re:q") * 150
+    assert transport.ended == "closed"
+    assert world.stats.failed(0) == {}
+
+
+# ---------------------------------------------------------------------------------- what gets no reply is counted
+
+
+def test_a_reply_whose_client_has_gone() -> None:
+    delivers: list[Any] = []
+    world = World()
+
+    def serve(message: bytes, client: bytes, port: int, deliver: object) -> object:
+        delivers.append(deliver)
+        return PARKED
+
+    connection, transport = world.connect(serve)
+    connection.data_received(frame(b"q") * 3)
+    delivers[0](b"answer")
+    transport.close()
+    for deliver in delivers[1:]:
+        deliver(b"answer")
+    assert transport.written == frame(b"answer")
+    assert world.stats.failed(0) == {("disconnected", "none"): 2}
+    assert world.stats.closed(0)["peer"] == 1
+
+
+def test_queries_that_a_connection_held_at_its_end() -> None:
+    """More than it may ask; and more that wait for upstreams than are read."""
+    world = World(max_queries=3)
+    connection, transport = world.connect()
+    connection.data_received(frame(b"q") * 5 + frame(b"half")[:3])
+    assert transport.ended == "closed"
+    assert world.stats.failed(0) == {("unserved", "none"): 2}
+    assert world.stats.closed(0)["max_queries"] == 1
+
+
+def test_replies_that_are_not_read() -> None:
+    world = World(write_s=5.0)
+    connection, transport = world.connect(cut, room=25)
+    connection.data_received(frame(b"q" * 10) * 3)
+    # Each reply has 15 bytes: the second one is half sent. What was written with it counts as not read, too.
+    connection.data_received(frame(b"q" * 10))
+    world.connections.leaves_unread(connection)
+    connection.paused = True
+    world.loop.go_on(30.0)
+    assert transport.ended == "aborted"
+    assert world.stats.failed(0) == {("unread", "none"): 4}
+    assert world.stats.closed(0)["unread"] == 1
+
+
+def test_peers_that_do_not_read_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "MAX_UNREAD", 3)
+    world = World()
+    opened = [world.connect(cut, room=0) for _ in range(4)]
+    for connection, _ in opened:
+        connection.data_received(frame(b"q" * 60000) * 2)
+    assert [transport.ended for _, transport in opened] == ["aborted", "", "", ""]
+    opened[1][1].drained()
+    connection, _ = world.connect(cut, room=0)
+    connection.data_received(frame(b"q" * 60000) * 2)
+    assert [transport.ended for _, transport in opened] == ["aborted", "", "", ""]
+
+
+def test_what_was_asked_before_is_not_kept_without_bound_for_who_does_not_read() -> None:
+    """Replies from upstreams come after the peer has stopped to read."""
+    delivers: list[Any] = []
+
+    def serve(message: bytes, client: bytes, port: int, deliver: object) -> object:
+        delivers.append(deliver)
+        return PARKED
+
+    world = World()
+    connection, transport = world.connect(serve, room=0)
+    connection.data_received(frame(b"q") * 60)
+    for deliver in delivers:
+        deliver(b"r" * 60000)
+    assert transport.ended == "aborted"
+    assert transport.waiting <= tcp.WRITE_MOST_BYTES + 2 * 60002
+    assert sum(world.stats.failed(0).values()) == 60
 
 
 # --------------------------------------------------------------------------------------------------- drain
@@ -384,7 +583,8 @@ class Listening:
 
     async def __aenter__(self) -> Listening:
         loop = asyncio.get_running_loop()
-        self.connections = Connections(loop, self.max_connections)
+        self.stats = Stats(1)
+        self.connections = Connections(loop, self.max_connections, self.stats, 0)
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()
         self.server = await loop.create_server(

@@ -300,9 +300,11 @@ def forward(*to: str, zone: str = ".", **options: object) -> str:
 class Client:
     """A socket that asks over UDP."""
 
-    def __init__(self, port: int, host: str = HOST) -> None:
+    def __init__(self, port: int, host: str = HOST, source: str = "") -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         big_buffer(self.sock)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.connect((host, port))
 
     def send(self, message: dns.message.Message | bytes) -> None:
@@ -340,8 +342,11 @@ class Forwarder:
         runtime = Runtime({}, (), self.routes, self.table.shared, self.caches)
         self.tables, self.steps = build_tables(_Plan(self.config, runtime))
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
-        self.exchanges = Exchanges(self.routes.table(), self.table.shared, self.stats, HOT, room)
-        self.slow_exchanges = Exchanges(self.routes.table(), self.table.shared, self.stats, SLOW, room)
+        stanzas = max(1, len(self.routes.stanzas))
+        self.exchanges, self.slow_exchanges = (
+            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas)
+            for slot in (HOT, SLOW)
+        )
         slow = [Worker(table, None, 0, self.stats, SLOW) for table in self.tables]
         self.slow = SlowPath(slow, self.slow_exchanges)
         self.clients: list[Client] = []
@@ -391,8 +396,8 @@ class Forwarder:
         """Run a coroutine on the slow thread."""
         return asyncio.run_coroutine_threadsafe(what, self.loop).result(10)
 
-    def client(self) -> Client:
-        self.clients.append(Client(self.port))
+    def client(self, source: str = "") -> Client:
+        self.clients.append(Client(self.port, source=source))
         return self.clients[-1]
 
     def ask(
@@ -446,6 +451,10 @@ class Forwarder:
     def count(self, name: str) -> int:
         """A counter of the hot thread."""
         return self.counters().get(name, 0)
+
+    def failed(self, slot: int = HOT) -> dict[str, int]:
+        """How many queries of the hot thread have failed, by reason."""
+        return {reason: count for (reason, _), count in self.stats.failed(slot).items()}
 
     def of_upstream(self, name: str, place: int = 0) -> int:
         """A counter of an upstream, by its place in the Corefile."""

@@ -65,7 +65,7 @@ def test_a_full_table_sheds() -> None:
         client.send(question(9))
         assert drain(client, 2) == [SERVFAIL] * 2
         assert forwarder.errors() == ["too many queries in flight"] * 2
-        assert forwarder.count("shed") == 2
+        assert forwarder.failed() == {"in_flight": 2}
         # Who asks what is in flight already takes no place.
         client.send(question(3))
         wait_until(lambda: forwarder.count("joined") == 1)
@@ -87,12 +87,12 @@ def test_memory_that_one_size_has_used_is_free_for_others(first: int, then: int)
     with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0), room=16) as forwarder:
         for size in (first, then, first):
             flood = forwarder.client()
-            before = forwarder.count("shed")
+            before = sum(forwarder.failed().values())
             for _ in range(8000):
-                if forwarder.count("shed") > before:
+                if sum(forwarder.failed().values()) > before:
                     break
                 flood.send(make(size))
-            wait_until(lambda before=before: forwarder.count("shed") > before, why="memory is used up")
+            wait_until(lambda before=before: sum(forwarder.failed().values()) > before, why="memory is used up")
             answer_all(up, forwarder)
             # The other one, and the other sizes, have room now.
             client = forwarder.client()
@@ -118,6 +118,7 @@ def test_a_query_that_is_too_long_is_not_forwarded() -> None:
         client = forwarder.client()
         client.send(padded(4090))
         assert drain(client, 1) == [SERVFAIL]
+        assert forwarder.failed() == {"too_long": 1}
         assert up.asked == []
 
 
@@ -221,7 +222,7 @@ def test_a_hundred_thousand_in_flight() -> None:
         assert grown[0] < count * 1100 + (16 << 20)
         assert grown[1] < grown[0] + (8 << 20)
         assert forwarder.count("parked") == 2 * count + 3
-        assert forwarder.count("shed") == 0
+        assert forwarder.failed() == {"no_zone": 2}
 
 
 def test_joining_costs_the_same_however_many_wait() -> None:

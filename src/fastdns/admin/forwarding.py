@@ -115,7 +115,11 @@ def whole_plugin(server: Server) -> Iterator[Metric]:
             "mismatched",
         ),
         ("fastdns_forward_malformed", "Replies to what was asked that are no DNS messages.", "malformed"),
-        ("fastdns_forward_shed", "Queries, and attempts over streams, that found no room.", "shed"),
+        (
+            "fastdns_forward_streams_shed",
+            "Attempts over TCP, TLS and HTTPS that found no room on their way to the thread that makes them.",
+            "streams_shed",
+        ),
     ):
         yield CounterMetricFamily(family, documentation, total(name))
     yield GaugeMetricFamily("fastdns_forward_waiting", "Queries that wait for upstreams now.", total("waiting"))

@@ -16,6 +16,7 @@ from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.admin.connections import Answer, Request
 from fastdns.admin.counters import added, buckets, part
+from fastdns.admin.failures import failures
 from fastdns.admin.forwarding import forwarding
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
 from fastdns.admin.labels import server_name
@@ -49,6 +50,7 @@ class Families(Collector):
         yield from self.watcher()
         yield from self.health()
         yield from self.reload()
+        yield from failures(self.server)
         yield from forwarding(self.server)
         yield from self.own()
         yield from processes_together(self.server)
@@ -216,15 +218,11 @@ class Families(Collector):
             yield version
 
     def own(self) -> Iterator[Metric]:
-        """What CoreDNS has no family for: the store, the processes, and what a bound has cost."""
+        """What CoreDNS has no family for: the store, the processes, and what was not logged."""
         server = self.server
         threads = [server.stats.thread(slot) for slot in server.slots.counted()]
         for name, documentation in (
             ("queries", "Messages that came in, on any transport."),
-            ("ignored", "Messages met with silence: too short, or responses."),
-            ("rejected", "Messages refused before any plugin saw them: FORMERR, NOTIMP."),
-            ("dropped", "Queries that a plugin met with silence."),
-            ("send_errors", "Replies that the kernel did not take."),
             ("errors_unlogged", "Errors that were not logged as too many waited."),
             ("log_dropped", "Queries that the log plugin could not log: too many, or nobody read."),
         ):

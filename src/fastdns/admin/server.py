@@ -43,6 +43,13 @@ class SlotTable(Protocol):
         """The slots whose counters add up to the server's."""
 
 
+class Sockets(Protocol):
+    """The listening sockets of all configurations that have been."""
+
+    def drops(self) -> Mapping[str, int]:
+        """What the kernel has dropped for want of room: datagrams ("udp"), connections ("tcp")."""
+
+
 class UpstreamTable(Protocol):
     """The upstreams of all configurations that have been. slots: address to the slot of its counters."""
 
@@ -85,6 +92,8 @@ class Server(Protocol):
     def slots(self) -> SlotTable: ...
     @property
     def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def sockets(self) -> Sockets: ...
     @property
     def routes(self) -> UpstreamTable: ...
     @property

@@ -1,9 +1,13 @@
 """DNS over TCP (RFC 7766): moves bytes between connections and the chain, on the slow thread's event loop.
 
 A message is two bytes of length and as many bytes. Queries on a connection are answered as they finish, in any
-order (RFC 7766 section 6.2.1.1). Connections take turns of so many queries: none keeps the others, or the thread's
-other duties, waiting. A connection ends when it is idle, when its peer does not read, when it has asked as often as
-it may, or when it has been quiet for longest and a new one needs its place.
+order (RFC 7766 section 6.2.1.1). A connection ends when it is idle, when its peer does not read, when it has asked
+as often as it may, or when a new one needs its place.
+
+Clients are told apart by their address. While there is room one may have it all; where there is none left, a new
+connection takes the place of one of the client that has most, the longest quiet. In each turn of the event loop a
+client is served TURN_QUERIES queries, over all of its connections: what it has sent beyond that waits for the next turn,
+behind what others have sent meanwhile. What becomes of connections, and of queries that get no reply, is counted.
 """
 
 from __future__ import annotations
@@ -12,24 +16,32 @@ import asyncio
 import ipaddress
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from fastdns._slow import PARKED
+from fastdns._stats import Stats
 
 LENGTH = struct.Struct(">H")
 MAX_MESSAGE_BYTES = 65535
+# What is read at once, of one connection.
+READ_BYTES = 16 * 1024
 # Of replies that wait for one peer to read; its queries are not read meanwhile.
-WRITE_HIGH_BYTES = 256 * 1024
+WRITE_HIGH_BYTES = 64 * 1024
+# Those to earlier queries still come; a peer that leaves so much unread is cut off.
+WRITE_MOST_BYTES = 512 * 1024
+# Peers at a time that leave replies unread; of more of them the longest such one is cut off.
+MAX_UNREAD = 128
 CHECK_S = 0.5
 # From drain to the end of every connection, whatever it waits for. Less than the supervisor's patience.
 DRAIN_S = 4.0
 
+# Queries of one client in a turn of the loop.
+TURN_QUERIES = 32
 # Of one connection's queries that wait for upstreams; the next ones are not read meanwhile.
 MAX_WAITING = 128
-# Of one connection's queries before it is the next one's turn.
-TURN_QUERIES = 16
 
 Deliver = Callable[[bytes | None], None]
 # message, client address, its port, deliver: the reply, None for silence, or PARKED: deliver gets either later.
@@ -47,52 +59,166 @@ class Limits:
     max_connections: int = 4096
 
 
-class Connections:
-    """The open connections of one worker, the longest quiet first. Closes what has run out of time.
+class Client:
+    """The connections of one address, the longest quiet first, and its queries of this turn of the loop."""
 
-    One timer serves all connections: deadlines are looked at each CHECK_S.
+    __slots__ = ("address", "closing", "deferred", "left", "open", "turn")
+
+    def __init__(self, address: bytes) -> None:
+        self.address = address
+        self.open: dict[Connection, None] = {}
+        self.closing: dict[Connection, None] = {}
+        # Connections with queries that wait for the next turn.
+        self.deferred: deque[Connection] = deque()
+        self.turn = -1
+        self.left = 0
+
+    @property
+    def count(self) -> int:
+        """How many places it has."""
+        return len(self.open) + len(self.closing)
+
+
+class Connections:
+    """The open connections of one worker, the longest quiet first. Closes what has run out of time or of its share.
+
+    One timer serves all connections: deadlines are looked at each CHECK_S. stats, slot: where things are counted.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_connections: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_connections: int, stats: Stats, slot: int) -> None:
         self.loop = loop
         self.max_connections = max_connections
+        self.stats = stats
+        self.slot = slot
         self.open: dict[Connection, None] = {}
         # Those that still send what their peers have to read, and will take no more queries.
-        self.closing: set[Connection] = set()
+        self.closing: dict[Connection, None] = {}
+        self.unread: dict[Connection, None] = {}
+        self.clients: dict[bytes, Client] = {}
+        # The clients that have so many places, and the most that anybody has.
+        self.by_count: dict[int, dict[Client, None]] = {}
+        self.most = 0
+        # Clients with queries that wait for the next turn of the loop.
+        self.behind: dict[Client, None] = {}
+        self.turn = 0
         self.draining = False
         self.ends = float("inf")
-        self.evicted = 0
+        # What is read goes through here.
+        self.buffer = bytearray(READ_BYTES)
         self.timer = loop.call_later(CHECK_S, self.check)
 
+    def failed(self, reason: str, queries: int) -> None:
+        """So many queries get no reply."""
+        if queries:
+            self.stats.count_failed(self.slot, reason, "none", queries)
+
+    # Places
+
+    def client(self, address: bytes) -> Client:
+        """Who has this address."""
+        client = self.clients.get(address)
+        if client is None:
+            client = self.clients[address] = Client(address)
+        return client
+
+    def recount(self, client: Client, before: int) -> None:
+        """A client has more or fewer places than before."""
+        now = client.count
+        if now == before:
+            return
+        if before:
+            del self.by_count[before][client]
+            if not self.by_count[before]:
+                del self.by_count[before]
+        if now:
+            self.by_count.setdefault(now, {})[client] = None
+        elif self.clients.get(client.address) is client:
+            del self.clients[client.address]
+        if now > self.most:
+            self.most = now
+        elif before == self.most and before not in self.by_count:
+            # One less than before; or nobody is left.
+            self.most = now
+
     def add(self, connection: Connection) -> None:
-        """Take a new connection; the longest quiet one makes room."""
-        self.open[connection] = None
-        if len(self.open) > self.max_connections:
-            self.evicted += 1
-            next(iter(self.open)).make_room()
+        """Take a new connection; where there is no place, one makes room."""
+        self.stats.count_opened(self.slot)
+        client = connection.owner
+        before = client.count
+        self.open[connection] = client.open[connection] = None
+        self.recount(client, before)
+        if len(self.open) + len(self.closing) > self.max_connections:
+            self.make_room(client)
+
+    def make_room(self, newcomer: Client) -> None:
+        """End one of the client that has most places, the newcomer if it is one of those; the longest quiet."""
+        if self.most > 1:
+            client = newcomer if newcomer.count == self.most else next(iter(self.by_count[self.most]))
+            next(iter(client.closing or client.open)).end("client_share")
+        else:
+            next(iter(self.closing or self.open)).end("room")
 
     def touch(self, connection: Connection) -> None:
         """A connection has asked something: it is the least quiet one now."""
         if self.open.pop(connection, 0) is None:
             self.open[connection] = None
+            del connection.owner.open[connection]
+            connection.owner.open[connection] = None
 
     def finish(self, connection: Connection) -> None:
         """A connection only sends what is left, and has write_s for it."""
-        self.open.pop(connection, None)
-        self.closing.add(connection)
+        if self.open.pop(connection, 0) is None:
+            del connection.owner.open[connection]
+            self.closing[connection] = connection.owner.closing[connection] = None
         connection.deadline = self.loop.time() + connection.limits.write_s
 
     def remove(self, connection: Connection) -> None:
-        """A connection is gone."""
-        self.open.pop(connection, None)
-        self.closing.discard(connection)
+        """A connection is gone, or will be at once."""
+        client = connection.owner
+        before = client.count
+        for places in (self.open, self.closing, client.open, client.closing, self.unread):
+            places.pop(connection, None)
+        self.recount(client, before)
+
+    def leaves_unread(self, connection: Connection) -> None:
+        """A peer does not read. Replies for all such peers together are bounded."""
+        self.unread[connection] = None
+        if len(self.unread) > MAX_UNREAD:
+            next(iter(self.unread)).end("unread")
+
+    # Turns
+
+    def allowance(self, client: Client) -> int:
+        """How many more queries of a client are served in this turn of the loop."""
+        if client.turn != self.turn:
+            client.turn = self.turn
+            client.left = TURN_QUERIES
+        return client.left
+
+    def defer(self, connection: Connection) -> None:
+        """A connection's next queries wait for the next turn."""
+        connection.owner.deferred.append(connection)
+        if not self.behind:
+            self.loop.call_soon(self.next_turn)
+        self.behind[connection.owner] = None
+
+    def next_turn(self) -> None:
+        """Serve what waits, of each client as much."""
+        self.turn += 1
+        behind, self.behind = self.behind, {}
+        for client in behind:
+            # Those that are put off again come after these.
+            for _ in range(len(client.deferred)):
+                client.deferred.popleft().catch_up()
+
+    # Time
 
     def check(self) -> None:
         """Close what is past its deadline; cut off what does not read."""
         now = self.loop.time()
         over = now >= self.ends
         for connection in [one for one in (*self.closing, *self.open) if over or now >= one.deadline]:
-            connection.time_out()
+            connection.time_out("drained" if over else "idle")
         self.timer = self.loop.call_later(CHECK_S, self.check)
 
     def drain(self) -> None:
@@ -108,7 +234,7 @@ class Connections:
         return bool(self.open or self.closing)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One peer: frames in, frames out."""
 
     def __init__(self, serve: Serve, limits: Limits, connections: Connections) -> None:
@@ -118,17 +244,24 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.client = b"\0\0\0\0"
         self.client_port = 0
+        self.owner = Client(self.client)
         self.pending = bytearray()
         self.asked = 0
         self.waiting = 0
         self.paused = False
         self.reading = True
-        # It is the others' turn, then this one's again.
-        self.queued = False
-        # Nothing more is read: it closes when all that was asked is answered.
+        # Its next queries wait for the next turn of the loop.
+        self.deferred = False
+        # Its peer sends no more.
+        self.ended = False
+        # Nothing more is served: it closes when all that was asked is answered.
         self.finishing = False
         self.closing = False
+        self.why = "peer"
         self.deadline = float("inf")
+        # Bytes of replies, and where those that the kernel may not have taken yet end, with how many they are.
+        self.written = 0
+        self.marks: list[tuple[int, int]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
@@ -137,6 +270,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername") or ("0.0.0.0", 0)
         self.client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
         self.client_port = peer[1]
+        self.owner = self.connections.client(self.client)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -146,31 +280,54 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        if exc is not None and self.paused:
+            # How much of it the kernel had taken it does not tell any more.
+            self.connections.failed("unread", sum(count for _, count in self.marks))
+        self.connections.failed("unserved", self.whole_messages())
         self.connections.remove(self)
+        self.connections.stats.count_closed(self.connections.slot, self.why)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self.connections.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(memoryview(self.connections.buffer)[:nbytes])
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Take what has come."""
         if not self.finishing:
             self.pending += data
             self.answer_pending()
+        elif len(self.pending) < READ_BYTES:
+            # To be counted.
+            self.pending += data
+
+    def whole_messages(self) -> int:
+        """How many messages have come and are not served."""
+        at = count = 0
+        while len(self.pending) - at >= 2:
+            at += 2 + LENGTH.unpack_from(self.pending, at)[0]
+            count += at <= len(self.pending)
+        return count
 
     def answer_pending(self) -> None:
-        """Answer the whole messages that have come, of a turn, unless the peer leaves replies unread."""
-        if self.queued:
+        """Answer every whole message that has come, unless the peer leaves replies unread or is to wait."""
+        if self.deferred:
             return
-        at = turn = 0
+        at = count = 0
         replies = bytearray()
         size = len(self.pending)
+        left = begun = self.connections.allowance(self.owner)
         while self.takes_more() and size - at >= 2:
             (length,) = LENGTH.unpack_from(self.pending, at)
             if size - at - 2 < length:
                 break
-            if turn == TURN_QUERIES:
-                self.queued = True
-                self.connections.loop.call_soon(self.next_turn)
+            if not left:
+                self.deferred = True
                 break
+            left -= 1
             message = bytes(self.pending[at + 2 : at + 2 + length])
             at += 2 + length
-            turn += 1
             self.asked += 1
             reply = self.serve(message, self.client, self.client_port, self.deliver)
             if reply is PARKED:
@@ -178,37 +335,32 @@ class Connection(asyncio.Protocol):
             elif isinstance(reply, bytes):
                 replies += LENGTH.pack(len(reply))
                 replies += reply
+                count += 1
             if len(replies) >= WRITE_HIGH_BYTES:
                 # May pause us: what is left of the input waits.
-                cast(asyncio.Transport, self.transport).write(bytes(replies))
+                self.send(bytes(replies), count)
                 replies.clear()
+                count = 0
             if 0 <= self.limits.max_queries <= self.asked:
-                self.finishing = True
+                self.finish_for("max_queries")
+        self.owner.left -= begun - left
         del self.pending[:at]
         if self.transport is None or self.closing:
             return
         if replies:
-            self.transport.write(bytes(replies))
+            self.send(bytes(replies), count)
         if at:
             self.connections.touch(self)
+        if self.deferred:
+            self.connections.defer(self)
         self.read_on()
         self.settle(progress=bool(at))
 
-    def next_turn(self) -> None:
-        """The others have had theirs."""
-        self.queued = False
+    def catch_up(self) -> None:
+        """Its turn has come."""
+        self.deferred = False
         if self.transport is not None and not self.closing:
             self.answer_pending()
-
-    def read_on(self) -> None:
-        """Read, or not while there is enough to do: what is not read here waits at the peer's."""
-        wanted = not (self.paused or self.queued or self.waiting >= MAX_WAITING)
-        if self.transport is not None and wanted != self.reading:
-            self.reading = wanted
-            if wanted:
-                self.transport.resume_reading()
-            else:
-                self.transport.pause_reading()
 
     def takes_more(self) -> bool:
         """Whether another message may be answered now."""
@@ -218,13 +370,38 @@ class Connection(asyncio.Protocol):
             and self.waiting < MAX_WAITING
         )
 
+    def read_on(self) -> None:
+        """Read, or not while there is enough to do: what is not read here waits at the peer's."""
+        wanted = not (self.paused or self.deferred or self.waiting >= MAX_WAITING)
+        if self.transport is not None and wanted != self.reading and not self.ended:
+            self.reading = wanted
+            if wanted:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def send(self, data: bytes, replies: int) -> None:
+        """Send replies, unless there are too many already that the peer does not read."""
+        transport = cast(asyncio.Transport, self.transport)
+        unsent = transport.get_write_buffer_size()
+        if unsent > WRITE_MOST_BYTES:
+            self.connections.failed("unread", replies)
+            self.end("unread")
+            return
+        if not unsent:
+            self.marks.clear()
+        self.written += len(data)
+        self.marks.append((self.written, replies))
+        transport.write(data)
+
     def deliver(self, reply: bytes | None) -> None:
         """The reply to a query that has waited for an upstream."""
         self.waiting -= 1
         if self.transport is None or self.closing:
+            self.connections.failed("disconnected", 1)
             return
         if reply is not None:
-            self.transport.write(LENGTH.pack(len(reply)) + reply)
+            self.send(LENGTH.pack(len(reply)) + reply, 1)
         if self.pending:
             self.answer_pending()
         if not self.closing:
@@ -235,11 +412,13 @@ class Connection(asyncio.Protocol):
         """Set the deadline that follows from what the connection waits for, or close it."""
         if self.paused:
             return
-        if self.waiting:
+        if self.waiting or self.deferred:
             # Each of them ends in time.
             self.deadline = float("inf")
-        elif self.finishing or (self.connections.draining and not self.pending):
-            self.close()
+        elif self.finishing or (self.ended and not self.whole_messages()):
+            self.close(self.why)
+        elif self.connections.draining and not self.pending:
+            self.close("drained")
         elif progress:
             # A message that dribbles in has as long as an idle connection, not longer.
             self.deadline = self.connections.loop.time() + self.limits.idle_s
@@ -250,9 +429,11 @@ class Connection(asyncio.Protocol):
             return
         self.deadline = self.connections.loop.time() + self.limits.write_s
         self.read_on()
+        self.connections.leaves_unread(self)
 
     def resume_writing(self) -> None:
         self.paused = False
+        self.connections.unread.pop(self, None)
         if self.closing:
             return
         if self.transport is not None:
@@ -263,29 +444,48 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         # What has been asked and is answered, closing sends; the rest is answered first.
+        self.ended = True
+        return self.waiting > 0 or (self.whole_messages() > 0 and not self.finishing)
+
+    def finish_for(self, why: str) -> None:
+        """Take no more queries."""
         self.finishing = True
-        return self.waiting > 0
+        self.why = why
 
     def close_when_quiet(self) -> None:
         """Close now, unless a first query, half a message or unread replies are on their way."""
         if self.asked and not (self.pending or self.paused or self.waiting):
-            self.close()
+            self.close("drained")
 
-    def close(self) -> None:
+    def close(self, why: str) -> None:
         """Take no more queries, and close after sending what is left."""
         if self.transport is not None and not self.closing:
             self.closing = True
-            self.connections.finish(self)
+            self.why = why
+            if self.transport.get_write_buffer_size():
+                self.connections.finish(self)
+            else:
+                self.connections.remove(self)
             self.transport.close()
 
-    def make_room(self) -> None:
-        """Close at once: another connection needs the place."""
-        if self.transport is not None and self.transport.get_write_buffer_size():
-            self.transport.abort()
-        self.close()
+    def end(self, why: str) -> None:
+        """Close at once: what its peer has not read is lost."""
+        transport = self.transport
+        if transport is None:
+            return
+        if unsent := transport.get_write_buffer_size():
+            self.connections.failed("unread", sum(n for end, n in self.marks if end > self.written - unsent))
+            self.marks.clear()
+            if not self.closing:
+                self.why = why
+            self.closing = True
+            transport.abort()
+        else:
+            self.close(why)
 
-    def time_out(self) -> None:
+    def time_out(self, why: str) -> None:
         """The deadline is over: for a peer that asks nothing, or for one that does not read."""
-        if self.transport is not None and (self.paused or self.closing):
-            self.transport.abort()
-        self.close()
+        if self.paused or self.closing:
+            self.end("unread" if self.paused and why == "idle" else why)
+        else:
+            self.close(why)

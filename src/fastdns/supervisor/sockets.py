@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 from dataclasses import dataclass
 
 from fastdns.corefile.model import Listener
@@ -22,6 +23,10 @@ SO_RCVBUFFORCE = 33
 IPV6_RECVPKTINFO = 49
 IP_PKTINFO = 8
 IP_FREEBIND = 15
+# enum of linux/sock_diag.h: nine numbers of 32 bits, the last of which are the drops.
+SO_MEMINFO = 55
+MEMINFO = struct.Struct("9I")
+MEMINFO_DROPS = 8
 
 
 class ListenError(FastdnsError):
@@ -125,11 +130,28 @@ def grow_receive_buffer(udp: socket.socket) -> None:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
 
 
+def drops(opened: socket.socket) -> int:
+    """What the kernel has dropped for want of room at a socket. 0 where it does not tell."""
+    with contextlib.suppress(OSError, struct.error):
+        return int(MEMINFO.unpack(opened.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))[MEMINFO_DROPS])
+    return 0
+
+
 class SocketTable:
     """Every open pair, by worker place and place. Opening is all or nothing."""
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[int, Place], Pair] = {}
+        # Of sockets that are closed.
+        self.dropped = {"udp": 0, "tcp": 0}
+
+    def drops(self) -> dict[str, int]:
+        """What the kernel has dropped for want of room: datagrams, and connections."""
+        total = dict(self.dropped)
+        for pair in self.pairs.values():
+            total["udp"] += drops(pair.udp)
+            total["tcp"] += drops(pair.tcp)
+        return total
 
     def open(self, wanted: list[Place], workers: int) -> list[tuple[int, Place]]:
         """Open what is missing of wanted for each worker. Returns the new keys. Raises ListenError, none kept."""
@@ -157,6 +179,8 @@ class SocketTable:
         for key in keys:
             pair = self.pairs.pop(key, None)
             if pair is not None:
+                self.dropped["udp"] += drops(pair.udp)
+                self.dropped["tcp"] += drops(pair.tcp)
                 pair.udp.close()
                 pair.tcp.close()
 

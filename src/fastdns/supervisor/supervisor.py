@@ -552,7 +552,7 @@ class Supervisor:
             self.stats,
             slots,
             self.max_connections,
-            self.max_in_flight,
+            max(1, self.max_in_flight // self.count_workers(config)),
             child.index,
             self.log_lines_s,
         )

@@ -47,6 +47,8 @@ MESSAGE_ROOM = 65535
 CONTROL_ROOM = 128
 # Who still waits for an upstream so long after a drain gets an error; connections are closed soon after it.
 GIVE_UP_S = 3.8
+# Over TCP and what it stands for so much less may be in flight than over UDP: this many times.
+SLOW_PART = 4
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
 # Discard, RFC 863.
@@ -68,6 +70,7 @@ class WorkerPlan:
     """All that a worker needs, made by the supervisor before the fork.
 
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
+    max_in_flight: this worker's part of the questions that may be in flight.
     """
 
     config: ServerConfig
@@ -156,10 +159,11 @@ class WorkerProcess:
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
             ],
-            self.exchanges(plan.slots.hot) if forwards else None,
+            self.exchanges(plan.slots.hot, plan.max_in_flight) if forwards else None,
         )
         slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
-        self.slow = SlowPath(slow, self.exchanges(plan.slots.slow) if forwards else None)
+        room = max(1, plan.max_in_flight // SLOW_PART)
+        self.slow = SlowPath(slow, self.exchanges(plan.slots.slow, room) if forwards else None)
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
         self.workers = [hot_worker, *slow]
@@ -174,12 +178,13 @@ class WorkerProcess:
         self.code = 0
         self.crash: Exception | None = None
 
-    def exchanges(self, slot: int) -> Exchanges:
-        """A table of questions to upstreams, for the thread with this slot."""
+    def exchanges(self, slot: int, room: int) -> Exchanges:
+        """A table of so many questions to upstreams, for the thread with this slot."""
         runtime = self.plan.runtime
         assert runtime.routes is not None and runtime.upstreams is not None
+        routes = runtime.routes
         return Exchanges(
-            runtime.routes.table(), runtime.upstreams, self.plan.stats, slot, self.plan.max_in_flight
+            routes.table(), runtime.upstreams, self.plan.stats, slot, room, max(1, len(routes.stanzas))
         )
 
     def make_reporters(self) -> dict[int, Any]:
@@ -205,7 +210,7 @@ class WorkerProcess:
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
-        self.connections = Connections(loop, self.plan.max_connections)
+        self.connections = Connections(loop, self.plan.max_connections, self.plan.stats, self.plan.slots.slow)
         await self.listen(loop)
         if self.query_log is not None:
             self.query_log.start(loop)

@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import time
+from array import array
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -64,6 +65,7 @@ class Report:
     complaints: list[str] = field(default_factory=list)
     longest_gap_s: float = 0.0  # between two answers
     worst_s: float = 0.0        # latency
+    p99_s: float = 0.0
 
     @property
     def lost(self) -> int:
@@ -82,7 +84,8 @@ class Report:
         """One line for people."""
         text = (
             f"{what}: {self.sent} sent, {self.lost} lost ({self.too_late} of them answered after {LOST_S:.0f} s), "
-            f"{self.wrong} wrong, {self.late} late (over {LATE_S * 1e3:.0f} ms; worst {self.worst_s * 1e3:.0f}), "
+            f"{self.wrong} wrong, {self.late} late (over {LATE_S * 1e3:.0f} ms; worst {self.worst_s * 1e3:.0f}; "
+            f"p99 {self.p99_s * 1e3:.1f}), "
             f"longest silence {self.longest_gap_s:.3f} s"
         )
         return text if heal_s is None else f"{text}, healed after {heal_s:.2f} s"
@@ -136,6 +139,7 @@ class Sender:
         # Those that were given up.
         self.expired: list[dict[int, int]] = [{} for _ in range(SOCKETS)]
         self.report = Report()
+        self.latencies = array("f")
         self.heard_s = 0.0
 
     def run(self) -> Report:
@@ -163,6 +167,8 @@ class Sender:
         while any(self.waiting) and time.monotonic() < ends:
             self.receive(0.02)
         self.forget(ends + LOST_S)
+        if self.latencies:
+            self.report.p99_s = sorted(self.latencies)[len(self.latencies) * 99 // 100]
         return self.report
 
     def send(self, index: int, first: int, count: int, now: float) -> None:
@@ -194,6 +200,7 @@ class Sender:
             self.report.longest_gap_s = max(self.report.longest_gap_s, now - self.heard_s)
             self.heard_s = now
             self.report.worst_s = max(self.report.worst_s, now - asked_s)
+            self.latencies.append(now - asked_s)
             self.report.late += now - asked_s > LATE_S
         elif number in self.expired[index]:
             place = self.expired[index].pop(number)

@@ -6,6 +6,7 @@ import os
 import random
 from pathlib import Path
 
+from fastdns.bench.processes import pss_kib
 from tests.integration.faults.load import Report, manifests
 from tests.support import Server
 
@@ -34,6 +35,11 @@ def server(folder: Path, corefile: str = "", **options: object) -> Server:
     if corefile:
         options["corefile"] = corefile
     return Server(folder, manifests=manifests(NAMES), **options)  # type: ignore[arg-type]
+
+
+def memory_mib(fastdns: Server) -> float:
+    """What all its processes have, shared memory once."""
+    return sum(pss_kib(fastdns.process.pid).values()) / 1024
 
 
 def tell(report: Report, what: str, heal_s: float | None = None) -> None:

@@ -16,11 +16,10 @@ from pathlib import Path
 import dns.message
 import dns.rdatatype
 
-from fastdns.bench.processes import pss_kib
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import exchanges
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
-from tests.integration.faults.support import CHAOS_S, NAMES, chance, server, tell
+from tests.integration.faults.support import CHAOS_S, NAMES, chance, memory_mib, server, tell
 from tests.support import COREFILE, Server, children, wait_until
 from tests.upstream.bursts import send_batch
 from tests.upstream.support import Asked, Upstream
@@ -41,11 +40,6 @@ def descriptors(fastdns: Server) -> int:
     """How many file descriptors all its processes have."""
     pids = [fastdns.process.pid, *children(fastdns.process.pid)]
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-
-
-def memory_mib(fastdns: Server) -> float:
-    """What all its processes have, shared memory once."""
-    return sum(pss_kib(fastdns.process.pid).values()) / 1024
 
 
 @contextlib.contextmanager
