@@ -24,7 +24,7 @@ class SlowPath:
         message: bytes,
         client: bytes,
         client_port: int,
-        deliver: Callable[[bytes | None], None],
+        deliver: Callable[[bytes | None], object],
         *,
         tcp: bool = True,
     ) -> object: ...

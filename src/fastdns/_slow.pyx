@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 from fastdns._chain cimport (
     OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve, serve_background,
 )
+from fastdns._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
 from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
 from fastdns._wire cimport MAX_MESSAGE_BYTES
@@ -72,6 +73,7 @@ cdef class SlowPath:
               *, bint tcp=True):
         """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once, and
         not before this has returned. What is to be sent to upstreams goes out with flush, process or tick.
+        It returns False where the client is gone.
 
         client: 4 or 16 address bytes.
         """
@@ -105,6 +107,7 @@ cdef class SlowPath:
         cdef Worker worker = self.workers[w.token >> LISTENER_SHIFT]
         cdef Context* ctx = &worker.ctx
         cdef int size = 0
+        cdef bint was_served
         ctx.transport = w.transport
         ctx.client = w.peer
         ctx.client_len = w.client_len
@@ -128,9 +131,11 @@ cdef class SlowPath:
         ctx.upstream = NULL
         if size < 0 or w.background:
             return 0
+        # A reply that is bare has been counted as a failure already. (Delivering may serve the next query.)
+        was_served = ctx.written and size > 0
         deliver = self.waiting.pop(w.token, None)
-        if deliver is not None:
-            deliver(self.out[:size] if size else None)
+        if deliver is not None and deliver(self.out[:size] if size else None) is False and was_served:
+            count_failed(ctx.counters, FAILED_DISCONNECTED)
         return 0
 
     def flush(self):

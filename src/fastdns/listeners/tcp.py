@@ -6,8 +6,9 @@ as often as it may, or when a new one needs its place.
 
 Clients are told apart by their address. While there is room one may have it all; where there is none left, a new
 connection takes the place of one of the client that has most, the longest quiet. In each turn of the event loop a
-client is served TURN_QUERIES queries, over all of its connections: what it has sent beyond that waits for the next turn,
-behind what others have sent meanwhile. What becomes of connections, and of queries that get no reply, is counted.
+client is served TURN_QUERIES queries, over all of its connections: what it has sent beyond that waits for the next
+turn, behind what others have sent meanwhile. What becomes of connections, and of queries that get no reply, is
+counted.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ TURN_QUERIES = 32
 # Of one connection's queries that wait for upstreams; the next ones are not read meanwhile.
 MAX_WAITING = 128
 
-Deliver = Callable[[bytes | None], None]
+# False: nobody is there any more.
+Deliver = Callable[[bytes | None], object]
 # message, client address, its port, deliver: the reply, None for silence, or PARKED: deliver gets either later.
 Serve = Callable[[bytes, bytes, int, Deliver], object]
 
@@ -394,12 +396,11 @@ class Connection(asyncio.BufferedProtocol):
         self.marks.append((self.written, replies))
         transport.write(data)
 
-    def deliver(self, reply: bytes | None) -> None:
-        """The reply to a query that has waited for an upstream."""
+    def deliver(self, reply: bytes | None) -> bool:
+        """The reply to a query that has waited for an upstream. False where it has nobody to go to."""
         self.waiting -= 1
         if self.transport is None or self.closing:
-            self.connections.failed("disconnected", 1)
-            return
+            return False
         if reply is not None:
             self.send(LENGTH.pack(len(reply)) + reply, 1)
         if self.pending:
@@ -407,6 +408,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.closing:
             self.read_on()
             self.settle(progress=True)
+        return True
 
     def settle(self, *, progress: bool) -> None:
         """Set the deadline that follows from what the connection waits for, or close it."""
