@@ -18,7 +18,7 @@ from tests.integration.faults.test_upstreams import corefile
 from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 
-RATE = 2000
+RATE = 2000 if CHAOS_S else 500
 GROWTH_MIB = 30.0
 # How soon plugins/loop/probes.py looks again after it has cut an upstream off, and some time for the look itself.
 AGAIN_S = 40.0

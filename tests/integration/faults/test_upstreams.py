@@ -26,7 +26,8 @@ from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 from tests.upstream.support import closed_port
 
-RATE = 2000
+# A machine that is busy with something else loses datagrams of a flood as they come, whosever they are.
+RATE = 2000 if CHAOS_S else 500
 FLOOD_RATE = 10 * RATE
 P99_S = 0.010
 GROWTH_MIB = 30.0
@@ -99,7 +100,9 @@ def test_ten_times_as_many_queries_for_an_upstream_that_fails(tmp_path: Path, ki
             upstreams.append(stack.enter_context(Upstreams("black_hole")).to["black_hole"])
         else:
             upstreams = [stack.enter_context(Upstreams(kind)).to[kind]]
-        fastdns = stack.enter_context(server(tmp_path, corefile(*upstreams)))
+        # So that the short form comes to the bound, too.
+        environ = {} if CHAOS_S else {"FASTDNS_MAX_IN_FLIGHT": "4096"}
+        fastdns = stack.enter_context(server(tmp_path, corefile(*upstreams), environ=environ))
         before = memory_mib(fastdns)
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
             flood = Flood(fastdns.port, "example.org.", FLOOD_RATE)
@@ -108,6 +111,8 @@ def test_ten_times_as_many_queries_for_an_upstream_that_fails(tmp_path: Path, ki
         # The bound of the table is what holds it, not that nothing came.
         assert flood.sent > FLOOD_RATE
         assert fastdns.total("fastdns_queries_total") > 0.5 * flood.sent
+        if kind == "black_hole":
+            assert failed(fastdns, "client_share") > 0
 
 
 @dataclass
