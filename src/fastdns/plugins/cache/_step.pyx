@@ -264,6 +264,11 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         return NEXT
     if ctx.upstream != NULL and ctx.upstream.stale and ctx.depth == 0:
         return answer_late(c, ctx)
+    if not ctx.background and in_any(ctx.q, &c.passing):
+        # There is nothing to be found.
+        count(ctx, CACHE_REQUESTS)
+        count(ctx, CACHE_MISSES)
+        return go_on(ctx)
     if ctx.background or not question_key(c, ctx.q, 0, &key):
         return go_on(ctx)
     if waited_for_this(ctx):
@@ -272,10 +277,6 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
             return ANSWERED
         return go_on(ctx)
     count(ctx, CACHE_REQUESTS)
-    if in_any(ctx.q, &c.passing):
-        # There is nothing to be found.
-        count(ctx, CACHE_MISSES)
-        return go_on(ctx)
     if not choose(c, ctx, &key, &hit):
         count(ctx, CACHE_MISSES)
         go_on(ctx)
