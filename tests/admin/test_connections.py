@@ -175,6 +175,43 @@ async def test_requests_that_are_sent_ahead_are_bounded() -> None:
         writer.transport.abort()
 
 
+async def test_answers_that_are_not_read_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that asks on and reads nothing filled the supervisor's memory, and patience never ended."""
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.5)
+    answered = 0
+
+    async def large(request: Request) -> Answer:
+        nonlocal answered
+        answered += 1
+        return text("x" * 1_000_000)
+
+    async with serving(health=large) as (port, opened):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET * 2_000)
+        await until(lambda: any(one.unread for one in opened))
+        unread = answered
+        await asyncio.sleep(0.1)
+        assert answered == unread, "nothing more until the peer has read"
+        await until(lambda: not opened)
+        writer.transport.abort()
+
+
+async def test_who_reads_late_gets_all_answers() -> None:
+    async def large(request: Request) -> Answer:
+        return text("x" * 5_000_000)
+
+    async with serving(health=large) as (port, opened):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET * 5 + LAST)
+        await until(lambda: any(one.unread for one in opened))
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            assert (await reader.read(-1)).count(b"HTTP/1.1 200 OK") == 6
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("head", "goes_on"),
     [

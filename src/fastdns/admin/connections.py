@@ -73,6 +73,8 @@ class Connection(asyncio.Protocol):
         self.timer: asyncio.TimerHandle | None = None
         # No further request is read: it ends with the answer that is under way.
         self.last = False
+        # The peer does not read: the next request waits until it has, and patience ends meanwhile.
+        self.unread = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -113,13 +115,21 @@ class Connection(asyncio.Protocol):
         self.last = True
         return self.answering is not None
 
+    def pause_writing(self) -> None:
+        self.unread = True
+
+    def resume_writing(self) -> None:
+        self.unread = False
+        if self.answering is None:
+            self.data_received(b"")
+
     def data_received(self, data: bytes) -> None:
         """Take what has come, and begin to answer the next request. A peer that sends more than one waits."""
         if self.transport is None or self.last:
             return
         if data:
             self.http.receive_data(data)
-        if self.answering is not None:
+        if self.answering is not None or self.unread:
             if len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
                 self.transport.pause_reading()
             return

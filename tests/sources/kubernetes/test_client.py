@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -202,3 +204,101 @@ def test_the_rate_limiter_counts_as_client_go_does() -> None:
 @pytest.mark.parametrize("code", [500, 502, 504, 418])
 def test_every_other_code_is_a_server_error(code: int) -> None:
     assert type(api.api_error(code, "x")) is api.ServerError
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """The token would go with it."""
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        to = writer.get_extra_info("sockname")[1]
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n" % to)
+        writer.close()
+
+    async with listening(answer) as client:
+        with pytest.raises(api.ServerError, match="302: Found"):
+            await client.get(NAMESPACES, {})
+    assert len(asked) == 1
+
+
+@asynccontextmanager
+async def listening(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[Client]:
+    """A client of a server that does with each connection what it is told."""
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+
+    async def connection() -> Any:
+        return from_endpoint(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", None)
+
+    async with Client(connection) as client:
+        yield client
+    server.close()
+
+
+def dribbling(head: bytes, part: bytes = b"x") -> Callable[..., Awaitable[None]]:
+    """Answers with a head and then with one part after the other, without end."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    return answer
+
+
+async def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_LIST_BYTES", 1 << 20)
+    async with listening(dribbling(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 200_000)) as client:
+        with pytest.raises(Unreachable, match="over 1048576 bytes"):
+            await client.get(NAMESPACES, {})
+
+
+@pytest.mark.parametrize(
+    ("bound", "status", "error"),
+    [("LIST_TIMEOUT_S", b"200 OK", api.Stalled), ("REFUSAL_TIMEOUT_S", b"503 Later", api.ServerError)],
+)
+async def test_who_dribbles_is_not_heard_for_ever(
+    monkeypatch: pytest.MonkeyPatch, bound: str, status: bytes, error: type[Exception]
+) -> None:
+    """Each byte ends a silence: these bounds are of the whole answer."""
+    monkeypatch.setattr(api, bound, 0.1)
+    async with listening(dribbling(b"HTTP/1.1 " + status + b"\r\nContent-Length: 60000\r\n\r\n")) as client:
+        async with asyncio.timeout(5):
+            with pytest.raises(error):
+                await client.get(NAMESPACES, {})
+
+
+async def test_credentials_of_one_server_do_not_go_to_another() -> None:
+    """A kubeconfig that names another server after 401: its token went to the old one."""
+    tokens: dict[str, list[str]] = {"old": [], "new": []}
+    servers = {}
+
+    def answering(name: str, status: bytes) -> Callable[..., Awaitable[None]]:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            tokens[name] += [line.split()[-1] for line in head.split("\r\n") if line.startswith("Authorization")]
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        return answer
+
+    servers["old"] = await asyncio.start_server(answering("old", b"401 No"), "127.0.0.1", 0)
+    servers["new"] = await asyncio.start_server(answering("new", b"200 OK"), "127.0.0.1", 0)
+    names = iter(("old", "new"))
+
+    async def connection() -> Any:
+        name = next(names)
+        url = f"127.0.0.1:{servers[name].sockets[0].getsockname()[1]}"
+        return dataclasses.replace(from_endpoint(url, None), headers=(("Authorization", f"Bearer of-{name}"),))
+
+    async with Client(connection) as client:
+        await client.get(NAMESPACES, {})
+    for server in servers.values():
+        server.close()
+    assert tokens == {"old": ["of-old"], "new": ["of-new"]}

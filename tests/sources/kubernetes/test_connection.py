@@ -6,6 +6,7 @@ import dataclasses
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from fastdns.sources.kubernetes.connection import (
     TokenFile,
     check,
     checked_url,
+    from_endpoint,
     from_kubeconfig,
     in_cluster,
     proxy_from_environment,
@@ -261,3 +263,36 @@ def test_proxies_as_go_reads_them(url: str, environ: dict[str, str], proxy: str 
 async def test_a_proxy_that_cannot_be_used_is_refused(proxy: str) -> None:
     with pytest.raises(SourceError, match="is no proxy that can be used"):
         await resolve(options(endpoint="http://api.test"), environ={"HTTP_PROXY": proxy})
+
+
+async def test_a_proxys_password_does_not_show() -> None:
+    with pytest.raises(SourceError, match="'socks5://p:1' is no proxy") as error:
+        await resolve(options(endpoint="http://api.test"), environ={"HTTP_PROXY": "socks5://me:s3cret@p:1"})
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_password_in_the_url_is_no_label() -> None:
+    assert from_endpoint("https://me:s3cret@api.test:6443", None).host == "api.test:6443"
+
+
+def test_the_servers_certificate_is_verified_unless_told_otherwise() -> None:
+    connection = from_endpoint("https://api.test", None)
+    tls = connection.ssl_context()
+    assert tls is not None and tls.verify_mode == ssl.CERT_REQUIRED and tls.check_hostname
+    assert tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+    tls = dataclasses.replace(connection, insecure=True).ssl_context()
+    assert tls is not None and tls.verify_mode == ssl.CERT_NONE and not tls.check_hostname
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host_url": "https://other.test"}, {"ca_pem": "x"}, {"cert_pem": "x"}, {"key_pem": "x"},
+        {"server_name": "x"}, {"insecure": True}, {"proxy_url": "http://p:1"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_needs_a_new_session(changes: dict[str, Any]) -> None:
+    connection = from_endpoint("https://api.test", None)
+    assert connection.same_server(dataclasses.replace(connection, headers=(("Authorization", "Bearer x"),)))
+    assert not connection.same_server(dataclasses.replace(connection, **changes))

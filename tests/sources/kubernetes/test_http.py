@@ -241,6 +241,37 @@ def test_tls_through_a_proxy(run: Callable[..., Any]) -> None:
     run(body())
 
 
+@pytest.mark.parametrize("count", [1, 20_000], ids=["a little", "more than is read at once"])
+@LOOPS
+def test_a_proxy_does_not_speak_for_the_server(run: Callable[..., Any], count: int) -> None:
+    lie = OK + b"Content-Length: 4\r\n\r\nfake"
+
+    async def body() -> None:
+        async with ApiServer(tls=True) as server, proxy(b"200 OK\r\n\r\n" + lie * count, []) as port:
+            one = Session(
+                server.url,
+                tls=ssl.create_default_context(cafile=str(server.ca_file)),
+                proxy_url=f"http://127.0.0.1:{port}",
+                connect_timeout_s=5,
+            )
+            with pytest.raises(ConnectionError, match="the proxy says more than it was asked"):
+                await one.get("/version", {}, silence_s=5)
+            await one.close()
+
+    run(body())
+
+
+@pytest.mark.parametrize("value", ["s3cret\nHost: y", "s3cret\n", "s3cret\xe9"])
+async def test_a_header_that_cannot_be_sent_does_not_show(value: str) -> None:
+    """A token of two lines stood in the log."""
+    async with serving(saying(OK)) as port:
+        one = session(port)
+        with pytest.raises(TRANSPORT_ERRORS, match="a header cannot be sent") as error:
+            await one.get("/x", {"Authorization": f"Bearer {value}"}, silence_s=5)
+        assert "s3cret" not in str(error.value) and error.value.__suppress_context__
+        await one.close()
+
+
 async def test_a_proxy_that_refuses() -> None:
     heads: list[bytes] = []
     async with proxy(b"407 Who are you", heads) as port:
@@ -259,3 +290,13 @@ async def test_a_certificate_that_is_not_trusted() -> None:
         one = Session(server.url, tls=ssl.create_default_context(), connect_timeout_s=5)
         with pytest.raises(ssl.SSLCertVerificationError):
             await one.get("/x", {}, silence_s=5)
+
+
+async def test_a_certificate_is_for_the_name_that_was_asked() -> None:
+    """Of the right authority, but another server's."""
+    async with ApiServer(tls=True) as server:
+        tls = ssl.create_default_context(cafile=str(server.ca_file))
+        one = Session(server.url, tls=tls, server_hostname="other.example", connect_timeout_s=5)
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            await one.get("/x", {}, silence_s=5)
+        await one.close()

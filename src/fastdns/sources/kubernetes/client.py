@@ -7,6 +7,7 @@ Rules:
 - apiserver_qps and apiserver_burst limit requests, apiserver_max_inflight those that are no watches; unset
   means no limit, since a handful of watches and a list a minute are all that is asked.
 - A watch's lines come as batches: every whole line that is in the buffer, in one list. A line is bounded.
+- No redirect is followed: credentials are for the server that is configured. Answers are bounded in size and time.
 - No answer is compressed: inflating a whole cluster costs more than the node-local bytes it saves.
 """
 
@@ -38,8 +39,12 @@ CONNECT_TIMEOUT_S = 10.0
 RESPONSE_TIMEOUT_S = 60.0
 OPEN_TIMEOUT_S = 30.0
 MAX_RETRIES = 10
-# Of a refusal, what is read.
+# Of a list that is asked for whole: a page has some MB.
+MAX_LIST_BYTES = 1 << 30
+LIST_TIMEOUT_S = 300.0
+# Of a refusal, what is read, and for how long.
 MAX_REFUSAL_BYTES = 64 << 10
+REFUSAL_TIMEOUT_S = 10.0
 MAX_RETRY_AFTER_S = 60.0
 # client-go's defaults where only one of the pair is set.
 DEFAULT_QPS = 5.0
@@ -228,9 +233,13 @@ class Client:
         wait_s = self._response_timeout_s
         async with self._slot(), self._open(path, params, accept, wait_s, wait_s) as response:
             try:
-                return await response.read()
+                async with asyncio.timeout(LIST_TIMEOUT_S):
+                    body = await response.read(MAX_LIST_BYTES)
             except TRANSPORT_ERRORS as e:
                 raise unreachable(e) from e
+            if not response.is_whole:
+                raise Unreachable(f"an answer is over {MAX_LIST_BYTES} bytes")
+            return body
 
     @contextlib.asynccontextmanager
     async def watch(
@@ -341,10 +350,10 @@ class Client:
                 await self._sleep(REFRESH_INTERVAL_S - since_s)
             try:
                 connection = await self._resolve()
-                if self._connection is None or not connection.same_tls(self._connection):
+                if self._connection is None or not connection.same_server(self._connection):
                     old, self._session = self._session, self._new_session(connection)
                     if old is not None:
-                        # The watches on it are cut, and open again with the new certificate.
+                        # The watches on it are cut, and open again with the new certificate, or elsewhere.
                         await old.close()
                 if connection.token_file is None:
                     self._token_file = None
@@ -403,7 +412,8 @@ async def refusal(response: Response) -> ApiError:
     body = b""
     with contextlib.suppress(*TRANSPORT_ERRORS):
         # A Status is short; a proxy's page in its place need not be read whole.
-        body = await response.read(MAX_REFUSAL_BYTES)
+        async with asyncio.timeout(REFUSAL_TIMEOUT_S):
+            body = await response.read(MAX_REFUSAL_BYTES)
     response.end()
     message = ""
     with contextlib.suppress(*UNREADABLE):

@@ -38,6 +38,8 @@ TOKEN_MAX_AGE_S = 60.0
 # An exec plugin may have to ask a cloud for a token; client-go waits for ever.
 CREDENTIALS_TIMEOUT_S = 60.0
 MAX_CREDENTIAL_FILE_BYTES = 4 << 20
+# Of a Connection, what a session is made of; the rest goes with each request.
+WAY = ("host_url", "ca_pem", "cert_pem", "key_pem", "server_name", "insecure", "proxy_url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +60,11 @@ class Connection:
     @property
     def host(self) -> str:
         """host:port, as it stands in metrics."""
-        return urlsplit(self.host_url).netloc
+        return urlsplit(self.host_url).netloc.rpartition("@")[2]
 
-    def same_tls(self, other: Connection) -> bool:
-        """Whether open sessions to other may go on under self."""
-        return (self.ca_pem, self.cert_pem, self.key_pem, self.insecure) == (
-            other.ca_pem,
-            other.cert_pem,
-            other.key_pem,
-            other.insecure,
-        )
+    def same_server(self, other: Connection) -> bool:
+        """Whether open sessions to other may go on under self: its credentials are for no other server's eyes."""
+        return all(getattr(self, name) == getattr(other, name) for name in WAY)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """None for plain HTTP. Raises SourceError where certificate, key or CA cannot be used."""
@@ -351,7 +348,9 @@ def checked_proxy(url: str, where: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise SourceError(f"{where}: {url!r} is no proxy that can be used; expected http://HOST:PORT")
+        # Of who uses it nothing is shown: there may be a password.
+        shown = f"{url.partition('://')[0]}://{url.rpartition('@')[2]}" if "@" in url else url
+        raise SourceError(f"{where}: {shown!r} is no proxy that can be used; expected http://HOST:PORT")
 
 
 def read_pem(path: Path, expected: str) -> str:

@@ -47,7 +47,11 @@ class Connection:
 
     async def ask(self, method: str, target: str, headers: list[tuple[str, str]]) -> h11.Response:
         """Send a request without a body; the head of its answer."""
-        request = h11.Request(method=method, target=target, headers=headers)
+        try:
+            request = h11.Request(method=method, target=target, headers=headers)
+        except (h11.LocalProtocolError, UnicodeEncodeError):
+            # Not said which: it is most likely a token.
+            raise h11.LocalProtocolError("a header cannot be sent; expected one line of ASCII") from None
         self.writer.write((self.protocol.send(request) or b"") + (self.protocol.send(h11.EndOfMessage()) or b""))
         while not isinstance(event := self.protocol.next_event(), h11.Response):
             if event is h11.NEED_DATA:
@@ -196,6 +200,9 @@ class Session:
         head = await connection.ask("CONNECT", to, [("Host", to), *authorization(self.proxy_url)])
         if not 200 <= head.status_code < 300:
             raise ConnectionError(f"the proxy says {head.status_code} {head.reason.decode('latin-1')}")
+        if connection.protocol.trailing_data[0]:
+            # In the reader it would pass for what has come through TLS. A server of TLS waits for its client.
+            raise ConnectionError("the proxy says more than it was asked")
 
     def give_back(self, connection: Connection, *, is_whole: bool) -> None:
         """A connection whose answer is over."""
