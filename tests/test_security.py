@@ -1,12 +1,16 @@
 """The bugs that this field repeats, as far as this version has what they need: one test or more for each class.
 
-Classes that need an upstream, a cache, acl, TSIG or zone transfers come with the plugins that could have them.
+Those of upstreams are in tests/upstream (test_hostile, test_lies: IDs and ports, birthdays, replies that displace
+the true one, UPDATE and NOTIFY), of the cache in tests/plugins/cache (test_answers: the key), of streams in
+tests/listeners and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong order, TSIG
+and the rules of zone transfers come with the plugins that could have them: acl, rewrite, tsig, transfer.
 """
 
 from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 
 import dns.flags
 import dns.message
@@ -14,6 +18,7 @@ import dns.opcode
 import dns.rcode
 import pytest
 
+from fastdns._slow import SlowPath
 from fastdns._wire import parse_query
 from tests.fuzz.packets import packets
 from tests.fuzz.run import make_worker
@@ -75,8 +80,10 @@ def test_no_transport_lets_another_opcode_through(opcode: int, rcode: int, tcp: 
 def test_every_transport_gives_one_answer() -> None:
     """A check that one transport skips would show here: over TCP nothing differs but what UDP must leave out."""
     worker = make_worker(shuffle=False)
+    slow = SlowPath([make_worker(shuffle=False)])
     for message in packets(4, 20_000):
         over_udp, over_tcp = worker.serve(message), worker.serve(message, tcp=True)
+        assert slow.serve(0, message, b"\x7f\0\0\1", 53, print) == over_tcp, message.hex()
         if over_udp is not None and over_udp[2] & 0x02:
             continue
         assert over_udp == over_tcp, message.hex()
@@ -113,8 +120,37 @@ def test_client_subnet_is_not_told_back() -> None:
     assert reply is not None and not dns.message.from_wire(reply).options
 
 
-def test_a_namespace_cannot_take_names_outside_the_zone() -> None:
-    """A namespace called like a public suffix answers within the cluster's zone only."""
+PUBLIC_SUFFIX = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: example, namespace: com}
+spec: {clusterIP: 10.96.9.9, clusterIPs: [10.96.9.9], ports: [{port: 443}]}
+"""
+
+
+def test_a_namespace_that_is_called_like_a_public_suffix(tmp_path: Path) -> None:
+    """It has names in the cluster's zone, and takes none of anybody else's."""
+    manifest = tmp_path / "cluster.yaml"
+    manifest.write_text(PUBLIC_SUFFIX)
+    worker = make_worker(manifest=manifest)
+    for name, rcode in (
+        ("example.com.svc.cluster.local.", dns.rcode.NOERROR),
+        ("example.com.cluster.local.", dns.rcode.NXDOMAIN),
+        ("example.com.", dns.rcode.REFUSED),
+        ("example.com.svc.", dns.rcode.REFUSED),
+        ("com.", dns.rcode.REFUSED),
+    ):
+        reply = worker.serve(dns.message.make_query(name, "A").to_wire())
+        assert reply is not None
+        message = dns.message.from_wire(reply)
+        assert (message.rcode(), len(message.answer)) == (rcode, rcode == dns.rcode.NOERROR), name
+
+
+def test_names_outside_the_zone_are_not_the_clusters() -> None:
     for name in ("kubernetes.default.svc.", "kubernetes.default.svc.local.", "default.svc.cluster.", "com."):
         reply = ask(dns.message.make_query(name, "A").to_wire())
         assert reply is not None and dns.message.from_wire(reply).rcode() == dns.rcode.REFUSED

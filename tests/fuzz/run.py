@@ -47,11 +47,11 @@ class Finding(Exception):
     """A message that was answered wrongly."""
 
 
-def make_worker(*, shuffle: bool = True) -> Worker:
-    """A worker with every step of this version, over the example cluster. Without shuffle, answers repeat."""
+def make_worker(*, shuffle: bool = True, manifest: Path = EXAMPLE) -> Worker:
+    """A worker with every step of this version, over an example cluster. Without shuffle, answers repeat."""
     store = Store(1 << 24)
     writer = Writer(store)
-    ManifestSource([str(EXAMPLE)], ClusterWriter(writer, 0, RESOURCES), resources=RESOURCES).refresh()
+    ManifestSource([str(manifest)], ClusterWriter(writer, 0, RESOURCES), resources=RESOURCES).refresh()
     zones = ["cluster.local.", "in-addr.arpa.", "ip6.arpa."]
     steps = [
         PrometheusStep(),

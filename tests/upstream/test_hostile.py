@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import dns.message
+import dns.rcode
 import dns.rrset
 import pytest
 
@@ -173,6 +174,22 @@ def test_only_queries_are_forwarded(opcode: int) -> None:
         client.send(dns.message.make_query(NAME, "A", id=5))
         while client.receive_wire()[:2] != b"\0\5":
             pass
+        assert len(up.asked) == 1
+
+
+@pytest.mark.parametrize("opcode", [1, 2, 4, 5, 6, 15], ids=str)
+def test_only_queries_are_forwarded_over_tcp(opcode: int) -> None:
+    """The other thread, which has a table of its own."""
+    with Upstream(tcp=good) as up, Forwarder(forward(up.to)) as forwarder:
+        wire = bytearray(dns.message.make_query(NAME, "SOA").to_wire())
+        wire[2] = opcode << 3
+
+        async def serve() -> object:
+            return forwarder.slow.serve(0, bytes(wire), socket.inet_aton(HOST), 5353, print)
+
+        reply = forwarder.call(serve())
+        assert isinstance(reply, bytes) and reply[3] & 0xF in (dns.rcode.NOTIMP, dns.rcode.REFUSED)
+        assert addresses(forwarder.ask_over_tcp()) == ["192.0.2.1"]
         assert len(up.asked) == 1
 
 

@@ -1,0 +1,96 @@
+"""What is taken for a probe that has come back: the armed token, and nothing that an outsider could send."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from fastdns._chain import ServerTable, Worker
+from fastdns._stats import Stats
+from fastdns._store import Store
+from fastdns._upstream import Upstreams
+from fastdns.plugins.loop import probes
+from fastdns.plugins.loop._step import LoopStep
+from fastdns.plugins.loop.probes import probe_query
+from tests.upstream.support import Forwarder, Upstream, forward, silent
+
+HINFO, A = 13, 1
+TOKEN = bytes(range(0xE0, 0xF0))
+SLOT = 3
+S = 1_000_000_000
+
+
+def armed(token: bytes = TOKEN, for_ns: int = 60 * S) -> tuple[Upstreams, Worker]:
+    """A table with a token that is armed, and a worker with the step."""
+    table = Upstreams()
+    high, low = int.from_bytes(token[:8], "big"), int.from_bytes(token[8:], "big")
+    table.arm(SLOT, high, low, time.monotonic_ns() + for_ns)
+    chains = ServerTable([(".", 0, 0)], [[LoopStep(table)]], 1)
+    return table, Worker(chains, Store(1 << 22), 1, Stats(2), 1)
+
+
+def changed(token: bytes, bit: int) -> bytes:
+    return (int.from_bytes(token, "big") ^ 1 << bit).to_bytes(16, "big")
+
+
+def upper(wire: bytes) -> bytes:
+    return wire[:12] + wire[12:].upper()
+
+
+def asks(kind: int) -> Callable[[bytes], bytes]:
+    return lambda wire: wire[:-4] + kind.to_bytes(2, "big") + wire[-2:]
+
+
+@pytest.mark.parametrize("change", [bytes, upper], ids=["as it was sent", "in capitals"])
+@pytest.mark.parametrize("tcp", [False, True])
+def test_the_armed_token_is_seen_and_ends_here(change: Callable[[bytes], bytes], tcp: bool) -> None:
+    table, worker = armed()
+    assert worker.serve(change(probe_query(TOKEN, "example.org.")), tcp=tcp) is None
+    assert table.seen(SLOT)
+    assert not any(table.seen(slot) for slot in range(8) if slot != SLOT)
+
+
+@pytest.mark.parametrize("bit", range(128))
+def test_a_token_that_is_off_by_a_bit_is_a_question(bit: int) -> None:
+    table, worker = armed()
+    assert worker.serve(probe_query(changed(TOKEN, bit), ".")) is not None
+    assert not table.seen(SLOT)
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (probe_query(bytes(16), "."), "the token of places that were never armed"),
+        (probe_query(TOKEN[8:] + TOKEN[:8], "."), "halves the other way round"),
+        (asks(A)(probe_query(TOKEN, ".")), "another type"),
+        (probe_query(TOKEN, ".")[:12] + b"\1x" + probe_query(TOKEN, ".")[12:], "a label in front"),
+    ],
+)
+def test_what_is_no_probe(wire: bytes, why: str) -> None:
+    table, worker = armed()
+    assert worker.serve(wire) is not None, why
+    assert not table.seen(SLOT), why
+
+
+def test_a_token_is_good_for_as_long_as_it_is_armed() -> None:
+    table, worker = armed(for_ns=-1)
+    assert worker.serve(probe_query(TOKEN, ".")) is not None
+    assert not table.seen(SLOT)
+
+
+def test_each_probe_has_a_token_and_an_id_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outsider who has seen one (of another server, or of an earlier time) cannot cut an upstream off."""
+    monkeypatch.setattr(probes, "PROBE_S", 0.01)
+    monkeypatch.setattr(probes, "POLL_S", 0.001)
+    with Upstream(silent) as up, Forwarder(forward(up.to)) as forwarder:
+        target = probes.Target(forwarder.routes.upstreams[0], "example.org.")
+        for _ in range(20):
+            assert not forwarder.call(
+                probes.comes_back(target, forwarder.routes, forwarder.table.shared, forwarder.desk)
+            )
+        wires = [up.next().wire for _ in range(20)]
+    assert len({wire[12:46] for wire in wires}) == 20
+    assert len({wire[13:29] for wire in wires}) == len({wire[30:46] for wire in wires}) == 20
+    assert len({wire[:2] for wire in wires}) > 15
