@@ -1,7 +1,8 @@
 """The limit of sockets: recvmmsg, an answer that costs nothing to make, sendmmsg.
 
-No DNS server on the same sockets can spend less on a query, so others are measured in multiples of it. The answer
-is the query with QR set and some bytes behind it, so that it is as long as the answer of the server it stands for.
+No DNS server that sends each reply by itself can spend less on a query, so others are measured in multiples of it.
+The answer is the query with QR set and some bytes behind it, so that it is as long as the answer of the server it
+stands for.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
