@@ -131,7 +131,7 @@ for _ in $(seq 200); do grep -q ^fastdns- "$4" && break; sleep 0.05; done
 shift 4
 status=0
 "$@" || status=$?
-kill -QUIT $server
+kill -TERM $server
 wait $server
 exit $status
 """
