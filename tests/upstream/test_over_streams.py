@@ -150,7 +150,8 @@ def test_where_tcp_fails_the_truncated_reply_is_the_answer(script: object, tcp: 
         assert reply.flags & TC
         assert reply.rcode() == 0
         assert addresses(reply) == (["192.0.2.77"] if script is partial else [])
-        assert len(up.over(tcp=False)) == 1, "what is truncated once is truncated twice"
+        # What is sent again for silence, where the upstream is slow to write so much, has the same ID.
+        assert len({one.wire for one in up.over(tcp=False)}) == 1, "what is truncated once is truncated twice"
         forwarder.settles()
 
 
