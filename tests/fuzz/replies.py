@@ -22,8 +22,8 @@ import dns.rrset
 
 from tests.fuzz.packets import mangled
 
-# Names in rdata that a receiver expands (RFC 3597 section 4), and dnspython takes for bytes. An NXT that is not laid
-# out as NSEC is no message to it then, and not compared.
+# Names in rdata that a receiver expands (RFC 3597 section 4), and dnspython takes for bytes. An NXT that is not
+# laid out as NSEC is no message to it then, and not compared.
 for kind, base in (
     *((kind, dns.rdtypes.nsbase.NSBase) for kind in ("MD", "MF", "MB", "MG", "MR")),
     ("MINFO", dns.rdtypes.ANY.RP.RP),
