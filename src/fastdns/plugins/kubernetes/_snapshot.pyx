@@ -219,6 +219,10 @@ cdef bint good_service(const uint8_t* payload, uint32_t size) noexcept nogil:
         return False
     if not good_ports(payload + at, head.ports_len, head.port_count):
         return False
+    # No listing of Services would ever take away what a record without a Service has of one.
+    if head.svc_type == TYPE_SLICES_ONLY and (
+            at + head.ports_len + head.external_len != sizeof(ServiceHead) or not head.section_count):
+        return False
     if head.external_len and not good_name(payload + at + head.ports_len, head.external_len):
         return False
     at = head.sections_at
