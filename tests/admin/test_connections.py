@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fastdns.admin import connections
 from fastdns.admin.connections import Answer, Connection, Request, text
+from tests.admin.test_webconfig import write_certificate
 
 
 async def answering(request: Request) -> Answer:
@@ -22,12 +25,14 @@ async def failing(request: Request) -> Answer:
 
 
 @asynccontextmanager
-async def serving(**handlers: Any) -> AsyncIterator[tuple[int, dict[Connection, None]]]:
+async def serving(
+    tls: ssl.SSLContext | None = None, **handlers: Any
+) -> AsyncIterator[tuple[int, dict[Connection, None]]]:
     """A server on a port of 127.0.0.1, and its connections. handlers: by path without the slash."""
     opened: dict[Connection, None] = {}
     by_path = {f"/{name}": handler for name, handler in (handlers or {"health": answering}).items()}
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(by_path, opened), "127.0.0.1", 0
+        lambda: Connection(by_path, opened, tls), "127.0.0.1", 0
     )
     try:
         yield server.sockets[0].getsockname()[1], opened
@@ -237,3 +242,55 @@ async def test_headers_have_lowercased_names() -> None:
     async with serving(metrics=seeing) as (port, _):
         await said(port, b"GET /metrics HTTP/1.0\r\nACCEPT: a\r\naccept:  b \r\n\r\n")
     assert seen == [Request("GET", "/metrics", {"accept": "a, b"})]
+
+
+def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's, and that of a client which trusts it."""
+    write_certificate(folder)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    """Also what comes with the end of the handshake, and what is refused."""
+    server, client = contexts(tmp_path)
+    async with serving(tls=server) as (port, opened):
+        for request_, status in ((LAST, b"200"), (b"nonsense\r\n\r\n", b"400")):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=client, server_hostname="localhost"
+            )
+            writer.write(request_)
+            async with asyncio.timeout(5):
+                assert (await reader.read(-1)).startswith(b"HTTP/1.1 " + status)
+            writer.close()
+        await until(lambda: not opened)
+
+
+async def test_who_has_not_shaken_hands_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    server, client = contexts(tmp_path)
+    async with serving(tls=server) as (port, opened):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        await until(lambda: len(opened) == 2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname="localhost")
+        assert await silent[0][0].read(1) == b""
+        assert len(opened) == 2
+        writer.write(LAST)
+        assert (await reader.read(-1)).startswith(b"HTTP/1.1 200 ")
+        for _, one in (*silent, (reader, writer)):
+            one.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silence", "no TLS"])
+async def test_a_handshake_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.1)
+    server, _ = contexts(tmp_path)
+    async with serving(tls=server) as (port, opened):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        async with asyncio.timeout(5):
+            # An alert at most.
+            assert b"HTTP" not in await reader.read(-1)
+        await until(lambda: not opened)
+        writer.close()

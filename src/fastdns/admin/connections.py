@@ -7,14 +7,18 @@ forked from: what a framework takes in memory and time at the start, it would ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import h11
+
+if TYPE_CHECKING:
+    import ssl
 
 log = logging.getLogger("fastdns")
 
@@ -23,6 +27,7 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 256
 # For the head of a request, for the next one, and for the peer to take the answer.
 PATIENCE_S = 30.0
+HANDSHAKE_S = 10.0
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -62,14 +67,18 @@ def parsed(event: h11.Request) -> Request:
 
 
 class Connection(asyncio.Protocol):
-    """One peer: heads in, answers out, one after the other."""
+    """One peer: heads in, answers out, one after the other. With tls it is counted before its handshake, too."""
 
-    def __init__(self, handlers: Mapping[str, Handler], open_ones: dict[Connection, None]) -> None:
+    def __init__(
+        self, handlers: Mapping[str, Handler], open_ones: dict[Connection, None], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.handlers = handlers
         self.open = open_ones
+        self.tls = tls
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.transport: asyncio.Transport | None = None
         self.answering: asyncio.Task[None] | None = None
+        self.shaking_hands: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         # No further request is read: it ends with the answer that is under way.
         self.last = False
@@ -81,6 +90,24 @@ class Connection(asyncio.Protocol):
         self.touch()
         if len(self.open) > MAX_CONNECTIONS:
             next(iter(self.open)).abort()
+        if self.tls is not None:
+            self.shaking_hands = asyncio.get_running_loop().create_task(self.shake_hands(self.tls))
+
+    async def shake_hands(self, tls: ssl.SSLContext) -> None:
+        """Put TLS between the peer and this. What the peer does wrong is its own business."""
+        plain, inner = self.transport, None
+        assert plain is not None
+        with contextlib.suppress(OSError):
+            inner = await asyncio.get_running_loop().start_tls(
+                plain, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        self.shaking_hands = None
+        if inner is None:
+            plain.abort()
+            self.connection_lost(None)
+        else:
+            self.transport = inner
+            self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -129,6 +156,8 @@ class Connection(asyncio.Protocol):
             return
         if data:
             self.http.receive_data(data)
+        if self.shaking_hands is not None:
+            return
         if self.answering is not None or self.unread:
             if len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
                 self.transport.pause_reading()

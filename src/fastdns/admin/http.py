@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import ssl
 
 BACKLOG = 256
-HANDSHAKE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,12 @@ class AdminServer:
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
         handlers = {path: self.handlers[path] for path in endpoint.paths}
         opened = Open()
-        timeout_s = HANDSHAKE_S if context is not None else None
         for one in open_sockets(endpoint):
             opened.servers.append(
                 await asyncio.get_running_loop().create_server(
-                    lambda: Connection(handlers, opened.connections), sock=one, ssl=context, backlog=BACKLOG,
-                    ssl_handshake_timeout=timeout_s,
+                    lambda: Connection(handlers, opened.connections, context), sock=one, backlog=BACKLOG
                 )
-            )  # fmt: skip
+            )
         self.running[endpoint] = opened
 
     async def close(self, endpoint: Endpoint) -> None:
