@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fastdns.admin import connections
-from fastdns.admin.connections import Answer, Connection, Request, text
+from fastdns.admin.answers import Answer, Request, text
+from fastdns.admin.connections import Connection
 from tests.admin.test_webconfig import write_certificate
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from fastdns.admin import health
-from fastdns.admin.connections import Answer, Request
+from fastdns.admin.answers import Answer, Request
 from fastdns.admin.health import BOUNDS_S, Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.corefile import load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastdns.admin.connections import Request
+from fastdns.admin.answers import Request
 from fastdns.admin.ready import Readiness
 from fastdns.corefile import ServerConfig, load
 

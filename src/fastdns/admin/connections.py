@@ -1,7 +1,7 @@
 """HTTP/1.1 for probes and scrapers: GET and HEAD of fixed paths, no bodies, bounded in every way.
 
-The protocol is h11's. There is no web framework around it, as the supervisor is the process that all others are
-forked from: what a framework takes in memory and time at the start, it would take of all of them.
+The protocol is h11's. There is no web framework around it: what one takes in memory and time it would take of the
+supervisor. Even this is imported with the first connection, when the workers serve.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import h11
+
+from fastdns.admin.answers import Answer, Handler, Request, text
 
 if TYPE_CHECKING:
     import ssl
@@ -28,33 +29,6 @@ MAX_CONNECTIONS = 256
 # For the head of a request, for the next one, and for the peer to take the answer.
 PATIENCE_S = 30.0
 HANDSHAKE_S = 10.0
-PLAIN = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked. headers: by lowercased name."""
-
-    method: str = "GET"
-    path: str = "/"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to say."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = PLAIN
-
-
-Handler = Callable[[Request], Awaitable[Answer]]
-
-
-def text(body: str, status: int = 200) -> Answer:
-    """A plain text answer."""
-    return Answer(body.encode(), status)
 
 
 def parsed(event: h11.Request) -> Request:

@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 
-from fastdns.admin.connections import Answer, Request, text
+from fastdns.admin.answers import Answer, Request, text
 from fastdns.admin.http import AdminServer
 
 log = logging.getLogger("plugin/health")

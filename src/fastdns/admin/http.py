@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fastdns.admin.connections import Connection, Handler
+from fastdns.admin.answers import Handler
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.supervisor.sockets import ListenError, has_ipv6
 
 if TYPE_CHECKING:
     import ssl
+
+    from fastdns.admin.connections import Connection
 
 BACKLOG = 256
 
@@ -135,12 +137,15 @@ class AdminServer:
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
         handlers = {path: self.handlers[path] for path in endpoint.paths}
         opened = Open()
+
+        def connect() -> Connection:
+            from fastdns.admin.connections import Connection
+
+            return Connection(handlers, opened.connections, context)
+
         for one in open_sockets(endpoint):
-            opened.servers.append(
-                await asyncio.get_running_loop().create_server(
-                    lambda: Connection(handlers, opened.connections, context), sock=one, backlog=BACKLOG
-                )
-            )
+            server = await asyncio.get_running_loop().create_server(connect, sock=one, backlog=BACKLOG)
+            opened.servers.append(server)
         self.running[endpoint] = opened
 
     async def close(self, endpoint: Endpoint) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
-from fastdns.admin.connections import Answer, Request
+from fastdns.admin.answers import Answer, Request
 from fastdns.admin.counters import added, buckets, part
 from fastdns.admin.failures import failures
 from fastdns.admin.forwarding import forwarding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastdns.admin.connections import Answer, Request, text
+from fastdns.admin.answers import Answer, Request, text
 from fastdns.corefile.model import ServerConfig
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
-from fastdns.admin.connections import Answer, Request
+from fastdns.admin.answers import Answer, Request
 from fastdns.admin.health import Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.admin.labels import DROPPED, server_name
