@@ -367,6 +367,35 @@ def test_records_that_are_not_right_are_refused_or_harmless(data):
     assert not cluster.store.items(b"\0")
 
 
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        # Nothing that is listed would take its addresses away again.
+        (b"\3web\4shop", 0),
+        # Nor its ports.
+        (b"\2db\4shop", 0),
+        (b"\3out\4shop", 0),
+        (b"\3web\4shop", 4),
+    ],
+)
+def test_a_service_of_a_type_that_it_cannot_be(record: bytes, kind: int):
+    data = bytearray(body(Cluster(OPTIONS, OBJECTS).store))
+    payload_at = service_at(data, record)
+    assert data[payload_at] in (1, 2, 3)
+    data[payload_at] = kind
+    cluster = Cluster(OPTIONS, [])
+    with pytest.raises(SourceError, match="record at byte"):
+        restore(cluster.block.writer, bytes(data), 7)
+    assert not cluster.store.items(b"\0")
+
+
+def service_at(data: bytes | bytearray, labels: bytes) -> int:
+    """Where a Service's payload stands, by its labels."""
+    record_at = data.index(b"S" + labels) - 8
+    (key_len,) = struct.unpack_from("=I", data, record_at)
+    return record_at + (8 + key_len + 7) // 8 * 8
+
+
 def wire_question(name: str, kind: str) -> bytes:
     labels = b"".join(bytes((len(part),)) + part.encode() for part in name.rstrip(".").split("."))
     return labels + b"\0" + struct.pack("!HH", {"A": 1, "CNAME": 5, "PTR": 12, "SRV": 33}[kind], 1)
@@ -393,10 +422,7 @@ LAYOUT_OF_VERSION_1 = "4fef9920de6290ad"
 
 def cluster_id(data: bytes, seed: int, name: str) -> bytes:
     """The id of the only slice: in the section of db."""
-    at = data.index(b"\2db\4shop")
-    section_at = at - 1 - 8
-    (key_len,) = struct.unpack_from("=I", data, section_at)
-    payload_at = section_at + (8 + key_len + 7) // 8 * 8
+    payload_at = service_at(data, b"\2db\4shop")
     (sections_at,) = struct.unpack_from("=I", data, payload_at + 12)
     return data[payload_at + sections_at + 8 : payload_at + sections_at + 16]
 
