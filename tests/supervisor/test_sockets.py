@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +49,42 @@ def test_keep_only(table: SocketTable) -> None:
     table.keep_only([one], 2)
     assert sorted(table.pairs) == [(0, one), (1, one)]
     assert table.pairs[0, one] is kept
+
+
+def drained(udp: socket.socket) -> list[bytes]:
+    """What a socket holds, answered from it."""
+    found = []
+    while True:
+        try:
+            message, peer = udp.recvfrom(512)
+        except BlockingIOError:
+            return found
+        found.append(message)
+        udp.sendto(message, peer)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", pytest.param("::1", marks=needs_ipv6)])
+def test_a_socket_that_is_given_up_is_given_nothing_more(table: SocketTable, address: str) -> None:
+    """Its worker has it open still: what came after it has looked for the last time would get no answer."""
+    place = Place(address, free_port())
+    table.open([place], 2)
+    workers = [table.pairs[index, place].udp.dup() for index in (0, 1)]
+    to = ("127.0.0.1" if place.wildcard else address, place.port)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket(workers[0].family, socket.SOCK_DGRAM)) for _ in range(64)]
+        for number, client in enumerate(clients):
+            client.settimeout(5)
+            client.sendto(b"%d before" % number, to)
+        table.keep_only([place], 1)
+        for number, client in enumerate(clients):
+            client.sendto(b"%d after" % number, to)
+        left, kept = drained(workers[1]), drained(workers[0])
+        assert left and all(message.endswith(b"before") for message in left)
+        assert len(left) + len(kept) == 2 * len(clients)
+        for number, client in enumerate(clients):
+            assert {client.recv(512) for _ in range(2)} == {b"%d before" % number, b"%d after" % number}
+    for one in workers:
+        one.close()
 
 
 @pytest.mark.parametrize(
@@ -141,6 +179,8 @@ def test_the_zone_of_a_link_local_address(address: str) -> None:
 
 
 def test_errors_leave_no_descriptor_open() -> None:
+    # What earlier tests have left to be collected.
+    gc.collect()
     before = open_fds()
     for _ in range(20):
         with pytest.raises(ListenError):

@@ -27,6 +27,8 @@ IP_FREEBIND = 15
 SO_MEMINFO = 55
 MEMINFO = struct.Struct("9I")
 MEMINFO_DROPS = 8
+# Discard, RFC 863.
+NOBODY = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
 
 
 class ListenError(FastdnsError):
@@ -130,6 +132,15 @@ def grow_receive_buffer(udp: socket.socket) -> None:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
 
 
+def take_no_part(udp: socket.socket) -> None:
+    """Have the kernel give a socket of SO_REUSEPORT nothing more, whoever has it; it can still send to anybody.
+
+    Raises OSError.
+    """
+    # Only who is not connected is chosen from.
+    udp.connect(NOBODY[udp.family])
+
+
 def drops(opened: socket.socket) -> int:
     """What the kernel has dropped for want of room at a socket. 0 where it does not tell."""
     with contextlib.suppress(OSError, struct.error):
@@ -185,9 +196,16 @@ class SocketTable:
                 pair.tcp.close()
 
     def keep_only(self, wanted: list[Place], workers: int) -> None:
-        """Close every pair that no worker of the present configuration reads."""
+        """Close every pair that no worker of the present configuration reads.
+
+        Their workers answer what has come until now, and close them, too; nothing comes in after they have looked.
+        """
         keep = set(wanted)
-        self.close([key for key in self.pairs if key[0] >= workers or key[1] not in keep])
+        others = [key for key in self.pairs if key[0] >= workers or key[1] not in keep]
+        for key in others:
+            with contextlib.suppress(OSError):
+                take_no_part(self.pairs[key].udp)
+        self.close(others)
 
     def of_worker(self, index: int, wanted: list[Place]) -> list[Pair]:
         """The pairs of one worker's place, in the order of wanted."""

@@ -32,7 +32,7 @@ from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
 from fastdns.supervisor.processes import Channel
-from fastdns.supervisor.sockets import TCP_BACKLOG, Pair
+from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
@@ -51,8 +51,6 @@ GIVE_UP_S = 3.8
 SLOW_PART = 4
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
-# Discard, RFC 863.
-NOBODY = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
 # Of an error whose reason the streams know better.
 STREAM_ERROR = "{}: connection failed"
 
@@ -406,10 +404,7 @@ class WorkerProcess:
 
 
 def twin(udp: socket.socket) -> socket.socket:
-    """A socket with the same address that is given nothing: a connected one takes no part in SO_REUSEPORT.
-
-    It can still send to anybody. Where it cannot be had, udp itself.
-    """
+    """A socket with the same address that is given nothing, to send from. Where it cannot be had, udp itself."""
     other = socket.socket(udp.family, udp.type)
     try:
         other.setblocking(False)
@@ -417,7 +412,7 @@ def twin(udp: socket.socket) -> socket.socket:
         if udp.family == socket.AF_INET6:
             other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         other.bind(udp.getsockname())
-        other.connect(NOBODY[udp.family])
+        take_no_part(other)
     except OSError:
         other.close()
         return udp
