@@ -77,7 +77,8 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         if endpoint.host:
-            infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+            # As bytes: of text the codec for IDNA makes the same, after some milliseconds of imports.
+            infos = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
             targets = [(info[0], info[4]) for info in infos]
         else:
             targets = [(socket.AF_INET, ("0.0.0.0", endpoint.port))]
