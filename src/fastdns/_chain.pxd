@@ -83,6 +83,7 @@ cdef struct UpstreamReply:
     uint32_t next               # how many askers have passed the question on (forward's next)
     bint followed               # another thread has asked the same, and its answer is in the cache, if anywhere
     bint stale                  # time to answer with what is stale; the exchange goes on
+    bint cut                    # truncated, and over a stream there was none; msg says so
     bint stored                 # a cache has it already: others that waited for the same need not store it
 
 cdef struct Context:

@@ -804,6 +804,7 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     if msg == NULL and x.fallback != NULL:
         msg = x.fallback
         size = x.fallback_len
+        reply.cut = (msg[2] & (FLAG_TC >> 8)) != 0
     reply.msg = msg
     reply.msg_len = size
     reply.received_ns = e.now_ns

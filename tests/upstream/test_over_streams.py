@@ -155,6 +155,20 @@ def test_where_tcp_fails_the_truncated_reply_is_the_answer(script: object, tcp: 
         forwarder.settles()
 
 
+@pytest.mark.parametrize("tcp", [None, silent], ids=["refused", "silent"])
+def test_a_client_over_tcp_gets_no_truncated_reply(tcp: object) -> None:
+    """It has no other way to ask. (CoreDNS says SERVFAIL, too.)"""
+    with (
+        Upstream(partial, tcp=tcp) as up,
+        Forwarder(forward(up.to, read_timeout="200ms", max_fails=0, prefer_udp="")) as forwarder,
+    ):
+        reply = forwarder.ask_over_tcp()
+        assert reply.rcode() == dns.rcode.SERVFAIL
+        assert not reply.flags & TC and not reply.answer
+        assert up.over(tcp=False)
+        forwarder.settles()
+
+
 def test_where_tcp_fails_the_other_upstream_is_asked() -> None:
     with (
         Upstream(truncated) as one,

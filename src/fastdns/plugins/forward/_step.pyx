@@ -7,7 +7,7 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, UpstreamReply, bare, written
+from fastdns._chain cimport NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written
 from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
 from fastdns._wire cimport NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
 
@@ -51,7 +51,9 @@ cdef inline bint answers(const UpstreamReply* reply, Context* ctx) noexcept nogi
 
 cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil:
     ctx.error_upstream = reply.error_upstream
-    if reply.msg == NULL or not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply):
+    # Over TCP there is no other way for a client to take when it is told that a reply was too long.
+    if (reply.msg == NULL or (reply.cut and ctx.transport != OVER_UDP)
+            or not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply)):
         ctx.error = reply.error
         return bare(ctx, SERVFAIL)
     ctx.from_upstream = True
