@@ -14,6 +14,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from tests.integration.faults.load import KnownAnswers, manifests
 from tests.support import COREFILE, MANIFESTS, WEB, Load, Server, occupied, service, wait_until
 
 WATCHED = COREFILE.replace("    errors\n", "    errors\n    reload 2s 1s\n")
@@ -246,6 +247,27 @@ def test_fewer_and_more_workers_lose_nothing(tmp_path: Path) -> None:
                 one.close()
         assert load.lost == load.strange == 0
         assert load.answered == load.sent
+
+
+def test_new_sockets_do_not_wait_for_a_source(tmp_path: Path) -> None:
+    """The kernel gives them their part from the moment they are open, whoever is there to read it."""
+    corefile = COREFILE.replace("    errors\n", "    errors\n    multisocket 1\n")
+    environ = {"FASTDNS_WORKERS": ""}
+    with occupied() as port, Server(tmp_path, corefile, manifests=manifests(20), environ=environ) as server:
+        # An API server that takes connections and says nothing.
+        options = f"endpoint http://127.0.0.1:{port}\n        startup_timeout 2s"
+        other = f"other.local:DNS_PORT {{\n    bind 127.0.0.1\n    kubernetes {{\n        {options}\n    }}\n}}\n"
+        changed = corefile.replace("multisocket 1", "multisocket 3") + other
+        with KnownAnswers(server.port, 1000, 20) as load:
+            time.sleep(0.2)
+            server.write_corefile(changed)
+            server.reload()
+            assert len(server.pids().workers) == 3
+            time.sleep(0.2)
+        assert "starting server with unsynced Kubernetes API" in server.log
+    assert load.report.lost == load.report.wrong == 0
+    assert load.report.sent > 1500
+    assert load.report.worst_s < 1.5, "as long as the source was waited for"
 
 
 def test_counters_survive(tmp_path: Path) -> None:

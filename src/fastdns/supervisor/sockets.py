@@ -185,6 +185,11 @@ class SocketTable:
             raise
         return added
 
+    def unknown(self, wanted: list[Place]) -> list[Place]:
+        """Those of wanted where nothing is open."""
+        known = {place for _, place in self.pairs}
+        return [place for place in wanted if place not in known]
+
     def close(self, keys: list[tuple[int, Place]]) -> None:
         """Close pairs by key."""
         for key in keys:

@@ -719,11 +719,14 @@ class Supervisor:
         added_sockets: list[tuple[int, Place]] = []
         try:
             added_endpoints = await self.admin.open_new(wanted_endpoints(config))
-            added_sockets = self.sockets.open(self.places(config), workers)
+            wanted = self.places(config)
+            added_sockets = self.sockets.open(self.sockets.unknown(wanted), workers)
             numbers = self.sources.assign(config)
             await self.watch(numbers)
             # Not for a snapshot: the old generation knows more.
             await self.wait_for_sync(config, numbers, self.synced)
+            # More of addresses that are served: what these are given waits for the new workers from now on.
+            added_sockets += self.sockets.open(wanted, workers)
             self.configs[generation] = config
             self.runtimes[generation] = self.runtime(config, routes)
             for index in range(workers):
