@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import pytest
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.corefile import load
+from fastdns.listeners.tcp import Connections
 from fastdns.plugins.steps import Runtime
 from fastdns.supervisor.processes import channel_pair
 from fastdns.supervisor.sockets import SocketTable, places
@@ -116,6 +118,33 @@ def test_what_a_socket_still_holds_when_it_is_left(process: WorkerProcess) -> No
         process.leave(0, process.plan.pairs[0][0].udp)
         replies = [dns.message.from_wire(client.recv(512)) for _ in range(2)]
     assert [(reply.id, reply.rcode()) for reply in replies] == [(0, dns.rcode.SERVFAIL), (1, dns.rcode.SERVFAIL)]
+
+
+def test_who_has_connected_when_a_listener_is_left(process: WorkerProcess) -> None:
+    """Nobody has accepted them yet, and nobody else will."""
+    to = process.plan.pairs[0][0].tcp.getsockname()
+    framed = len(QUERY.to_wire()).to_bytes(2, "big") + QUERY.to_wire()
+
+    async def leave() -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        process.connections = Connections(loop, 10, process.plan.stats, 2)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.create_connection(to)) for _ in range(3)]
+            for client in clients[1:]:
+                client.sendall(framed)
+            await process.stop_listening(loop)
+            process.plan.pairs[0][0].tcp.close()
+            process.connections.drain()
+            # Also what comes after the listener is gone.
+            clients[0].sendall(framed)
+            for client in clients:
+                client.setblocking(False)
+            async with asyncio.timeout(5):
+                return [await loop.sock_recv(client, 512) for client in clients]
+
+    for framed_reply in asyncio.run(leave()):
+        reply = dns.message.from_wire(framed_reply[2:])
+        assert QUERY.is_response(reply) and reply.rcode() == dns.rcode.SERVFAIL
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -266,15 +266,35 @@ class WorkerProcess:
                 self.code = 1
                 loop.call_soon_threadsafe(self.done.set)
 
-    async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Accept TCP connections on this worker's listeners."""
+    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], Connection]]]:
+        """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.max_connections)
-            serve = partial(self.serve, index)
+            connect = partial(Connection, partial(self.serve, index), limits, self.connections)
             for pair in pairs:
-                connect = partial(Connection, serve, limits, self.connections)
-                # The loop listens again, by itself with a tenth of the room.
-                self.servers.append(await loop.create_server(connect, sock=pair.tcp, backlog=TCP_BACKLOG))
+                yield pair.tcp, connect
+
+    async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept TCP connections on this worker's listeners."""
+        for listener, connect in self.listeners():
+            # The loop listens again, by itself with a tenth of the room.
+            self.servers.append(await loop.create_server(connect, sock=listener, backlog=TCP_BACKLOG))
+
+    async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
+        waiting = list[tuple[socket.socket, Callable[[], Connection]]]()
+        for listener, connect in self.listeners():
+            with contextlib.suppress(OSError):
+                waiting.append((listener.dup(), connect))
+        for server in self.servers:
+            server.close()
+        for listener, connect in waiting:
+            # No descriptor, or a peer that is gone: the others are served all the same.
+            with contextlib.closing(listener), contextlib.suppress(OSError):
+                for _ in range(TCP_BACKLOG):
+                    accepted, _ = listener.accept()
+                    accepted.setblocking(False)
+                    await loop.connect_accepted_socket(connect, accepted)
 
     def serve(
         self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool = True
@@ -362,9 +382,8 @@ class WorkerProcess:
 
     async def drain(self) -> None:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
-        for server in self.servers:
-            server.close()
         self.hot.stop()
+        await self.stop_listening(asyncio.get_running_loop())
         self.connections.drain()
         asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
         await self.hot_ended.wait()

@@ -72,6 +72,10 @@ class Report:
         """Queries without an answer."""
         return len(self.lost_at_s)
 
+    def unsent(self) -> str:
+        """What there was no CPU for, where there was none."""
+        return f" ({self.skipped} not, for want of a CPU)" if self.skipped else ""
+
     def lost_between(self, begin_s: float, end_s: float) -> int:
         """Queries sent in a time that were lost."""
         return sum(begin_s <= at <= end_s for at in self.lost_at_s)
@@ -83,7 +87,8 @@ class Report:
     def line(self, what: str, heal_s: float | None = None) -> str:
         """One line for people."""
         text = (
-            f"{what}: {self.sent} sent, {self.lost} lost ({self.too_late} of them answered after {LOST_S:.0f} s), "
+            f"{what}: {self.sent} sent{self.unsent()}, "
+            f"{self.lost} lost ({self.too_late} of them answered after {LOST_S:.0f} s), "
             f"{self.wrong} wrong, {self.late} late (over {LATE_S * 1e3:.0f} ms; worst {self.worst_s * 1e3:.0f}; "
             f"p99 {self.p99_s * 1e3:.1f}), "
             f"longest silence {self.longest_gap_s:.3f} s"
@@ -115,6 +120,8 @@ class KnownAnswers:
         out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0
         self.report = Report(**json.loads(out))
+        # Otherwise nothing lost of nothing sent would be as good.
+        assert self.report.sent > self.report.skipped, "this machine has no CPU left to ask with"
 
 
 class Sender:

@@ -1,7 +1,7 @@
 """Upstreams that fail in every way, and floods of names that need them: the cluster's names do not notice.
 
-Each fault meets ten times as many queries for names from upstream, each asked once (a random-subdomain attack), as
-there are for names of the cluster.
+Each fault, and an upstream that is well, whose answers fill the cache, meets ten times as many queries for names
+from upstream, each asked once (a random-subdomain attack), as there are for names of the cluster.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def judge(report: Report, what: str, fastdns: Server, grown_mib: float) -> None:
     assert "Traceback" not in fastdns.log
 
 
-KINDS = ["black_hole", "garbage", "tcp_only", "all down"]
+KINDS = ["black_hole", "good", "garbage", "tcp_only", "all down"]
 if CHAOS_S:
     KINDS += ["slow", "servfail", "refusing"]
 
@@ -109,7 +109,7 @@ def test_ten_times_as_many_queries_for_an_upstream_that_fails(tmp_path: Path, ki
             grown = flood_until(flood, fastdns, seconds(2.0)) - before
         judge(load.report, f"{kind}: {flood.sent} queries for names from there", fastdns, grown)
         # The bound of the table is what holds it, not that nothing came.
-        assert flood.sent > FLOOD_RATE
+        assert flood.sent > 0.5 * FLOOD_RATE * seconds(2.0)
         assert fastdns.total("fastdns_queries_total") > 0.5 * flood.sent
         if kind == "black_hole":
             assert failed(fastdns, "client_share") > 0

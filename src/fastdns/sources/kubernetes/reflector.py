@@ -54,7 +54,8 @@ PAGE_OBJECTS = 500
 # Objects handed to the sink before the loop goes round.
 SLICE_OBJECTS = 100
 BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 30.0
+# So that what comes back after a long time is noticed within 5 s, its listing included.
+BACKOFF_MAX_S = 4.0
 # Bookmarks come about every minute where they are asked for.
 SILENCE_S = 75.0
 # Initial events flow at once; a server that knows them but cannot send them is asked for pages.
