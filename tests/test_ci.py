@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = [
-    "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "dnsperf", "iproute2", "mount",
-    "util-linux",
+    "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "dnsperf", "faketime",
+    "iproute2", "mount", "util-linux",
 ]  # fmt: skip
 STEPS = ["make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000"]
 
