@@ -9,6 +9,8 @@ import pytest
 from fastdns.corefile import load
 from fastdns.errors import FastdnsError
 from fastdns.plugins.checks import check_accounts, check_files
+from fastdns.plugins.forward.upstreams import MAX_STANZAS
+from tests.upstream.support import Forwarder
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,25 @@ def test_two_clusters_cannot_share_a_snapshot(one: str, other: str, says: str) -
         return
     with pytest.raises(FastdnsError, match=f"^plugin/kubernetes: Corefile:8 - {says}"):
         check_files(config)
+
+
+def forwards(count: int) -> str:
+    """So many stanzas, a line each."""
+    return "".join(f"forward z{number}.example 127.0.0.1\n" for number in range(count))
+
+
+def test_more_stanzas_of_forward_than_workers_count() -> None:
+    """Of all blocks together; the first one without a place is named."""
+    text = f".:53 {{\n{forwards(40)}}}\n.:54 {{\nwhoami\n{forwards(MAX_STANZAS - 40)}}}\n"
+    assert check_files(load(text, environ={})) == []
+    with pytest.raises(FastdnsError) as caught:
+        check_files(load(text.replace("whoami\n", f"whoami\n{forwards(2)}"), environ={}))
+    says = f"at most {MAX_STANZAS} are possible in a Corefile, got {MAX_STANZAS + 2}"
+    assert str(caught.value) == f"plugin/forward: Corefile:{44 + MAX_STANZAS - 40 + 1} - {says}"
+
+
+def test_what_is_checked_is_what_workers_have_room_for() -> None:
+    with Forwarder(forwards(MAX_STANZAS)):
+        pass
+    with pytest.raises(ValueError, match=f"at most {MAX_STANZAS} forward stanzas"):
+        Forwarder(forwards(MAX_STANZAS + 1))

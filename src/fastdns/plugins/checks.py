@@ -27,6 +27,7 @@ def said_of(name: str, block: ServerBlock) -> Iterator[None]:
 def check_files(config: ServerConfig) -> list[str]:
     """Reads the files that plugins will read. Returns warnings; raises FastdnsError."""
     warnings: list[str] = []
+    check_stanzas(config)
     check_snapshots(config)
     for block, options in config.with_plugin("loadbalance"):
         if options.weight_file is not None:
@@ -35,6 +36,21 @@ def check_files(config: ServerConfig) -> list[str]:
             with said_of("loadbalance", block):
                 warnings += [f"plugin/loadbalance: {warning}" for warning in check_weights(options)]
     return warnings
+
+
+def check_stanzas(config: ServerConfig) -> None:
+    """Each forward has its place in the workers' tables. Raises FastdnsError for the first one that has none."""
+    stanzas = [stanza for _, options in config.with_plugin("forward") for stanza in options.stanzas]
+    if not stanzas:
+        return
+    from fastdns.plugins.forward.upstreams import MAX_STANZAS
+
+    if len(stanzas) > MAX_STANZAS:
+        over = stanzas[MAX_STANZAS]
+        raise FastdnsError(
+            f"plugin/forward: {over.file}:{over.line} - at most {MAX_STANZAS} are possible in a Corefile, got "
+            f"{len(stanzas)}"
+        )
 
 
 def check_snapshots(config: ServerConfig) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LOOKUP_S = 2.0
 # Files and names may hold any number; each costs memory and health checks in every worker, whose table holds 128.
 MAX_UPSTREAMS = 128
+# Of all blocks of a Corefile: what counts their queries in each worker has places for 64 (_stats.pxd).
+MAX_STANZAS = 64
 LENGTH = struct.Struct(">H")
 
 # Modification time in ns, inode and size of a file; None where there is none.
