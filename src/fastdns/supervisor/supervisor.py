@@ -148,7 +148,14 @@ class Supervisor:
         self.config = config
         self.workers = self.count_workers(config)
         wanted = positive_setting(settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
-        self.max_connections = min(wanted, max(1, raise_file_limit() - RESERVED_FILES))
+        files = raise_file_limit()
+        self.max_connections = min(wanted, max(1, files - RESERVED_FILES))
+        if self.max_connections < wanted:
+            log.warning(
+                "%d file descriptors leave room for %d TCP connections a worker, not %d; raise the limit "
+                "(ulimit -n), or set FASTDNS_MAX_TCP_CONNECTIONS",
+                files, self.max_connections, wanted,
+            )  # fmt: skip
         store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
         self.store = Store(store_mib << 20)
         self.slots = SlotTable()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,8 +49,8 @@ def test_nothing_can_be_written(tmp_path: Path) -> None:
             wait_until(lambda: fastdns.pids().workers.get("worker 1") not in (None, killed), 10)
             fastdns.write_corefile("broken {")
             fastdns.send_signal(signal.SIGUSR1)
-            time.sleep(1.0)
-            assert fastdns.total("coredns_reload_failed_total") == 1
+            wait_until(lambda: fastdns.total("coredns_reload_failed_total") > 0)
+        assert fastdns.total("coredns_reload_failed_total") == 1
         tell(load.report, "a full disk, and a worker killed")
         assert load.report.wrong == 0
         assert load.report.lost <= 100
@@ -57,21 +58,42 @@ def test_nothing_can_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_a_small_dev_shm(tmp_path: Path) -> None:
-    """As containers have it: 64 KiB are less than any of its tables."""
+    """As containers have it, or less: its tables are larger, and none of them is there."""
     mount = "mount -t tmpfs -o size=64k none /dev/shm"
     prefix = ["unshare", "--mount", *through(f"{mount} || exit 77")]
-    with server(tmp_path, prefix=prefix) as fastdns, KnownAnswers(fastdns.port, RATE, NAMES) as load:
-        time.sleep(1.0)
-        assert fastdns.http("/ready") == (200, "OK")
+    corefile = COREFILE.replace("    errors\n", "    errors\n    cache\n")
+    with server(tmp_path, corefile, prefix=prefix) as fastdns:
+        with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+            time.sleep(1.0)
+            assert fastdns.http("/ready") == (200, "OK")
+        of_it = Path(f"/proc/{fastdns.process.pid}")
+        seen = os.statvfs(of_it / "root/dev/shm")
+        assert (seen.f_frsize * seen.f_blocks, seen.f_bfree) == (64 << 10, seen.f_blocks)
+        sizes = dict.fromkeys(("memfd:fastdns-store", "memfd:fastdns-cache"), 0)
+        for line in (of_it / "maps").read_text().splitlines():
+            for name in sizes:
+                if name in line:
+                    begin, end = (int(word, 16) for word in line.split()[0].split("-"))
+                    sizes[name] += end - begin
+        assert min(sizes.values()) > 64 << 10
     tell(load.report, "a small /dev/shm")
     assert load.report.wrong == load.report.lost == 0
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not installed")
 def test_sixty_four_descriptors(tmp_path: Path) -> None:
-    """It serves on, over UDP and TCP, and replaces who dies."""
-    with server(tmp_path, prefix=["prlimit", "--nofile=64"]) as fastdns:
+    """It says how many connections it has room for, serves on, over UDP and TCP, and replaces who dies."""
+    with server(tmp_path, prefix=["prlimit", "--nofile=64"]) as fastdns, contextlib.ExitStack() as stack:
+        fastdns.wait_for_log("[WARNING] 64 file descriptors leave room for 1 TCP connections a worker, not 4096; ")
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+            # Nearly as many as it has descriptors: each new one takes the place of a quiet one.
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(("127.0.0.1", fastdns.port), 5))
+            assert fastdns.addresses(name_of(3), tcp=True) == [address_of(3)]
+            # All of one client, whose longest quiet ones go.
+            closed = "fastdns_tcp_connections_closed_total"
+            wait_until(lambda: fastdns.total(closed, reason="client_share") >= 58)
+            assert fastdns.total("fastdns_tcp_connections_open") <= 2
             for role in ("worker 1", "worker 2"):
                 killed = fastdns.pids().workers[role]
                 os.kill(killed, signal.SIGKILL)
