@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -79,6 +80,11 @@ class Report:
     def lost_between(self, begin_s: float, end_s: float) -> int:
         """Queries sent in a time that were lost."""
         return sum(begin_s <= at <= end_s for at in self.lost_at_s)
+
+    def lost_outside(self, spans: Iterable[tuple[float, float]]) -> list[float]:
+        """When those were sent that were lost at other times than these: begins and ends."""
+        spans = list(spans)
+        return [at for at in self.lost_at_s if not any(begin <= at <= end for begin, end in spans)]
 
     def healed_after(self, begin_s: float) -> float:
         """From a fault to the last query that was lost, in seconds; 0 where none was."""

@@ -38,8 +38,10 @@ from tests.support import COREFILE, Server, wait_until
 from tests.upstream.support import Asked, Upstream, a, response
 
 MINUTE_S = 60.0
-# Of 20,000 queries around a kill; a reload and a fault of the API server lose none.
+# Of 20,000 queries around a kill of a worker; the watcher's, a reload and a fault of the API server lose none.
 LOST_A_KILL = 100
+# When those were sent that a kill may lose, in seconds before and after it.
+LOST_BEFORE_S, LOST_AFTER_S = 0.1, 1.0
 FLAT = 1.05
 # Caches, tables and allocators fill up first.
 SETTLING_MINUTES = 3
@@ -68,10 +70,14 @@ def world(asked: Asked) -> bytes:
 
 @dataclass
 class Minute:
-    """What came of one minute. Sizes in MiB; fds: of the supervisor, which lives as long as the server."""
+    """What came of one minute. Sizes in MiB; fds: of the supervisor, which lives as long as the server.
+
+    killed_at_s: when workers were killed, by CLOCK_MONOTONIC.
+    """
 
     report: Report
     events: Counter[str]
+    killed_at_s: list[float]
     slowest_reload_s: float
     supervisor_mib: float
     total_mib: float
@@ -135,11 +141,15 @@ class Soak:
         self.minutes: list[Minute] = []
         self.reloaded = self.refused = 0
         self.events: Counter[str] = Counter()
+        self.killed_at_s: list[float] = []
         self.slowest_reload_s = 0.0
 
     def a_kill(self) -> None:
         """kill -9, and a successor."""
-        kill(self.fastdns, self.chance.choice(ROLES))
+        role = self.chance.choice(ROLES)
+        if role != "watcher":
+            self.killed_at_s.append(time.monotonic())
+        kill(self.fastdns, role)
         self.events["kills"] += 1
 
     def a_reload(self) -> None:
@@ -191,6 +201,7 @@ class Soak:
             (1, self.another_cluster),
         ]  # fmt: skip
         self.events = Counter()
+        self.killed_at_s = []
         self.slowest_reload_s = 0.0
         ends_s = time.monotonic() + MINUTE_S - 3.0
         with KnownAnswers(self.fastdns.port, self.rate, NAMES) as load:
@@ -202,8 +213,8 @@ class Soak:
         pid = self.fastdns.process.pid
         sizes = pss_kib(pid)
         return Minute(
-            load.report, self.events, self.slowest_reload_s, sizes[pid] / 1024, sum(sizes.values()) / 1024,
-            sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), len(sizes),
+            load.report, self.events, self.killed_at_s, self.slowest_reload_s, sizes[pid] / 1024,
+            sum(sizes.values()) / 1024, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), len(sizes),
         )  # fmt: skip
 
     def verdict(self, others: Others) -> Iterator[str]:
@@ -213,8 +224,16 @@ class Soak:
             complaints = [one for minute in self.minutes for one in minute.report.complaints]
             yield f"{wrong + len(others.wrong)} wrong answers: {[*complaints, *others.wrong][:10]}"
         for number, minute in enumerate(self.minutes, 1):
-            if minute.report.lost > LOST_A_KILL * minute.events["kills"]:
-                yield f"minute {number}: {minute.report.lost} lost of {minute.events['kills']} kills"
+            killed = len(minute.killed_at_s)
+            spans = [(at_s - LOST_BEFORE_S, at_s + LOST_AFTER_S) for at_s in minute.killed_at_s]
+            if minute.report.lost > LOST_A_KILL * killed:
+                yield f"minute {number}: {minute.report.lost} lost of {killed} kills of workers"
+            if away := minute.report.lost_outside(spans):
+                yield f"minute {number}: {len(away)} lost that no kill of a worker was near"
+        killed = sum(len(minute.killed_at_s) for minute in self.minutes)
+        # They ask one after the other: a kill ends at most one of them.
+        if others.failed > killed:
+            yield f"one by one: {others.failed} failed of {killed} kills of workers"
         steady = self.minutes[SETTLING_MINUTES:]
         third = len(steady) // 3
         if not third:
