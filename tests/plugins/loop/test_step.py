@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from fastdns._upstream import Upstreams
 from fastdns.plugins.loop import probes
 from fastdns.plugins.loop._step import LoopStep
 from fastdns.plugins.loop.probes import probe_query
-from tests.upstream.support import Forwarder, Upstream, forward, silent
+from tests.upstream.support import Asked, Forwarder, Upstream, forward, silent
 
 HINFO, A = 13, 1
 TOKEN = bytes(range(0xE0, 0xF0))
@@ -94,3 +95,35 @@ def test_each_probe_has_a_token_and_an_id_of_its_own(monkeypatch: pytest.MonkeyP
     assert len({wire[12:46] for wire in wires}) == 20
     assert len({wire[13:29] for wire in wires}) == len({wire[30:46] for wire in wires}) == 20
     assert len({wire[:2] for wire in wires}) > 15
+
+
+def test_an_upstream_that_is_cut_off_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For as long as it sends probes back it stays cut off, and each look is told of; then it is asked again."""
+    monkeypatch.setattr(probes, "WAITS_S", (0.0, 0.01))
+    monkeypatch.setattr(probes, "AGAIN_S", 0.05)
+    monkeypatch.setattr(probes, "PROBE_S", 0.5)
+    monkeypatch.setattr(probes, "POLL_S", 0.001)
+    cut_when_probed: list[bool] = []
+
+    def back(asked: Asked) -> None:
+        """The upstream sends two probes back here, and none after them."""
+        cut_when_probed.append(table.is_cut(slot))
+        if len(cut_when_probed) <= 2:
+            steps.serve(asked.wire)
+
+    with Upstream(back) as up, Forwarder(forward(up.to)) as forwarder:
+        route, table = forwarder.routes.upstreams[0], forwarder.table.shared
+        slot = route.slot
+        chains = ServerTable([(".", 0, 0)], [[LoopStep(table)]], 1)
+        steps = Worker(chains, Store(1 << 22), 1, Stats(2), 1)
+        target = probes.Target(route, "example.org.")
+        with caplog.at_level(logging.INFO, "plugin/loop"):
+            forwarder.call(probes.watch(target, forwarder.routes, table, forwarder.desk))
+    assert cut_when_probed == [False, True, True, False]
+    assert not table.is_cut(slot)
+    says = [record.getMessage() for record in caplog.records]
+    loop = f'Loop ({up.to}) detected for zone "example.org.": this upstream sends queries back here. '
+    assert [said.startswith(loop) for said in says] == [True, True, False]
+    assert says[2] == f"{up.to} sends nothing back any more and is asked again"
