@@ -40,6 +40,11 @@ def change(server: ApiServer, name: str = "new") -> None:
         store.delete(plural, *second)
 
 
+def watches_of(server: ApiServer, plural: str = "") -> int:
+    """How often watches were asked for, of one resource or of all."""
+    return sum("watch" in request.query and request.path.endswith(plural) for request in server.requests)
+
+
 async def test_all_resources_and_selectors(server: ApiServer, tmp_path: Path) -> None:
     server.store.put(service("with", labels={"a": "b"}))
     server.store.put(slice_("with", service="with", labels={"a": "b"}))
@@ -215,9 +220,10 @@ async def test_a_silent_watch_is_replaced(server: ApiServer, tmp_path: Path) -> 
     timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=0.4, initial_silence_s=1.0)
     async with running(server, tmp_path, timing=timing) as run:
         await until_equal(server, run.sink)
+        watches = watches_of(server, "/services")
         server.faults.set("stall", resource="services", verb="watch", times=1)
         change(server)
-        await asyncio.sleep(0.05)
+        await until(lambda: watches_of(server, "/services") > watches)
         server.faults.clear()
         await until_equal(server, run.sink)
         assert run.sink.calls["begin"] == 3, "it went on from the last version"
@@ -246,11 +252,9 @@ async def test_a_stall_lasts_no_longer_than_the_silence_allowed(server: ApiServe
     timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=0.4, initial_silence_s=1.0)
     async with running(server, tmp_path, timing=timing) as run:
         await until_equal(server, run.sink)
-        watches = len([request for request in server.requests if "watch" in request.query])
+        watches = watches_of(server)
         server.faults.set("stall", verb="watch")
-        await until(
-            lambda: len([request for request in server.requests if "watch" in request.query]) >= watches + 3
-        )
+        await until(lambda: watches_of(server) >= watches + 3)
         server.faults.clear()
         change(server)
         await until_equal(server, run.sink)
