@@ -10,9 +10,10 @@ import contextlib
 import logging
 import os
 import select
-import sys
 import time
 
+# Not whatever sys.stdout is by now: the number of another file is another file's in the next child.
+STDOUT = 1
 MAX_LINES_PER_S = 100
 BURST_LINES = 1000
 WHY_LEFT_OUT = f"more than {MAX_LINES_PER_S} a second, or nobody read them"
@@ -25,7 +26,7 @@ NOISY = ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kuber
 class LineHandler(logging.Handler):
     """Writes whole lines to a file descriptor. A reader that is gone or full loses lines, never the server."""
 
-    def __init__(self, fd: int = 1) -> None:
+    def __init__(self, fd: int = STDOUT) -> None:
         super().__init__()
         self.fd = fd
         self.tokens = float(BURST_LINES)
@@ -77,7 +78,7 @@ class LineFormatter(logging.Formatter):
 def set_up(*, debug: bool = False) -> None:
     """Send every logger's lines to standard output; debug lines only where the debug plugin is."""
     root = logging.getLogger()
-    handler = LineHandler(sys.stdout.fileno())
+    handler = LineHandler(STDOUT)
     handler.setFormatter(LineFormatter())
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)

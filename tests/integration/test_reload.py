@@ -14,6 +14,9 @@ import dns.message
 import dns.rcode
 import pytest
 
+from fastdns.bench.apiserver import namespace
+from fastdns.bench.apiserver import service as object_of
+from fastdns.bench.apiserver.process import Process
 from tests.integration.faults.load import KnownAnswers, manifests
 from tests.support import COREFILE, MANIFESTS, WEB, Load, Server, occupied, service, wait_until
 
@@ -247,6 +250,29 @@ def test_fewer_and_more_workers_lose_nothing(tmp_path: Path) -> None:
                 one.close()
         assert load.lost == load.strange == 0
         assert load.answered == load.sent
+
+
+def test_what_is_known_is_not_given_for_what_cannot_be_listed(tmp_path: Path) -> None:
+    """An option of the cluster changes while its API server is away: what is known is served until it is listed."""
+    options = f'kubeconfig "{tmp_path}/kubeconfig"\n        startup_timeout 1s'
+    block = COREFILE.replace('manifests "MANIFESTS"', options)
+    with Process(services=5, endpoints=2, kubeconfig=tmp_path / "kubeconfig", bookmark_every=1) as api:
+        api.post("put", [namespace("shop"), object_of("web", "shop", cluster_ips=["10.96.0.20"])])
+        with Server(tmp_path, block) as server:
+            wait_until(lambda: server.http("/ready")[0] == 200, 30)
+            with Load(server.port, 500) as load:
+                api.fault("refuse")
+                server.write_corefile(block.replace("startup_timeout", "guard 40%\n        startup_timeout"))
+                server.send_signal(signal.SIGUSR1)
+                server.wait_for_log("starting server with unsynced Kubernetes API")
+                # Longer than the workers of a new generation take.
+                load.run_for(2.0)
+                assert "Reloading complete" not in server.log
+                api.clear()
+                server.wait_for_log("Reloading complete")
+                load.run_for(0.5)
+    assert load.lost == load.strange == 0
+    assert set(load.rcodes) == {dns.rcode.NOERROR}
 
 
 def test_new_sockets_do_not_wait_for_a_source(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -49,6 +50,17 @@ def test_keep_only(table: SocketTable) -> None:
     table.keep_only([one], 2)
     assert sorted(table.pairs) == [(0, one), (1, one)]
     assert table.pairs[0, one] is kept
+
+
+def test_what_would_take_queries_from_who_serves(table: SocketTable) -> None:
+    """An address gets its queries also where a wildcard has been open for long."""
+    port, other = free_port(), free_port()
+    everywhere, one, six = Place("0.0.0.0", port), Place("127.0.0.1", port), Place("::1", port)
+    elsewhere = Place("127.0.0.1", other)
+    table.open([everywhere], 1)
+    assert table.unserved([everywhere, one, six, elsewhere]) == [six, elsewhere]
+    table.open([elsewhere], 1)
+    assert table.unserved([Place("127.0.0.2", other), elsewhere]) == [Place("127.0.0.2", other)]
 
 
 def drained(udp: socket.socket) -> list[bytes]:
@@ -103,17 +115,31 @@ def test_places_of_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     assert places(everywhere) == [Place("0.0.0.0", 53)]
 
 
-def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ask_anew() -> Iterator[None]:
+    """Whether there is IPv6 is asked once."""
+    sockets.has_ipv6.cache_clear()
+    yield
+    sockets.has_ipv6.cache_clear()
+
+
+@pytest.mark.usefixtures("ask_anew")
+@pytest.mark.parametrize(
+    ("number", "has"), [(errno.EAFNOSUPPORT, False), (errno.EADDRNOTAVAIL, False), (errno.EMFILE, True)]
+)
+def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int, has: bool) -> None:
+    """Nor is a moment without descriptors one: workers would lose their sockets of it."""
     assert sockets.has_ipv6() == has_address("::")
+    sockets.has_ipv6.cache_clear()
     real = socket.socket
 
     def without(family: int = -1, *rest: Any, **named: Any) -> socket.socket:
         if family == socket.AF_INET6:
-            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            raise OSError(number, os.strerror(number))
         return real(family, *rest, **named)
 
     monkeypatch.setattr(socket, "socket", without)
-    assert not sockets.has_ipv6()
+    assert sockets.has_ipv6() == has
 
 
 def test_replies_of_a_wildcard_know_their_address(table: SocketTable) -> None:

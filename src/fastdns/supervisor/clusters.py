@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import partial
 from typing import Any
 
 from fastdns._store import Writer
@@ -32,7 +33,9 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
         )
     from fastdns.sources.kubernetes.source import KubernetesSource
 
-    return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
+    return KubernetesSource(
+        config, sink, metrics=metrics, environ=os.environ, on_replaced=partial(sink.distrust, listed_anew=True)
+    )
 
 
 class Cluster:

@@ -8,7 +8,7 @@ address, and stay the same in every generation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -40,11 +40,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """stanzas: by number; numbers: (block, place in it) to that number."""
+    """stanzas: by number; numbers: (block, place in it) to that number.
+
+    files: those of nameservers; seen: as they were before they were read.
+    """
 
     stanzas: tuple[Stanza, ...] = ()
     numbers: Mapping[tuple[int, int], int] = field(default_factory=dict)
     upstreams: tuple[Route, ...] = ()
+    files: tuple[str, ...] = ()
+    seen: tuple[FileState, ...] = ()
 
     def of_stanza(self, number: int) -> list[int]:
         """Places in ``upstreams`` of a stanza's upstreams."""
@@ -82,6 +87,8 @@ class RouteTable:
                 stanzas.append(stanza)
         if not stanzas:
             return Routes()
+        files = tuple(dict.fromkeys(path for stanza in stanzas for path in watched_files(stanza)))
+        seen = digest(files)
         routes = [
             Route(upstream, number, place, self.slot(upstream.to))
             for number, stanza in enumerate(stanzas)
@@ -89,20 +96,19 @@ class RouteTable:
         ]
         if len(routes) > MAX_SLOTS:
             raise FastdnsError(f"plugin/forward: at most {MAX_SLOTS} upstreams in a Corefile, got {len(routes)}")
-        return Routes(tuple(stanzas), numbers, tuple(routes))
+        return Routes(tuple(stanzas), numbers, tuple(routes), files, seen)
 
 
 class Nameservers:
     """The files of nameservers that are in use, and whether they have changed."""
 
     def __init__(self) -> None:
-        self.paths: list[str] = []
+        self.paths: tuple[str, ...] = ()
         self.seen: tuple[FileState, ...] = ()
 
-    def follow(self, stanzas: Sequence[Stanza]) -> None:
-        """Look at other files from now on."""
-        self.paths = list(dict.fromkeys(path for stanza in stanzas for path in watched_files(stanza)))
-        self.seen = digest(self.paths)
+    def follow(self, routes: Routes) -> None:
+        """Look at these routes' files from now on. What has changed since they were read is a change."""
+        self.paths, self.seen = routes.files, routes.seen
 
     def changed(self) -> bool:
         """Whether a file is another than at the last look. What has gone keeps what was read of it."""

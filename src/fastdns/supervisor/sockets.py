@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import socket
 import struct
@@ -67,14 +68,16 @@ def places(listener: Listener) -> list[Place]:
     return found
 
 
+@functools.cache
 def has_ipv6() -> bool:
-    """Whether this host lets a socket bind to ::."""
+    """Whether this host lets a socket bind to ::. Asked once: a worker's sockets must stay the same."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.bind(("::", 0))
-            return True
-    except OSError:
-        return False
+    except OSError as error:
+        # Others, such as too many open files, say nothing of it.
+        return error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)
+    return True
 
 
 def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
@@ -89,10 +92,8 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_DGRAM:
             grow_receive_buffer(opened)
-            if place.wildcard and family == socket.AF_INET:
-                opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-            elif place.wildcard:
-                opened.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+            if place.wildcard:
+                tell_destinations(opened)
         else:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(bind_address(place))
@@ -122,6 +123,14 @@ def bind_address(place: Place) -> tuple[str, int] | tuple[str, int, int, int]:
         with contextlib.suppress(OSError):
             scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
     return address, place.port, 0, scope
+
+
+def tell_destinations(udp: socket.socket) -> None:
+    """Have each datagram say which address it came to: its reply leaves from there."""
+    if udp.family == socket.AF_INET6:
+        udp.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+    else:
+        udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
 def grow_receive_buffer(udp: socket.socket) -> None:
@@ -185,10 +194,20 @@ class SocketTable:
             raise
         return added
 
-    def unknown(self, wanted: list[Place]) -> list[Place]:
-        """Those of wanted where nothing is open."""
+    def unserved(self, wanted: list[Place]) -> list[Place]:
+        """Those of wanted where nothing is open that would get their queries, be it a wildcard."""
         known = {place for _, place in self.pairs}
-        return [place for place in wanted if place not in known]
+        return [
+            place
+            for place in wanted
+            if known.isdisjoint({place, Place("::" if ":" in place.address else "0.0.0.0", place.port)})
+        ]
+
+    def give_up(self, keys: list[tuple[int, Place]]) -> None:
+        """Have the kernel give the UDP sockets of these nothing more; who reads them finds what they hold."""
+        for key in keys:
+            with contextlib.suppress(OSError):
+                take_no_part(self.pairs[key].udp)
 
     def close(self, keys: list[tuple[int, Place]]) -> None:
         """Close pairs by key."""
@@ -207,9 +226,7 @@ class SocketTable:
         """
         keep = set(wanted)
         others = [key for key in self.pairs if key[0] >= workers or key[1] not in keep]
-        for key in others:
-            with contextlib.suppress(OSError):
-                take_no_part(self.pairs[key].udp)
+        self.give_up(others)
         self.close(others)
 
     def of_worker(self, index: int, wanted: list[Place]) -> list[Pair]:

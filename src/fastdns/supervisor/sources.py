@@ -68,8 +68,13 @@ class SourceTable:
         }
 
     def forget_inactive(self) -> bool:
-        """Forget the numbers that nothing follows. Returns whether there were any."""
+        """Forget the numbers that nothing follows. Returns whether there were any.
+
+        The next watcher drops their records, if the one that runs is not told to.
+        """
         gone = [identity for identity, number in self.numbers.items() if number not in self.active]
         for identity in gone:
-            self.known.pop(self.numbers.pop(identity), None)
+            number = self.numbers.pop(identity)
+            self.known.pop(number, None)
+            self.fresh.add(number)
         return bool(gone)

@@ -79,6 +79,8 @@ SYNC_POLL_S = 0.1
 # At first: from a snapshot or from files it takes no longer than this.
 FIRST_SYNC_POLL_S = 0.002
 SYNC_LOG_S = 0.5
+# How long a reload waits for the listings of a cluster that is answered from the old ones meanwhile.
+RELOAD_SYNC_S = 60.0
 DEFAULT_STORE_MIB = 512
 MAX_ZONE_SLOTS = 256
 # File descriptors of a worker that are not TCP connections, and some more.
@@ -125,6 +127,10 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+class NotListedError(FastdnsError):
+    """A reload would forget what is known of a cluster. That ends by itself, so it is tried again."""
 
 
 class Due(Enum):
@@ -327,7 +333,7 @@ class Supervisor:
         await self.check(self.config)
         self.assign_zone_slots(self.config)
         routes = await self.routes.find(self.config)
-        self.nameservers.follow(routes.stanzas)
+        self.nameservers.follow(routes)
         await self.admin.open_new(wanted_endpoints(self.config))
         self.checked = True
         for key, running in self.running.items():
@@ -396,6 +402,28 @@ class Supervisor:
                 said = now
                 kubernetes_log.info("waiting for Kubernetes API before starting server")
             await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
+
+    def forgotten(self, config: ServerConfig) -> list[str]:
+        """The zones of clusters that are known now, and of which a configuration's sources know nothing yet."""
+        old, new = self.sources.by_block(self.config), self.sources.by_block(config)
+        known: set[str] = set()
+        unknown: set[str] = set()
+        for block, options in self.config.with_plugin("kubernetes"):
+            if self.known([old[block.index]]):
+                known.update(options.zones)
+        for block, options in config.with_plugin("kubernetes"):
+            if not self.known([new[block.index]]):
+                unknown.update(options.zones)
+        return sorted(known & unknown)
+
+    async def keep_what_is_known(self, config: ServerConfig) -> None:
+        """Wait until nothing would be forgotten: the old generation answers meanwhile. Raises NotListedError."""
+        ends = time.monotonic() + RELOAD_SYNC_S
+        while zones := self.forgotten(config):
+            if time.monotonic() >= ends:
+                which = ", ".join(zones)
+                raise NotListedError(f"plugin/kubernetes: {which} cannot be listed as the Corefile says now")
+            await asyncio.sleep(SYNC_POLL_S)
 
     async def comes_up(self, generation: int) -> bool:
         """Wait until every worker of a generation is ready. False where it has failed."""
@@ -508,13 +536,17 @@ class Supervisor:
         if isinstance(action, Spawn):
             self.spawn(key, child)
         elif isinstance(action, Drain):
-            self.running[key].channel.send(drain=True)
-            self.children[key] = replace(child, draining=True, drain_deadline=time.monotonic() + DRAIN_S)
+            self.drain(key, child)
         elif isinstance(action, Kill) and child.pid is not None:
             log.error("%s (pid %d) is ended: %s", self.title(child), child.pid, action.why)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
             self.children[key] = replace(child, killed=True)
+
+    def drain(self, key: Key, child: Child) -> None:
+        """Have a child finish what it has, and end."""
+        self.running[key].channel.send(drain=True)
+        self.children[key] = replace(child, draining=True, drain_deadline=time.monotonic() + DRAIN_S)
 
     def spawn(self, key: Key, child: Child) -> None:
         """Fork the process of a place."""
@@ -674,7 +706,8 @@ class Supervisor:
             if asked or config.sha512 != tried:
                 tried = config.sha512
                 if asked or config.sha512 != self.config.sha512:
-                    await self.reload(config)
+                    try_again = await self.reload(config)
+                    tried = "" if try_again else tried
 
     async def reload_due(self) -> Due:
         """Wait until there is a reason to look at the configuration again."""
@@ -695,15 +728,16 @@ class Supervisor:
                 return Due.ASKED
         return Due.LOOK
 
-    async def reload(self, config: ServerConfig) -> None:
-        """Serve another configuration. Any failure leaves the old one serving."""
+    async def reload(self, config: ServerConfig) -> bool:
+        """Serve another configuration. Any failure leaves the old one serving. Returns whether to try it again."""
         log.info("Reloading")
         try:
             await self.change_to(config)
         except Exception as error:
             self.reload_has_failed(error)
-            return
+            return isinstance(error, NotListedError)
         log.info("Reloading complete")
+        return False
 
     def reload_has_failed(self, error: Exception) -> None:
         """Count and log it."""
@@ -727,12 +761,13 @@ class Supervisor:
         try:
             added_endpoints = await self.admin.open_new(wanted_endpoints(config))
             wanted = self.places(config)
-            added_sockets = self.sockets.open(self.sockets.unknown(wanted), workers)
+            added_sockets = self.sockets.open(self.sockets.unserved(wanted), workers)
             numbers = self.sources.assign(config)
             await self.watch(numbers)
             # Not for a snapshot: the old generation knows more.
             await self.wait_for_sync(config, numbers, self.synced)
-            # More of addresses that are served: what these are given waits for the new workers from now on.
+            await self.keep_what_is_known(config)
+            # Of addresses that are served: what these sockets are given waits for the new workers from now on.
             added_sockets += self.sockets.open(wanted, workers)
             self.configs[generation] = config
             self.runtimes[generation] = self.runtime(config, routes)
@@ -742,17 +777,19 @@ class Supervisor:
             if not await self.comes_up(generation):
                 raise FastdnsError("the new workers do not start")
         except Exception:
+            self.sockets.give_up(added_sockets)
             await self.abandon(generation)
             for endpoint in added_endpoints:
                 await self.admin.close(endpoint)
             self.sockets.close(added_sockets)
             await self.watch(old_numbers)
+            self.sources.forget_inactive()
             raise
         self.config, self.workers = config, workers
         # What only the old workers have open they answer to the end, then close: nothing comes in unread.
-        self.sockets.keep_only(self.places(config), workers)
+        self.sockets.keep_only(wanted, workers)
         self.generation = generation
-        self.nameservers.follow(routes.stanzas)
+        self.nameservers.follow(routes)
         self.readiness.reset(config)
         await self.admin.close_others(wanted_endpoints(config))
         await self.finish(old_generation)
@@ -767,10 +804,13 @@ class Supervisor:
                     running.channel.send(purge=True)
 
     async def abandon(self, generation: int) -> None:
-        """End the workers of a generation that did not come up."""
-        for key, child in self.children.items():
+        """End the workers of a generation that did not come up. Those that did answer already: they finish that."""
+        for key, child in list(self.children.items()):
             if child.generation == generation and child.role == "worker":
-                self.children[key] = self.kill(child)
+                if child.ready and child.pid is not None and not child.killed:
+                    self.drain(key, child)
+                else:
+                    self.children[key] = self.kill(child)
         await self.gone(generation)
         self.configs.pop(generation, None)
         self.runtimes.pop(generation, None)

@@ -32,7 +32,7 @@ from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
 from fastdns.supervisor.processes import Channel
-from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part
+from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
@@ -430,6 +430,7 @@ def twin(udp: socket.socket) -> socket.socket:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if udp.family == socket.AF_INET6:
             other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        tell_destinations(other)
         other.bind(udp.getsockname())
         take_no_part(other)
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from fastdns._chain import ServerTable, Worker
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._upstream import Upstreams
+from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.plugins.loop import probes
 from fastdns.plugins.loop._step import LoopStep
 from fastdns.plugins.loop.probes import probe_query
@@ -79,6 +81,22 @@ def test_a_token_is_good_for_as_long_as_it_is_armed() -> None:
     table, worker = armed(for_ns=-1)
     assert worker.serve(probe_query(TOKEN, ".")) is not None
     assert not table.seen(SLOT)
+
+
+def test_an_upstream_whose_files_are_gone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is cut off would stay so if looking for the loop ended with it."""
+    monkeypatch.setattr(probes, "PROBE_S", 0.01)
+    monkeypatch.setattr(probes, "POLL_S", 0.001)
+    with Upstream(silent) as up, Forwarder(forward(up.to, force_tcp="")) as forwarder:
+        target = probes.Target(forwarder.routes.upstreams[0], "example.org.")
+
+        class Missing:
+            def of(self, stanza: int) -> None:
+                raise UpstreamError("cannot read ca.pem")
+
+        assert not forwarder.call(
+            probes.comes_back(target, forwarder.routes, forwarder.table.shared, cast(Any, Missing()))
+        )
 
 
 def test_each_probe_has_a_token_and_an_id_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from fastdns.bench.apiserver import ApiServer, Store, fill, namespace, pod, service, service_import, slice_
 from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.consistency import PERIOD_MAX_S, SETTLE_S
+from fastdns.sources.kubernetes import reflector
+from fastdns.sources.kubernetes.consistency import PERIOD_MAX_S, REPLACED, SETTLE_S
 from fastdns.sources.kubernetes.reflector import Timing
 from fastdns.sources.kubernetes.resources import needed_resources
 from fastdns.sources.kubernetes.source import CheckTiming
@@ -302,9 +303,12 @@ async def test_a_rotated_token(server: ApiServer, tmp_path: Path) -> None:
 
 
 async def test_a_replaced_cluster(server: ApiServer, tmp_path: Path) -> None:
-    async with running(server, tmp_path) as run:
+    replaced: list[list[str]] = []
+    hear = lambda: replaced.append([why for _, why in run.metrics.relists])  # noqa: E731
+    async with running(server, tmp_path, on_replaced=hear) as run:
         await until_equal(server, run.sink)
         await until(lambda: run.source.identity)
+        assert not replaced
         other = Store(rv=10, seed=2)
         fill(other, services=5, endpoints=2, seed=2)
         other.rv = 5000
@@ -314,6 +318,25 @@ async def test_a_replaced_cluster(server: ApiServer, tmp_path: Path) -> None:
         server.replace(other)
         server.faults.clear()
         await until_equal(server, run.sink)
+        # Before anything of it is listed for that: who guards what is known has to let it go first.
+        assert len(replaced) == 1 and REPLACED not in replaced[0]
+        assert REPLACED in {why for _, why in run.metrics.relists}
+
+
+async def test_an_idle_watch_that_somebody_cuts(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balancer ends what is idle. The time to the next try must not grow from one to the next."""
+    monkeypatch.setattr(reflector, "LONG_WATCH_S", 0.0)
+    server.faults.set("no_bookmarks")
+    async with running(server, tmp_path) as run:
+        await until_equal(server, run.sink)
+        for _ in range(5):
+            before = len(server.requests)
+            server.disconnect()
+            await until(lambda before=before: len(server.requests) > before + 2)
+            await until(lambda: run.source.connected)
+        assert max(one._failures for one in run.source.reflectors) <= 1
 
 
 async def test_a_cluster_that_went_back_in_time(server: ApiServer, tmp_path: Path) -> None:

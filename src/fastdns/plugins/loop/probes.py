@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastdns.plugins.forward.config import DNS
+from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.wire_names import wire_name
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ async def comes_back(target: Target, routes: Routes, upstreams: Upstreams, desk:
         except OSError as error:
             log.debug("the probe of %s cannot be sent: %s", upstream.to, error)
     else:
-        desk.of(target.route.stanza).ask(target.route.place, probe, PROBE_S, lambda reply, reason: None)
+        try:
+            desk.of(target.route.stanza).ask(target.route.place, probe, PROBE_S, lambda reply, reason: None)
+        except UpstreamError as error:
+            log.debug("the probe of %s cannot be sent: %s", upstream.to, error)
     while not upstreams.seen(slot) and time.monotonic_ns() < until_ns:
         await asyncio.sleep(POLL_S)
     if sock is not None:

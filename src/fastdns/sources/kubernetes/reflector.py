@@ -64,6 +64,8 @@ WATCH_MIN_S = 240.0
 WATCH_MAX_S = 480.0
 # A watch that ends sooner, with nothing said, counts as a failure.
 SHORT_WATCH_S = 1.0
+# One that has stood for so long was none.
+LONG_WATCH_S = 10.0
 LOG_INTERVAL_S = 30.0
 OPTIONAL_RETRY_S = 60.0
 PAGE_TRIES = 4
@@ -443,6 +445,9 @@ class Reflector:
                 log.debug("the watch of %s was silent for %g s", self.name, timing.silence_s)
                 raise Silent from e
             if opened and isinstance(e, Unreachable):
+                if not stream.listing and time.monotonic() - started >= LONG_WATCH_S:
+                    # Somebody in between ends what is idle: no reason to wait longer each time.
+                    self._failures = 0
                 raise Broken(str(e)) from e
             raise
         if stream.listing:
