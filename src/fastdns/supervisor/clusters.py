@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from functools import partial
 from typing import Any
 
 from fastdns._store import Writer
@@ -33,9 +32,7 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
         )
     from fastdns.sources.kubernetes.source import KubernetesSource
 
-    return KubernetesSource(
-        config, sink, metrics=metrics, environ=os.environ, on_replaced=partial(sink.distrust, listed_anew=True)
-    )
+    return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
 
 
 class Cluster:

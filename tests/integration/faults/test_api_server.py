@@ -143,23 +143,6 @@ def test_another_cluster_with_the_same_names(cluster: Cluster, away_s: float) ->
     assert cluster.fastdns.addresses(name_of(5)) == [address_of(5)]
 
 
-def test_another_cluster_with_other_names(cluster: Cluster) -> None:
-    """Its uid says so: no listing of it is held for what it lacks."""
-    cluster.api.fault("refuse")
-    cluster.api.post("replace", {"services": 2 * NAMES, "endpoints": 1, "seed": 9})
-    cluster.api.post("put", [namespace("kube-system"), namespace("shop")])
-    new = cluster.change()
-    cluster.api.clear()
-    begun_s = time.monotonic()
-    cluster.seen_after(*new)
-    wait_until(lambda: not cluster.fastdns.addresses(name_of(5)), 30)
-    healed_s = time.monotonic() - begun_s
-    # As the next test has to find it.
-    cluster.api.post("put", known())
-    wait_until(lambda: cluster.fastdns.addresses(name_of(NAMES - 1)) == [address_of(NAMES - 1)], 30)
-    assert healed_s < HEALED_S
-
-
 def test_an_event_is_lost(cluster: Cluster) -> None:
     """The watch never says it. Within 60 s the comparison with the server does."""
     if not seconds(0):

@@ -131,7 +131,6 @@ async def running(
     sink: Any = None,
     timing: Timing = FAST,
     checks: CheckTiming = SELDOM,
-    on_replaced: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> AsyncIterator[SimpleNamespace]:
     """A source in a pod of the server's cluster: ``source``, ``sink``, ``metrics``, ``account``."""
@@ -146,7 +145,6 @@ async def running(
         service_account=account,
         timing=timing,
         checks=checks,
-        on_replaced=on_replaced,
     )
     task = asyncio.create_task(source.run())
     try:

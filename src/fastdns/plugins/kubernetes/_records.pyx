@@ -109,13 +109,10 @@ cdef class ClusterWriter:
             self.follow(resource)
         return self.guard.asks()
 
-    def distrust(self, *, listed_anew=False):
-        """What is known came from another cluster: the next listings are followed, whatever they lack.
-
-        listed_anew: all is going to be listed once more; else only what has not been listed yet.
-        """
+    def distrust(self):
+        """What is known came from another cluster: the next listings are followed, whatever they lack."""
         if self.guard is not None:
-            self.guard.stand_down(set(Resource) if listed_anew else self.unsynced)
+            self.guard.stand_down(self.unsynced)
             for resource in list(self.held):
                 self.follow(resource)
 

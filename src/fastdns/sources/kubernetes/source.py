@@ -100,8 +100,7 @@ class KubernetesSource:
     """Keeps a sink equal to what the API server says.
 
     options has the attributes endpoint, tls, kubeconfig, context, qps, burst, max_inflight, labels,
-    namespace_labels, pods, noendpoints and multicluster, as the kubernetes plugin parses them. on_replaced hears
-    of another cluster behind the same address, before it is listed.
+    namespace_labels, pods, noendpoints and multicluster, as the kubernetes plugin parses them.
     """
 
     def __init__(
@@ -115,7 +114,6 @@ class KubernetesSource:
         timing: Timing | None = None,
         checks: CheckTiming | None = None,
         connect: Callable[[], Awaitable[Connection]] | None = None,
-        on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
         self._environ = os.environ if environ is None else environ
@@ -124,7 +122,6 @@ class KubernetesSource:
         self._timing = timing or Timing()
         self._checks = checks or CheckTiming()
         self._outage = Outage()
-        self._on_replaced = on_replaced
         # The uid of the cluster's kube-system namespace, once it is known.
         self.identity: str | None = None
         self._client = Client(
@@ -212,7 +209,7 @@ class KubernetesSource:
                 if self.identity not in (None, found):
                     log.warning("the API server speaks for another cluster now; listing all anew")
                     self._outage.streams_lists = True
-                    self._on_replaced()
+                    # The guard of the sink holds what it lacks, all the same: so it looks where its data are lost.
                     self.relist(consistency.REPLACED)
                 self.identity = found
             if await self._pause(recovered):
