@@ -61,7 +61,7 @@ cdef enum:
     WHEEL_SLOTS = 1024
     WHEEL_TICK_NS = 8000000
     OUTBOX = 512
-    RING_BYTES = 1048576            # each way between the threads
+    RING_BYTES = 262144             # each way between the threads; four of the longest messages
     MAX_FOLLOWERS = 256             # exchanges; more of them ask themselves
     NONE = 0xFFFFFFFF
     RANDOM_BYTES = 4096
