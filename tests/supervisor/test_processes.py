@@ -67,6 +67,26 @@ def test_the_largest_message() -> None:
 # -------------------------------------------------------------------------------------------------- fork
 
 
+def test_a_descriptor_comes_with_its_message() -> None:
+    one, other = channel_pair()
+    reading, writing = os.pipe()
+    try:
+        assert one.send(a=1) and one.send(writing, rest=2) and one.send(b=3)
+        os.close(writing)
+        messages = other.receive()
+        assert messages is not None
+        (writing,) = messages[1].pop("fds")
+        assert messages == [{"a": 1}, {"rest": 2}, {"b": 3}]
+        os.write(writing, b"x")
+        assert os.read(reading, 2) == b"x"
+        assert not os.get_inheritable(writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+        one.close()
+        other.close()
+
+
 def test_a_child_says_what_it_has_and_its_code_is_mains(tmp_path: Path) -> None:
     kept = os.open(tmp_path / "kept", os.O_CREAT | os.O_RDWR)
     other = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)

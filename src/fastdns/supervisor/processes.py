@@ -27,12 +27,13 @@ from fastdns.errors import FastdnsError
 PR_SET_PDEATHSIG = 1
 # The most that one message of the channel takes; metrics of a watcher are the largest.
 MAX_MESSAGE_BYTES = 128 * 1024
+MAX_FDS = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Channel:
-    """One end of a socket pair that carries whole JSON objects. Sending never waits."""
+    """One end of a socket pair that carries whole JSON objects, and descriptors with them. Sending never waits."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
@@ -42,20 +43,20 @@ class Channel:
         """For an event loop's reader."""
         return self.end.fileno()
 
-    def send(self, **message: Any) -> bool:
+    def send(self, *fds: int, **message: Any) -> bool:
         """Whether the message went out: a full or closed channel loses it."""
         try:
-            self.end.send(json.dumps(message).encode())
+            socket.send_fds(self.end, [json.dumps(message).encode()], fds)
         except OSError:
             return False
         return True
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """The messages that have come, or None once the other end is closed."""
+        """The messages that have come, or None once the other end is closed. One with descriptors has ``fds``."""
         messages: list[dict[str, Any]] = []
         while True:
             try:
-                data = self.end.recv(MAX_MESSAGE_BYTES)
+                data, fds, _, _ = socket.recv_fds(self.end, MAX_MESSAGE_BYTES, MAX_FDS)
             except BlockingIOError:
                 return messages
             except OSError:
@@ -63,7 +64,7 @@ class Channel:
             if not data:
                 return messages or None
             with contextlib.suppress(ValueError):
-                messages.append(json.loads(data))
+                messages.append(json.loads(data) | ({"fds": fds} if fds else {}))
 
     def close(self) -> None:
         """Close this end."""

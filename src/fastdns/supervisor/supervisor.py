@@ -778,6 +778,7 @@ class Supervisor:
                 raise FastdnsError("the new workers do not start")
         except Exception:
             self.sockets.give_up(added_sockets)
+            self.hand_over(added_sockets)
             await self.abandon(generation)
             for endpoint in added_endpoints:
                 await self.admin.close(endpoint)
@@ -802,6 +803,18 @@ class Supervisor:
             for key, running in self.running.items():
                 if key[0] == "watcher":
                     running.channel.send(purge=True)
+
+    def hand_over(self, keys: list[tuple[int, Place]]) -> None:
+        """Have a worker that serves answer what the UDP sockets of these hold: nobody else may come to read it."""
+        serving = [
+            self.running[key].channel
+            for key, child in self.children.items()
+            if key in self.running and child.role == "worker" and child.generation == self.generation and child.ready
+        ]
+        index_of = {place: i for i, listener in enumerate(self.config.listeners) for place in places(listener)}
+        for key in keys:
+            if serving and key[1] in index_of:
+                serving[0].send(self.sockets.pairs[key].udp.fileno(), rest=index_of[key[1]])
 
     async def abandon(self, generation: int) -> None:
         """End the workers of a generation that did not come up. Those that did answer already: they finish that."""

@@ -345,6 +345,13 @@ class WorkerProcess:
     def on_message(self) -> None:
         """The supervisor has said something, or is gone."""
         messages = self.channel.receive()
+        for message in messages or []:
+            if "rest" in message and "fds" in message:
+                # Of a reload that has failed: who was to read this socket never came.
+                udp = socket.socket(fileno=message["fds"][0])
+                self.answer_rest(message["rest"], udp, udp)
+                # Queries that wait for an upstream keep it.
+                del udp
         if messages is None or any("drain" in message for message in messages):
             self.done.set()
 

@@ -180,6 +180,27 @@ def test_no_more_processes(tmp_path: Path, group: Group) -> None:
         assert "Traceback" not in fastdns.log
 
 
+@pytest.mark.parametrize("group", ["pids"], indirect=True)
+def test_no_room_for_all_of_more_workers(tmp_path: Path, group: Group) -> None:
+    """The first of the new ones answers already, and the kernel has given the others their part: it is answered."""
+    limit = group.folder / "pids.max"
+    text = COREFILE.replace("    errors\n", "    errors\n    multisocket 2\n", 1)
+    with server(tmp_path, text, prefix=group.prefix(), environ={"FASTDNS_WORKERS": ""}) as fastdns:
+        now = int((group.folder / "pids.current").read_text())
+        with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+            # A worker has two threads: there is room for one, and for half of another one.
+            limit.write_text(str(now + 3))
+            fastdns.write_corefile(text.replace("multisocket 2", "multisocket 6"))
+            fastdns.send_signal(signal.SIGUSR1)
+            fastdns.wait_for_log("[ERROR] Restart failed: the new workers do not start", 60)
+            limit.write_text("max")
+            time.sleep(0.5)
+            assert len(fastdns.pids().workers) == 2
+        tell(load.report, "no room for all of more workers")
+        assert load.report.wrong == 0
+        assert load.report.lost == 0
+
+
 HOG = """
 import time
 kept = []
