@@ -63,6 +63,8 @@ class Channel:
                 return messages or None
             if not data:
                 return messages or None
+            for fd in fds:
+                os.set_inheritable(fd, False)
             with contextlib.suppress(ValueError):
                 messages.append(json.loads(data) | ({"fds": fds} if fds else {}))
 

@@ -809,7 +809,7 @@ class Supervisor:
         serving = [
             self.running[key].channel
             for key, child in self.children.items()
-            if key in self.running and child.role == "worker" and child.generation == self.generation and child.ready
+            if key in self.running and key[0] == "worker" and key[2] == self.generation and child.ready
         ]
         index_of = {place: i for i, listener in enumerate(self.config.listeners) for place in places(listener)}
         for key in keys:
