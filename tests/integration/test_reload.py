@@ -275,6 +275,36 @@ def test_what_is_known_is_not_given_for_what_cannot_be_listed(tmp_path: Path) ->
     assert set(load.rcodes) == {dns.rcode.NOERROR}
 
 
+# A minute is long for a test.
+IMPATIENT = """
+import sys
+from fastdns import cli
+from fastdns.supervisor import supervisor
+supervisor.RELOAD_SYNC_S = 1.0
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_what_could_not_be_listed_is_tried_again(tmp_path: Path) -> None:
+    """With the next look, though the Corefile has not changed: it is not the Corefile that was wrong."""
+    options = f'kubeconfig "{tmp_path}/kubeconfig"\n        startup_timeout 0s'
+    block = WATCHED.replace('manifests "MANIFESTS"', options)
+    with Process(services=5, endpoints=2, kubeconfig=tmp_path / "kubeconfig", bookmark_every=1) as api:
+        api.post("put", [namespace("shop"), object_of("web", "shop", cluster_ips=["10.96.0.20"])])
+        server = Server(tmp_path, block)
+        server.command[-4:-2] = ["-c", IMPATIENT]
+        with server:
+            wait_until(lambda: server.http("/ready")[0] == 200, 30)
+            api.fault("refuse")
+            server.write_corefile(block.replace("startup_timeout", "guard 40%\n        startup_timeout"))
+            server.wait_for_log("cluster.local. cannot be listed as the Corefile says now; the old configuration")
+            assert server.addresses() == ["10.96.0.20"]
+            api.clear()
+            server.wait_for_log("Reloading complete", 20)
+            assert server.total("coredns_reload_failed_total") >= 1
+            assert server.addresses() == ["10.96.0.20"]
+
+
 def test_new_sockets_do_not_wait_for_a_source(tmp_path: Path) -> None:
     """The kernel gives them their part from the moment they are open, whoever is there to read it."""
     corefile = COREFILE.replace("    errors\n", "    errors\n    multisocket 1\n")
