@@ -48,6 +48,7 @@ cdef enum KeyBits:
     KEY_DO = 1
     KEY_CD = 2
     KEY_NO_ANSWER = 4           # of a referral or an empty answer that is kept beside the last good one
+    KEY_NO_RD = 8               # to such a question upstreams say what they know: often a referral
 
 cdef enum Insertion:
     INSERTED = 0

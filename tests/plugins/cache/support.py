@@ -59,13 +59,14 @@ def question(
     do: bool = False,
     cd: bool = False,
     ad: bool = False,
+    rd: bool = True,
     edns: bool = False,
     subnet: str | None = None,
     subnet_bytes: bytes | None = None,
     opcode: int = 0,
 ) -> dns.message.Message:
     """What a client sends."""
-    query = dns.message.make_query(qname, qtype, flags=RD, id=4711)
+    query = dns.message.make_query(qname, qtype, flags=RD if rd else 0, id=4711)
     query.set_opcode(opcode)
     if cd:
         query.flags |= dns.flags.CD
@@ -102,6 +103,10 @@ class Said:
         if query.edns >= 0:
             reply.use_edns(0, query.ednsflags, 4096, options=list(self.options))
         return reply.to_wire(max_size=65535)
+
+
+# What a server knows without recursion: whom to ask.
+REFERRAL = Said((), ["org. 3600 IN NS ns.nic.example."], flags="RA")
 
 
 def rrset(text: str) -> dns.rrset.RRset:

@@ -10,7 +10,7 @@ import dns.flags
 import pytest
 
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
-from tests.plugins.cache.support import NAME, Cached, Said, a, cname, question, records, soa
+from tests.plugins.cache.support import NAME, REFERRAL, Cached, Said, a, cname, question, records, soa
 
 AA, AD, CD, RA, RD, TC = (dns.flags.AA, dns.flags.AD, dns.flags.CD, dns.flags.RA, dns.flags.RD, dns.flags.TC)
 SHOWN = AA | AD | CD | RA | RD | TC
@@ -88,6 +88,9 @@ PAIRS = [
     Pair("the case of the name", {}, {"qname": "WWW.Example.ORG."}, same=True),
     Pair("the name", {}, {"qname": "ww.example.org."}),
     Pair("the type", {}, {"qtype": "AAAA"}),
+    Pair("RD", {}, {"rd": False}),
+    Pair("RD, the other way round", {"rd": False}, {}),
+    Pair("without RD twice", {"rd": False}, {"rd": False}, same=True),
     Pair("DO", {}, {"do": True}),
     Pair("CD", {}, {"cd": True}),
     Pair("DO is not CD", {"do": True}, {"cd": True}),
@@ -116,6 +119,22 @@ def test_the_key(pair: Pair) -> None:
     reply = cached.ask(second)
     assert (reply.rcode() == dns.rcode.NOERROR) == pair.same
     assert (cached.upstream.asked == 1) == pair.same
+
+
+@pytest.mark.parametrize("first", ["with", "without"])
+def test_a_referral_to_who_wants_no_recursion_answers_nobody_else(first: str) -> None:
+    """Nor does an answer that was found with recursion tell one without what an upstream knows."""
+    cached = Cached()
+    answer, referral = (Said([a(300)]), question()), (REFERRAL, question(rd=False))
+    order = [answer, referral] if first == "with" else [referral, answer]
+    for said, query in order:
+        cached.fill(said, query)
+    assert cached.upstream.asked == 2
+    cached.say(None)
+    assert records(cached.ask(question()).answer) == [a(300)]
+    reply = cached.ask(question(rd=False))
+    assert (reply.answer, [str(one[0]) for one in reply.authority]) == ([], ["ns.nic.example."])
+    assert cached.upstream.asked == 2
 
 
 def test_a_subnet_that_is_none_is_answered_and_not_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fastdns.plugins.cache._trial import PARKED
 from fastdns.plugins.errors._step import ErrorsStep
-from tests.plugins.cache.support import NAME, NS, START_NS, Cached, Said, a, cname, question, records, soa
+from tests.plugins.cache.support import NAME, NS, REFERRAL, START_NS, Cached, Said, a, cname, question, records, soa
 from tests.plugins.cache.test_kept import EXPIRED
 
 OLD, NEW = Said([a(60)]), Said([a(300, 2)])
@@ -159,7 +159,9 @@ def test_a_denial_is_prefetched_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [{"do": True}, {"cd": True}, {"subnet": "192.0.2.0/24"}], ids=["DO", "CD", "subnet"]
+    "flags",
+    [{"do": True}, {"cd": True}, {"subnet": "192.0.2.0/24"}, {"rd": False}],
+    ids=["DO", "CD", "subnet", "no RD"],
 )
 def test_a_prefetch_is_for_the_same_key(flags: dict[str, bool]) -> None:
     cached = Cached("cache {;prefetch 1;}")
@@ -170,6 +172,21 @@ def test_a_prefetch_is_for_the_same_key(flags: dict[str, bool]) -> None:
     cached.resume(NEW, query, at_s=56, background=True)
     assert address(cached.ask(query, at_s=57)) == a(299, 2)
     assert cached.try_to_ask(at_s=57) is PARKED, "without them it is another question"
+
+
+@pytest.mark.parametrize("mode", ["prefetch 1", "serve_stale"])
+def test_who_wants_no_recursion_refreshes_nobody_elses_answer(mode: str) -> None:
+    """A refresh asks as the client does that sets it off: a referral took the place of a popular answer."""
+    cached = Cached(f"cache {{;{mode};}}")
+    without = question(rd=False)
+    cached.fill(OLD)
+    cached.say(REFERRAL, without)
+    at_s = 55 if mode == "prefetch 1" else 65
+    assert cached.ask(without, at_s=at_s).answer == [], "the upstream has been asked"
+    assert cached.upstream.asked_in_background == 0
+    cached.say(NEW)
+    assert address(cached.ask(at_s=at_s)) == a(60 - at_s if at_s < 60 else 0)
+    assert address(cached.ask(at_s=at_s + 1)) == a(299, 2)
 
 
 # serve_stale: for how long, with which TTL

@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns._cache cimport (
-    CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, MAX_SUBNET_BYTES, NOT_INSERTED,
+    CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, KEY_NO_RD, MAX_SUBNET_BYTES, NOT_INSERTED,
     RING_UNIT_BYTES, SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record,
     claim_refresh, count_hit, find, insert, load_relaxed, prefetch_entries, prefetch_records, record_bytes,
     record_key, record_payload, remove, seal_key, state_of, store_relaxed, ttl_left_s,
@@ -26,8 +26,8 @@ from fastdns._stats cimport (
     CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
 )
 from fastdns._wire cimport (
-    CLASS_IN, FLAG_AD, FLAG_CD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply, Section,
-    in_zone, pack_reply, put_u16, unpack_reply,
+    CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
+    Section, in_zone, pack_reply, put_u16, unpack_reply,
 )
 from fastdns.plugins.cache._classify cimport (
     NAME_ERROR, NO_DATA, OTHER, POSITIVE, SERVER_ERROR, TRANSFER, Classified, classify, least_ttl_s,
@@ -120,6 +120,8 @@ cdef bint question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) no
         bits |= KEY_DO
     if q.flags & FLAG_CD:
         bits |= KEY_CD
+    if not q.flags & FLAG_RD:
+        bits |= KEY_NO_RD
     memcpy(key.data, q.name, at)
     put_u16(&key.data[at], q.qtype)
     put_u16(&key.data[at + 2], q.qclass)
