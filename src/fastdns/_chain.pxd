@@ -46,7 +46,7 @@ cdef enum ErrorReason:
     ERROR_STREAM = 8            # forward: TCP, TLS or HTTPS have failed
     ERROR_REPLAYS = 9           # an answer kept changing while it was put together
     ERROR_SEND = 10             # forward: the datagram could not be sent
-    ERROR_CLIENT_SHARE = 11     # little room is left in that table, and this client has much of it
+    ERROR_CLIENT_SHARE = 11     # little room is left in that table, and this client has much of it; or: MAX_ALIKE
     ERROR_TOO_LONG = 12         # a query that is not forwarded for its length
     # These are of queries that no chain sees.
     ERROR_NO_ZONE = 13
@@ -116,7 +116,7 @@ cdef struct Context:
     void* log                   # the log plugin's ring; NULL: nobody reads
     void* exchanges             # _upstream's, where queries are parked; NULL: none can be
     uint32_t zone_slot          # counters of the (server, zone) that answers
-    const uint8_t* msg          # the message as it came; q.msg may be a lookup's
+    const uint8_t* msg          # the message as it came, but for bytes behind it; q.msg may be a lookup's
     uint32_t msg_len
     const Chain* chain          # that runs, and where it is
     uint32_t step

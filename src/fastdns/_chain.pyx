@@ -238,7 +238,7 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
     if verdict == REJECTED:
         count_failed(ctx.counters, FAILED_NOTIMP if q.reject_rcode == NOTIMP else FAILED_FORMERR)
         return write_bare(q, q.reject_rcode, out)
-    reset(ctx, msg, length)
+    reset(ctx, msg, q.msg_len)
     outcome = answer_in(ctx, zone)
     if outcome == PENDING:
         return -1

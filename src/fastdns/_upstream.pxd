@@ -22,6 +22,10 @@ until the mark is gone or a second old (its thread may be dead), and are served 
     claim     31 bits of the question's hash, whether it has been given back, and when it was taken or given back,
               in ms of CLOCK_MONOTONIC modulo 2^32. 0: never taken.
 
+Each exchange of a name, type and class is one more target for forged replies (RFC 5452 section 5), and a client can
+make any number of questions that differ in nothing but their EDNS options. So at a stanza there are MAX_ALIKE at
+most. Who comes then is refused, or waits for the oldest, once, where a cache may have its answer afterwards.
+
 Room in a table is counted in units of 64 bytes of its memory for messages; a place is worth UNITS_A_PLACE. What a
 client has in there is counted by its address, and so is what a stanza has:
 
@@ -63,6 +67,7 @@ cdef enum:
     OUTBOX = 512
     RING_BYTES = 262144             # each way between the threads; four of the longest messages
     MAX_FOLLOWERS = 256             # exchanges; more of them ask themselves
+    MAX_ALIKE = 64                  # exchanges of one name, type and class, at a stanza
     NONE = 0xFFFFFFFF
     RANDOM_BYTES = 4096
 
@@ -151,7 +156,7 @@ cdef struct Waiter:
     uint8_t transport
     uint8_t replays
     bint background
-    bint told_stale
+    bint follows                    # its exchange's question is only alike: served again, but not with that reply
     uint32_t units                  # of room that it takes, its exchange's included where it has begun that
     uint16_t client_slots[2]
     uint8_t peer[PEER_ROOM]
@@ -252,7 +257,7 @@ cdef struct Engine:
     uint32_t followers[MAX_FOLLOWERS]
     uint32_t follower_count
     uint32_t waiting                # queries
-    uint64_t client_seed            # of the hash of clients
+    uint64_t seed                   # of the hashes of clients and of questions
     uint32_t held[2][CLIENT_SLOTS]  # units, by client
     uint32_t stanza_held[MAX_STANZAS]
     uint32_t stanza_most            # units

@@ -811,9 +811,6 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     reply.error = x.error if x.error else ERROR_NO_HEALTHY
     reply.error_upstream = x.error_upstream
     reply.rcode = SERVFAIL
-    reply.followed = x.follows
-    if not x.follows:
-        reply.asker = x.stanza
     for i in range(x.name_len):
         name[i] = lowered(x.query[HEADER_BYTES + i])
     reply.name = name
@@ -824,6 +821,10 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     x.waiters = NULL
     while w != NULL:
         next_waiter = w.next
+        reply.followed = x.follows or w.follows
+        reply.asker = x.stanza
+        if reply.followed:
+            reply.asker = NULL
         e.waiting -= 1
         hold_room(e, x.stanza, w, -<int32_t>w.units)
         if e.counters != NULL:
@@ -858,24 +859,24 @@ cdef void randomize_case(Engine* e, Exchange* x) noexcept nogil:
 
 
 cdef uint64_t question_hash(Engine* e, const Stanza* stanza, Context* ctx, bint stream) noexcept nogil:
-    """Over all that the upstream will see but the ID and the case of the name."""
-    cdef uint32_t rest = HEADER_BYTES + ctx.q.name_len
-    cdef uint64_t value = hash_bytes(<uint64_t><size_t>stanza + stream, ctx.q.name, ctx.q.name_len)
-    value = hash_bytes(value, ctx.q.msg + 2, HEADER_BYTES - 2)
-    return hash_bytes(value + ctx.want_ad, ctx.q.msg + rest, ctx.q.msg_len - rest)
+    """Over what a forged reply has to match: questions that are alike have the same, whatever else is in them."""
+    cdef uint64_t kind = <uint64_t>ctx.q.qtype << 48 | <uint64_t>ctx.q.qclass << 32
+    return hash_bytes((e.seed + <size_t>stanza + stream) ^ kind, ctx.q.name, ctx.q.name_len)
 
 
 cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, bint stream,
                         uint16_t flags) noexcept nogil:
-    cdef uint32_t rest = HEADER_BYTES + ctx.q.name_len
+    """Whether the upstream would see the same, but for the ID and the case of the name."""
+    cdef const Query* q = ctx.q
+    cdef uint32_t rest = HEADER_BYTES + q.name_len
     cdef uint32_t i
-    if (x.stanza != stanza or x.stream != stream or x.query_len != ctx.q.msg_len or x.name_len != ctx.q.name_len
+    if (x.stanza != stanza or x.stream != stream or x.query_len != q.msg_len or x.name_len != q.name_len
             or ((<uint16_t>x.query[2] << 8) | x.query[3]) != flags
-            or memcmp(x.query + 4, ctx.q.msg + 4, HEADER_BYTES - 4) != 0
-            or memcmp(x.query + rest, ctx.q.msg + rest, ctx.q.msg_len - rest) != 0):
+            or memcmp(x.query + 4, q.msg + 4, HEADER_BYTES - 4) != 0
+            or memcmp(x.query + rest, q.msg + rest, q.msg_len - rest) != 0):
         return False
     for i in range(x.name_len):
-        if lowered(x.query[HEADER_BYTES + i]) != ctx.q.name[i]:
+        if lowered(x.query[HEADER_BYTES + i]) != q.name[i]:
             return False
     return True
 
@@ -947,7 +948,7 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     w.transport = ctx.transport
     w.replays = ctx.replays
     w.background = ctx.background
-    w.told_stale = False
+    w.follows = False
     w.peer_len = ctx.peer_len
     w.control_len = ctx.control_len
     if ctx.peer_len:
@@ -1006,6 +1007,9 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     cdef uint64_t client
     cdef uint16_t slots[2]
     cdef uint8_t error
+    cdef uint32_t alike = 0
+    cdef uint32_t oldest = NONE
+    cdef bint follows = False
     if e == NULL or stanza.upstream_count == 0:
         return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
     if e.closed:
@@ -1029,10 +1033,18 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     index = e.by_question[hashed & e.hash_mask]
     while index != NONE:
         x = &e.exchanges[index]
-        if x.hash == hashed and same_question(x, stanza, ctx, stream, flags):
-            break
+        if x.hash == hashed:
+            if same_question(x, stanza, ctx, stream, flags):
+                break
+            alike += 1
+            oldest = index
         index = x.next_hashed
-    client = hash_bytes(e.client_seed, ctx.client, ctx.client_len)
+    if index == NONE and alike >= MAX_ALIKE:
+        if ctx.claim == NULL or ctx.replays:
+            return refuse(ctx, ERROR_CLIENT_SHARE, SERVFAIL)
+        index = oldest
+        follows = True
+    client = hash_bytes(e.seed, ctx.client, ctx.client_len)
     slots[0] = client & (CLIENT_SLOTS - 1)
     slots[1] = (client >> 32) & (CLIENT_SLOTS - 1)
     units = units_of(ctx, index != NONE)
@@ -1081,10 +1093,18 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
             give_exchange(e, index)
             give_block(e, w)
             return bare(ctx, SERVFAIL)
-    elif e.counters != NULL:
-        e.counters.joined += 1
-    w.next = x.waiters
-    x.waiters = w
+    else:
+        x = &e.exchanges[index]
+        if e.counters != NULL:
+            e.counters.joined += 1
+    if follows:
+        # Behind one that gets the reply, so that the cache has it by then.
+        w.follows = True
+        w.next = x.waiters.next
+        x.waiters.next = w
+    else:
+        w.next = x.waiters
+        x.waiters = w
     note_stale(x, w)
     schedule(e, index)
     e.waiting += 1
@@ -1761,7 +1781,7 @@ cdef class Exchanges:
             publish_u64(&e.shared[0].counter_slots, counter_slot + 1)
         e.upstream_counters = e.counters.upstreams
         e.random_used = RANDOM_BYTES
-        e.client_seed = <uint64_t>random_u32(e) << 32 | random_u32(e)
+        e.seed = <uint64_t>random_u32(e) << 32 | random_u32(e)
         e.wheel_at = monotonic_ns() // WHEEL_TICK_NS
         e.request_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         e.answer_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

@@ -98,7 +98,7 @@ cdef inline void put_u32(uint8_t* out, uint32_t value) noexcept nogil:
 # uncompressed wire form, lowercased; the sender's own spelling stays at ``msg + HEADER_BYTES``.
 cdef struct Query:
     const uint8_t* msg
-    uint32_t msg_len
+    uint32_t msg_len                    # of an accepted one without bytes that stand behind its last record
     uint16_t id
     uint16_t flags                      # second 16 bits of the header, as received
     uint8_t opcode

@@ -211,6 +211,8 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
             # A half-read OPT record must not shape the refusal.
             q.has_opt = False
             return REJECTED
+    # What stands behind the message is nobody's: it is neither compared nor forwarded.
+    q.msg_len = c.pos
     return ACCEPTED
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
+import dns.edns
 import dns.message
 import dns.rcode
 import dns.rdatatype
@@ -109,14 +111,28 @@ def test_the_right_id_is_not_enough() -> None:
         assert addresses(client.receive()) == ["192.0.2.1"]
 
 
-def test_many_equal_questions_are_one_target_only() -> None:
+def spelled(number: int) -> bytes:
+    """A question in one of two spellings."""
+    return dns.message.make_query(NAME.swapcase() if number % 2 else NAME, "A", id=number).to_wire()
+
+
+def with_more_behind(number: int) -> bytes:
+    """A question with other bytes behind its end than all others have."""
+    return dns.message.make_query(NAME, "A", id=number).to_wire() + number.to_bytes(2, "big") * (1 + number % 7)
+
+
+def with_more_behind_its_options(number: int) -> bytes:
+    """The same with EDNS."""
+    return dns.message.make_query(NAME, "A", id=number, use_edns=0).to_wire() + bytes(1 + number)
+
+
+@pytest.mark.parametrize("make", [spelled, with_more_behind, with_more_behind_its_options])
+def test_many_equal_questions_are_one_target_only(make: Callable[[int], bytes]) -> None:
     """A birthday attack needs many questions in flight for one name: there is one, however many ask."""
     with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
         clients = [forwarder.client() for _ in range(16)]
         for number in range(512):
-            clients[number % 16].send(
-                dns.message.make_query(NAME.swapcase() if number % 2 else NAME, "A", id=number)
-            )
+            clients[number % 16].send(make(number))
         wait_until(lambda: forwarder.count("parked") == 512)
         asked = up.next()
         assert forwarder.out == 1
@@ -125,6 +141,100 @@ def test_many_equal_questions_are_one_target_only() -> None:
             assert addresses(clients[number % 16].receive()) == ["192.0.2.1"]
         # What was sent again for silence has the same ID and port: it is no other target.
         assert {(one.wire, one.peer) for one in up.questions} == {(asked.wire, asked.peer)}
+        # Read without what stood behind it: dnspython takes no trailing bytes.
+        assert asked.message.question
+
+
+# Questions of one name, type and class that are in flight at a time: MAX_ALIKE.
+MOST_TARGETS = 64
+
+
+def with_cookie(number: int) -> dns.message.Message:
+    """A question with a client cookie that no other has (RFC 7873)."""
+    option = dns.edns.GenericOption(10, number.to_bytes(8, "big"))
+    return dns.message.make_query(NAME, "A", id=number, use_edns=0, options=[option])
+
+
+def with_padding(number: int) -> dns.message.Message:
+    """A question as long as no other is (RFC 7830)."""
+    return dns.message.make_query(
+        NAME, "A", id=number, use_edns=0, options=[dns.edns.GenericOption(12, bytes(number))]
+    )
+
+
+def with_subnet(number: int) -> dns.message.Message:
+    """A question from a network that no other is from (RFC 7871)."""
+    option = dns.edns.ECSOption(f"10.0.{number >> 8}.{number & 255}", 32)
+    return dns.message.make_query(NAME, "A", id=number, use_edns=0, options=[option])
+
+
+def with_record(number: int) -> dns.message.Message:
+    """A question with a record beside it that no other has."""
+    query = dns.message.make_query(NAME, "A", id=number)
+    query.additional = [dns.rrset.from_text(NAME, number, "IN", "A", "192.0.2.9")]
+    return query
+
+
+@pytest.mark.parametrize("make", [with_cookie, with_padding, with_subnet, with_record])
+def test_questions_that_are_only_alike_are_few_targets(make: Callable[[int], dns.message.Message]) -> None:
+    """A forged reply matches them all, whatever else is in them."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0, read_timeout="5s")) as forwarder:
+        client = forwarder.client()
+        for number in range(512):
+            client.send(make(number))
+        wait_until(lambda: forwarder.count("parked") + sum(forwarder.failed().values()) == 512)
+        assert forwarder.out == MOST_TARGETS
+        assert forwarder.failed() == {"client_share": 512 - MOST_TARGETS}
+        # Other names, and other types of this one, are asked for all the same.
+        client.send(dns.message.make_query("other.example.org.", "A"))
+        client.send(dns.message.make_query(NAME, "AAAA"))
+        wait_until(lambda: forwarder.out == MOST_TARGETS + 2)
+        up.script = good
+        for asked in list(up.asked):
+            up.say(asked, good(asked))
+        forwarder.settles()
+        assert addresses(forwarder.exchange(make(512))) == ["192.0.2.1"], "there is room again"
+
+
+@pytest.mark.parametrize("make", [with_cookie, with_padding, with_record])
+def test_with_a_cache_a_question_that_is_only_alike_waits(make: Callable[[int], dns.message.Message]) -> None:
+    """Nobody keeps others from a name by asking for it in many ways: one answer is everybody's."""
+    with Upstream(silent) as up, Forwarder(f"cache\n{forward(up.to, max_fails=0, read_timeout='5s')}") as forwarder:
+        client = forwarder.client()
+        for number in range(512):
+            client.send(make(number))
+        wait_until(lambda: forwarder.count("parked") == 512)
+        assert forwarder.out == MOST_TARGETS
+        up.script = good
+        for asked in list(up.asked):
+            up.say(asked, good(asked))
+        for _ in range(512):
+            assert addresses(client.receive()) == ["192.0.2.1"]
+        assert forwarder.failed() == {}
+        assert len({asked.wire[2:] for asked in up.questions}) <= MOST_TARGETS
+        forwarder.settles()
+
+
+def test_with_a_cache_that_has_no_answer_a_question_that_is_only_alike_waits_once() -> None:
+    """What cannot be kept is asked for again, not for ever."""
+    with Upstream(silent) as up, Forwarder(f"cache\n{forward(up.to, max_fails=0, read_timeout='5s')}") as forwarder:
+        client = forwarder.client()
+        for number in range(512):
+            client.send(with_cookie(number))
+        wait_until(lambda: forwarder.count("parked") == 512)
+
+        def refusing(asked: Asked) -> dns.message.Message:
+            return response(asked.message, dns.rcode.REFUSED)
+
+        up.script = refusing
+        for asked in list(up.asked):
+            up.say(asked, refusing(asked))
+        codes = [client.receive().rcode() for _ in range(512)]
+        assert set(codes) <= {dns.rcode.REFUSED, dns.rcode.SERVFAIL}
+        assert codes.count(dns.rcode.REFUSED) >= MOST_TARGETS
+        assert forwarder.failed() in ({}, {"client_share": codes.count(dns.rcode.SERVFAIL)})
+        assert forwarder.count("parked") <= 2 * 512
+        forwarder.settles()
 
 
 def test_a_stampede_asks_once() -> None:
