@@ -131,6 +131,9 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             elif tag >= UPSTREAM_TAG:
                 on_event(hot.engine, tag)
                 send_ready(hot)
+            else:
+                # It has woken us once; it stays readable, and there would be no waiting any more.
+                epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.event_fd, NULL)
         if hot.engine != NULL and hot.engine.out:
             on_time(hot.engine, monotonic_ns())
             send_ready(hot)

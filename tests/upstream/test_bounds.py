@@ -292,6 +292,29 @@ def test_who_waits_is_answered_before_the_end() -> None:
         assert not forwarder.threads[0].is_alive()
 
 
+def test_a_thread_that_is_ending_sleeps_while_somebody_waits() -> None:
+    """What told it to end stayed readable, so that it looked again and again, with all of a CPU, for 4 s."""
+    with (
+        Upstream(silent) as up,
+        Forwarder(forward(up.to, max_fails=0, read_timeout="5s")) as forwarder,
+    ):
+        client = forwarder.client()
+        client.send(dns.message.make_query(NAME, "A"))
+        asked = up.next()
+        clock = time.pthread_getcpuclockid(forwarder.threads[HOT].ident)
+        begun, spent = time.monotonic(), time.clock_gettime(clock)
+        forwarder.hot.stop()
+        time.sleep(1)
+        assert forwarder.threads[HOT].is_alive()
+        spent = time.clock_gettime(clock) - spent
+        # It looks every millisecond.
+        assert spent < 0.3 * (time.monotonic() - begun)
+        up.say(asked, good(asked))
+        assert addresses(client.receive()) == ["192.0.2.1"]
+        forwarder.threads[HOT].join(1)
+        assert not forwarder.threads[HOT].is_alive()
+
+
 def test_who_waits_for_too_long_gets_an_error() -> None:
     """The supervisor's patience is 5 s: the slow thread gives up before. (The hot one: tests/integration.)"""
     with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0, read_timeout="5s")) as forwarder:
