@@ -29,7 +29,6 @@ cdef extern from *:
     #include <string.h>
     static inline uint64_t fd_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static inline void fd_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-    static inline void fd_store_seq(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
     static inline void fd_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
         unsigned __int128 r = (unsigned __int128)a * b;
@@ -45,7 +44,6 @@ cdef extern from *:
     """
     uint64_t load "fd_load"(const uint64_t* at) noexcept nogil
     void publish_u64 "fd_store"(uint64_t* at, uint64_t value) noexcept nogil
-    void store_seq "fd_store_seq"(uint64_t* at, uint64_t value) noexcept nogil
     void fence "fd_fence"() noexcept nogil
     void prefetch "fd_prefetch"(const void* at) noexcept nogil
     uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
@@ -95,8 +93,10 @@ cdef inline SourceState* source_state(StoreHeader* h, uint32_t source) noexcept 
     return <SourceState*>(<uint8_t*>h + sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot)) + source
 
 cdef inline void enter_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
-    # Sequentially consistent: the writer either sees this slot taken or has already unlinked what it frees.
-    store_seq(&reader_slot(h, slot).epoch, load(&h.epoch))
+    # With the fence in reclaim: the writer sees this slot taken, or the reader sees what it frees unlinked. A store
+    # that is sequentially consistent would not do: acquire loads that follow may go before it, and on ARM they do.
+    publish_u64(&reader_slot(h, slot).epoch, load(&h.epoch))
+    fence()
 
 cdef inline void leave_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
     publish_u64(&reader_slot(h, slot).epoch, 0)

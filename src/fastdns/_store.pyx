@@ -313,7 +313,7 @@ cdef class Writer:
         cdef int i
         if self.retired_count == 0:
             return 0
-        store_seq(&h.epoch, h.epoch + 1)
+        publish_u64(&h.epoch, h.epoch + 1)
         fence()
         oldest = h.epoch
         for i in range(READER_SLOTS):
