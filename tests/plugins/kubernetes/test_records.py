@@ -434,6 +434,30 @@ def test_what_cannot_be_served_is_logged_and_left_out(caplog):
     assert answers(cluster, "db.prod.svc.cluster.local.") == ["10.244.0.1", "10.244.0.2"]
 
 
+@pytest.mark.parametrize(
+    "cluster_id",
+    ["\u00fc" * 50, "\u4e2d" * 63, "\u00fc", "x" * 64],
+    ids=["50 of two bytes", "63 of three bytes", "not of ASCII", "64 of one byte"],
+)
+def test_the_id_of_a_cluster_is_counted_in_bytes(caplog, cluster_id: str):
+    """63 characters that take up to 252 bytes were written into 144."""
+    documents = load_objects(OBJECTS)
+    next(one for one in documents if one["kind"] == "ServiceImport")["spec"] = {"type": "Headless"}
+    cluster = Cluster(OPTIONS, documents)
+    other = the(cluster, "EndpointSlice", "import-1")
+    other["metadata"]["name"] = "import-2"
+    other["metadata"]["labels"]["multicluster.kubernetes.io/source-cluster"] = cluster_id
+    other["endpoints"] = [{"addresses": ["10.245.0.2"], "hostname": "h" * 63}]
+    cluster.block.upsert(other)
+    assert [text for text in caplog.messages if "the cluster id" in text and "is not a DNS label" in text]
+    assert answers(cluster, "web.prod.svc.set.local.") == ["10.245.0.1"]
+    assert len(cluster.ask("_http._tcp.web.prod.svc.set.local.", "SRV").answer) == 1
+    other["metadata"]["labels"]["multicluster.kubernetes.io/source-cluster"] = "x" * 63
+    cluster.block.upsert(other)
+    assert answers(cluster, "web.prod.svc.set.local.") == ["10.245.0.1", "10.245.0.2"]
+    assert len(cluster.ask("_http._tcp.web.prod.svc.set.local.", "SRV").answer) == 2
+
+
 def test_addresses_of_another_family_are_left_out():
     cluster = Cluster(OPTIONS, OBJECTS)
     mixed = the(cluster, "EndpointSlice", "db-1")

@@ -357,7 +357,8 @@ cdef class ClusterWriter:
             self.drop_slice(slice_id)
         self.slices[slice_id] = key
         cluster = labels.get(IMPORT_CLUSTER_LABEL, "") if kind == KIND_IMPORT else ""
-        if len(cluster) > 63:
+        # As the value of a label in Kubernetes. Whoever reads it has room for 63 bytes.
+        if not (cluster.isascii() and len(cluster) <= 63):
             raise SourceError(f"the cluster id {cluster!r} is not a DNS label")
         section = self.make_section(slice_id, obj, cluster)
         self.set_section(key, slice_id, section)
