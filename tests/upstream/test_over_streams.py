@@ -155,6 +155,23 @@ def test_where_tcp_fails_the_truncated_reply_is_the_answer(script: object, tcp: 
         forwarder.settles()
 
 
+@pytest.mark.parametrize("size", [60, 512, 1500])
+def test_a_truncated_reply_that_ends_within_a_record_sends_the_client_to_tcp(size: int) -> None:
+    """Some servers cut where the room ends. The client got SERVFAIL, with the records that were whole."""
+
+    def cut_off(asked: Asked) -> Reply:
+        wire = bytearray(big(asked).to_wire(max_size=65535)[:size])
+        wire[2] |= TC >> 8
+        return bytes(wire)
+
+    with Upstream(cut_off) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        reply = forwarder.ask(use_edns=0, payload=4096)
+        assert reply.flags & TC and reply.flags & dns.flags.RA
+        assert (reply.rcode(), reply.answer) == (0, [])
+        assert forwarder.failed() == {}
+        forwarder.settles()
+
+
 @pytest.mark.parametrize("tcp", [None, silent], ids=["refused", "silent"])
 def test_a_client_over_tcp_gets_no_truncated_reply(tcp: object) -> None:
     """It has no other way to ask. (CoreDNS says SERVFAIL, too.)"""

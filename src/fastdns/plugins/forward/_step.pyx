@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastdns._chain cimport NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written
 from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
-from fastdns._wire cimport NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
+from fastdns._wire cimport FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
@@ -52,10 +52,18 @@ cdef inline bint answers(const UpstreamReply* reply, Context* ctx) noexcept nogi
 cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil:
     ctx.error_upstream = reply.error_upstream
     # Over TCP there is no other way for a client to take when it is told that a reply was too long.
-    if (reply.msg == NULL or (reply.cut and ctx.transport != OVER_UDP)
-            or not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply)):
+    if reply.msg == NULL or (reply.cut and ctx.transport != OVER_UDP):
         ctx.error = reply.error
         return bare(ctx, SERVFAIL)
+    if not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply):
+        # Nobody gets what had been read so far.
+        reset_reply(ctx)
+        if not reply.cut:
+            ctx.error = reply.error
+            return bare(ctx, SERVFAIL)
+        # Where it was cut, a record may end in its midst: that there is more is all that it says.
+        ctx.reply.ra = (reply.msg[3] & FLAG_RA) != 0
+        ctx.reply.tc = True
     ctx.from_upstream = True
     return written(ctx)
 
