@@ -16,8 +16,8 @@ from fastdns._chain cimport (
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
-    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, accept, answers_question,
-    parse_reply, put_u16, reply_reset,
+    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, Query, accept,
+    answers_question, parse_reply, put_u16, reply_reset,
 )
 
 cdef extern from "sys/mman.h" nogil:
@@ -94,6 +94,7 @@ cdef enum:
     SUSPECT_SILENCES = 2
     MAX_RESENT = 2
     ID_TRIES = 64
+    OPT_CLASS_AT = 3                        # of an OPT record: behind its owner and its type
     MANY = 1 << 24                          # more than can wait
     STANZA_SHARE = 8                        # of the room one eighth is never one stanza's, where there are others
     REFUSED_FD = -2                         # of a socket whose attempts are failing; it gets no new ones
@@ -869,12 +870,19 @@ cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, b
     """Whether the upstream would see the same, but for the ID and the case of the name."""
     cdef const Query* q = ctx.q
     cdef uint32_t rest = HEADER_BYTES + q.name_len
+    # What is said of UDP's size is not always the client's.
+    cdef uint32_t size_at = q.opt_at + OPT_CLASS_AT if q.has_opt else q.msg_len
     cdef uint32_t i
     if (x.stanza != stanza or x.stream != stream or x.query_len != q.msg_len or x.name_len != q.name_len
             or ((<uint16_t>x.query[2] << 8) | x.query[3]) != flags
             or memcmp(x.query + 4, q.msg + 4, HEADER_BYTES - 4) != 0
-            or memcmp(x.query + rest, q.msg + rest, q.msg_len - rest) != 0):
+            or memcmp(x.query + rest, q.msg + rest, size_at - rest) != 0):
         return False
+    if q.has_opt:
+        if ((<uint16_t>x.query[size_at] << 8) | x.query[size_at + 1]) != q.udp_bytes:
+            return False
+        if memcmp(x.query + size_at + 2, q.msg + size_at + 2, q.msg_len - size_at - 2) != 0:
+            return False
     for i in range(x.name_len):
         if lowered(x.query[HEADER_BYTES + i]) != q.name[i]:
             return False
@@ -925,6 +933,12 @@ cdef inline uint32_t waiting_bytes(const Context* ctx) noexcept nogil:
     return ctx.q.msg_len if ctx.background else ctx.msg_len
 
 
+cdef inline void put_udp_bytes(uint8_t* msg, const Query* q) noexcept nogil:
+    """Say in a copy of q's message how large a reply may be: bufsize may have made it less than the client says."""
+    if q.has_opt:
+        put_u16(msg + q.opt_at + OPT_CLASS_AT, q.udp_bytes)
+
+
 cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     """What it takes to serve ctx's query again."""
     cdef const uint8_t* msg = ctx.q.msg if ctx.background else ctx.msg
@@ -956,6 +970,8 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     if ctx.control_len:
         memcpy(w.control, ctx.control, ctx.control_len)
     memcpy(waiter_msg(w), msg, msg_len)
+    if ctx.background:
+        put_udp_bytes(waiter_msg(w), ctx.q)
     return w
 
 
@@ -1073,6 +1089,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         x.name_len = ctx.q.name_len
         memcpy(query, ctx.q.msg, ctx.q.msg_len)
         put_u16(query + 2, flags)
+        put_udp_bytes(query, ctx.q)
         if stanza.randomize_case:
             randomize_case(e, x)
         x.hash = hashed

@@ -1,4 +1,7 @@
-"""The bufsize step: caps the UDP payload size that a client advertises (RFC 6891 section 6.2.5)."""
+"""The bufsize step: caps the UDP payload size that a client advertises (RFC 6891 section 6.2.5).
+
+Who writes the reply and who asks an upstream both go by Query.udp_bytes.
+"""
 
 from libc.stdint cimport uint16_t
 
