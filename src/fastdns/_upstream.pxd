@@ -48,8 +48,9 @@ from fastdns._wire cimport Query, Reply
 
 cdef enum:
     MAX_UPSTREAMS = 128             # of one worker
-    SOCKETS = 16                    # an upstream; each is replaced after SOCKET_QUERIES, for a new port
-    SOCKET_QUERIES = 1024
+    SOCKETS = 16                    # an upstream; each is replaced, for a new port, after
+    SOCKET_QUERIES = 1024           # so many, or
+    SOCKET_S = 10                   # so many seconds: on a quiet server a port would be there for days
     MAX_ATTEMPTS = 4                # of one exchange that are out at a time
     MAX_STANZAS = 64
     MAX_PARKED_BYTES = 4096         # a longer query is not forwarded
@@ -120,6 +121,7 @@ cdef struct Stanza:
 cdef struct UdpSocket:
     int fd                          # negative: not open
     uint32_t sent                   # since it was opened
+    uint64_t opened_ns
     uint32_t first                  # of the attempts that are out on it; NONE: none
 
 cdef struct Upstream:
@@ -295,6 +297,7 @@ cdef struct Engine:
     uint8_t random[RANDOM_BYTES]
     uint32_t random_used
     uint64_t now_ns
+    uint64_t socket_ns              # how old a socket may become
     again_fn again
     void* owner
     Reply* reply                    # where replies are looked through before anybody gets them

@@ -15,6 +15,7 @@ class Exchanges:
         counter_slot: int,
         room: int = 16384,
         stanzas: int = 1,
+        socket_s: float = 10,
     ) -> None: ...
     @property
     def stats(self) -> Stats: ...

@@ -345,7 +345,13 @@ cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nog
         s.fd = -1
         return False
     s.sent = 0
+    s.opened_ns = e.now_ns
     return True
+
+
+cdef inline bint is_worn(const Engine* e, const UdpSocket* s) noexcept nogil:
+    """Whether its port has been in use for long enough: who forges replies has been looking for it meanwhile."""
+    return s.sent >= SOCKET_QUERIES or e.now_ns - s.opened_ns > e.socket_ns
 
 
 cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
@@ -360,7 +366,7 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
     which = random_u32(e) % SOCKETS
     for _i in range(SOCKETS):
         s = &u.sockets[which]
-        if s.fd >= 0 and s.sent >= SOCKET_QUERIES and s.first == NONE:
+        if s.fd >= 0 and s.first == NONE and opens and is_worn(e, s):
             c_close(s.fd)
             s.fd = -1
         if s.fd == -1 and opens:
@@ -368,8 +374,8 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
             opens = open_socket(e, upstream, which)
         if s.fd >= 0:
             u.chosen = which
-            # One that has sent enough only where there is no other: without new queries it can be replaced soon.
-            if s.sent < SOCKET_QUERIES:
+            # A worn one only where there is no other: without new queries it can be replaced soon.
+            if not is_worn(e, s):
                 break
         which = (which + 1) % SOCKETS
     return u.chosen
@@ -1721,11 +1727,11 @@ cdef class Exchanges:
 
     upstreams: (address as (IP text, port), source address as IP text | None, stream only, slot) each; stanzas name
     them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
-    stanzas: how many share the room.
+    stanzas: how many share the room. socket_s: a UDP socket that is older is replaced before it is used again.
     """
 
     def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
-                  uint32_t room=16384, uint32_t stanzas=1):
+                  uint32_t room=16384, uint32_t stanzas=1, double socket_s=SOCKET_S):
         cdef Engine* e = &self.engine
         cdef uint32_t i, k, slots
         cdef mmsghdr* headers
@@ -1739,6 +1745,7 @@ cdef class Exchanges:
         self.shared = shared
         self.keep = [upstreams]
         e.room = room
+        e.socket_ns = <uint64_t>(socket_s * 1e9)
         e.free_exchange = NONE
         e.slab_count = (<uint64_t>room * PLACE_BYTES + (1 << 20)) // SLAB_BYTES
         e.slabs_free = e.slab_count

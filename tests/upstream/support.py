@@ -329,10 +329,13 @@ class Client:
 class Forwarder:
     """``with Forwarder(directives) as forwarder``: one server block with them, one hot thread, one slow one.
 
-    blocks: more server blocks, as text. room: questions that may be in flight.
+    blocks: more server blocks, as text. room: questions that may be in flight. socket_s: how old a UDP socket
+    towards an upstream may become.
     """
 
-    def __init__(self, directives: str, *, zone: str = ".", blocks: str = "", room: int = 1024) -> None:
+    def __init__(
+        self, directives: str, *, zone: str = ".", blocks: str = "", room: int = 1024, socket_s: float = 10
+    ) -> None:
         text = f"{zone}:1053 {{\nbind {HOST}\nerrors\n{directives}\n}}\n" + blocks
         self.config = load(text, environ={})
         self.table = RouteTable()
@@ -344,7 +347,7 @@ class Forwarder:
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         stanzas = max(1, len(self.routes.stanzas))
         self.exchanges, self.slow_exchanges = (
-            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas)
+            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas, socket_s)
             for slot in (HOT, SLOW)
         )
         slow = [Worker(table, None, 0, self.stats, SLOW) for table in self.tables]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,21 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from tests.support import WEB, Server
-from tests.upstream.support import NAME, Asked, Forwarder, Reply, Upstream, a, addresses, echo, question, response
+from tests.support import WEB, Server, wait_until
+from tests.upstream.support import (
+    NAME,
+    Asked,
+    Forwarder,
+    Reply,
+    Upstream,
+    a,
+    addresses,
+    echo,
+    forward,
+    question,
+    response,
+    silent,
+)
 
 AA, TC, RD, RA, AD, CD = (getattr(dns.flags, name) for name in ("AA", "TC", "RD", "RA", "AD", "CD"))
 Make = Callable[[dns.message.Message], Reply]
@@ -347,6 +361,46 @@ def test_ids_and_ports_are_not_the_clients_and_not_in_order() -> None:
         assert len({(second - first) & 0xFFFF for first, second in itertools.pairwise(ids)}) > 50
         # 64 draws of 16 sockets leave fewer than 10 of them unused, but for one run in 10^9.
         assert len({one.peer[1] for one in asked}) >= 10
+
+
+def test_a_port_is_not_kept_for_ever_by_a_quiet_server() -> None:
+    """Ports changed with the number of queries only: on a quiet server one could search for them for days."""
+
+    def ports() -> set[int]:
+        """Of 200 questions, so that each of 16 sockets has had one."""
+        before = len(up.asked)
+        for number in range(200):
+            forwarder.ask(f"n{number}.example.org.")
+        return {one.peer[1] for one in up.asked[before:]}
+
+    with Upstream() as up, Forwarder(f"forward . {up.to}", socket_s=1) as forwarder:
+        begun = time.monotonic()
+        first = ports()
+        if time.monotonic() - begun < 1:
+            assert len(first) <= 16
+        time.sleep(1)
+        # One may get a port by chance that another has just given up.
+        assert len(ports() & first) < 4
+
+
+def test_a_worn_socket_is_there_until_its_answers_are() -> None:
+    """A port that is given up takes no answer with it that is still to come."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0), socket_s=0) as forwarder:
+        client = forwarder.client()
+        for number in range(64):
+            client.send(question(number))
+            wait_until(lambda number=number: len({one.wire[2:] for one in up.asked}) == number + 1)
+        assert len({one.peer[1] for one in up.asked}) == 16, "none is replaced while a question is out on it"
+        up.script = echo
+        for one in list(up.asked):
+            up.say(one, echo(one))
+        assert sorted(client.receive().id for _ in range(64)) == list(range(64))
+        forwarder.settles()
+        up.asked.clear()
+        for number in range(64):
+            client.send(question(number))
+            client.receive()
+        assert len({one.peer[1] for one in up.asked}) > 48, "one that is idle is replaced"
 
 
 def test_a_port_is_not_kept_for_ever() -> None:
