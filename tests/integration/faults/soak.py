@@ -43,8 +43,6 @@ LOST_A_KILL = 100
 # When those were sent that a kill may lose, in seconds before and after it.
 LOST_BEFORE_S, LOST_AFTER_S = 0.1, 1.0
 FLAT = 1.05
-# Caches, tables and allocators fill up first.
-SETTLING_MINUTES = 3
 ROLES = ("worker 1", "worker 2", "watcher")
 WORLD = """\
 .:DNS_PORT {
@@ -217,6 +215,10 @@ class Soak:
             sum(sizes.values()) / 1024, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), len(sizes),
         )  # fmt: skip
 
+    def later(self, third: int) -> tuple[list[Minute], list[Minute]]:
+        """The minutes of the second and of the last third."""
+        return self.minutes[-2 * third : -third], self.minutes[-third:]
+
     def verdict(self, others: Others) -> Iterator[str]:
         """What was promised and not kept."""
         wrong = sum(minute.report.wrong for minute in self.minutes)
@@ -234,8 +236,8 @@ class Soak:
         # They ask one after the other: a kill ends at most one of them.
         if others.failed > killed:
             yield f"one by one: {others.failed} failed of {killed} kills of workers"
-        steady = self.minutes[SETTLING_MINUTES:]
-        third = len(steady) // 3
+        # In the first third caches, tables and allocators fill up; what leaks grows in the others, too.
+        third = len(self.minutes) // 3
         if not third:
             yield f"memory: {len(self.minutes)} minutes are too few to tell"
             return
@@ -244,10 +246,10 @@ class Soak:
             ("the supervisor", lambda minute: minute.supervisor_mib),
         ]
         for whose, of in sizes:
-            before, after = (statistics.median(map(of, part)) for part in (steady[:third], steady[-third:]))
+            before, after = (statistics.median(map(of, part)) for part in self.later(third))
             if after > FLAT * before:
                 yield f"memory of {whose} has grown from {before:.1f} to {after:.1f} MiB"
-        before, after = (min(minute.fds for minute in part) for part in (steady[:third], steady[-third:]))
+        before, after = (min(minute.fds for minute in part) for part in self.later(third))
         if after > before:
             yield f"descriptors of the supervisor have grown from {before} to {after}"
 
