@@ -119,8 +119,8 @@ SERVED = [
     ),
     Served(
         message("trail.example") + b"xxxxx",
-        '127.0.0.1:0 - 4711 "A IN trail.example. udp 36 false 512" NOERROR qr,aa,rd 97 Ts',
-        why="all bytes of the query count, where CoreDNS leaves out what stands behind the message",
+        '127.0.0.1:0 - 4711 "A IN trail.example. udp 31 false 512" NOERROR qr,aa,rd 97 Ts',
+        why="what stands behind the message does not count",
     ),
 ]
 
