@@ -250,6 +250,16 @@ SERVERS = {
             _fastdns("bind 127.0.0.1", "loadbalance", "prometheus 127.0.0.1:{port}"),
             False,
         ),
+        # All that a cluster's Corefile has. The cluster's names need no upstream: nobody is where it would be.
+        Server(
+            "fastdns+everything",
+            "",
+            _fastdns(
+                "bind 127.0.0.1", "loadbalance", "prometheus 127.0.0.1:{port}", "cache 30",
+                "forward . 127.0.0.1:{port}",
+            ),
+            False,
+        ),
         # A listener on every address, as in a pod, reads and sends IP_PKTINFO.
         Server("fastdns+wildcard", "", _fastdns("loadbalance"), False),
         Server("knot", "knotd", knot),

@@ -39,6 +39,12 @@ def task(directory: Path, role: str, **changes: Any) -> Task:
     [
         ("fastdns", AUTHORITY, ["bind 127.0.0.1", "manifests", "loadbalance"], ["cache", "forward", "prometheus"]),
         ("fastdns+prometheus", AUTHORITY, ["prometheus 127.0.0.1:"], []),
+        (
+            "fastdns+everything", AUTHORITY,
+            ["errors", "manifests", "loadbalance", "prometheus 127.0.0.1:", "cache 30", "forward . 127.0.0.1:"],
+            ["    log"],
+        ),
+        ("fastdns+everything", MISS, ["forward . 127.0.0.1:5301"], ["cache"]),
         ("fastdns+wildcard", AUTHORITY, ["loadbalance"], ["bind"]),
         ("fastdns", MISS, ["forward . 127.0.0.1:5301"], ["cache"]),
         ("fastdns", CACHED, ["forward . 127.0.0.1:5301", "success 200", "denial 200"], []),
@@ -95,7 +101,8 @@ def test_its_corefiles_are_served(tmp_path: Path, name: str, role: str) -> None:
     assert setup is not None
     assert setup.environ == {"FASTDNS_WORKERS": "2"}
     plugins = load(setup.files["Corefile"]).blocks[0].plugins
-    assert ("kubernetes" in plugins, "cache" in plugins) == (role == AUTHORITY, role == CACHED)
+    everything = name == "fastdns+everything" and role == AUTHORITY
+    assert ("kubernetes" in plugins, "cache" in plugins) == (role == AUTHORITY, everything or role == CACHED)
 
 
 INSTALLED = [name for name, server in SERVERS.items() if not server.program or shutil.which(server.program)]
