@@ -15,7 +15,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -80,6 +82,8 @@ _sip._udp 3600 SRV 1 2 5060 www
 zero 0 A 192.0.2.9
 *.wild 20 TXT "any"
 """
+# For how long a cache keeps an answer at least.
+MIN_TTL_S = 5
 # A little less than how long others wait for who has asked first.
 CLAIM_S = 0.9
 # A cache that leaves a TTL of 0 as it is.
@@ -209,6 +213,47 @@ def test_over_udp_too(real: Real, options: dict[str, int]) -> None:
             assert was_tcp
         assert content(over_udp)[1] == content(whole)[1], why
         assert content(over_udp)[2][0] == content(whole)[2][0], why
+
+
+@pytest.fixture(scope="module")
+def caching(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """Another server before the same Knot DNS, with a cache."""
+    text = corefile(f"127.0.0.1:{real.upstream}", more="cache")
+    with Server(tmp_path_factory.mktemp("caching"), text) as server:
+        yield Real(server, real.upstream)
+
+
+def records(reply: dns.message.Message) -> tuple[object, ...]:
+    """What a cache may not change: of the records all but their TTLs."""
+    sections = [
+        sorted(f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {data}" for rrset in section for data in rrset)
+        for section in reply.sections[1:]
+    ]
+    return reply.rcode(), sections, reply.edns >= 0, reply.ednsflags & dns.flags.DO
+
+
+# What is kept of the questions: all but one that is refused.
+KEPT = [one for one in QUESTIONS if one[0] != "example.net."]
+
+
+@pytest.mark.parametrize(
+    "options", [*WAYS, {"options": [dns.edns.ECSOption("192.0.2.0", 24)]}], ids=["0", "1", "2", "3", "subnet"]
+)
+def test_what_is_kept_is_what_knot_says(caching: Real, options: dict[str, Any]) -> None:
+    """Asked twice: the second answer, from the cache, has the records of the first, with TTLs no longer than Knot's."""
+    for name, kind, why in QUESTIONS:
+        query = dns.message.make_query(name, kind, **options)
+        directly = dns.query.tcp(query, "127.0.0.1", 5, port=caching.upstream)
+        longest = max((rrset.ttl for section in directly.sections[1:] for rrset in section), default=0)
+        hits = caching.server.total("coredns_cache_hits_total")
+        for turn in range(2):
+            through = dns.query.tcp(query, "127.0.0.1", 5, port=caching.server.port)
+            assert records(through) == records(directly), f"{why}, turn {turn}"
+            assert through.question == directly.question
+            ttls = {rrset.ttl for section in through.sections[1:] for rrset in section}
+            assert max(ttls, default=0) <= max(longest, MIN_TTL_S), why
+        if (name, kind, why) in KEPT:
+            assert caching.server.total("coredns_cache_hits_total") > hits, why
 
 
 def test_an_external_name_is_chased(real: Real) -> None:
