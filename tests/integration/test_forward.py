@@ -240,7 +240,7 @@ KEPT = [one for one in QUESTIONS if one[0] != "example.net."]
     "options", [*WAYS, {"options": [dns.edns.ECSOption("192.0.2.0", 24)]}], ids=["0", "1", "2", "3", "subnet"]
 )
 def test_what_is_kept_is_what_knot_says(caching: Real, options: dict[str, Any]) -> None:
-    """Asked twice: the second answer, from the cache, has the records of the first, with TTLs no longer than Knot's."""
+    """Asked twice: the second answer, from the cache, has the same records, with TTLs no longer than Knot's."""
     for name, kind, why in QUESTIONS:
         query = dns.message.make_query(name, kind, **options)
         directly = dns.query.tcp(query, "127.0.0.1", 5, port=caching.upstream)
