@@ -435,6 +435,30 @@ def test_a_client_is_served_so_much_in_a_turn() -> None:
     assert [transport.reading for _, transport in flood] == [True] * 3
 
 
+def test_a_turn_costs_what_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many connections of one client: each turn asked all of them, to put all but a few off again."""
+    world = World(max_connections=100)
+    asked = 0
+    real = Connection.catch_up
+
+    def counting(connection: Connection) -> None:
+        nonlocal asked
+        asked += 1
+        real(connection)
+
+    monkeypatch.setattr(Connection, "catch_up", counting)
+    flood = [world.connect(peer=peers(2)) for _ in range(100)]
+    for connection, _ in flood:
+        connection.data_received(frame(b"q") * 4)
+    turns = 0
+    while world.loop.soon:
+        world.loop.turn()
+        turns += 1
+    assert [transport.written for _, transport in flood] == [frame(b"re:q") * 4] * 100
+    assert turns == -(-400 // TURN_QUERIES) - 1
+    assert asked <= 100 + turns
+
+
 def test_who_has_said_all_and_waits_for_a_turn_is_served() -> None:
     """The peer has shut down its side while queries wait for their turn: they are answered first."""
     world = World()

@@ -200,18 +200,24 @@ class Connections:
     def defer(self, connection: Connection) -> None:
         """A connection's next queries wait for the next turn."""
         connection.owner.deferred.append(connection)
+        self.wait_for_turn(connection.owner)
+
+    def wait_for_turn(self, client: Client) -> None:
+        """A client has connections whose next queries wait."""
         if not self.behind:
             self.loop.call_soon(self.next_turn)
-        self.behind[connection.owner] = None
+        self.behind[client] = None
 
     def next_turn(self) -> None:
         """Serve what waits, of each client as much."""
         self.turn += 1
         behind, self.behind = self.behind, {}
         for client in behind:
-            # Those that are put off again come after these.
-            for _ in range(len(client.deferred)):
+            # Who is put off again comes after the others; who would only be put off is not asked.
+            while client.deferred and self.allowance(client):
                 client.deferred.popleft().catch_up()
+            if client.deferred:
+                self.wait_for_turn(client)
 
     # Time
 
