@@ -105,6 +105,7 @@ cdef uint64_t DEADLINE_NS = 5000000000      # of an exchange, as CoreDNS's forwa
 cdef uint64_t RTO_INITIAL_NS = 400000000
 cdef uint64_t RTO_MIN_NS = 150000000
 cdef uint64_t RTO_MAX_NS = 1000000000
+cdef uint64_t STREAM_SILENCE_NS = 700000000  # connecting included: the other one answers within a second
 cdef uint64_t PROBE_TIMEOUT_NS = 1000000000
 cdef uint64_t DOUBT_NS = 5000000000
 cdef uint64_t AGAIN_NS = 150000000          # before who has failed at once is asked again, where that has no bound
@@ -494,7 +495,7 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         a.state = OVER_DATAGRAMS
         link_attempt(e, index, which)
         push_out(e, index, which)
-    x.hedge_ns = e.now_ns + (RTO_MAX_NS if a.state == OVER_STREAM else timeout_of(u))
+    x.hedge_ns = e.now_ns + (STREAM_SILENCE_NS if a.state == OVER_STREAM else timeout_of(u))
     return True
 
 
