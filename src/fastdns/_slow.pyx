@@ -8,7 +8,9 @@ from fastdns._chain cimport (
 )
 from fastdns._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
+from fastdns._upstream cimport (
+    Exchanges, Waiter, flush, give_up, has_to_flush, on_event, on_time, wait_ms, waiter_msg,
+)
 from fastdns._wire cimport MAX_MESSAGE_BYTES
 
 cdef extern from "sys/epoll.h" nogil:
@@ -140,7 +142,7 @@ cdef class SlowPath:
 
     def flush(self):
         """Send what serve has left to be sent. What cannot be sent may deliver."""
-        if self.exchanges is not None and self.exchanges.engine.outbox_count:
+        if self.exchanges is not None and has_to_flush(&self.exchanges.engine):
             flush(&self.exchanges.engine)
 
     def process(self):

@@ -13,7 +13,9 @@ from fastdns._chain cimport (
 )
 from fastdns._stats cimport FAILED_SEND, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport Exchanges, Waiter, flush, give_up, on_event, on_time, wait_ms, waiter_msg
+from fastdns._upstream cimport (
+    Exchanges, Waiter, flush, give_up, has_to_flush, on_event, on_time, wait_ms, waiter_msg,
+)
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -236,7 +238,7 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if ctx.store != NULL:
         leave_epoch(ctx.store, hot.reader_slot)
     send_ready(hot)
-    if hot.engine != NULL and hot.engine.outbox_count:
+    if hot.engine != NULL and has_to_flush(hot.engine):
         flush(hot.engine)
         send_ready(hot)
     return count

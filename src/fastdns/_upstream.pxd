@@ -293,6 +293,7 @@ cdef struct Engine:
     ByteRing* requests              # to the slow thread
     ByteRing* answers               # from it
     int request_event_fd            # wakes the slow thread
+    bint has_requests               # that flush has still to wake it for
     int answer_event_fd             # wakes this one
     uint8_t random[RANDOM_BYTES]
     uint32_t random_used
@@ -310,8 +311,11 @@ cdef struct Engine:
 # ANSWERED with an error where the query cannot wait.
 cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil
 
-# Send what attempts have put into the outbox. After every batch of queries, and after on_event and on_time.
+# Send what attempts have put into the outbox, and wake the slow thread for what they have put into its ring. After
+# every batch of queries, and after on_event and on_time.
 cdef void flush(Engine* e) noexcept nogil
+cdef inline bint has_to_flush(Engine* e) noexcept nogil:
+    return e.outbox_count != 0 or e.has_requests
 cdef void on_event(Engine* e, uint32_t tag) noexcept nogil
 cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil
 # Milliseconds until on_time has something to do; limit_ms at most.

@@ -1429,9 +1429,13 @@ cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream
 
 cdef void flush(Engine* e) noexcept nogil:
     cdef int rounds = 0
+    cdef uint64_t one = 1
     while e.outbox_count and rounds < FLUSH_ROUNDS:
         rounds += 1
         flush_some(e)
+    if e.has_requests:
+        e.has_requests = False
+        c_write(e.request_event_fd, &one, 8)
 
 
 # ------------------------------------------------------------------------------------------------- time
@@ -1605,7 +1609,6 @@ cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nog
     cdef Exchange* x = &e.exchanges[index]
     cdef StreamTicket ticket
     cdef uint64_t end = 0
-    cdef uint64_t one = 1
     cdef uint8_t* at = ring_room(e.requests, sizeof(StreamTicket) + x.query_len, &end)
     if at == NULL:
         if e.counters != NULL:
@@ -1623,7 +1626,7 @@ cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nog
     memcpy(at + sizeof(StreamTicket), x.query, x.query_len)
     put_u16(at + sizeof(StreamTicket), ticket.id)
     publish_u64(&e.requests.head, end)
-    c_write(e.request_event_fd, &one, 8)
+    e.has_requests = True
     return True
 
 
@@ -1858,10 +1861,11 @@ cdef class Exchanges:
         """How many questions are in flight, probes included."""
         return self.engine.out
 
-    def take_requests(self):
+    def take_requests(self, uint32_t most):
         """What is to be asked over streams: (ticket, upstream, message, timeout in seconds) each.
 
-        For the slow thread, which answers each with give_answer once.
+        For the slow thread, which answers each with give_answer once. Where there are as many as that there may be
+        more, which do not make request_fd readable again.
         """
         cdef uint64_t size = 0
         cdef uint64_t ignored
@@ -1869,21 +1873,24 @@ cdef class Exchanges:
         cdef StreamTicket* ticket
         c_read(self.engine.request_event_fd, &ignored, 8)
         taken = []
-        while True:
+        while <uint32_t>len(taken) < most:
             at = ring_next(self.engine.requests, &size)
             if at == NULL:
-                return taken
+                break
             ticket = <StreamTicket*>at
             taken.append((
                 at[:sizeof(StreamTicket)], ticket.upstream,
                 at[sizeof(StreamTicket):size], ticket.timeout_ns / 1e9,
             ))
             ring_done(self.engine.requests, size)
+        return taken
 
     def give_answer(self, bytes ticket not None, bytes message):
-        """What came of a request; message None: nothing. False where there is no room now: try again later."""
+        """What came of a request; message None: nothing. False where there is no room now: try again later.
+
+        The table's thread looks at it after the next wake.
+        """
         cdef uint64_t end = 0
-        cdef uint64_t one = 1
         cdef uint32_t size = len(message) if message is not None else 0
         cdef uint8_t* at
         if len(ticket) != sizeof(StreamTicket):
@@ -1896,5 +1903,9 @@ cdef class Exchanges:
         if size:
             memcpy(at + sizeof(StreamTicket), <const uint8_t*>message, size)
         publish_u64(&self.engine.answers.head, end)
-        c_write(self.engine.answer_event_fd, &one, 8)
         return True
+
+    def wake(self):
+        """Wake the table's thread for what has been given."""
+        cdef uint64_t one = 1
+        c_write(self.engine.answer_event_fd, &one, 8)

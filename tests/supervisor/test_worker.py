@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,8 @@ from fastdns.listeners.tcp import Connections
 from fastdns.plugins.steps import Runtime
 from fastdns.supervisor.processes import channel_pair
 from fastdns.supervisor.sockets import SocketTable, places
-from fastdns.supervisor.worker import Recovery, Slots, WorkerPlan, WorkerProcess, recovery_of
-from tests.support import Server, free_port, wait_until
+from fastdns.supervisor.worker import SLOW_NICE, Recovery, Slots, WorkerPlan, WorkerProcess, recovery_of
+from tests.support import WEB, Server, free_port, wait_until
 
 QUERY = dns.message.make_query("panic.example.org", "A", use_edns=0)
 BLOCK = "{} {{\n bind 127.0.0.1\n {}\n whoami\n}}\n"
@@ -224,3 +225,17 @@ def test_a_server_with_debug_replaces_the_worker(tmp_path: Path) -> None:
         assert server.query("www.example.org", tcp=True).rcode() == dns.rcode.NOERROR
         assert server.total("coredns_panics_total") == 0
         assert server.total("fastdns_child_deaths_total", role="worker") == 1
+
+
+def test_the_slow_thread_gives_way_to_the_hot_one(tmp_path: Path) -> None:
+    """Both a worker of the start and one that has taken a place."""
+    with Server(tmp_path, workers=1) as fastdns:
+        nice = os.getpriority(os.PRIO_PROCESS, fastdns.process.pid)
+        for _ in range(2):
+            pid = fastdns.pids().workers["worker 1"]
+            threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+            others = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads if thread != pid}
+            assert (os.getpriority(os.PRIO_PROCESS, pid), others) == (nice + SLOW_NICE, {nice})
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda pid=pid: fastdns.pids().workers.get("worker 1", pid) != pid)
+            assert fastdns.query(WEB).rcode() == dns.rcode.NOERROR

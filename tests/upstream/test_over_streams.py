@@ -11,6 +11,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from fastdns._upstream import Exchanges
+from fastdns.plugins.forward.desk import Desk
 from tests.support import wait_until
 from tests.upstream.support import (
     NAME,
@@ -288,6 +290,30 @@ def test_many_at_once() -> None:
         assert {reply.rcode() for reply in replies} == {0}
         # One that waits for a connection for too long has its truncated reply, or is asked again.
         assert sum(not reply.flags & TC for reply in replies) > 500
+        forwarder.settles()
+
+
+def test_the_slow_thread_takes_a_part_of_a_burst_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the parts it serves others; and the rest does not wait until more is asked."""
+    turns: list[int] = []
+
+    def count(desk: Desk, exchanges: Exchanges) -> None:
+        before = len(forwarder.desk.streams[0].pools[0].waiting) if forwarder.desk.streams else 0
+        take(desk, exchanges)
+        turns.append(len(forwarder.desk.streams[0].pools[0].waiting) - before)
+
+    take = Desk.take
+    monkeypatch.setattr(Desk, "take", count)
+    monkeypatch.setattr("fastdns.plugins.forward.desk.TAKE_MOST", 16)
+    with Upstream(silent, tcp=echo) as up, Forwarder(forward(up.to, force_tcp=""), room=4096) as forwarder:
+        client = forwarder.client()
+        # The slow thread has something else to do, so that they come to it together.
+        forwarder.loop.call_soon_threadsafe(time.sleep, 0.3)
+        for number in range(100):
+            client.send(question(number))
+        replies = [client.receive() for _ in range(100)]
+        assert {reply.rcode() for reply in replies} == {0}
+        assert max(turns) == 16
         forwarder.settles()
 
 

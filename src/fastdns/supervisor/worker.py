@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import time
@@ -49,6 +50,8 @@ CONTROL_ROOM = 128
 GIVE_UP_S = 3.8
 # Over TCP and what it stands for so much less may be in flight than over UDP: this many times.
 SLOW_PART = 4
+# Where threads compete for CPUs, the slow one has a third of the hot one's weight (setpriority(2), sched(7)).
+SLOW_NICE = 5
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
 # Of an error whose reason the streams know better.
@@ -99,6 +102,17 @@ def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, Na
         forwards = any("forward" in steps[block] for _, block in listener.zones)
         tables.append(ServerTable(zones, chains, plan.zone_slots.get((server, DROPPED)), forwards))
     return tables, steps
+
+
+def give_way() -> None:
+    """Let this thread, but none that there is already, come after others where there are not CPUs enough.
+
+    Names of the cluster over UDP are served first, whatever there is to do over streams. The kernel weighs the
+    threads of a container against each other only, so a busy neighbour does not come first for it.
+    """
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE)
 
 
 def limits_of(config: ServerConfig, listener: Listener, max_connections: int) -> Limits:
@@ -214,6 +228,7 @@ class WorkerProcess:
             self.query_log.start(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         thread.start()
+        give_way()
         loop.add_reader(self.channel.fileno(), self.on_message)
         tasks = [loop.create_task(self.beat()), *self.forward(loop)]
         for block, config in self.plan.config.with_plugin("loadbalance"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from pathlib import Path
 
 from fastdns.bench.processes import pss_kib
@@ -40,6 +41,18 @@ def server(folder: Path, corefile: str = "", **options: object) -> Server:
 def memory_mib(fastdns: Server) -> float:
     """What all its processes have, shared memory once."""
     return sum(pss_kib(fastdns.process.pid).values()) / 1024
+
+
+def memory_at_rest_mib(fastdns: Server) -> float:
+    """The same, once what a start leaves for later has been done."""
+    now = memory_mib(fastdns)
+    for _ in range(20):
+        before = now
+        time.sleep(0.5)
+        now = memory_mib(fastdns)
+        if now - before < 0.1:
+            break
+    return now
 
 
 def tell(report: Report, what: str, heal_s: float | None = None) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from tests.integration.faults.flood import Flood
 from tests.integration.faults.load import KnownAnswers, Report
-from tests.integration.faults.support import CHAOS_S, NAMES, memory_mib, seconds, server, tell
+from tests.integration.faults.support import CHAOS_S, NAMES, memory_at_rest_mib, memory_mib, seconds, server, tell
 from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 from tests.upstream.support import closed_port
@@ -103,7 +103,7 @@ def test_ten_times_as_many_queries_for_an_upstream_that_fails(tmp_path: Path, ki
         # So that the short form comes to the bound, too.
         environ = {} if CHAOS_S else {"FASTDNS_MAX_IN_FLIGHT": "4096"}
         fastdns = stack.enter_context(server(tmp_path, corefile(*upstreams), environ=environ))
-        before = memory_mib(fastdns)
+        before = memory_at_rest_mib(fastdns)
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
             flood = Flood(fastdns.port, "example.org.", FLOOD_RATE)
             grown = flood_until(flood, fastdns, seconds(2.0)) - before
@@ -151,7 +151,7 @@ def test_one_client_floods_and_another_is_answered(tmp_path: Path) -> None:
     with Upstreams("slow") as ups:
         environ = {"FASTDNS_MAX_IN_FLIGHT": "512"}
         with server(tmp_path, corefile(ups.to["slow"]), environ=environ) as fastdns:
-            before = memory_mib(fastdns)
+            before = memory_at_rest_mib(fastdns)
             with KnownAnswers(fastdns.port, RATE, NAMES) as load:
                 flood = Flood(fastdns.port, "example.org.", 5000)
                 with flood:

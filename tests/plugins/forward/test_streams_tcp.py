@@ -447,6 +447,19 @@ async def test_queries_wait_for_a_connection_where_there_are_as_many_as_may_be(
 
 
 @on_uvloop
+async def test_a_refused_ask_that_is_cancelled_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(streams, "MAX_WAITING", 1)
+    async with StreamServer(Peer.wait_for_end) as server, asking(server.upstream()) as asker:
+        asker.begin(timeout_s=0.5)
+        refused, cancel = asker.begin()
+        cancel()
+        second, _ = asker.begin()
+        assert "wait for a connection" in (await second).error
+        assert not refused.done()
+
+
+@on_uvloop
 async def test_a_query_that_waits_runs_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
     async with StreamServer(Peer.wait_for_end) as server, asking(server.upstream()) as asker:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("plugin/forward")
 
+# Of one table, in one turn of the loop: others have theirs in between, clients over TCP among them.
+TAKE_MOST = 128
 # How long an answer waits that finds the ring back full.
 RETRY_S = 0.01
 
@@ -30,6 +32,8 @@ class Desk:
         self.streams: dict[int, Streams] = {}
         # Address of an upstream to the reason of its last failure, for the log.
         self.reasons: dict[str, str] = {}
+        # Tables that have been given answers, and are to be woken.
+        self.given: set[Exchanges] = set()
         # Of counters, what publish has added up elsewhere.
         self.published: dict[tuple[str, str, str], int] = {}
 
@@ -39,7 +43,10 @@ class Desk:
 
     def take(self, exchanges: Exchanges) -> None:
         """Ask what a table wants asked."""
-        for ticket, upstream, message, timeout_s in exchanges.take_requests():
+        taken = exchanges.take_requests(TAKE_MOST)
+        if len(taken) == TAKE_MOST:
+            self.loop.call_soon(self.take, exchanges)
+        for ticket, upstream, message, timeout_s in taken:
             route = self.routes.upstreams[upstream]
             give = partial(self.give, exchanges, ticket, route.upstream.to)
             try:
@@ -64,6 +71,14 @@ class Desk:
             log.debug("%s: %s", to, reason)
         if not exchanges.give_answer(ticket, reply):
             self.loop.call_later(RETRY_S, self.give, exchanges, ticket, to, reply, reason)
+        elif exchanges not in self.given:
+            self.given.add(exchanges)
+            self.loop.call_soon(self.wake, exchanges)
+
+    def wake(self, exchanges: Exchanges) -> None:
+        """Wake a table's thread for all that was given in this turn of the loop."""
+        self.given.discard(exchanges)
+        exchanges.wake()
 
     def counters(self) -> dict[tuple[str, str, str], int]:
         """Connections reused and dialed, over all stanzas: (name, address, protocol) to a count."""

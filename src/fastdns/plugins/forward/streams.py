@@ -110,11 +110,12 @@ class Streams:
         Nothing else in the reply is looked at. Returns what cancels the ask, after which done is not called.
         """
         pool = self.pools[upstream_index]
-        ask = Ask(self.loop, message, timeout_s, partial(_tell, done, pool.prefix) if pool.prefix else done)
-        if self.closed:
-            self.loop.call_soon(ask.finish, None, STOPPED)
-        else:
-            pool.start(ask)
+        if pool.prefix:
+            done = partial(_tell, done, pool.prefix)
+        if self.closed or pool.is_full():
+            return self.loop.call_soon(done, None, STOPPED if self.closed else pool.full_error).cancel
+        ask = Ask(self.loop, message, timeout_s, done)
+        pool.start(ask)
         return ask.cancel
 
     async def close(self) -> None:
@@ -206,6 +207,8 @@ class Pool:
         self.waiting: dict[Ask, None] = {}
         self.dials: dict[asyncio.Task[None], None] = {}
         self.prefix = ""
+        # The error of an ask that finds no room.
+        self.full_error = f"{MAX_WAITING} queries wait for a connection to {self.to}"
         if self.shared:
             # What Go puts before every error of an HTTP request.
             self.prefix = f'{self.stanza.doh_method.capitalize()} "https://{self.to}{DOH_PATH}": '
@@ -215,14 +218,16 @@ class Pool:
     # Asks
 
     def start(self, ask: Ask) -> None:
-        """Send an ask, over a connection that there is or will be."""
+        """Send an ask, over a connection that there is or will be. Not where the pool is full."""
         connection = self.take()
         if connection is not None:
             self.send(connection, ask)
-        elif len(self.waiting) < MAX_WAITING:
-            self.wait(ask)
         else:
-            self.loop.call_soon(ask.finish, None, f"{MAX_WAITING} queries wait for a connection to {self.to}")
+            self.wait(ask)
+
+    def is_full(self) -> bool:
+        """Whether an ask finds neither a connection nor room to wait for one."""
+        return len(self.waiting) >= MAX_WAITING and not self.usable
 
     def wait(self, ask: Ask) -> None:
         """Keep an ask until a connection can take it."""
