@@ -9,7 +9,8 @@ each of its queries is served again by its transport, with the reply in ``ctx.up
     attempt   ends with its reply, a refusal (ICMP), or after the stanza's read timeout; while it is out, silence
               for the upstream's adaptive timeout starts an attempt at another upstream, or sends the same again.
     exchange  ends with the first reply that is good, or when attempts or its DEADLINE are used up: then with the
-              best of the bad ones (SERVFAIL, truncated), or an error.
+              best of the bad ones (SERVFAIL, truncated), or an error. Where many have joined it each turn of the
+              thread serves SERVED_AT_ONCE of them, so that names of the cluster do not wait for all.
     upstream  suspect after some silences in a row: others go first. Down after max_fails failed probes.
 
 Attempts over TCP, TLS and HTTPS are asked of the slow thread through a bounded ring and come back through another;
@@ -68,6 +69,7 @@ cdef enum:
     OUTBOX = 512
     RING_BYTES = 262144             # each way between the threads; four of the longest messages
     MAX_FOLLOWERS = 256             # exchanges; more of them ask themselves
+    SERVED_AT_ONCE = 256            # queries that one reply serves before others have their turn
     MAX_ALIKE = 64                  # exchanges of one name, type and class, at a stanza
     NONE = 0xFFFFFFFF
     RANDOM_BYTES = 4096
@@ -216,6 +218,14 @@ cdef struct Exchange:
     uint16_t fallback_len
     Attempt attempts[MAX_ATTEMPTS]
 
+# What more queries wait for than are served at once; the message follows the struct.
+cdef struct Ended:
+    Ended* next
+    uint32_t exchange               # in no table any more
+    bint follows                    # it did
+    UpstreamReply reply
+    uint8_t name[256]
+
 # One producer, one consumer. Records: size, then as many bytes, multiples of 8.
 cdef struct ByteRing:
     uint64_t head
@@ -259,6 +269,8 @@ cdef struct Engine:
     uint32_t followers[MAX_FOLLOWERS]
     uint32_t follower_count
     uint32_t waiting                # queries
+    Ended* ended                    # exchanges that still serve; the first of them does
+    Ended* last_ended
     uint64_t seed                   # of the hashes of clients and of questions
     uint32_t held[2][CLIENT_SLOTS]  # units, by client
     uint32_t stanza_held[MAX_STANZAS]

@@ -805,9 +805,10 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     cdef Exchange* x = &e.exchanges[index]
     cdef UpstreamReply reply
     cdef uint8_t name[256]
-    cdef Waiter* w
     cdef uint32_t i
     detach(e, index)
+    # Whoever comes back to this place finds it ended, though it may serve for a while.
+    x.generation += 1
     memset(&reply, 0, sizeof(reply))
     if msg == NULL and x.fallback != NULL:
         msg = x.fallback
@@ -825,11 +826,23 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
     reply.name_len = x.name_len
     if x.query != NULL:
         reply.qtype = (<uint16_t>x.query[HEADER_BYTES + x.name_len] << 8) | x.query[HEADER_BYTES + x.name_len + 1]
-    w = x.waiters
-    x.waiters = NULL
-    while w != NULL:
-        next_waiter = w.next
-        reply.followed = x.follows or w.follows
+    serve_waiters(e, x, &reply, x.follows)
+    if x.waiters != NULL and not put_off(e, index, &reply):
+        while x.waiters != NULL:
+            serve_waiters(e, x, &reply, x.follows)
+    if x.waiters == NULL:
+        give_exchange(e, index)
+
+
+cdef void serve_waiters(Engine* e, Exchange* x, UpstreamReply* reply, bint follows) noexcept nogil:
+    """Serve some of those again who wait for an exchange that has ended. follows: it did before."""
+    cdef Waiter* w
+    cdef uint32_t left = SERVED_AT_ONCE
+    while x.waiters != NULL and left:
+        left -= 1
+        w = x.waiters
+        x.waiters = w.next
+        reply.followed = follows or w.follows
         reply.asker = x.stanza
         if reply.followed:
             reply.asker = NULL
@@ -837,10 +850,46 @@ cdef void end_exchange(Engine* e, uint32_t index, const uint8_t* msg, uint32_t s
         hold_room(e, x.stanza, w, -<int32_t>w.units)
         if e.counters != NULL:
             e.counters.waiting[x.stanza.number] -= 1
-        e.again(e.owner, w, &reply)
+        e.again(e.owner, w, reply)
         give_block(e, w)
-        w = next_waiter
-    give_exchange(e, index)
+
+
+cdef bint put_off(Engine* e, uint32_t index, const UpstreamReply* reply) noexcept nogil:
+    """Keep a reply for those who are left. False where there is no memory for it."""
+    cdef Ended* ended = <Ended*>malloc(sizeof(Ended) + reply.msg_len)
+    if ended == NULL:
+        return False
+    ended.next = NULL
+    ended.exchange = index
+    ended.follows = e.exchanges[index].follows
+    ended.reply = reply[0]
+    memcpy(ended.name, reply.name, reply.name_len)
+    ended.reply.name = ended.name
+    if reply.msg != NULL:
+        memcpy(<uint8_t*>ended + sizeof(Ended), reply.msg, reply.msg_len)
+        ended.reply.msg = <uint8_t*>ended + sizeof(Ended)
+    # The others have the answer from the first ones.
+    give_back(e, &e.exchanges[index])
+    if e.ended == NULL:
+        e.ended = ended
+    else:
+        e.last_ended.next = ended
+    e.last_ended = ended
+    return True
+
+
+cdef void serve_ended(Engine* e) noexcept nogil:
+    """Serve some of those who are left of the exchange that has ended first."""
+    cdef Ended* ended = e.ended
+    cdef Exchange* x
+    if ended == NULL:
+        return
+    x = &e.exchanges[ended.exchange]
+    serve_waiters(e, x, &ended.reply, ended.follows)
+    if x.waiters == NULL:
+        e.ended = ended.next
+        give_exchange(e, ended.exchange)
+        free(ended)
 
 
 cdef void end_without(Engine* e, uint32_t index) noexcept nogil:
@@ -1531,6 +1580,7 @@ cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
     cdef uint32_t index, slot
     cdef uint32_t bound
     e.now_ns = now_ns
+    serve_ended(e)
     look_at_claims(e)
     if tick > e.wheel_at + WHEEL_SLOTS:
         # Nobody was here for long: every slot is due, once.
@@ -1553,6 +1603,8 @@ cdef void give_up(Engine* e) noexcept nogil:
     cdef uint32_t index
     e.now_ns = monotonic_ns()
     e.closed = True
+    while e.ended != NULL:
+        serve_ended(e)
     for index in range(e.used):
         if e.exchanges[index].waiters != NULL:
             if e.exchanges[index].error == 0:
@@ -1563,6 +1615,8 @@ cdef void give_up(Engine* e) noexcept nogil:
 cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil:
     if e.out == 0:
         return limit_ms
+    if e.ended != NULL:
+        return 0
     if e.follower_count:
         return 1
     return WHEEL_TICK_NS // MS if limit_ms > WHEEL_TICK_NS // MS else limit_ms
@@ -1824,6 +1878,10 @@ cdef class Exchanges:
         for fd in (e.request_event_fd, e.answer_event_fd):
             if fd >= 0:
                 c_close(fd)
+        while e.ended != NULL:
+            e.last_ended = e.ended.next
+            free(e.ended)
+            e.ended = e.last_ended
         if e.blocks != NULL and <void*>e.blocks != MAP_FAILED:
             c_munmap(e.blocks, e.blocks_bytes)
         if e.exchanges != NULL and <void*>e.exchanges != MAP_FAILED:

@@ -25,6 +25,7 @@ from tests.upstream.support import (
     HOST,
     HOT,
     NAME,
+    Asked,
     Client,
     Forwarder,
     Upstream,
@@ -100,6 +101,58 @@ def test_memory_that_one_size_has_used_is_free_for_others(first: int, then: int)
                 client.send(make(other))
                 answer_all(up, forwarder)
                 assert drain(client, 1) == [0]
+
+
+CROWD = 20_000
+# What the hot thread answers by itself: NOTIMP to an opcode that nobody serves.
+STATUS = b"\xff\xff\x10\0" + question(0)[4:]
+
+
+def crowd(up: Upstream, forwarder: Forwarder, number: int) -> tuple[Client, Asked]:
+    """Many queries that wait for the same question, and that question, as it was asked."""
+    client = forwarder.client()
+    joined = forwarder.count("joined")
+    wire = question(number)
+    for first in range(0, CROWD, BATCH):
+        send_batch(client.sock, [i.to_bytes(2, "big") + wire[2:] for i in range(first, min(first + BATCH, CROWD))])
+        # The listener's buffer does not hold all of them.
+        wait_until(lambda first=first: forwarder.count("joined") - joined >= first)
+    wait_until(lambda: forwarder.count("joined") - joined == CROWD - 1)
+    return client, up.next()
+
+
+def test_a_reply_that_many_wait_for_does_not_keep_others_waiting() -> None:
+    """A flood of one name that is slow to come: names of the cluster would wait for all of its replies."""
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0), room=8192) as forwarder:
+        place = CROWD
+        for number in range(10):
+            client, asked = crowd(up, forwarder, number)
+            up.say(asked, echo(asked))
+            replies = [client.receive_wire()]
+            client.send(STATUS)
+            replies += [client.receive_wire() for _ in range(CROWD)]
+            place = next(i for i, reply in enumerate(replies) if reply[:2] == b"\xff\xff")
+            assert {reply[3] & 0xF for reply in replies[:place] + replies[place + 1 :]} == {0}
+            assert len({reply[:2] for reply in replies}) == CROWD + 1
+            if place < CROWD // 2:
+                # Where this thread had no CPU meanwhile it has asked too late, and tries again.
+                break
+        assert place < CROWD // 2
+        forwarder.settles()
+
+
+@pytest.mark.parametrize("replied", [True, False])
+def test_an_end_serves_all_who_wait_for_one_reply(replied: bool) -> None:
+    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0), room=8192) as forwarder:
+        client, asked = crowd(up, forwarder, 0)
+        if replied:
+            up.say(asked, echo(asked))
+            first = client.receive_wire()
+            forwarder.stop()
+            assert {first[3] & 0xF, *drain(client, CROWD - 1)} == {0}
+        else:
+            forwarder.stop()
+            assert set(drain(client, CROWD)) == {SERVFAIL}
 
 
 def answer_all(up: Upstream, forwarder: Forwarder) -> None:
