@@ -18,19 +18,19 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 BATCH = 200
 
 
-class _Part(ctypes.Structure):
+class Part(ctypes.Structure):
     """struct iovec."""
 
     _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
 
 
-class _Header(ctypes.Structure):
+class Header(ctypes.Structure):
     """struct mmsghdr."""
 
     _fields_ = [
         ("name", ctypes.c_void_p), ("name_len", ctypes.c_uint32), ("parts", ctypes.c_void_p),
         ("part_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_len", ctypes.c_size_t),
-        ("flags", ctypes.c_int), ("sent", ctypes.c_uint64),
+        ("flags", ctypes.c_size_t), ("length", ctypes.c_size_t),
     ]  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def send_batch(sock: socket.socket, wires: Sequence[bytes], peer: tuple[str, int
     name = ctypes.create_string_buffer(16)
     if peer is not None:
         name.raw = struct.pack("=H", socket.AF_INET) + struct.pack(">H4s8x", peer[1], socket.inet_aton(peer[0]))
-    parts = (_Part * len(wires))()
-    headers = (_Header * len(wires))()
+    parts = (Part * len(wires))()
+    headers = (Header * len(wires))()
     for part, header, wire in zip(parts, headers, wires, strict=True):
         part.base = at
         part.size = len(wire)
@@ -55,7 +55,7 @@ def send_batch(sock: socket.socket, wires: Sequence[bytes], peer: tuple[str, int
     sent = 0
     while sent < len(wires):
         done = LIBC.sendmmsg(
-            sock.fileno(), ctypes.byref(headers, sent * ctypes.sizeof(_Header)), len(wires) - sent, 0
+            sock.fileno(), ctypes.byref(headers, sent * ctypes.sizeof(Header)), len(wires) - sent, 0
         )
         assert done > 0, os.strerror(ctypes.get_errno())
         sent += done

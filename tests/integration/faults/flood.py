@@ -11,14 +11,12 @@ from __future__ import annotations
 import argparse
 import select
 import socket
-import subprocess
 import sys
 import time
-from types import TracebackType
 
 import dns.message
 
-from tests.support import ROOT
+from tests.integration.faults.sender import SenderProcess
 from tests.upstream.bursts import send_batch
 
 SOCKETS = 16
@@ -27,29 +25,14 @@ BATCH = 100
 LABEL = slice(13, 21)
 
 
-class Flood:
+class Flood(SenderProcess):
     """``with Flood(port, zone) as flood: ...``: the flood while the block runs; ``flood.sent`` after it."""
 
     def __init__(self, port: int, zone: str, rate: int, source: str = "127.0.0.9") -> None:
-        self.command = [
-            sys.executable, "-m", "tests.integration.faults.flood",
-            "--port", str(port), "--zone", zone, "--rate", str(rate), "--source", source,
-        ]  # fmt: skip
+        super().__init__("tests.integration.faults.flood", port=port, zone=zone, rate=rate, source=source)
         self.sent = 0
 
-    def __enter__(self) -> Flood:
-        self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "begun\n"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        out, _ = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0
+    def take(self, out: str) -> None:
         self.sent = int(out)
 
 

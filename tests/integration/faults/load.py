@@ -16,17 +16,16 @@ import select
 import selectors
 import socket
 import struct
-import subprocess
 import sys
 import time
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import dns.message
 
-from tests.support import ROOT, service
+from tests.integration.faults.sender import SenderProcess
+from tests.support import service
 
 SOCKETS = 32
 TICK_S = 0.005
@@ -102,29 +101,14 @@ class Report:
         return text if heal_s is None else f"{text}, healed after {heal_s:.2f} s"
 
 
-class KnownAnswers:
+class KnownAnswers(SenderProcess):
     """``with KnownAnswers(port) as load: ...``: the load while the block runs; ``load.report`` after it."""
 
     def __init__(self, port: int, rate: int = 5000, names: int = 200, host: str = "127.0.0.1") -> None:
-        self.command = [
-            sys.executable, "-m", "tests.integration.faults.load",
-            "--host", host, "--port", str(port), "--rate", str(rate), "--names", str(names),
-        ]  # fmt: skip
+        super().__init__("tests.integration.faults.load", host=host, port=port, rate=rate, names=names)
         self.report = Report()
 
-    def __enter__(self) -> KnownAnswers:
-        self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "begun\n"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        out, _ = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0
+    def take(self, out: str) -> None:
         self.report = Report(**json.loads(out))
         # Otherwise nothing lost of nothing sent would be as good.
         assert self.report.sent > self.report.skipped, "this machine has no CPU left to ask with"

@@ -55,6 +55,11 @@ def memory_at_rest_mib(fastdns: Server) -> float:
     return now
 
 
+def stolen_s() -> float:
+    """CPU time that the host of this machine has taken from it so far, in seconds (proc(5): steal)."""
+    return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def tell(report: Report, what: str, heal_s: float | None = None) -> None:
     """Say what came of it, where people see it, and in a file where FASTDNS_CHAOS_REPORT names one."""
     line = report.line(what, heal_s)

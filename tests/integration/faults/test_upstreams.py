@@ -7,6 +7,7 @@ from upstream, each asked once (a random-subdomain attack), as there are for nam
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,16 @@ import pytest
 
 from tests.integration.faults.flood import Flood
 from tests.integration.faults.load import KnownAnswers, Report
-from tests.integration.faults.support import CHAOS_S, NAMES, memory_at_rest_mib, memory_mib, seconds, server, tell
+from tests.integration.faults.support import (
+    CHAOS_S,
+    NAMES,
+    memory_at_rest_mib,
+    memory_mib,
+    seconds,
+    server,
+    stolen_s,
+    tell,
+)
 from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 from tests.upstream.support import closed_port
@@ -30,6 +40,9 @@ from tests.upstream.support import closed_port
 RATE = 2000 if CHAOS_S else 500
 FLOOD_RATE = 10 * RATE
 P99_S = 0.010
+# Of the CPUs. Where the host takes more of them, a hundredth of the queries may have met with that.
+STOLEN_SHARE = 0.005
+TURNS = 3
 GROWTH_MIB = 30.0
 HEAD = """\
     bind 127.0.0.1
@@ -104,10 +117,19 @@ def test_ten_times_as_many_queries_for_an_upstream_that_fails(tmp_path: Path, ki
         environ = {} if CHAOS_S else {"FASTDNS_MAX_IN_FLIGHT": "4096"}
         fastdns = stack.enter_context(server(tmp_path, corefile(*upstreams), environ=environ))
         before = memory_at_rest_mib(fastdns)
-        with KnownAnswers(fastdns.port, RATE, NAMES) as load:
-            flood = Flood(fastdns.port, "example.org.", FLOOD_RATE)
-            grown = flood_until(flood, fastdns, seconds(2.0)) - before
-        judge(load.report, f"{kind}: {flood.sent} queries for names from there", fastdns, grown)
+        for turn in range(TURNS):
+            with KnownAnswers(fastdns.port, RATE, NAMES) as load:
+                flood = Flood(fastdns.port, "example.org.", FLOOD_RATE)
+                begun_s, stolen_before_s = time.monotonic(), stolen_s()
+                grown = flood_until(flood, fastdns, seconds(2.0)) - before
+                cpu_s = (time.monotonic() - begun_s) * (os.cpu_count() or 1)
+                stolen_share = (stolen_s() - stolen_before_s) / cpu_s
+            said = f"{kind}: {flood.sent} queries for its names; the host took {stolen_share:.1%} of its CPUs"
+            if load.report.p99_s < P99_S or stolen_share < STOLEN_SHARE or not CHAOS_S or turn == TURNS - 1:
+                break
+            tell(load.report, f"{said}; again, for it says nothing of times")
+            assert load.report.lost == load.report.wrong == 0
+        judge(load.report, said, fastdns, grown)
         # The bound of the table is what holds it, not that nothing came.
         assert flood.sent > 0.5 * FLOOD_RATE * seconds(2.0)
         assert fastdns.total("fastdns_queries_total") > 0.5 * flood.sent

@@ -12,6 +12,7 @@ Prints a port for each kind, and runs until stdin ends. Every answer is 192.0.2.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import random
 import selectors
 import socket
@@ -20,14 +21,25 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from tests.support import ROOT
+from tests.upstream.bursts import Header, Part
 
 SLOW_S = 0.5
+# Where the network has it: what comes meanwhile is answered together, which leaves CPU to the server under test.
+AWAY_S = 0.001
 KINDS = ("black_hole", "slow", "garbage", "tcp_only", "servfail", "good")
+# Of one call, for messages of up to so many bytes, and struct sockaddr_in.
+BATCH = 64
+ROOM = 1024
+NAME_BYTES = 16
+LIBC = ctypes.CDLL(None, use_errno=True)
 RECORD = bytes.fromhex("c00c000100010000012c0004c0000201")
+# Its bytes, and the peer's struct sockaddr_in.
+Datagram = tuple[bytes, bytes]
 
 
 class Upstreams:
@@ -65,12 +77,54 @@ def bare(wire: bytes, flags: bytes) -> bytes:
     return wire[:2] + flags + b"\0\1\0\0\0\0\0\0" + wire[12:end]
 
 
+class Batch:
+    """Datagrams in numbers, by recvmmsg(2) and sendmmsg(2): CPU that they take, the server does not have."""
+
+    def __init__(self) -> None:
+        self.room = ctypes.create_string_buffer(BATCH * ROOM)
+        self.names = ctypes.create_string_buffer(BATCH * NAME_BYTES)
+        self.parts = (Part * BATCH)()
+        self.headers = (Header * BATCH)()
+        for index, (part, header) in enumerate(zip(self.parts, self.headers, strict=True)):
+            part.base = ctypes.addressof(self.room) + index * ROOM
+            part.size = ROOM
+            header.name = ctypes.addressof(self.names) + index * NAME_BYTES
+            header.name_len = NAME_BYTES
+            header.parts = ctypes.addressof(part)
+            header.part_count = 1
+        self.bytes = memoryview(self.room).cast("B")
+        self.name_bytes = memoryview(self.names).cast("B")
+
+    def receive(self, udp: socket.socket) -> list[Datagram]:
+        """What lies in a socket, BATCH at most."""
+        count = LIBC.recvmmsg(udp.fileno(), ctypes.byref(self.headers), BATCH, socket.MSG_DONTWAIT, None)
+        return [
+            (
+                bytes(self.bytes[index * ROOM : index * ROOM + self.headers[index].length]),
+                bytes(self.name_bytes[index * NAME_BYTES : (index + 1) * NAME_BYTES]),
+            )
+            for index in range(count)
+        ]
+
+    def send(self, udp: socket.socket, datagrams: Sequence[Datagram]) -> None:
+        """Send them, BATCH at most; what cannot be sent is lost, as in a network."""
+        for index, (wire, name) in enumerate(datagrams):
+            self.bytes[index * ROOM : index * ROOM + len(wire)] = wire
+            self.name_bytes[index * NAME_BYTES : (index + 1) * NAME_BYTES] = name
+            self.parts[index].size = len(wire)
+        sent = 0
+        while sent < len(datagrams):
+            rest = ctypes.byref(self.headers, sent * ctypes.sizeof(Header))
+            sent += max(1, LIBC.sendmmsg(udp.fileno(), rest, len(datagrams) - sent, socket.MSG_DONTWAIT))
+
+
 class Serving:
     """All of them, in one loop."""
 
     def __init__(self, kinds: list[str]) -> None:
         self.selector = selectors.DefaultSelector()
-        self.later: deque[tuple[float, socket.socket, bytes, Any]] = deque()
+        self.incoming, self.outgoing = Batch(), Batch()
+        self.later: deque[tuple[float, socket.socket, list[Datagram]]] = deque()
         self.noise = random.Random(1)
         self.keep: list[socket.socket] = []
         self.streams: dict[socket.socket, bytearray] = {}
@@ -105,6 +159,7 @@ class Serving:
         """Until stdin ends."""
         while True:
             limit_s = max(0.0, self.later[0][0] - time.monotonic()) if self.later else 1.0
+            time.sleep(AWAY_S)
             for key, _ in self.selector.select(limit_s):
                 if key.data == "end":
                     return
@@ -114,29 +169,37 @@ class Serving:
                     self.read(key.fileobj)
                 else:
                     self.serve(key.data, key.fileobj)
-            while self.later and self.later[0][0] <= time.monotonic():
-                _, udp, wire, peer = self.later.popleft()
-                with contextlib.suppress(OSError):
-                    udp.sendto(answer(wire), peer)
+            while self.is_due():
+                _, udp, replies = self.later.popleft()
+                while len(replies) < BATCH and self.is_due() and self.later[0][1] is udp:
+                    replies += self.later.popleft()[2]
+                for first in range(0, len(replies), BATCH):
+                    self.outgoing.send(udp, replies[first : first + BATCH])
+
+    def is_due(self) -> bool:
+        """Whether a reply that comes late is to be sent now."""
+        return bool(self.later) and self.later[0][0] <= time.monotonic()
 
     def serve(self, kind: str, udp: Any) -> None:
         """What lies in a socket."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(200):
-                wire, peer = udp.recvfrom(4096)
-                if kind == "slow":
-                    self.later.append((time.monotonic() + SLOW_S, udp, wire, peer))
-                    continue
-                if kind == "garbage":
-                    reply = wire[:2] + b"\x81\x80" + self.noise.randbytes(500)
-                elif kind == "tcp_only":
-                    reply = bare(wire, b"\x83\x80")
-                elif kind == "servfail":
-                    reply = bare(wire, b"\x81\x82")
-                else:
-                    reply = answer(wire)
-                with contextlib.suppress(OSError):
-                    udp.sendto(reply, peer)
+        for _ in range(4):
+            replies = [(self.reply(kind, wire), peer) for wire, peer in self.incoming.receive(udp)]
+            if kind == "slow":
+                self.later.append((time.monotonic() + SLOW_S, udp, replies))
+            else:
+                self.outgoing.send(udp, replies)
+            if len(replies) < BATCH:
+                break
+
+    def reply(self, kind: str, wire: bytes) -> bytes:
+        """What comes back over UDP."""
+        if kind == "garbage":
+            return wire[:2] + b"\x81\x80" + self.noise.randbytes(500)
+        if kind == "tcp_only":
+            return bare(wire, b"\x83\x80")
+        if kind == "servfail":
+            return bare(wire, b"\x81\x82")
+        return answer(wire)
 
     def accept(self, listener: Any) -> None:
         """A connection."""
