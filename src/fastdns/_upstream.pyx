@@ -855,8 +855,10 @@ cdef void serve_waiters(Engine* e, Exchange* x, UpstreamReply* reply, bint follo
 
 
 cdef bint put_off(Engine* e, uint32_t index, const UpstreamReply* reply) noexcept nogil:
-    """Keep a reply for those who are left. False where there is no memory for it."""
-    cdef Ended* ended = <Ended*>malloc(sizeof(Ended) + reply.msg_len)
+    """Keep a reply for those who are left. False where there is no memory for it, or no later."""
+    cdef Ended* ended = NULL
+    if not e.closed:
+        ended = <Ended*>malloc(sizeof(Ended) + reply.msg_len)
     if ended == NULL:
         return False
     ended.next = NULL
