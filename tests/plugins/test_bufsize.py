@@ -82,6 +82,7 @@ def test_sizes_that_have_become_one_are_one_question() -> None:
             client.send(query(takes))
         wait_until(lambda: forwarder.count("parked") == 7)
         assert forwarder.out == 3
+        wait_until(lambda: len(up.asked) >= 3)
         assert forwarder.count("joined") == 4
         for asked in list(up.asked):
             up.say(asked, good(asked))
