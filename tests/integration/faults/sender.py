@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from tests.support import ROOT
 
 
-class SenderProcess:
+class SenderProcess(ABC):
     """``with SenderProcess(module, arguments)``: ``python -m module`` while the block runs.
 
     It says "begun" on a line, and what came of it once its stdin has ended.
@@ -36,6 +37,6 @@ class SenderProcess:
         assert self.process.returncode == 0
         self.take(out)
 
+    @abstractmethod
     def take(self, out: str) -> None:
         """What it has said in the end."""
-        raise NotImplementedError
