@@ -412,7 +412,7 @@ async def test_relist_keeps_answers_and_sweeps(server: ApiServer, tmp_path: Path
 
         def begin(self, resource: Resource) -> None:
             super().begin(resource)
-            if resource in self.synced:
+            if resource is Resource.SERVICE and resource in self.synced:
                 self.smallest = min(self.smallest, len(self.objects[resource]))
 
         def upsert(self, resource: Resource, obj: Any) -> None:
