@@ -371,6 +371,7 @@ def test_demo(tmp_path: Path) -> None:
         ({"FASTDNS_WORKERS": "0"}, "FASTDNS_WORKERS must be 1 to 1024, got '0'"),
         ({"FASTDNS_STORE_MIB": "many"}, "FASTDNS_STORE_MIB must be 1 to 32768, got 'many'"),
         ({"FASTDNS_MAX_TCP_CONNECTIONS": "-1"}, "FASTDNS_MAX_TCP_CONNECTIONS must be 1 to 1000000, got '-1'"),
+        ({"FASTDNS_MAX_TCP_MIB": "0"}, "FASTDNS_MAX_TCP_MIB must be 1 to 32768, got '0'"),
     ],
 )
 def test_a_wrong_environment_is_1(tmp_path: Path, environ: dict[str, str], says: str) -> None:

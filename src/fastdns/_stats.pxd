@@ -44,7 +44,8 @@ cdef enum Closing:
     CLOSED_DRAINED = 4
     CLOSED_FOR_ROOM = 5         # a new connection needed the place of the longest quiet one
     CLOSED_FOR_SHARE = 6        # and this client had the most
-    CLOSINGS_COUNTED = 7
+    CLOSED_FOR_BYTES = 7        # all connections together held too much, and this one of this client the most
+    CLOSINGS_COUNTED = 8
 
 # What a cache counts, in ZoneCounters.cache; CACHE_FIELDS in _stats.pyx has their names.
 cdef enum CacheCounter:
@@ -96,9 +97,10 @@ cdef struct ThreadCounters:
     uint64_t log_dropped        # queries that the log plugin had to leave out
     uint64_t streams_shed       # attempts over streams that found the ring to the slow thread full
     uint64_t connections_open   # now
+    uint64_t connections_bytes  # of queries and replies that they hold now
     uint64_t connections_closed[CLOSINGS_COUNTED]
     uint64_t failed[FAILURES]   # queries, by Failure
-    uint64_t pad[11]
+    uint64_t pad[9]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]
     UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]

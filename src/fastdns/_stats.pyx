@@ -47,7 +47,7 @@ FAILURE_NAMES = (
 )
 assert len(FAILURE_NAMES) == FAILURES
 # By Closing.
-CLOSINGS = ("peer", "idle", "unread", "max_queries", "drained", "room", "client_share")
+CLOSINGS = ("peer", "idle", "unread", "max_queries", "drained", "room", "client_share", "held_bytes")
 assert len(CLOSINGS) == CLOSINGS_COUNTED
 # What upstreams are asked over.
 PROTOS = ("udp", "tcp", "tcp-tls", "https")
@@ -133,6 +133,7 @@ cdef class Stats:
             "joined": t.joined, "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down,
             "mismatched": t.mismatched, "malformed": t.malformed, "log_dropped": t.log_dropped,
             "streams_shed": t.streams_shed, "connections_open": t.connections_open,
+            "connections_bytes": t.connections_bytes,
             "waiting": sum([t.waiting[i] for i in range(MAX_STANZAS)]),
         }
 
@@ -158,6 +159,10 @@ cdef class Stats:
         """One TCP connection less. Raises ValueError for what has no name."""
         self.block(slot).connections_closed[<uint32_t>CLOSINGS.index(reason)] += 1
         self.block(slot).connections_open -= 1
+
+    def set_held(self, uint32_t slot, uint64_t held_bytes):
+        """What all TCP connections of this slot's thread hold now."""
+        self.block(slot).connections_bytes = held_bytes
 
     def count_panic(self, uint32_t slot):
         """One more query of this slot's thread has ended in an exception."""
@@ -205,6 +210,7 @@ cdef class Stats:
         cdef ThreadCounters* target = self.block(into)
         source.heartbeat_ns = 0
         source.connections_open = 0
+        source.connections_bytes = 0
         # Nobody waits there any more. Where anybody did, it did not end in order.
         for i in range(MAX_STANZAS):
             target.failed[<uint32_t>FAILED_WORKER] += source.waiting[i]

@@ -37,6 +37,7 @@ Environment:
   FASTDNS_WORKERS              worker processes (default: CPUs by affinity and cgroup quota)
   FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
   FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
+  FASTDNS_MAX_TCP_MIB          bound of what TCP connections hold in all workers, in MiB (default 32)
   FASTDNS_MAX_IN_FLIGHT        bound of questions to upstreams in all workers (default 16384)
   FASTDNS_LOG_LINES_S          bound of log's lines a second a serving thread (default 100000)
 """

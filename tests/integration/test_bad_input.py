@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import random
@@ -17,6 +18,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from fastdns.admin.processes import proportional_bytes
 from tests.support import MANIFESTS, WEB, Server, occupied, service, wait_until
 
 WHOAMI = ".:DNS_PORT {\n    bind 127.0.0.1\n    whoami\n}\n"
@@ -273,6 +275,30 @@ def test_more_connections_than_allowed(tmp_path: Path) -> None:
         for _ in range(5):
             assert server.addresses(tcp=True) == ["10.96.0.20"]
         for one in idle:
+            one.close()
+
+
+def test_half_messages_take_bounded_memory(tmp_path: Path) -> None:
+    """300 connections of one client, each with all of a query but its end, took 20 MiB here. As many as a worker
+    takes took 264 MiB."""
+    with Server(tmp_path, workers=1, environ={"FASTDNS_MAX_TCP_MIB": "4"}) as server:
+        assert server.total("fastdns_tcp_max_held_bytes") == 4 << 20
+        worker = server.pids().workers["worker 1"]
+        assert server.addresses(tcp=True) == ["10.96.0.20"]
+        before = proportional_bytes(worker)
+        assert before is not None
+        half = []
+        for _ in range(300):
+            half.append(socket.create_connection(("127.0.0.1", server.port), 5))
+            with contextlib.suppress(OSError):
+                half[-1].sendall(b"\xff\xff" + b"x" * 65_500)
+        closed = "fastdns_tcp_connections_closed_total"
+        wait_until(lambda: server.total(closed, reason="held_bytes") > 230)
+        wait_until(lambda: 2 << 20 < server.total("fastdns_tcp_held_bytes") <= 4 << 20)
+        after = proportional_bytes(worker)
+        assert after is not None and after - before < 9 << 20
+        assert server.addresses(tcp=True) == ["10.96.0.20"]
+        for one in half:
             one.close()
 
 

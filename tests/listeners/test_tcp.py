@@ -116,11 +116,13 @@ class FakeTransport:
 class World:
     """A worker's connections on a fake loop."""
 
-    def __init__(self, max_connections: int = 10, **limits: Any) -> None:
+    def __init__(
+        self, max_connections: int = 10, max_held_bytes: int = tcp.MAX_HELD_BYTES, **limits: Any
+    ) -> None:
         self.loop = FakeLoop()
         self.stats = Stats(1)
         self.connections = Connections(
-            cast(asyncio.AbstractEventLoop, self.loop), max_connections, self.stats, 0
+            cast(asyncio.AbstractEventLoop, self.loop), max_connections, self.stats, 0, max_held_bytes
         )
         self.limits = Limits(**limits)
 

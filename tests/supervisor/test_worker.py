@@ -49,7 +49,8 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     table.open(wanted, 1)
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
-    plan = WorkerPlan(config, pairs, {}, Runtime({}), Store(1 << 20), Stats(3), Slots(1, 2), 10, 100, 0, 100)
+    memory = Store(1 << 20), Stats(3), Slots(1, 2)
+    plan = WorkerPlan(config, pairs, {}, Runtime({}), *memory, 10, 1 << 20, 100, 0, 100)
     process = WorkerProcess(plan, theirs)
     process.slow = Failing()  # type: ignore[assignment]
     yield process

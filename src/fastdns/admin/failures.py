@@ -41,6 +41,11 @@ def connections(server: Server, refused: int) -> Iterator[Metric]:
         "fastdns_tcp_connections_open", "TCP connections of clients.",
         sum(server.stats.thread(slot)["connections_open"] for slot in slots),
     )  # fmt: skip
+    yield GaugeMetricFamily(
+        "fastdns_tcp_held_bytes", "Queries that are not whole or not served yet, and replies that are not read, of "
+        "TCP connections.", sum(server.stats.thread(slot)["connections_bytes"] for slot in slots),
+    )  # fmt: skip
+    yield GaugeMetricFamily("fastdns_tcp_max_held_bytes", "The bound of these.", server.max_held_bytes)
     closed = CounterMetricFamily(
         "fastdns_tcp_connections_closed", "TCP connections of clients that have ended, by why.", labels=("reason",)
     )

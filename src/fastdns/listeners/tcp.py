@@ -7,8 +7,8 @@ as often as it may, or when a new one needs its place.
 Clients are told apart by their address. While there is room one may have it all; where there is none left, a new
 connection takes the place of one of the client that has most, the longest quiet. In each turn of the event loop a
 client is served TURN_QUERIES queries, over all of its connections: what it has sent beyond that waits for the next
-turn, behind what others have sent meanwhile. What becomes of connections, and of queries that get no reply, is
-counted.
+turn, behind what others have sent meanwhile. What all connections hold in memory is bounded as well (``held``).
+What becomes of connections, and of queries that get no reply, is counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import asyncio
 import ipaddress
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import cast
 
 from fastdns._slow import PARKED
 from fastdns._stats import Stats
+from fastdns.listeners.held import HeldBytes
 
 LENGTH = struct.Struct(">H")
 MAX_MESSAGE_BYTES = 65535
@@ -35,6 +37,9 @@ WRITE_HIGH_BYTES = 64 * 1024
 WRITE_MOST_BYTES = 512 * 1024
 # Peers at a time that leave replies unread; of more of them the longest such one is cut off.
 MAX_UNREAD = 128
+# What one write of replies takes beside its bytes until they are sent: its mark, and the transport's own.
+WRITE_EXTRA_BYTES = 256
+MAX_HELD_BYTES = 32 << 20
 CHECK_S = 0.5
 # From drain to the end of every connection, whatever it waits for. Less than the supervisor's patience.
 DRAIN_S = 4.0
@@ -64,7 +69,7 @@ class Limits:
 class Client:
     """The connections of one address, the longest quiet first, and its queries of this turn of the loop."""
 
-    __slots__ = ("address", "closing", "deferred", "left", "open", "turn")
+    __slots__ = ("address", "closing", "deferred", "held", "left", "open", "turn")
 
     def __init__(self, address: bytes) -> None:
         self.address = address
@@ -74,6 +79,8 @@ class Client:
         self.deferred: deque[Connection] = deque()
         self.turn = -1
         self.left = 0
+        # Bytes of all its connections, as HeldBytes has counted them.
+        self.held = 0
 
     @property
     def count(self) -> int:
@@ -85,9 +92,17 @@ class Connections:
     """The open connections of one worker, the longest quiet first. Closes what has run out of time or of its share.
 
     One timer serves all connections: deadlines are looked at each CHECK_S. stats, slot: where things are counted.
+    max_held_bytes: of queries and replies of all connections together.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_connections: int, stats: Stats, slot: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        max_connections: int,
+        stats: Stats,
+        slot: int,
+        max_held_bytes: int = MAX_HELD_BYTES,
+    ) -> None:
         self.loop = loop
         self.max_connections = max_connections
         self.stats = stats
@@ -96,6 +111,7 @@ class Connections:
         # Those that still send what their peers have to read, and will take no more queries.
         self.closing: dict[Connection, None] = {}
         self.unread: dict[Connection, None] = {}
+        self.held = HeldBytes(max_held_bytes)
         self.clients: dict[bytes, Client] = {}
         # The clients that have so many places, and the most that anybody has.
         self.by_count: dict[int, dict[Client, None]] = {}
@@ -180,6 +196,7 @@ class Connections:
         before = client.count
         for places in (self.open, self.closing, client.open, client.closing, self.unread):
             places.pop(connection, None)
+        self.held.forget(connection)
         self.recount(client, before)
 
     def leaves_unread(self, connection: Connection) -> None:
@@ -227,6 +244,8 @@ class Connections:
         over = now >= self.ends
         for connection in [one for one in (*self.closing, *self.open) if over or now >= one.deadline]:
             connection.time_out("drained" if over else "idle")
+        self.held.refresh()
+        self.stats.set_held(self.slot, self.held.total)
         self.timer = self.loop.call_later(CHECK_S, self.check)
 
     def drain(self) -> None:
@@ -267,9 +286,11 @@ class Connection(asyncio.BufferedProtocol):
         self.closing = False
         self.why = "peer"
         self.deadline = float("inf")
-        # Bytes of replies, and where those that the kernel may not have taken yet end, with how many they are.
-        self.written = 0
-        self.marks: list[tuple[int, int]] = []
+        # Bytes of replies; those of whole writes that the kernel has taken; and where the other writes end, with
+        # how many replies each has.
+        self.written = self.sent = 0
+        self.marks: deque[tuple[int, int]] = deque()
+        self.aborted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
@@ -309,6 +330,21 @@ class Connection(asyncio.BufferedProtocol):
         elif len(self.pending) < READ_BYTES:
             # To be counted.
             self.pending += data
+        self.connections.held.count(self)
+
+    def held_bytes(self) -> int:
+        """What it holds in memory: what has come and is not served, and what its peer has not read."""
+        if self.transport is None or self.aborted:
+            return 0
+        self.forget_sent(self.transport.get_write_buffer_size())
+        pending = sys.getsizeof(self.pending) if self.pending else 0
+        # The transport frees a write as a whole.
+        return pending + self.written - self.sent + len(self.marks) * WRITE_EXTRA_BYTES
+
+    def forget_sent(self, unsent: int) -> None:
+        """Drop the marks of what the kernel has taken."""
+        while self.marks and self.marks[0][0] <= self.written - unsent:
+            self.sent = self.marks.popleft()[0]
 
     def whole_messages(self) -> int:
         """How many messages have come and are not served."""
@@ -369,6 +405,7 @@ class Connection(asyncio.BufferedProtocol):
         self.deferred = False
         if self.transport is not None and not self.closing:
             self.answer_pending()
+            self.connections.held.count(self)
 
     def takes_more(self) -> bool:
         """Whether another message may be answered now."""
@@ -396,8 +433,7 @@ class Connection(asyncio.BufferedProtocol):
             self.connections.failed("unread", replies)
             self.end("unread")
             return
-        if not unsent:
-            self.marks.clear()
+        self.forget_sent(unsent)
         self.written += len(data)
         self.marks.append((self.written, replies))
         transport.write(data)
@@ -414,6 +450,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.closing:
             self.read_on()
             self.settle(progress=True)
+        self.connections.held.count(self)
         return True
 
     def settle(self, *, progress: bool) -> None:
@@ -449,6 +486,7 @@ class Connection(asyncio.BufferedProtocol):
             if not self.closing:
                 self.read_on()
                 self.settle(progress=True)
+            self.connections.held.count(self)
 
     def eof_received(self) -> bool:
         # What has been asked and is answered, closing sends; the rest is answered first.
@@ -486,7 +524,7 @@ class Connection(asyncio.BufferedProtocol):
             self.marks.clear()
             if not self.closing:
                 self.why = why
-            self.closing = True
+            self.closing = self.aborted = True
             transport.abort()
         else:
             self.close(why)

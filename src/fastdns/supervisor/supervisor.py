@@ -85,6 +85,8 @@ DEFAULT_STORE_MIB = 512
 MAX_ZONE_SLOTS = 256
 # File descriptors of a worker that are not TCP connections, and some more.
 RESERVED_FILES = 200
+# A worker's part of what TCP connections may hold: the largest reply to one client, and the next query, fit in.
+MIN_HELD_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Supervisor:
                 "(ulimit -n), or set FASTDNS_MAX_TCP_CONNECTIONS",
                 files, self.max_connections, wanted,
             )  # fmt: skip
+        self.max_held_bytes = positive_setting(settings.environ, "FASTDNS_MAX_TCP_MIB", 32, 32768) << 20
         store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
         self.store = Store(store_mib << 20)
         self.slots = SlotTable()
@@ -593,6 +596,7 @@ class Supervisor:
             self.stats,
             slots,
             self.max_connections,
+            max(MIN_HELD_BYTES, self.max_held_bytes // self.count_workers(config)),
             max(1, self.max_in_flight // self.count_workers(config)),
             child.index,
             self.log_lines_s,

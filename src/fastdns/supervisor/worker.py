@@ -71,7 +71,8 @@ class WorkerPlan:
     """All that a worker needs, made by the supervisor before the fork.
 
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
-    max_in_flight: this worker's part of the questions that may be in flight.
+    max_in_flight: this worker's part of the questions that may be in flight. max_held_bytes: its part of what TCP
+    connections may hold.
     """
 
     config: ServerConfig
@@ -82,6 +83,7 @@ class WorkerPlan:
     stats: Stats
     slots: Slots
     max_connections: int
+    max_held_bytes: int
     max_in_flight: int
     index: int
     log_lines_s: int
@@ -222,7 +224,9 @@ class WorkerProcess:
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
-        self.connections = Connections(loop, self.plan.max_connections, self.plan.stats, self.plan.slots.slow)
+        self.connections = Connections(
+            loop, self.plan.max_connections, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
+        )
         await self.listen(loop)
         if self.query_log is not None:
             self.query_log.start(loop)
