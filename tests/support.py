@@ -154,7 +154,9 @@ class Server:
         self.output = folder / "log"
         self.wait = wait
         self.command = [*prefix, sys.executable, "-m", "fastdns.cli", *map(self.fill, arguments)]
-        self.environ = {**os.environ, "FASTDNS_WORKERS": str(workers), **(environ or {})}
+        # Each scrape of a test tells what is now.
+        ours = {"FASTDNS_WORKERS": str(workers), "FASTDNS_METRICS_MAX_AGE_MS": "0"}
+        self.environ = {**os.environ, **ours, **(environ or {})}
         self.environ = {name: value for name, value in self.environ.items() if value}
 
     def fill(self, text: str) -> str:

@@ -371,6 +371,8 @@ def test_demo(tmp_path: Path) -> None:
         ({"FASTDNS_WORKERS": "0"}, "FASTDNS_WORKERS must be 1 to 1024, got '0'"),
         ({"FASTDNS_STORE_MIB": "many"}, "FASTDNS_STORE_MIB must be 1 to 32768, got 'many'"),
         ({"FASTDNS_MAX_TCP_CONNECTIONS": "-1"}, "FASTDNS_MAX_TCP_CONNECTIONS must be 1 to 1000000, got '-1'"),
+        ({"FASTDNS_METRICS_MAX_AGE_MS": "x"}, "FASTDNS_METRICS_MAX_AGE_MS must be 0 to 60000, got 'x'"),
+        ({"FASTDNS_MAX_HTTP_CONNECTIONS": "0"}, "FASTDNS_MAX_HTTP_CONNECTIONS must be 1 to 65536, got '0'"),
         ({"FASTDNS_MAX_TCP_MIB": "0"}, "FASTDNS_MAX_TCP_MIB must be 1 to 32768, got '0'"),
     ],
 )

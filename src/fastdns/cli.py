@@ -38,6 +38,8 @@ Environment:
   FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
   FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
   FASTDNS_MAX_TCP_MIB          bound of what TCP connections hold in all workers, in MiB (default 32)
+  FASTDNS_MAX_HTTP_CONNECTIONS bound of connections of each HTTP endpoint (default 256)
+  FASTDNS_METRICS_MAX_AGE_MS   age of /metrics at most, in ms (default 1000)
   FASTDNS_MAX_IN_FLIGHT        bound of questions to upstreams in all workers (default 16384)
   FASTDNS_LOG_LINES_S          bound of log's lines a second a serving thread (default 100000)
 """

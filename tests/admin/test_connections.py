@@ -7,13 +7,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from fastdns.admin import connections
 from fastdns.admin.answers import Answer, Request, text
 from fastdns.admin.connections import Connection
+from fastdns.admin.places import MAX_CONNECTIONS, MAX_HANDSHAKES, MAX_TLS_CONNECTIONS, Places
+from fastdns.admin.turns import Turns
 from tests.admin.test_webconfig import write_certificate
 
 
@@ -27,13 +29,14 @@ async def failing(request: Request) -> Answer:
 
 @asynccontextmanager
 async def serving(
-    tls: ssl.SSLContext | None = None, **handlers: Any
+    tls: ssl.SSLContext | None = None, max_connections: int = MAX_CONNECTIONS, **handlers: Any
 ) -> AsyncIterator[tuple[int, dict[Connection, None]]]:
     """A server on a port of 127.0.0.1, and its connections. handlers: by path without the slash."""
-    opened: dict[Connection, None] = {}
+    places = Places(Turns(), max_connections)
+    opened = places.open
     by_path = {f"/{name}": handler for name, handler in (handlers or {"health": answering}).items()}
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(by_path, opened, tls), "127.0.0.1", 0
+        lambda: Connection(by_path, places, tls), "127.0.0.1", 0
     )
     try:
         yield server.sockets[0].getsockname()[1], opened
@@ -135,9 +138,8 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_the_longest_quiet_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
-    async with serving() as (port, opened):
+async def test_the_longest_quiet_one_makes_room() -> None:
+    async with serving(max_connections=2) as (port, opened):
         first = await asyncio.open_connection("127.0.0.1", port)
         second = await asyncio.open_connection("127.0.0.1", port)
         await until(lambda: len(opened) == 2)
@@ -268,10 +270,9 @@ async def test_over_tls(tmp_path: Path) -> None:
         await until(lambda: not opened)
 
 
-async def test_who_has_not_shaken_hands_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+async def test_who_has_not_shaken_hands_is_counted(tmp_path: Path) -> None:
     server, client = contexts(tmp_path)
-    async with serving(tls=server) as (port, opened):
+    async with serving(tls=server, max_connections=2) as (port, opened):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         await until(lambda: len(opened) == 2)
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname="localhost")
@@ -294,4 +295,90 @@ async def test_a_handshake_that_does_not_come(tmp_path: Path, monkeypatch: pytes
             # An alert at most.
             assert b"HTTP" not in await reader.read(-1)
         await until(lambda: not opened)
+        writer.close()
+
+
+# ------------------------------------------------------------------------------------- what one client may take
+
+
+class Peer:
+    """A connection, as its endpoint sees it."""
+
+    def __init__(self, places: Places, client: str, tls: object = None) -> None:
+        self.places = places
+        self.client = client
+        self.tls = tls
+        self.ended = False
+
+    def abort(self) -> None:
+        self.ended = True
+        self.places.remove(cast(Connection, self))
+
+    def touch(self) -> Peer:
+        self.places.touch(cast(Connection, self))
+        return self
+
+
+def test_the_client_with_most_connections_makes_room() -> None:
+    """Each new one of a flood took the place of the longest quiet: a probe's, before it was answered."""
+    places = Places(Turns(), max_connections=4)
+    probe = Peer(places, "probe").touch()
+    flood = [Peer(places, "flood").touch() for _ in range(20)]
+    assert not probe.ended and len(places.open) == 4
+    assert [peer.ended for peer in flood] == [True] * 17 + [False] * 3
+    other = Peer(places, "other").touch()
+    assert not (probe.ended or other.ended) and sum(not peer.ended for peer in flood) == 2
+
+
+def test_handshakes_at_a_time_are_bounded() -> None:
+    """Each takes milliseconds of the supervisor's loop, all of them at once where their peers wish so."""
+    places = Places(Turns(), max_connections=1000)
+    shaking = []
+    for number in range(50):
+        shaking.append(Peer(places, f"client {number % 2}", tls=object()).touch())
+        places.shakes_hands(cast(Connection, shaking[-1]))
+    assert len(places.shaking) == MAX_HANDSHAKES == sum(not peer.ended for peer in shaking)
+    assert not shaking[-1].ended
+    settled = [Peer(places, "scraper", tls=object()).touch() for _ in range(200)]
+    assert sum(not peer.ended for peer in [*settled, *shaking]) == MAX_TLS_CONNECTIONS
+
+
+async def test_an_answer_is_kept_once_whoever_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection that did not read had a copy of its own, in full."""
+    body = b"x" * 20_000_000
+
+    async def large(request: Request) -> Answer:
+        return Answer(body)
+
+    async with serving(health=large) as (port, opened):
+        peers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+        for _, writer in peers:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(GET)
+        await until(lambda: len(opened) == 10 and all(one.unread for one in opened))
+        for one in opened:
+            assert one.transport is not None and one.left is not None and one.left.obj is body
+            assert one.transport.get_write_buffer_size() <= 2 * connections.WRITE_BYTES + 1000
+        for _, writer in peers:
+            writer.transport.abort()
+
+
+async def test_heads_that_do_not_end_take_bounded_memory() -> None:
+    async with serving() as (port, opened):
+        peers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in peers:
+            writer.write(b"GET /health HTTP/1.1\r\nX: " + b"x" * 15_000)
+        await until(lambda: len(opened) == 20 and all(one.http.trailing_data[0] for one in opened))
+        kept = [len(one.http.trailing_data[0]) for one in opened]
+        assert max(kept) <= connections.MAX_HEAD_BYTES + connections.READ_BYTES
+        for _, writer in peers:
+            writer.transport.abort()
+
+
+async def test_pipelined_requests_are_answered_after_the_peer_has_closed_its_side() -> None:
+    async with serving() as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET * 3)
+        writer.write_eof()
+        assert (await reader.read(-1)).count(b"HTTP/1.1 200 OK") == 3
         writer.close()

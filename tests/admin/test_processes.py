@@ -29,7 +29,7 @@ BURNT_S = 0.3
 
 def server(*children: Child) -> Server:
     """A server with these processes."""
-    return cast(Server, SimpleNamespace(children=dict(enumerate(children))))
+    return cast(Server, SimpleNamespace(pid=os.getpid(), children=dict(enumerate(children))))
 
 
 def value(families: Iterator[Any], name: str) -> float:

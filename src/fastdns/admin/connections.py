@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import h11
 
 from fastdns.admin.answers import Answer, Handler, Request, text
+from fastdns.admin.places import Places
 
 if TYPE_CHECKING:
     import ssl
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("fastdns")
 
 MAX_HEAD_BYTES = 16 * 1024
-# Of one endpoint; a new connection takes the place of the one that has been quiet for longest.
-MAX_CONNECTIONS = 256
+# What is read at once, of one connection.
+READ_BYTES = 16 * 1024
+# What is handed to the transport at once of an answer; above as much unsent, it waits until the peer has read.
+WRITE_BYTES = 32 * 1024
 # For the head of a request, for the next one, and for the peer to take the answer.
 PATIENCE_S = 30.0
 HANDSHAKE_S = 10.0
+
+# What is read goes through here: it is copied before anything else is read.
+BUFFER = memoryview(bytearray(READ_BYTES))
 
 
 def parsed(event: h11.Request) -> Request:
@@ -40,32 +46,133 @@ def parsed(event: h11.Request) -> Request:
     return Request(event.method.decode("latin-1"), event.target.decode("latin-1").partition("?")[0], headers)
 
 
-class Connection(asyncio.Protocol):
-    """One peer: heads in, answers out, one after the other. With tls it is counted before its handshake, too."""
+class Connection(asyncio.BufferedProtocol):
+    """One peer: heads in, answers out, one after the other, each in its turn.
+
+    With tls it has its place before its handshake, too. What it holds in memory is bounded: two heads, and two
+    parts of an answer, whose whole all who have it share.
+    """
 
     def __init__(
-        self, handlers: Mapping[str, Handler], open_ones: dict[Connection, None], tls: ssl.SSLContext | None = None
+        self, handlers: Mapping[str, Handler], places: Places, tls: ssl.SSLContext | None = None
     ) -> None:
         self.handlers = handlers
-        self.open = open_ones
+        self.places = places
         self.tls = tls
+        self.client = ""
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.transport: asyncio.Transport | None = None
-        self.answering: asyncio.Task[None] | None = None
         self.shaking_hands: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        # It waits for its turn.
+        self.queued = False
+        # What answers the request, then what it has said, and then what is left of that.
+        self.answering: asyncio.Task[None] | None = None
+        self.answer: tuple[Answer, bool] | None = None
+        self.left: memoryview | None = None
         # No further request is read: it ends with the answer that is under way.
         self.last = False
-        # The peer does not read: the next request waits until it has, and patience ends meanwhile.
+        # The peer sends no more.
+        self.ended = False
+        # The peer does not read: what is left waits until it has, and patience ends meanwhile.
         self.unread = False
+
+    # ------------------------------------------------------------------------------------- as asyncio calls it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.touch()
-        if len(self.open) > MAX_CONNECTIONS:
-            next(iter(self.open)).abort()
+        self.transport.set_write_buffer_limits(high=WRITE_BYTES)
+        self.client = str((transport.get_extra_info("peername") or ("",))[0])
         if self.tls is not None:
-            self.shaking_hands = asyncio.get_running_loop().create_task(self.shake_hands(self.tls))
+            # What comes belongs to the handshake.
+            self.transport.pause_reading()
+            self.places.shakes_hands(self)
+        self.touch()
+        if self.tls is not None:
+            self.wait_for_turn()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self.places.remove(self)
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.answering is not None:
+            self.answering.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.transport is None or self.last:
+            return
+        self.http.receive_data(bytes(BUFFER[:nbytes]))
+        if self.busy and len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
+            # A peer that asks more than one thing at a time waits.
+            self.transport.pause_reading()
+        self.wait_for_turn()
+
+    def eof_received(self) -> bool:
+        # Who has asked and closed its side gets its answer.
+        self.ended = True
+        return self.busy and self.tls is None
+
+    def pause_writing(self) -> None:
+        self.unread = True
+
+    def resume_writing(self) -> None:
+        self.unread = False
+        self.wait_for_turn()
+
+    # ------------------------------------------------------------------------------------------------- its life
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to answer, or to find out whether there is."""
+        return self.queued or self.answering is not None or self.answer is not None or self.left is not None
+
+    def wait_for_turn(self) -> None:
+        """Have the next step done, unless it is somebody else's to do."""
+        if not (self.queued or self.unread or self.transport is None or self.answering is not None):
+            self.queued = True
+            self.places.turns.add(self.client, self.take_turn)
+
+    def touch(self) -> None:
+        """It is the most recently active connection now, and has all patience again."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = asyncio.get_running_loop().call_later(PATIENCE_S, self.abort)
+        self.places.touch(self)
+
+    def abort(self) -> None:
+        """End at once."""
+        self.places.remove(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def finish(self) -> None:
+        """End, after the answer that is under way."""
+        self.last = True
+        if not self.busy and self.transport is not None:
+            self.transport.close()
+
+    def take_turn(self) -> None:
+        """The next step."""
+        self.queued = False
+        if self.transport is None or self.shaking_hands is not None:
+            return
+        try:
+            if self.tls is not None and self in self.places.shaking:
+                self.shaking_hands = asyncio.get_running_loop().create_task(self.shake_hands(self.tls))
+            elif self.answer is not None:
+                self.begin_answer(*self.answer)
+            elif self.left is not None:
+                self.write_on()
+            else:
+                self.next_request()
+        except Exception:
+            # Nobody else loses a turn for it.
+            log.exception("a request over HTTP cannot be answered")
+            self.abort()
 
     async def shake_hands(self, tls: ssl.SSLContext) -> None:
         """Put TLS between the peer and this. What the peer does wrong is its own business."""
@@ -76,93 +183,47 @@ class Connection(asyncio.Protocol):
                 plain, self, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
             )
         self.shaking_hands = None
+        self.places.shaking.pop(self, None)
         if inner is None:
             plain.abort()
             self.connection_lost(None)
+        elif self.transport is None:
+            inner.abort()
         else:
             self.transport = inner
-            self.data_received(b"")
+            inner.set_write_buffer_limits(high=WRITE_BYTES)
+            self.wait_for_turn()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        self.open.pop(self, None)
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.answering is not None:
-            self.answering.cancel()
-
-    def touch(self) -> None:
-        """It is the least quiet connection now, and has all patience again."""
-        self.open.pop(self, None)
-        self.open[self] = None
-        if self.timer is not None:
-            self.timer.cancel()
-        self.timer = asyncio.get_running_loop().call_later(PATIENCE_S, self.abort)
-
-    def abort(self) -> None:
-        """End at once."""
-        self.open.pop(self, None)
-        if self.transport is not None:
-            self.transport.abort()
-
-    def finish(self) -> None:
-        """End, after the answer that is under way."""
-        self.last = True
-        if self.answering is None and self.transport is not None:
-            self.transport.close()
-
-    def eof_received(self) -> bool:
-        # Who has asked and closed its side gets its answer.
-        self.last = True
-        return self.answering is not None
-
-    def pause_writing(self) -> None:
-        self.unread = True
-
-    def resume_writing(self) -> None:
-        self.unread = False
-        if self.answering is None:
-            self.data_received(b"")
-
-    def data_received(self, data: bytes) -> None:
-        """Take what has come, and begin to answer the next request. A peer that sends more than one waits."""
-        if self.transport is None or self.last:
-            return
-        if data:
-            self.http.receive_data(data)
-        if self.shaking_hands is not None:
-            return
-        if self.answering is not None or self.unread:
-            if len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
-                self.transport.pause_reading()
-            return
+    def next_request(self) -> None:
+        """Begin to answer the next request, if it has come."""
+        assert self.transport is not None
         self.transport.resume_reading()
         try:
             event = self.http.next_event()
             if isinstance(event, h11.Request):
                 # Nobody has to send a body, so none is read: it ends the connection, with the answer.
-                self.last = not isinstance(self.http.next_event(), h11.EndOfMessage)
+                self.last |= not isinstance(self.http.next_event(), h11.EndOfMessage)
         except h11.RemoteProtocolError as error:
             self.refuse(error.error_status_hint)
             return
         if not isinstance(event, h11.Request):
-            return
-        if event.http_version not in (b"1.0", b"1.1"):
+            if self.last or self.ended:
+                self.transport.close()
+        elif event.http_version not in (b"1.0", b"1.1"):
             self.refuse(505)
         elif sum(len(name) + len(value) for name, value in event.headers) > MAX_HEAD_BYTES:
             self.refuse(431)
         else:
             self.touch()
-            self.answering = asyncio.get_running_loop().create_task(self.answer(parsed(event)))
+            self.answering = asyncio.get_running_loop().create_task(self.ask(parsed(event)))
 
     def refuse(self, status: int) -> None:
         """Say what is wrong with a request, and end."""
         self.last = True
-        self.write(text(HTTPStatus(status).phrase, status), with_body=True)
-        self.finish()
+        self.begin_answer(text(HTTPStatus(status).phrase, status), with_body=True)
 
-    async def answer(self, request: Request) -> None:
-        """Answer one request, and take the next one."""
+    async def ask(self, request: Request) -> None:
+        """Have one request answered; the answer is written in the connection's turn."""
         handler = self.handlers.get(request.path)
         try:
             if handler is None:
@@ -175,17 +236,12 @@ class Connection(asyncio.Protocol):
             log.exception("%s cannot be answered", request.path)
             answer = text(HTTPStatus(500).phrase, 500)
         self.answering = None
-        self.write(answer, with_body=request.method != "HEAD")
-        if self.last or self.http.our_state is not h11.DONE:
-            self.finish()
-        else:
-            self.http.start_next_cycle()
-            self.data_received(b"")
+        self.answer = answer, request.method != "HEAD"
+        self.wait_for_turn()
 
-    def write(self, answer: Answer, *, with_body: bool) -> None:
-        """Send an answer. Patience ends with a peer that does not take it."""
-        if self.transport is None:
-            return
+    def begin_answer(self, answer: Answer, with_body: bool) -> None:
+        """Send the head of an answer, and what the peer takes of the rest."""
+        self.answer = None
         headers = [
             ("Content-Type", answer.content_type),
             ("Content-Length", str(len(answer.body))),
@@ -196,7 +252,27 @@ class Connection(asyncio.Protocol):
         if self.last:
             headers.append(("Connection", "close"))
         reason = HTTPStatus(answer.status).phrase
-        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
-        if with_body:
-            events.append(h11.Data(data=answer.body))
-        self.transport.write(b"".join(self.http.send(event) or b"" for event in [*events, h11.EndOfMessage()]))
+        self.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
+        self.left = memoryview(answer.body if with_body else b"")
+        self.write_on()
+
+    def write_on(self) -> None:
+        """Send of an answer what the peer takes. Patience ends with a peer that does not take it."""
+        while self.left and not self.unread:
+            part, self.left = self.left[:WRITE_BYTES], self.left[WRITE_BYTES:]
+            self.send(h11.Data(data=bytes(part)))
+        if self.left or self.transport is None:
+            return
+        self.left = None
+        self.send(h11.EndOfMessage())
+        if self.last or self.http.our_state is not h11.DONE:
+            self.finish()
+        else:
+            self.http.start_next_cycle()
+            self.wait_for_turn()
+
+    def send(self, event: h11.Event) -> None:
+        """Hand a part of an answer to the transport."""
+        data = self.http.send(event)
+        if data and self.transport is not None:
+            self.transport.write(data)

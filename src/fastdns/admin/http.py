@@ -10,10 +10,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastdns.admin.answers import Handler
+from fastdns.admin.places import MAX_CONNECTIONS, Places
+from fastdns.admin.turns import Turns
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.supervisor.sockets import ListenError, has_ipv6
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from fastdns.admin.connections import Connection
 
 BACKLOG = 256
+# Connections that are taken from a listener in one iteration of the loop.
+ACCEPTED = 8
+# Of what one peer has to read, in the kernel; of what it has sent, a head is enough.
+SEND_BUFFER_BYTES = 64 * 1024
+RECEIVE_BUFFER_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,8 @@ class Endpoint:
 class Open:
     """An endpoint that is open: its servers, one an address, and its connections."""
 
-    servers: list[asyncio.Server] = field(default_factory=list)
-    connections: dict[Connection, None] = field(default_factory=dict)
+    servers: list[asyncio.Server]
+    places: Places
 
     @property
     def addresses(self) -> list[Any]:
@@ -91,6 +98,8 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             one.setblocking(False)
             one.bind(address)
             one.listen(BACKLOG)
@@ -103,10 +112,17 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
 
 
 class AdminServer:
-    """The open endpoints. handlers: path to what answers it."""
+    """The open endpoints. handlers: path to what answers it. max_connections: of each endpoint."""
 
-    def __init__(self, handlers: Mapping[str, Handler], tls: Callable[[str], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        tls: Callable[[str], ssl.SSLContext],
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self.handlers = handlers
+        self.max_connections = max_connections
+        self.turns = Turns()
         self.tls = tls
         self.running: dict[Endpoint, Open] = {}
 
@@ -137,15 +153,17 @@ class AdminServer:
         """Open one endpoint."""
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
         handlers = {path: self.handlers[path] for path in endpoint.paths}
-        opened = Open()
+        opened = Open([], Places(self.turns, self.max_connections))
 
         def connect() -> Connection:
             from fastdns.admin.connections import Connection
 
-            return Connection(handlers, opened.connections, context)
+            return Connection(handlers, opened.places, context)
 
         for one in open_sockets(endpoint):
-            server = await asyncio.get_running_loop().create_server(connect, sock=one, backlog=BACKLOG)
+            server = await asyncio.get_running_loop().create_server(connect, sock=one, backlog=ACCEPTED)
+            # asyncio takes as many at a time as it lets wait.
+            one.listen(BACKLOG)
             opened.servers.append(server)
         self.running[endpoint] = opened
 
@@ -154,7 +172,7 @@ class AdminServer:
         opened = self.running.pop(endpoint)
         for server in opened.servers:
             server.close()
-        for connection in list(opened.connections):
+        for connection in list(opened.places.open):
             connection.finish()
 
     async def close_all(self) -> None:

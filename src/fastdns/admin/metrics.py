@@ -9,18 +9,20 @@ from functools import partial
 
 from prometheus_client import PLATFORM_COLLECTOR, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from fastdns import __version__
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
-from fastdns.admin.answers import Answer, Request
 from fastdns.admin.counters import added, buckets, part
+from fastdns.admin.delays import BOUNDS_S as LOOP_BOUNDS_S
 from fastdns.admin.failures import failures
 from fastdns.admin.forwarding import forwarding
 from fastdns.admin.health import BOUNDS_S as HEALTH_BOUNDS_S
 from fastdns.admin.labels import server_name
 from fastdns.admin.processes import each_process, processes_together
+from fastdns.admin.rendering import OPENMETRICS
 from fastdns.admin.server import Server
 
 of_zone = partial(part, layout())
@@ -241,6 +243,15 @@ class Families(Collector):
         yield GaugeMetricFamily("fastdns_workers", "Worker processes that answer.", len(
             [child for child in server.children.values() if child.role == "worker" and child.ready]
         ))  # fmt: skip
+        delays = HistogramMetricFamily(
+            "fastdns_supervisor_loop_delay_seconds", "Histogram of the time (in seconds) that one iteration of the "
+            "supervisor's event loop took: all that it does besides waits for its end.",
+        )  # fmt: skip
+        delays.add_metric((), buckets(LOOP_BOUNDS_S, list(server.delays.buckets)), server.delays.sum_s)
+        yield delays
+        yield GaugeMetricFamily(
+            "fastdns_supervisor_loop_delay_max_seconds", "The longest of these iterations.", server.delays.max_s
+        )
         restarts = CounterMetricFamily(
             "fastdns_child_deaths", "Processes that ended without being told to.", labels=("role",)
         )
@@ -249,14 +260,9 @@ class Families(Collector):
         yield restarts
 
 
-class Metrics:
-    """The handler of /metrics."""
-
-    def __init__(self, server: Server) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(Families(server))
-
-    async def handle(self, request: Request) -> Answer:
-        """GET /metrics, in the format that the scraper accepts."""
-        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Answer(encoder(self.registry), content_type=content_type)
+def rendered(server: Server, form: str) -> bytes:
+    """All metrics as they are now, in one of the formats of rendering."""
+    encode = openmetrics.generate_latest if form == OPENMETRICS else generate_latest
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Families(server))
+    return encode(registry)

@@ -80,9 +80,26 @@ def proportional_bytes(pid: int) -> int | None:
     return None
 
 
+def renderer_share_bytes(server: Server) -> int:
+    """Of pages that this process shares with others: its part.
+
+    It is there only to render metrics. Without it these bytes would be in the parts of the others.
+    """
+    if os.getpid() == server.pid:
+        return 0
+    share = 0
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                share += int(line.split()[1]) * 1024
+            elif line.startswith(("Private_Clean:", "Private_Dirty:")):
+                share -= int(line.split()[1]) * 1024
+    return max(0, share)
+
+
 def processes_together(server: Server) -> Iterator[Metric]:
     """process_*: the supervisor and its children as if they were one process, as CoreDNS is."""
-    pids = [os.getpid(), *(child.pid for child in server.children.values() if child.pid is not None)]
+    pids = [server.pid, *(child.pid for child in server.children.values() if child.pid is not None)]
     found = [usage for usage in map(usage_of, pids) if usage is not None]
     # With those that have ended, so that it never falls.
     cpu_s = sum(one.user_s + one.system_s + one.reaped_s for one in found)
@@ -99,7 +116,7 @@ def processes_together(server: Server) -> Iterator[Metric]:
 
 def process_names(server: Server) -> dict[str, int]:
     """The processes by their titles. While two generations serve, a name is the younger one's."""
-    names = {"supervisor": os.getpid()}
+    names = {"supervisor": server.pid}
     for child in sorted(server.children.values(), key=lambda child: child.generation):
         if child.pid is not None:
             names["watcher" if child.role == "watcher" else f"worker {child.index + 1}"] = child.pid
@@ -127,10 +144,14 @@ def each_process(server: Server) -> Iterator[Metric]:
     )  # fmt: skip
     threads = GaugeMetricFamily("fastdns_process_threads", "Threads.", labels=label)
     open_fds = GaugeMetricFamily("fastdns_process_open_fds", "Open file descriptors.", labels=label)
+    share_bytes = {"supervisor": renderer_share_bytes(server)}
     for name, pid in process_names(server).items():
         usage = usage_of(pid)
         if usage is None:
             continue
+        part_bytes = proportional_bytes(pid)
+        if part_bytes is not None:
+            proportional.add_metric((name,), part_bytes + share_bytes.get(name, 0))
         cpu.add_metric((name, "user"), usage.user_s)
         cpu.add_metric((name, "system"), usage.system_s)
         faults.add_metric((name, "minor"), usage.minor_faults)
@@ -138,7 +159,7 @@ def each_process(server: Server) -> Iterator[Metric]:
         resident.add_metric((name,), usage.resident_bytes)
         threads.add_metric((name,), usage.threads)
         open_fds.add_metric((name,), usage.open_fds)
-        for family, value in ((waited, waited_s(pid)), (proportional, proportional_bytes(pid))):
-            if value is not None:
-                family.add_metric((name,), value)
+        run_queue_s = waited_s(pid)
+        if run_queue_s is not None:
+            waited.add_metric((name,), run_queue_s)
     yield from (cpu, waited, faults, resident, proportional, threads, open_fds)

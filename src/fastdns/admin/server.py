@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastdns._stats import Stats
     from fastdns._store import Store
     from fastdns._upstream import Upstreams
+    from fastdns.admin.delays import LoopDelays
     from fastdns.admin.health import Health
     from fastdns.corefile.model import ServerConfig
     from fastdns.plugins.steps import Runtime
@@ -77,9 +78,14 @@ class Child(Protocol):
 class Server(Protocol):
     """The server.
 
-    zone_slots: (server, zone) to the slot of its counters. runtimes: by generation. deaths: by role.
+    pid: of the supervisor. zone_slots: (server, zone) to the slot of its counters. runtimes: by generation. deaths:
+    by role. delays: of the supervisor's event loop.
     """
 
+    @property
+    def pid(self) -> int: ...
+    @property
+    def delays(self) -> LoopDelays: ...
     @property
     def config(self) -> ServerConfig: ...
     @property

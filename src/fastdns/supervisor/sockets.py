@@ -165,6 +165,10 @@ class SocketTable:
         # Of sockets that are closed.
         self.dropped = {"udp": 0, "tcp": 0}
 
+    def fds(self) -> list[int]:
+        """The descriptors of all."""
+        return [one.fileno() for pair in self.pairs.values() for one in (pair.udp, pair.tcp)]
+
     def drops(self) -> dict[str, int]:
         """What the kernel has dropped for want of room: datagrams, and connections."""
         total = dict(self.dropped)

@@ -19,17 +19,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
-from fastdns.admin.answers import Answer, Request
+from fastdns.admin.delays import LoopDelays
 from fastdns.admin.health import Health
 from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
 from fastdns.admin.labels import DROPPED, server_name
+from fastdns.admin.places import MAX_CONNECTIONS
 from fastdns.admin.ready import Readiness
+from fastdns.admin.rendering import Renderings
 from fastdns.admin.webconfig import TlsFromFile
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
@@ -38,6 +41,8 @@ from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.supervisor.cpus import worker_count
+from fastdns.supervisor.in_child import in_child
+from fastdns.supervisor.loop import timed_loop
 from fastdns.supervisor.metrics import WatcherTotals
 from fastdns.supervisor.oom import OomKills
 from fastdns.supervisor.plan import (
@@ -59,9 +64,6 @@ from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
 from fastdns.supervisor.threads import in_thread
 from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
-
-if TYPE_CHECKING:
-    from fastdns.admin.metrics import Metrics
 
 log = logging.getLogger("fastdns")
 kubernetes_log = logging.getLogger("plugin/kubernetes")
@@ -102,13 +104,13 @@ class Settings:
     pidfile: str | None = None
 
 
-def positive_setting(environ: Mapping[str, str], name: str, default: int, high: int) -> int:
+def positive_setting(environ: Mapping[str, str], name: str, default: int, high: int, low: int = 1) -> int:
     """A whole number from the environment. Raises FastdnsError that names it and its range."""
     text = environ.get(name, "")
     if not text:
         return default
-    if not text.isdecimal() or not 1 <= int(text) <= high:
-        raise FastdnsError(f"{name} must be 1 to {high}, got {text!r}")
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise FastdnsError(f"{name} must be {low} to {high}, got {text!r}")
     return int(text)
 
 
@@ -151,7 +153,9 @@ def key_of(child: Child) -> Key:
 class Supervisor:
     """The whole server. run returns the exit code; raises FastdnsError where it cannot start."""
 
-    def __init__(self, settings: Settings, config: ServerConfig) -> None:
+    def __init__(self, settings: Settings, config: ServerConfig, delays: LoopDelays | None = None) -> None:
+        self.pid = os.getpid()
+        self.delays = delays or LoopDelays()
         self.settings = settings
         self.config = config
         self.workers = self.count_workers(config)
@@ -180,10 +184,12 @@ class Supervisor:
         self.oom_kills = OomKills()
         self.readiness = Readiness(config, self.unready_plugins, self.ready_notes)
         self.health = Health(self.serving)
-        self.metrics: Metrics | None = None
+        max_age_ms = positive_setting(settings.environ, "FASTDNS_METRICS_MAX_AGE_MS", 1000, 60_000, low=0)
+        self.renderings = Renderings(self.render, max_age_ms / 1000)
         self.admin = AdminServer(
-            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.scrape},
+            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.renderings.handle},
             TlsFromFile,
+            positive_setting(settings.environ, "FASTDNS_MAX_HTTP_CONNECTIONS", MAX_CONNECTIONS, 65536),
         )
         self.generation = 1
         self.children: dict[Key, Child] = {}
@@ -273,13 +279,17 @@ class Supervisor:
         workers = [child for child in self.children.values() if child.role == "worker"]
         return not workers or any(child.ready and child.pid is not None for child in workers)
 
-    async def scrape(self, request: Request) -> Answer:
-        """GET /metrics. What writes it is imported by the first scrape: no child has to have it."""
-        if self.metrics is None:
-            from fastdns.admin.metrics import Metrics
+    async def render(self, form: str) -> bytes:
+        """/metrics as it is now, in one of its formats. Raises FastdnsError."""
 
-            self.metrics = Metrics(self)
-        return await self.metrics.handle(request)
+        def rendered() -> bytes:
+            # What is needed once may stay until the end of the process.
+            gc.disable()
+            from fastdns.admin import metrics
+
+            return metrics.rendered(self, form)
+
+        return await in_child("metrics", rendered, self.sockets.fds())
 
     # ----------------------------------------------------------------------------------------------- start
 
@@ -875,12 +885,14 @@ def watch(sources: Mapping[int, Any], store: Store, fresh: frozenset[int], hold:
     return watcher_main(WatcherPlan(sources, store, fresh, hold), channel)
 
 
-async def supervise(settings: Settings, config: ServerConfig) -> int:
-    """Run the whole server in this process; returns the exit code."""
-    return await Supervisor(settings, config).run()
+async def supervise(settings: Settings, config: ServerConfig, delays: LoopDelays | None = None) -> int:
+    """Run the whole server in this process; returns the exit code. delays: those of the loop that runs this."""
+    return await Supervisor(settings, config, delays).run()
 
 
 def run(settings: Settings, config: ServerConfig) -> int:
     """The body of the server's main process."""
     sys.setswitchinterval(0.001)
-    return asyncio.run(supervise(settings, config))
+    delays = LoopDelays()
+    with asyncio.Runner(loop_factory=partial(timed_loop, delays)) as runner:
+        return runner.run(supervise(settings, config, delays))

@@ -1,0 +1,91 @@
+"""However many scrape, and however fast: probes are answered, and the supervisor does what it has to."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support import Server
+
+SCRAPERS = 250
+PROBES = 15
+
+
+@pytest.fixture(scope="module")
+def fastdns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # As it is without a word about it.
+    unset = {"FASTDNS_METRICS_MAX_AGE_MS": ""}
+    with Server(tmp_path_factory.mktemp("scraped"), environ=unset) as server:
+        yield server
+
+
+async def ask(port: int, path: str, answers: list[bytes]) -> None:
+    """One thing without a pause, over one connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        while True:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            size = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+            answers.append(await reader.readexactly(size))
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def asking(port: int, path: str) -> Any:
+    """250 connections that do so; yields what they have been answered."""
+    answers: list[bytes] = []
+    tasks = [asyncio.create_task(ask(port, path, answers)) for _ in range(SCRAPERS)]
+    try:
+        while len(answers) < 2 * SCRAPERS:
+            await asyncio.sleep(0.01)
+            assert not any(task.done() for task in tasks), tasks
+        answers.clear()
+        yield answers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def probe_s(port: int) -> float:
+    """How long /health takes."""
+    begun = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await reader.read(-1)).endswith(b"OK")
+    writer.close()
+    return time.monotonic() - begun
+
+
+async def test_250_scrapers(fastdns: Server) -> None:
+    """/health took 2.4 s, and reaping as long: each scrape was rendered for itself, in the loop that does all else.
+
+    Times are compared with those of as many who only ask for /health, in the same run.
+    """
+    health, metrics = fastdns.ports["HEALTH_PORT"], fastdns.ports["METRICS_PORT"]
+    async with asyncio.timeout(120):
+        async with asking(health, "/health") as answers:
+            begun = time.monotonic()
+            usual_s = statistics.median([await probe_s(health) for _ in range(PROBES)])
+            usual_per_s = len(answers) / (time.monotonic() - begun)
+        async with asking(metrics, "/metrics") as answers:
+            begun = time.monotonic()
+            scraped_s = statistics.median([await probe_s(health) for _ in range(PROBES)])
+            await asyncio.sleep(max(0, 1.5 - (time.monotonic() - begun)))
+            took_s = time.monotonic() - begun
+            per_s = len(answers) / took_s
+            renderings = set(answers)
+    assert scraped_s < 5 * usual_s, (scraped_s, usual_s)
+    assert per_s > usual_per_s / 5, (per_s, usual_per_s)
+    # Each tells another time of the loop.
+    assert len(renderings) <= took_s + 2
+    assert fastdns.total("fastdns_supervisor_loop_delay_seconds_count") > 100
