@@ -55,6 +55,7 @@ class Cluster:
             endpoint_pod_names=config.endpoint_pod_names,
             zonal=config.zonal,
             on_latency=metrics.observe_latency,
+            on_left_out=metrics.left_out,
             guard=guard,
         )
         self.snapshot = SnapshotKeeper(config, self.sink, metrics) if config.snapshot else None

@@ -20,8 +20,9 @@ REQUESTS = "kubernetes_rest_client_requests_total"
 RELISTS = "kubernetes_relists_total"
 HELD = "kubernetes_held_listings_total"
 SNAPSHOTS = "kubernetes_snapshots_total"
+LEFT_OUT = "kubernetes_left_out_total"
 # Families that CoreDNS does not have.
-OWN = {RELISTS, HELD, SNAPSHOTS}
+OWN = {RELISTS, HELD, SNAPSHOTS, LEFT_OUT}
 
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     LATENCY: (
@@ -47,6 +48,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
     HELD: ("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
+    LEFT_OUT: ("Objects that were taken without what of them cannot be served, by what.", ("resource", "what")),
     SNAPSHOTS: ("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
 }
 # Names of the Prometheus client for Python, with the field of gc.get_stats; the label process is ours.
@@ -102,6 +104,10 @@ class WatcherMetrics:
     def listing_held(self, zone: str, resource: str) -> None:
         """The guard of a cluster holds a listing."""
         self.series.setdefault((HELD, (zone, resource)), [0.0])[0] += 1
+
+    def left_out(self, resource: str, what: str) -> None:
+        """Of an object something is not served: "object", "addresses", "names", "ports" or "zones"."""
+        self.series.setdefault((LEFT_OUT, (resource, what)), [0.0])[0] += 1
 
     def snapshot(self, zone: str, result: str) -> None:
         """What became of a snapshot: "written", "failed", "served" or "refused"."""

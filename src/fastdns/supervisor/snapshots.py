@@ -82,7 +82,7 @@ class SnapshotKeeper:
                 return False
             head, body = found
             try:
-                services = restore(self.sink, body, head.id_seed)
+                services, left_out = restore(self.sink, body, head.id_seed)
             except (SourceError, StoreFull) as error:
                 raise SourceError(f"{self.path}: {error}") from None
         except SourceError as error:
@@ -95,6 +95,8 @@ class SnapshotKeeper:
         self.sink.writer.set_source(number, restored_at=max(1, head.as_of))
         self.uid = head.uid
         self.metrics.snapshot(self.zone, "served")
+        if left_out:
+            log.warning("%d records of the snapshot %s are damaged: they are left out", left_out, self.path)
         age_s = max(0, int(time.time()) - head.as_of)
         self.announcement = (
             f"serving {services} Services of {self.zone} as of {age_s} s ago, from the snapshot {self.path}, "

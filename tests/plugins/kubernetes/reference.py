@@ -7,6 +7,7 @@ server gives them. Names and records are text; every question looks at every obj
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,11 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def is_label(text: str) -> bool:
+    """Whether every resolver takes it for a label."""
+    return re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", text) is not None
 
 
 def type_of(address: str) -> str:
@@ -117,22 +123,24 @@ class Reference:
                 address = str(ipaddress.ip_address(spelled)) if is_address(spelled) else spelled
                 name = endpoint.get("hostname") or ""
                 pod = (endpoint.get("targetRef") or {}).get("name") or ""
-                if not name and self.options.endpoint_pod_names and 0 < len(pod) < 64:
+                if not name and self.options.endpoint_pod_names:
                     name = pod
-                if not name:
+                if not is_label(name):
                     name = address.replace(".", "-").replace(":", "-")
                     if name.endswith("-"):
                         name += "0"
                 found.append((address, name, (endpoint.get("zone") or "").lower() or None))
-        return found
+        # What a slice says twice counts once.
+        return list(dict.fromkeys(found))
 
     @staticmethod
     def ports(ports: list[Object] | None) -> list[tuple[int | None, str, str]]:
         """(number, protocol, name); one without number where there are no ports."""
-        return [
+        found = [
             (one.get("port"), (one.get("protocol") or "").lower(), (one.get("name") or "").lower())
             for one in ports or []
-        ] or [(None, "", "")]
+        ]
+        return list(dict.fromkeys(found)) or [(None, "", "")]
 
     @staticmethod
     def cluster_ips(service: Object) -> list[str]:

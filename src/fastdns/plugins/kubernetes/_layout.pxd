@@ -12,15 +12,28 @@ Keys begin with the source's number (one byte) and a kind:
 Labels are in wire form, lowercased. All answers are computed from these; there is no record an owner name.
 
     ServiceHead | IPv4 ClusterIPs | IPv6 ClusterIPs | ports | external name (wire form) | pad to 8 | sections …
-    Section     | ports | cluster id | pad to 4 | addresses | tags u16[n] | names u16[n] | zones u16[n] | blob
+    Section     | ports | cluster id | pad to 4 | addresses | by name u32[named] | names u16[n] | zones u16[n]
+                | blob
 
-A port is PortHead, then its protocol and its name, lowercased. An endpoint's tag is a hash of its lowercased
-name. names[i] is where in the blob its name stands (a length byte and the text), or NAME_FROM_ADDRESS: the
-address with dashes. zones is there where the section has zones; NO_ZONE means none.
+Ports are different from each other and ordered by name, then protocol, then number. A port is PortHead, then its
+protocol and its name, lowercased. Where there are more than PORTS_WITHOUT_INDEX, the last 4 bytes of ports for each
+are where it begins: a port is found by its name in few steps.
+
+Endpoints are different from each other and ordered by address: an address is found in few steps, and so is an
+endpoint that is named after its address. names[i] is where in the blob the name of endpoint i begins, in units of
+2 bytes (a length byte and the text); NAME_FROM_ADDRESS: its address with dashes. The array is there where at least
+one endpoint has a name of its own; by name then has the numbers of these endpoints, ordered by lowercased name.
+zones[i] begins in the blob likewise; it is there where the section has zones, and NO_ZONE means none.
+
+An address of an FQDN slice is 2 bytes, big-endian: where in the blob (in units of 2 bytes) its name in wire form
+begins, after a length byte.
+
+What is read is checked: open_section takes nothing but a section whose parts lie within it, and what stands in it
+(an offset, a length, an endpoint's number) is checked where it is used.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 cdef enum:
     KIND_SERVICE = 83           # 'S'
@@ -42,8 +55,21 @@ cdef enum:
 
 cdef enum:
     NAME_FROM_ADDRESS = 0xFFFF
+    NO_NAME = 0xFFFE            # an endpoint of an FQDN slice whose address makes no label
     NO_ZONE = 0xFFFF
+    MAX_BLOB_UNITS = 0xFFFD     # the last place that names and zones can name
+    BLOB_UNIT_BYTES = 2
     PORT_NONE = 1               # PortHead.flags: the stand-in for "no ports": addresses, but no SRV
+    PORTS_WITHOUT_INDEX = 16
+    ADDRESS_IS_NAME = 2         # Section.address_len of an FQDN slice
+
+# What is kept of one object. The API takes 1,000 endpoints of 100 addresses and 20,000 ports in a slice.
+cdef enum:
+    MAX_SLICE_ADDRESSES = 100000
+    MAX_OBJECT_PORTS = 20000
+    MAX_CLUSTER_IPS = 255       # of each family
+    MAX_LABEL_BYTES = 63
+    MAX_ZONE_BYTES = 253        # longer than any name that asks for it
 
 cdef packed struct ServiceHead:
     uint8_t svc_type
@@ -51,9 +77,9 @@ cdef packed struct ServiceHead:
     uint8_t ip4_count
     uint8_t ip6_count
     uint16_t port_count
-    uint16_t section_count
-    uint16_t ports_len
     uint16_t external_len
+    uint32_t ports_len
+    uint32_t section_count
     uint32_t sections_at
 
 cdef packed struct PortHead:
@@ -66,44 +92,152 @@ cdef packed struct Section:
     uint32_t total_len          # a multiple of 8
     uint32_t count
     uint64_t slice_id
+    uint32_t ports_len
+    uint32_t named_count        # endpoints with a name of their own
     uint16_t port_count
-    uint16_t ports_len
-    uint8_t address_len         # 4 or 16
+    uint8_t address_len         # 4, 16 or ADDRESS_IS_NAME
     uint8_t cluster_len
     uint8_t has_zones
-    uint8_t pad
+    uint8_t pad[3]
 
-cdef inline const uint8_t* section_addresses(const Section* s) noexcept nogil:
-    return <const uint8_t*>s + ((sizeof(Section) + s.ports_len + s.cluster_len + 3) & ~<size_t>3)
+# The parts of a section.
+cdef struct SectionView:
+    const Section* s
+    uint32_t count
+    uint32_t address_len
+    uint32_t named_count
+    uint32_t cluster_len
+    const uint8_t* ports
+    const uint8_t* cluster
+    const uint8_t* addresses
+    const uint8_t* by_name      # u32 each
+    const uint16_t* names       # NULL: all are named after their addresses
+    const uint16_t* zones       # NULL: no zones
+    const uint8_t* blob
+    uint32_t blob_len
 
-cdef inline const uint16_t* section_tags(const Section* s) noexcept nogil:
-    return <const uint16_t*>(section_addresses(s) + <size_t>s.count * s.address_len)
+# The sections of a service record, one after the other.
+cdef struct SectionWalk:
+    const uint8_t* at
+    uint64_t room               # bytes from at to the end of the record
+    uint32_t left
 
-cdef inline const uint16_t* section_names(const Section* s) noexcept nogil:
-    return section_tags(s) + s.count
+# Whether the parts of a section lie within it, and it within room bytes; then v is filled.
+cdef inline bint open_section(const uint8_t* at, uint64_t room, SectionView* v) noexcept nogil:
+    cdef const Section* s = <const Section*>at
+    cdef uint64_t pos
+    if room < sizeof(Section) or s.total_len > room or s.total_len < sizeof(Section) or s.total_len % 8:
+        return False
+    if (s.address_len != 4 and s.address_len != 16 and s.address_len != ADDRESS_IS_NAME) \
+            or s.cluster_len > MAX_LABEL_BYTES or s.named_count > s.count:
+        return False
+    v.s = s
+    v.count = s.count
+    v.address_len = s.address_len
+    v.named_count = s.named_count
+    v.cluster_len = s.cluster_len
+    pos = sizeof(Section)
+    v.ports = at + pos
+    pos += s.ports_len
+    v.cluster = at + pos
+    pos = (pos + s.cluster_len + 3) & ~<uint64_t>3
+    v.addresses = at + pos
+    pos = (pos + <uint64_t>s.count * s.address_len + 3) & ~<uint64_t>3
+    v.by_name = at + pos
+    pos += 4 * <uint64_t>s.named_count
+    v.names = NULL
+    v.zones = NULL
+    if s.named_count:
+        v.names = <const uint16_t*>(at + pos)
+        pos += 2 * <uint64_t>s.count
+    if s.has_zones:
+        v.zones = <const uint16_t*>(at + pos)
+        pos += 2 * <uint64_t>s.count
+    if pos > s.total_len:
+        return False
+    v.blob = at + pos
+    v.blob_len = <uint32_t>(s.total_len - pos)
+    return True
 
-cdef inline const uint16_t* section_zones(const Section* s) noexcept nogil:
-    return section_names(s) + s.count
+cdef inline void walk_sections(const uint8_t* payload, uint32_t size, SectionWalk* walk) noexcept nogil:
+    cdef const ServiceHead* head = <const ServiceHead*>payload
+    walk.left = 0
+    walk.at = payload
+    walk.room = 0
+    if size < sizeof(ServiceHead) or head.sections_at > size:
+        return
+    walk.at = payload + head.sections_at
+    walk.room = size - head.sections_at
+    walk.left = head.section_count
 
-cdef inline const uint8_t* section_blob(const Section* s) noexcept nogil:
-    return <const uint8_t*>(section_names(s) + (2 * s.count if s.has_zones else s.count))
+# The next section, or False at the end.
+cdef inline bint next_section(SectionWalk* walk, SectionView* v) noexcept nogil:
+    if walk.left == 0 or not open_section(walk.at, walk.room, v):
+        return False
+    walk.left -= 1
+    walk.at += v.s.total_len
+    walk.room -= v.s.total_len
+    return True
 
-# The tag of an endpoint's name, of its lowercased bytes.
-cdef inline uint16_t name_tag(const uint8_t* text, uint32_t size) noexcept nogil:
-    cdef uint32_t value = size
-    cdef uint32_t i
-    for i in range(size):
-        value = (value ^ text[i]) * <uint32_t>0x01000193
-    return <uint16_t>(value ^ (value >> 16))
+# The first endpoint whose address is not below this one, which has the section's address_len; count where none is.
+cdef inline uint32_t first_with_address(const SectionView* v, const uint8_t* address) noexcept nogil:
+    cdef uint32_t low = 0, high = v.count, middle
+    while low < high:
+        middle = low + (high - low) // 2
+        if memcmp(v.addresses + <size_t>middle * v.address_len, address, v.address_len) < 0:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+cdef inline bint has_address(const SectionView* v, uint32_t i, const uint8_t* address) noexcept nogil:
+    return i < v.count and memcmp(v.addresses + <size_t>i * v.address_len, address, v.address_len) == 0
 
 # Whether an endpoint of the slice has the address.
-cdef inline bint section_has(const Section* s, const uint8_t* address, uint32_t size) noexcept nogil:
-    cdef const uint8_t* at = section_addresses(s)
-    cdef uint32_t _i
-    if s.address_len != size:
+cdef inline bint section_has(const SectionView* v, const uint8_t* address, uint32_t size) noexcept nogil:
+    return v.address_len == size and has_address(v, first_with_address(v, address), address)
+
+# The text that begins in the blob at a place of names or zones: its length; 0 where there is none.
+cdef inline uint32_t blob_text(const SectionView* v, uint32_t place, const uint8_t** text) noexcept nogil:
+    cdef uint32_t at = place * BLOB_UNIT_BYTES
+    text[0] = v.blob
+    if at >= v.blob_len or v.blob_len - at <= v.blob[at]:
+        return 0
+    text[0] = v.blob + at + 1
+    return v.blob[at]
+
+# Endpoint number k by name.
+cdef inline uint32_t nth_by_name(const SectionView* v, uint32_t k) noexcept nogil:
+    cdef uint32_t i
+    memcpy(&i, v.by_name + 4 * <size_t>k, 4)
+    return i if i < v.count else 0
+
+# Whether a domain name in wire form, without pointers, fills so many bytes.
+cdef inline bint is_wire_name(const uint8_t* at, uint32_t size) noexcept nogil:
+    cdef uint32_t used = 0
+    if size > 255:
         return False
-    for _i in range(s.count):
-        if memcmp(at, address, size) == 0:
-            return True
-        at += size
+    while used < size:
+        if at[used] == 0:
+            return used + 1 == size
+        if at[used] > MAX_LABEL_BYTES:
+            return False
+        used += at[used] + 1
     return False
+
+# The target of endpoint i of an FQDN slice in wire form; its length, or 0.
+cdef inline uint32_t target_name(const SectionView* v, uint32_t i, const uint8_t** name) noexcept nogil:
+    cdef const uint8_t* at = v.addresses + <size_t>i * ADDRESS_IS_NAME
+    cdef uint32_t size = blob_text(v, (<uint32_t>at[0] << 8) | at[1], name)
+    return size if is_wire_name(name[0], size) else 0
+
+# The port that begins at a place of ports; NULL where none does.
+cdef inline const PortHead* port_at(const uint8_t* ports, uint32_t ports_len, uint32_t at) noexcept nogil:
+    cdef const PortHead* port = <const PortHead*>(ports + at)
+    if at > ports_len or ports_len - at < sizeof(PortHead) \
+            or ports_len - at - sizeof(PortHead) < <uint32_t>port.protocol_len + port.name_len:
+        return NULL
+    return port
+
+cdef inline uint32_t port_bytes(const PortHead* port) noexcept nogil:
+    return sizeof(PortHead) + port.protocol_len + port.name_len

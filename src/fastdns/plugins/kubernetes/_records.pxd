@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns._store cimport Writer
-from fastdns.plugins.kubernetes._packing cimport Packing
+from fastdns.plugins.kubernetes._slices cimport Packing
 
 
 cdef class ClusterWriter:
@@ -18,6 +18,8 @@ cdef class ClusterWriter:
     cdef set unsynced
     cdef object guard
     cdef object on_latency
+    cdef object on_left_out
+    cdef set said               # of what it was said that something of it is left out
     cdef object clock
     cdef bint full
     cdef bint doubtful          # references may disagree with what they refer to
@@ -28,6 +30,10 @@ cdef class ClusterWriter:
     cdef bytes key(self, int kind, bytes rest)
     cdef bytes service_key(self, int kind, str namespace, str name)
     cdef object slice_id(self, object resource, str namespace, str name)
+    cdef int left_out(self, object resource, object meta, str what, str why) except -1
+    cdef int say_ports(self, object resource, object meta) except -1
+    cdef int say_slice(self, object resource, object meta) except -1
+    cdef list cluster_addresses(self, object resource, object meta, list addresses)
     cdef void saw(self, object resource, object what)
     cdef int changed(self, int multicluster) except -1
     cdef int set_head(self, bytes key, bytes head) except -1

@@ -6,35 +6,34 @@ import time
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastdns._store cimport (
     Record, SourceState, Writer, find, hash_bytes, next_record, record_key, record_payload, source_state,
 )
 from fastdns.plugins.kubernetes._layout cimport (
-    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, NAME_FROM_ADDRESS,
-    NO_ZONE, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS, TYPE_SLICES_ONLY, Section, ServiceHead, name_tag,
-    section_addresses,
+    ADDRESS_IS_NAME, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE,
+    MAX_CLUSTER_IPS, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS, TYPE_SLICES_ONLY, Section, SectionView,
+    SectionWalk, ServiceHead, next_section, walk_sections,
 )
 from fastdns.plugins.kubernetes._packing cimport (
-    Packing, as_section, changed_addresses, dashed_name, endpoints_have, finish_section, head_addresses, head_has,
-    into_blob, join_record, lowered, make_room, pack_head, split_sections,
+    changed_addresses, endpoints_have, head_addresses, head_has, head_of, join_record, pack_head, split_sections,
+)
+from fastdns.plugins.kubernetes._ports cimport PortTable, add_port, add_port_objects, start_ports
+from fastdns.plugins.kubernetes._slices cimport (
+    Packing, add_address, finish_slice, free_slice, is_label, start_endpoint, start_slice,
 )
 from fastdns.errors import SourceError, StoreFull
 from fastdns.plugins.kubernetes._packing import address_bytes, label, seconds_since, wire_name
 from fastdns.sources.base import Resource
 
-cdef extern from "arpa/inet.h" nogil:
-    int inet_pton(int family, const char* src, void* dst)
-    enum:
-        AF_INET
-        AF_INET6
-
 log = logging.getLogger("plugin/kubernetes")
 
-cdef bytes EMPTY_HEAD = pack_head(0, [], [], [], b"")
+cdef enum:
+    MAX_SAID = 1024             # objects of which it is remembered that something was left out
+
+cdef bytes EMPTY_HEAD = pack_head(0, [], NULL, b"")
 cdef dict SERVICE_TYPES = {"ClusterIP": 1, "NodePort": 1, "LoadBalancer": 1, "ExternalName": 3, "": 1}
 SLICE_SERVICE_LABEL = "kubernetes.io/service-name"
 IMPORT_SERVICE_LABEL = "multicluster.kubernetes.io/service-name"
@@ -48,8 +47,9 @@ cdef class ClusterWriter:
     source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
     the cluster synced. on_latency(kind, seconds) gets the DNS programming latency of a slice's change: from the
     time in its annotation (what triggered the change) to now, where the annotation is there and one Service
-    matches; kind is cluster_ip or headless_with_selector. guard: decides whether a listing that lacks much of what
-    is known is followed at once (see guard.py); None: always.
+    matches; kind is cluster_ip or headless_with_selector. on_left_out(resource, what) gets each object of which
+    something cannot be served: what is object, addresses, names, ports or zones. guard: decides whether a listing
+    that lacks much of what is known is followed at once (see guard.py); None: always.
 
     A StoreFull is logged once until it is over; what was published before goes on being served. It, and the
     death of a predecessor in the midst of a change, may leave references (C, A and P records) that disagree
@@ -57,7 +57,7 @@ cdef class ClusterWriter:
     """
 
     def __init__(self, Writer writer not None, int source, needed, *, bint endpoint_pod_names=False,
-                 bint zonal=False, on_latency=None, guard=None, clock=time.time):
+                 bint zonal=False, on_latency=None, on_left_out=None, guard=None, clock=time.time):
         cdef SourceState* state = source_state(writer.h, source)
         self.writer = writer
         self.source = source
@@ -70,6 +70,8 @@ cdef class ClusterWriter:
         self.unsynced = set(needed)
         self.guard = guard
         self.on_latency = on_latency
+        self.on_left_out = on_left_out
+        self.said = set()
         self.clock = clock
         self.full = False
         self.doubtful = self.has_records()
@@ -77,11 +79,7 @@ cdef class ClusterWriter:
             state.id_seed = int.from_bytes(os.urandom(8), "little") | 1
 
     def __dealloc__(self):
-        free(self.packing.addresses)
-        free(self.packing.tags)
-        free(self.packing.names)
-        free(self.packing.zones)
-        free(self.packing.blob)
+        free_slice(&self.packing)
 
     # ------------------------------------------------------------------------------------ the sink's calls
 
@@ -151,9 +149,52 @@ cdef class ClusterWriter:
             self.full = False
         except StoreFull as error:
             self.is_full(error)
-        except SourceError as error:
-            log.warning("%s %s/%s is not served: %s", resource.name.lower(), obj.metadata.namespace,
-                        obj.metadata.name, error)
+        except (SourceError, UnicodeError) as error:
+            self.left_out(resource, obj.metadata, "object", f"not served: {error}")
+            # What it was before is not what it is.
+            self.delete(resource, obj)
+        except (TypeError, ValueError, AttributeError) as error:
+            # Whatever else is odd about one object is no reason to stop.
+            self.left_out(resource, obj.metadata, "object", f"not served: {type(error).__name__}: {error}")
+
+    cdef int left_out(self, object resource, object meta, str what, str why) except -1:
+        """Something of an object is not served: counted, and said once for an object."""
+        if self.on_left_out is not None:
+            self.on_left_out(resource.name.lower(), what)
+        one = (int(resource), meta.namespace, meta.name, what)
+        if one in self.said or len(self.said) >= MAX_SAID:
+            return 0
+        self.said.add(one)
+        log.warning("%s %s/%s: %s", resource.name.lower(), meta.namespace, meta.name, why)
+        if len(self.said) == MAX_SAID:
+            log.warning("%d objects have something that is not served: further ones are only counted", MAX_SAID)
+        return 0
+
+    cdef int say_ports(self, object resource, object meta) except -1:
+        """What was left out of the ports that were packed."""
+        cdef const PortTable* ports = &self.packing.ports
+        if ports.left_out:
+            self.left_out(resource, meta, "ports", f"{ports.left_out} ports are not served: numbers of 0 to 65535 "
+                          "are, and of one object the first 20,000")
+        elif ports.nameless:
+            self.left_out(resource, meta, "names", f"{ports.nameless} names of ports and protocols are not served: "
+                          "they have over 63 bytes")
+        return 0
+
+    cdef int say_slice(self, object resource, object meta) except -1:
+        """What was left out of the slice that was packed."""
+        cdef const Packing* p = &self.packing
+        self.say_ports(resource, meta)
+        if p.addresses_left_out:
+            self.left_out(resource, meta, "addresses", f"{p.addresses_left_out} addresses are not served: they are "
+                          "none of the slice's type, or beyond the first 100,000")
+        if p.names_left_out:
+            self.left_out(resource, meta, "names", f"{p.names_left_out} endpoints are named after their addresses: "
+                          "their own names are no DNS labels, or all names take over 131,068 bytes")
+        if p.zones_left_out:
+            self.left_out(resource, meta, "zones", f"{p.zones_left_out} endpoints have no zone: its name is too "
+                          "long, or all names take over 131,068 bytes")
+        return 0
 
     def delete(self, resource, obj):
         """An object is gone."""
@@ -176,7 +217,7 @@ cdef class ClusterWriter:
                 self.set_pod((meta.namespace, meta.name), None)
         except StoreFull as error:
             self.is_full(error)
-        except SourceError:
+        except (SourceError, UnicodeError, TypeError, ValueError, AttributeError):
             # What could not be served has left nothing.
             pass
 
@@ -230,8 +271,8 @@ cdef class ClusterWriter:
 
         old_section became new_section: either may be None, and both are where no slice changed.
         """
-        cdef bytes payload
-        cdef const ServiceHead* published = NULL
+        cdef bytes payload = None
+        cdef const uint8_t* published = NULL
         cdef const uint8_t* at
         cdef uint64_t reference
         cdef bint imported = key[1] == KIND_IMPORT
@@ -244,7 +285,7 @@ cdef class ClusterWriter:
             if payload == old:
                 return 0
             self.writer.publish(key, payload)
-            published = <const ServiceHead*><const uint8_t*>payload
+            published = payload
         self.changed(1 if imported else 0)
         if imported:
             # Imports have no reverse names.
@@ -262,7 +303,7 @@ cdef class ClusterWriter:
         for address in removed:
             # Another slice may still have it.
             at = <bytes>address
-            if published == NULL or not endpoints_have(published, at, len(address)):
+            if published == NULL or not endpoints_have(published, len(payload), at, len(address)):
                 self.edit_references(KIND_ENDPOINT_IP, at, len(address), reference, False)
         for address in added:
             self.edit_references(KIND_ENDPOINT_IP, <bytes>address, len(address), reference, True)
@@ -318,25 +359,52 @@ cdef class ClusterWriter:
             addresses = []
             name = spec.externalName or ""
             # A target that is an address makes no name at all.
-            external = b"" if address_bytes(name) is not None else wire_name(name) or b""
+            if address_bytes(name) is None:
+                external = wire_name(name) or b""
+                if not external:
+                    self.left_out(Resource.SERVICE, obj.metadata, "names",
+                                  f"the external name {name[:80]!r} is not served: it is no domain name")
         elif addresses[0] == "None":
             svc_type = TYPE_HEADLESS
             addresses = []
-        packed = [a for a in map(address_bytes, addresses) if a is not None]
-        ports = [(p.port, p.protocol or "", p.name or "") for p in spec.ports or ()] or [(None, "", "")]
-        self.set_head(key, pack_head(svc_type, [a for a in packed if len(a) == 4],
-                                     [a for a in packed if len(a) == 16], ports, external))
+        elif addresses == [""]:
+            addresses = []
+        start_ports(&self.packing.ports)
+        add_port_objects(&self.packing.ports, spec.ports)
+        if self.packing.ports.count == 0:
+            # It stands in for no ports: addresses, but no SRV records.
+            add_port(&self.packing.ports, -1, NULL, 0, NULL, 0)
+        self.say_ports(Resource.SERVICE, obj.metadata)
+        addresses = self.cluster_addresses(Resource.SERVICE, obj.metadata, addresses)
+        self.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, external))
         return 0
+
+    cdef list cluster_addresses(self, object resource, object meta, list addresses):
+        """The addresses of a Service or an import that are served: each once."""
+        found = []
+        left_out = 0
+        counts = {4: 0, 16: 0}
+        for one in dict.fromkeys(map(address_bytes, addresses)):
+            if one is None or counts[len(one)] == MAX_CLUSTER_IPS:
+                left_out += 1
+                continue
+            counts[len(one)] += 1
+            found.append(one)
+        if left_out:
+            self.left_out(resource, meta, "addresses", f"{left_out} addresses are not served: they are none, or "
+                          f"beyond the first {MAX_CLUSTER_IPS} of a family")
+        return found
 
     cdef int upsert_import(self, obj) except -1:
         spec = obj.spec
         key = self.service_key(KIND_IMPORT, obj.metadata.namespace, obj.metadata.name)
         self.saw(Resource.IMPORT, key)
-        packed = [a for a in map(address_bytes, spec.ips or ()) if a is not None]
-        ports = [(p.port, p.protocol or "", p.name or "") for p in spec.ports or ()]
+        start_ports(&self.packing.ports)
+        add_port_objects(&self.packing.ports, spec.ports)
+        self.say_ports(Resource.IMPORT, obj.metadata)
         svc_type = TYPE_HEADLESS if spec.type == "Headless" else TYPE_CLUSTER_IP
-        self.set_head(key, pack_head(svc_type, [a for a in packed if len(a) == 4],
-                                     [a for a in packed if len(a) == 16], ports, b""))
+        addresses = self.cluster_addresses(Resource.IMPORT, obj.metadata, list(spec.ips or ()))
+        self.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, b""))
         return 0
 
     # ----------------------------------------------------------------------------------------------- slices
@@ -357,10 +425,10 @@ cdef class ClusterWriter:
             self.drop_slice(slice_id)
         self.slices[slice_id] = key
         cluster = labels.get(IMPORT_CLUSTER_LABEL, "") if kind == KIND_IMPORT else ""
-        # As the value of a label in Kubernetes. Whoever reads it has room for 63 bytes.
-        if not (cluster.isascii() and len(cluster) <= 63):
-            raise SourceError(f"the cluster id {cluster!r} is not a DNS label")
+        if cluster and not is_label(cluster.encode(), len(cluster.encode())):
+            raise SourceError(f"the cluster id {cluster[:80]!r} is not a DNS label")
         section = self.make_section(slice_id, obj, cluster)
+        self.say_slice(resource, meta)
         self.set_section(key, slice_id, section)
         if kind == KIND_SERVICE:
             self.observe_latency(key, meta)
@@ -369,19 +437,13 @@ cdef class ClusterWriter:
     cdef bytes make_section(self, object slice_id, obj, str cluster):
         """The section of a slice: its ready endpoints of its own family."""
         cdef Packing* p = &self.packing
-        cdef uint32_t address_len = 16 if obj.addressType == "IPv6" else 4
-        cdef int family = AF_INET6 if address_len == 16 else AF_INET
         cdef const char* text
         cdef const char* name_text
-        cdef Py_ssize_t name_len
-        cdef uint8_t address[16]
-        cdef uint8_t derived[64]
-        cdef uint8_t plain[64]
-        cdef uint32_t size
-        cdef uint16_t zone_offset
-        zone_at = {}
-        p.count = 0
-        p.blob_len = 0
+        cdef const char* zone_text
+        cdef Py_ssize_t size, name_len, zone_len
+        cdef bytes cluster_id = cluster.encode()
+        text = PyUnicode_AsUTF8AndSize(obj.addressType, &size)
+        start_slice(p, text, <uint32_t>size, self.zonal)
         for endpoint in obj.endpoints or ():
             conditions = endpoint.conditions
             if conditions is not None and conditions.ready is False:
@@ -389,38 +451,21 @@ cdef class ClusterWriter:
             name = endpoint.hostname or None
             if name is None and self.endpoint_pod_names and endpoint.targetRef is not None:
                 name = endpoint.targetRef.name or None
-            name_len = 0
             name_text = NULL
+            name_len = 0
             if name is not None:
                 name_text = PyUnicode_AsUTF8AndSize(name, &name_len)
-                if name_len > 63:
-                    name_len = 0
-            zone_offset = NO_ZONE
+            zone_text = NULL
+            zone_len = 0
             if self.zonal and endpoint.zone is not None:
-                zone = endpoint.zone.lower()
-                if zone not in zone_at:
-                    raw = zone.encode()[:255]
-                    zone_at[zone] = into_blob(p, <const uint8_t*><bytes>raw, len(raw))
-                zone_offset = zone_at[zone]
+                zone_text = PyUnicode_AsUTF8AndSize(endpoint.zone, &zone_len)
+            start_endpoint(p, <const uint8_t*>name_text, <uint32_t>name_len, <const uint8_t*>zone_text,
+                           <uint32_t>zone_len)
             for spelled in endpoint.addresses or ():
-                text = PyUnicode_AsUTF8AndSize(spelled, NULL)
-                if inet_pton(family, text, address) != 1 or (
-                        address_len == 16 and memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0):
-                    continue
-                make_room(p, p.count + 1, 0)
-                size = dashed_name(address, address_len, derived)
-                if name_len and (<uint32_t>name_len != size or memcmp(name_text, derived, size) != 0):
-                    p.names[p.count] = into_blob(p, <const uint8_t*>name_text, name_len)
-                    size = lowered(<const uint8_t*>name_text, name_len, plain)
-                    p.tags[p.count] = name_tag(plain, size)
-                else:
-                    p.names[p.count] = NAME_FROM_ADDRESS
-                    p.tags[p.count] = name_tag(derived, size)
-                memcpy(p.addresses + p.count * address_len, address, address_len)
-                p.zones[p.count] = zone_offset
-                p.count += 1
-        ports = [(one.port, one.protocol or "", one.name or "") for one in obj.ports or ()] or [(None, "", "")]
-        return finish_section(p, slice_id, ports, cluster.encode(), address_len, self.zonal)
+                text = PyUnicode_AsUTF8AndSize(spelled, &size)
+                add_address(p, <const uint8_t*>text, <uint32_t>size)
+        add_port_objects(&p.ports, obj.ports)
+        return finish_slice(p, slice_id, cluster_id, <uint32_t>len(cluster_id))
 
     cdef int set_section(self, bytes key, object slice_id, bytes section) except -1:
         """Put, replace or (section None) drop one slice of a service record."""
@@ -430,10 +475,9 @@ cdef class ClusterWriter:
         cdef uint64_t number = slice_id
         sections = []
         if old is not None:
-            head = old[:(<const ServiceHead*><const uint8_t*>old).sections_at]
-            head = head[:1] + b"\0" + head[2:6] + b"\0\0" + head[8:]
+            head = head_of(old)
             for one in split_sections(old):
-                if as_section(<bytes>one).slice_id != number:
+                if (<const Section*><const uint8_t*><bytes>one).slice_id != number:
                     sections.append(one)
                 else:
                     old_section = one
@@ -557,11 +601,9 @@ cdef class ClusterWriter:
         """
         cdef const Record* record
         cdef const uint8_t* key
-        cdef const ServiceHead* head
-        cdef const Section* section
-        cdef const uint8_t* at
+        cdef SectionWalk walk
+        cdef SectionView v
         cdef uint64_t position = 0
-        cdef uint32_t _i
         cdef int kind
         gone = []
         if resource == Resource.POD:
@@ -586,14 +628,11 @@ cdef class ClusterWriter:
                                          or record_payload(record)[0] != TYPE_SLICES_ONLY):
                     gone.append((name, None))
                 continue
-            head = <const ServiceHead*>record_payload(record)
-            at = <const uint8_t*>head + head.sections_at
-            for _i in range(head.section_count):
-                section = <const Section*>at
-                at += section.total_len
+            walk_sections(record_payload(record), record.payload_len, &walk)
+            while next_section(&walk, &v):
                 # In the listing, but of another service: a predecessor saw it before it moved.
-                if section.slice_id not in seen or self.slices.get(section.slice_id) != name:
-                    gone.append((name, section.slice_id))
+                if v.s.slice_id not in seen or self.slices.get(v.s.slice_id) != name:
+                    gone.append((name, v.s.slice_id))
         return gone
 
     cdef tuple weigh(self, object resource, list gone, set seen):
@@ -677,7 +716,8 @@ cdef class ClusterWriter:
         cdef const uint8_t* hashes
         cdef const uint8_t* at
         cdef const ServiceHead* head
-        cdef const Section* section
+        cdef SectionWalk walk
+        cdef SectionView v
         cdef uint64_t position = 0, reference
         cdef uint32_t i, size
         cdef bint holds
@@ -709,7 +749,7 @@ cdef class ClusterWriter:
                             if key[1] == KIND_CLUSTER_IP:
                                 holds = head_has(head, key + 2, size)
                             else:
-                                holds = endpoints_have(head, key + 2, size)
+                                holds = endpoints_have(record_payload(service), service.payload_len, key + 2, size)
                     if not holds:
                         stale.append((key[1], key[2:record.key_len], reference))
             elif key[1] == KIND_SERVICE:
@@ -721,15 +761,17 @@ cdef class ClusterWriter:
                     if not self.refers(KIND_CLUSTER_IP, at, size, reference):
                         missing.append((KIND_CLUSTER_IP, at[:size], reference))
                     at += size
-                at = <const uint8_t*>head + head.sections_at
-                for _ in range(head.section_count):
-                    section = <const Section*>at
-                    at += section.total_len
-                    key = section_addresses(section)
-                    for _ in range(section.count):
-                        if not self.refers(KIND_ENDPOINT_IP, key, section.address_len, reference):
-                            missing.append((KIND_ENDPOINT_IP, key[:section.address_len], reference))
-                        key += section.address_len
+                walk_sections(record_payload(record), record.payload_len, &walk)
+                while next_section(&walk, &v):
+                    if v.address_len == ADDRESS_IS_NAME:
+                        continue
+                    key = v.addresses
+                    size = v.address_len
+                    for i in range(v.count):
+                        if (i == 0 or memcmp(key - size, key, size) != 0) \
+                                and not self.refers(KIND_ENDPOINT_IP, key, size, reference):
+                            missing.append((KIND_ENDPOINT_IP, key[:size], reference))
+                        key += size
         for where, references in expected.items():
             for one in references:
                 missing.append((KIND_POD, where, one))

@@ -11,11 +11,20 @@ from fastdns._store cimport Record, find, hash_bytes, record_key, record_payload
 from fastdns._wire cimport (
     HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,
 )
-from fastdns.plugins.kubernetes._layout cimport KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead
+from fastdns.plugins.kubernetes._layout cimport (
+    KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead, is_wire_name,
+)
+from fastdns.plugins.kubernetes._ports cimport PortsWanted
 
 cdef enum:
     FEW_SEEN = 48
     SEEN_SLOTS = 16384          # power of two, over three times the most records of a section
+    MAX_SEEN = 14336            # so that a search always ends at a free slot
+    # What an answer may look at without adding a record for it: entries of about 30 ns of CPU each. The most that
+    # a message holds is a quarter of it; the rest are endpoints that are in the answer already.
+    LOOKS = 16384
+    LOOKS_A_RECORD = 16         # for a record of the store that has to be found first
+    SCANNED_A_LOOK = 32         # endpoints of which nothing but the zone is compared
 
 cdef enum Pods:
     PODS_DISABLED = 0
@@ -57,18 +66,22 @@ cdef struct Request:
     const uint8_t* owner        # of the records made; NULL: the question's name
     uint16_t owner_len
     const uint8_t* endpoint     # labels of q.name, or NULL
-    const uint8_t* port         # text without underscore; any where the length is 0
-    const uint8_t* protocol
+    PortsWanted wanted          # texts without underscore
     const uint8_t* cluster
-    uint32_t port_len
-    uint32_t protocol_len
     uint32_t topology_labels    # labels of the topology zone, from the left; 0: not asked
     bint prefer
+
+# Where a name is another one's alias: the target in wire form; NULL: it is none.
+cdef struct Alias:
+    const uint8_t* target
+    uint32_t target_len
 
 # Hashes of what an answer has already. Mostly there are few; more go to a table in scratch.
 cdef struct Seen:
     bint needed                 # False: nothing repeats
+    bint full                   # no more can be told apart: nothing more is added, and TC is set
     uint32_t count
+    uint32_t looks              # what is left of LOOKS
     uint64_t few[FEW_SEEN]
     uint64_t* slots             # NULL: few holds them all
 
@@ -149,7 +162,7 @@ cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint
         total += first_len + 1
     if cluster_len:
         total += cluster_len + 1
-    if total > 255:
+    if total > 255 or first_len > 63 or cluster_len > 63:
         return NULL
     at = scratch(ctx.reply, total)
     if at == NULL:
@@ -171,8 +184,19 @@ cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint
 
 cdef inline void seen_start(Seen* seen, bint needed) noexcept nogil:
     seen.needed = needed
+    seen.full = False
+    seen.looks = LOOKS
     seen.count = 0
     seen.slots = NULL
+
+# Whether an answer may look at so much more. False, and TC is set, where its work has reached its bound.
+cdef inline bint may_look(Context* ctx, Seen* seen, uint32_t looks) noexcept nogil:
+    if seen.looks < looks or seen.full:
+        seen.looks = 0
+        ctx.reply.tc = True
+        return False
+    seen.looks -= looks
+    return True
 
 cdef inline bint seen_in_table(uint64_t* slots, uint64_t hash) noexcept nogil:
     cdef uint64_t i = hash >> 50 & (SEEN_SLOTS - 1)
@@ -183,7 +207,7 @@ cdef inline bint seen_in_table(uint64_t* slots, uint64_t hash) noexcept nogil:
     slots[i] = hash
     return False
 
-# Whether these bytes were seen; 64-bit hashes stand for them. Bounded by the records of one message.
+# Whether these bytes were seen, or no more can be; 64-bit hashes stand for them.
 cdef inline bint seen_before(Context* ctx, Seen* seen, const uint8_t* data, uint32_t size) noexcept nogil:
     cdef uint64_t hash
     cdef uint32_t i
@@ -191,31 +215,41 @@ cdef inline bint seen_before(Context* ctx, Seen* seen, const uint8_t* data, uint
     if not seen.needed:
         return False
     hash = hash_bytes(ctx.store.seed, data, size) | 1
-    if seen.slots != NULL:
-        return seen_in_table(seen.slots, hash)
-    for i in range(seen.count):
-        if seen.few[i] == hash:
+    if seen.slots == NULL:
+        for i in range(seen.count):
+            if seen.few[i] == hash:
+                return True
+        if seen.count < FEW_SEEN:
+            seen.few[seen.count] = hash
+            seen.count += 1
+            return False
+        at = scratch(ctx.reply, SEEN_SLOTS * 8 + 8)
+        if at == NULL:
+            seen.full = True
             return True
-    if seen.count < FEW_SEEN:
-        seen.few[seen.count] = hash
-        seen.count += 1
-        return False
-    at = scratch(ctx.reply, SEEN_SLOTS * 8 + 8)
-    if at == NULL:
-        # TC is set: a client asks again over TCP, and takes a record too many where that is no help.
-        return False
-    # Aligned, as scratch hands out bytes.
-    seen.slots = <uint64_t*>((<size_t>at + 7) & ~<size_t>7)
-    memset(seen.slots, 0, SEEN_SLOTS * 8)
-    for i in range(seen.count):
-        seen_in_table(seen.slots, seen.few[i])
-    return seen_in_table(seen.slots, hash)
+        # Aligned, as scratch hands out bytes.
+        seen.slots = <uint64_t*>((<size_t>at + 7) & ~<size_t>7)
+        memset(seen.slots, 0, SEEN_SLOTS * 8)
+        for i in range(seen.count):
+            seen_in_table(seen.slots, seen.few[i])
+    if seen.count >= MAX_SEEN:
+        seen.full = True
+        ctx.reply.tc = True
+        return True
+    if seen_in_table(seen.slots, hash):
+        return True
+    seen.count += 1
+    return False
 
-cdef inline const uint8_t* external_name(const Record* record, uint32_t* size) noexcept nogil:
+cdef inline void external_name(const Record* record, Alias* alias) noexcept nogil:
     cdef const ServiceHead* head = <const ServiceHead*>record_payload(record)
-    size[0] = head.external_len
-    return (<const uint8_t*>head + sizeof(ServiceHead) + 4 * head.ip4_count + 16 * head.ip6_count
-            + head.ports_len)
+    cdef uint64_t at = sizeof(ServiceHead) + 4 * head.ip4_count + 16 * head.ip6_count + <uint64_t>head.ports_len
+    alias.target = NULL
+    alias.target_len = 0
+    if head.external_len and at + head.external_len <= record.payload_len \
+            and is_wire_name(<const uint8_t*>head + at, head.external_len):
+        alias.target = <const uint8_t*>head + at
+        alias.target_len = head.external_len
 
 cdef inline bint namespace_exposed(Context* ctx, const Conf* conf, const uint8_t* label) noexcept nogil:
     cdef uint8_t key[2 + 64]

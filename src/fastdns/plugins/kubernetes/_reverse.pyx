@@ -7,13 +7,14 @@ from fastdns._chain cimport Context
 from fastdns._store cimport Record, find, hash_bytes, record_key, record_payload
 from fastdns._wire cimport TYPE_PTR, Query, in_zone
 from fastdns.plugins.kubernetes._layout cimport (
-    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, Section, ServiceHead, section_addresses,
+    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_SERVICE, SectionView, SectionWalk, first_with_address, has_address,
+    next_section, walk_sections,
 )
-from fastdns.plugins.kubernetes._packing cimport endpoint_text
 from fastdns.plugins.kubernetes._request cimport (
-    EXISTS, NAME_ERROR, Conf, Found, Request, Seen, add_name, namespace_exposed, seen_before, seen_start,
-    service_name,
+    EXISTS, LOOKS_A_RECORD, NAME_ERROR, Conf, Found, Request, Seen, add_name, may_look, namespace_exposed,
+    seen_before, seen_start, service_name,
 )
+from fastdns.plugins.kubernetes._slices cimport endpoint_text
 
 
 cdef bint is_reverse(const Query* q) noexcept nogil:
@@ -72,18 +73,17 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
     cdef uint8_t derived[64]
     cdef const Record* record
     cdef const Record* service
-    cdef const ServiceHead* head
-    cdef const Section* s
     cdef const uint8_t* references
-    cdef const uint8_t* at
     cdef const uint8_t* text
     cdef const uint8_t* namespace
-    cdef const uint8_t* addresses
     cdef uint8_t* target
     cdef uint16_t target_len = 0
     cdef uint64_t hash
-    cdef uint32_t _j, i, n, length
+    cdef uint32_t i, n, length
     cdef int kind, turn
+    cdef bint known = False
+    cdef SectionWalk walk
+    cdef SectionView v
     cdef Seen seen
     seen_start(&seen, True)
     key[0] = conf.source
@@ -96,9 +96,11 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
             continue
         references = record_payload(record)
         for i in range(record.payload_len // 8):
+            if not may_look(ctx, &seen, LOOKS_A_RECORD):
+                return EXISTS
             memcpy(&hash, references + 8 * i, 8)
             service = find(ctx.store, hash, NULL, 0)
-            if service == NULL or record_key(service)[0] != conf.source:
+            if service == NULL or record_key(service)[0] != conf.source or record_key(service)[1] != KIND_SERVICE:
                 continue
             namespace = record_key(service) + 2
             namespace += namespace[0] + 1
@@ -110,21 +112,26 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
                 if target != NULL:
                     add_name(ctx, r, TYPE_PTR, target, target_len, conf.ttl_s)
                 return EXISTS
-            head = <const ServiceHead*>record_payload(service)
-            at = <const uint8_t*>head + head.sections_at
-            for _j in range(head.section_count):
-                s = <const Section*>at
-                at += s.total_len
-                if s.address_len != size:
+            walk_sections(record_payload(service), service.payload_len, &walk)
+            while next_section(&walk, &v):
+                if not may_look(ctx, &seen, 1):
+                    return EXISTS
+                if v.address_len != size:
                     continue
-                addresses = section_addresses(s)
-                for n in range(s.count):
-                    if memcmp(addresses + <size_t>n * size, address, size) != 0:
-                        continue
-                    length = endpoint_text(s, n, derived, &text)
+                n = first_with_address(&v, address)
+                while has_address(&v, n, address):
+                    known = True
+                    if not may_look(ctx, &seen, 1):
+                        return EXISTS
+                    length = endpoint_text(&v, n, derived, &text)
+                    n += 1
                     target = service_name(ctx, service, text, length, NULL, 0, conf.primary, conf.primary_len,
                                           &target_len)
-                    if target != NULL and not seen_before(ctx, &seen, target, target_len):
-                        if not add_name(ctx, r, TYPE_PTR, target, target_len, conf.ttl_s):
+                    if target == NULL:
+                        if ctx.reply.tc:
                             return EXISTS
-    return EXISTS if ctx.reply.answer.count else NAME_ERROR
+                        continue
+                    if not seen_before(ctx, &seen, target, target_len) \
+                            and not add_name(ctx, r, TYPE_PTR, target, target_len, conf.ttl_s):
+                        return EXISTS
+    return EXISTS if known else NAME_ERROR

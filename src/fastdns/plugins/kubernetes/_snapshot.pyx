@@ -5,22 +5,23 @@ references to this store, so they are made anew. A record is
 
     key length u32 | payload length u32 | key without the source's number | pad to 8 | payload | pad to 8
 
-Nothing of a body reaches the store before all of it was looked at: readers trust the lengths and offsets inside.
+A record of a body reaches the store only if its lengths and offsets are right; the others are left out.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._store cimport (
     SLOT_REMOVED, SNAPSHOT_READER, UNIT_BYTES, Record, Store, enter_epoch, hash_bytes, leave_epoch, load,
     record_key, record_payload, source_state,
 )
 from fastdns.plugins.kubernetes._layout cimport (
-    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, NAME_FROM_ADDRESS,
-    NO_ZONE, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, PortHead, Section, ServiceHead, section_addresses, section_blob,
-    section_names, section_zones,
+    ADDRESS_IS_NAME, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE,
+    MAX_LABEL_BYTES, NO_NAME, NO_ZONE, PORTS_WITHOUT_INDEX, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, PortHead,
+    SectionView, SectionWalk, ServiceHead, blob_text, is_wire_name, next_section, port_at, port_bytes, target_name,
+    walk_sections,
 )
 from fastdns.plugins.kubernetes._records cimport ClusterWriter
 from fastdns.errors import SourceError, StoreFull
@@ -140,33 +141,23 @@ cdef class Copy:
 
 
 cdef bint good_ports(const uint8_t* at, uint32_t size, uint32_t count) noexcept nogil:
-    """Whether so many ports fill so many bytes."""
-    cdef uint32_t used = 0
+    """Whether so many ports, and the index that many have, fill so many bytes."""
+    cdef uint32_t used = 0, i, place, texts = size
     cdef const PortHead* port
-    cdef uint32_t _i
-    for _i in range(count):
-        if size - used < sizeof(PortHead):
+    if count > PORTS_WITHOUT_INDEX:
+        if <uint64_t>count * 4 > size:
             return False
-        port = <const PortHead*>(at + used)
-        used += sizeof(PortHead)
-        if size - used < <uint32_t>port.protocol_len + port.name_len:
+        texts = size - 4 * count
+    for i in range(count):
+        if count > PORTS_WITHOUT_INDEX:
+            memcpy(&place, at + texts + 4 * i, 4)
+            if place != used:
+                return False
+        port = port_at(at, texts, used)
+        if port == NULL:
             return False
-        used += port.protocol_len + port.name_len
-    return used == size
-
-
-cdef bint good_name(const uint8_t* at, uint32_t size) noexcept nogil:
-    """Whether a domain name in wire form, without pointers, fills so many bytes."""
-    cdef uint32_t used = 0
-    if size > 255:
-        return False
-    while used < size:
-        if at[used] == 0:
-            return used + 1 == size
-        if at[used] > 63:
-            return False
-        used += at[used] + 1
-    return False
+        used += port_bytes(port)
+    return used == texts or (count > PORTS_WITHOUT_INDEX and ((used + 3) & ~3u) == texts)
 
 
 cdef bint good_labels(const uint8_t* at, uint32_t size, uint32_t count) noexcept nogil:
@@ -180,57 +171,52 @@ cdef bint good_labels(const uint8_t* at, uint32_t size, uint32_t count) noexcept
     return used == size
 
 
-cdef bint good_section(const Section* s, uint64_t room) noexcept nogil:
-    """Whether a section's parts lie within it, and it within room bytes."""
-    cdef uint64_t arrays_at, blob_at
-    cdef uint32_t i, blob_len, at
-    cdef const uint8_t* blob
-    if room < sizeof(Section) or s.total_len > room or s.total_len % 8 or s.total_len < sizeof(Section):
+cdef bint good_section(const SectionView* v) noexcept nogil:
+    """Whether what stands in a section leads to nothing outside of it."""
+    cdef uint32_t i, number
+    cdef const uint8_t* text
+    if v.s.has_zones > 1 or not good_ports(v.ports, v.s.ports_len, v.s.port_count):
         return False
-    if (s.address_len != 4 and s.address_len != 16) or s.has_zones > 1 or s.cluster_len > 63:
-        return False
-    arrays_at = (sizeof(Section) + <uint64_t>s.ports_len + s.cluster_len + 3) & ~<uint64_t>3
-    blob_at = arrays_at + <uint64_t>s.count * (s.address_len + (6 if s.has_zones else 4))
-    if blob_at > s.total_len or not good_ports(<const uint8_t*>s + sizeof(Section), s.ports_len, s.port_count):
-        return False
-    blob = section_blob(s)
-    blob_len = <uint32_t>(s.total_len - blob_at)
-    for i in range(s.count):
-        at = section_names(s)[i]
-        if at != NAME_FROM_ADDRESS and (at >= blob_len or blob[at] > 63 or blob_len - at <= blob[at]):
+    for i in range(v.named_count):
+        memcpy(&number, v.by_name + 4 * i, 4)
+        if number >= v.count or v.names[number] >= NO_NAME:
             return False
-        if s.has_zones:
-            at = section_zones(s)[i]
-            if at != NO_ZONE and (at >= blob_len or blob_len - at <= blob[at]):
-                return False
+    for i in range(v.count):
+        if v.names != NULL and v.names[i] < NO_NAME \
+                and not 0 < blob_text(v, v.names[i], &text) <= MAX_LABEL_BYTES:
+            return False
+        if v.zones != NULL and v.zones[i] != NO_ZONE and not blob_text(v, v.zones[i], &text):
+            return False
+        if v.address_len == ADDRESS_IS_NAME and not target_name(v, i, &text):
+            return False
     return True
 
 
 cdef bint good_service(const uint8_t* payload, uint32_t size) noexcept nogil:
     """Whether a service record's parts lie within it."""
     cdef const ServiceHead* head = <const ServiceHead*>payload
+    cdef SectionWalk walk
+    cdef SectionView v
     cdef uint64_t at
-    cdef uint32_t _i
     if size < sizeof(ServiceHead) or not TYPE_SLICES_ONLY <= head.svc_type <= TYPE_EXTERNAL_NAME:
         return False
     at = sizeof(ServiceHead) + 4 * <uint64_t>head.ip4_count + 16 * <uint64_t>head.ip6_count
-    if at + head.ports_len + head.external_len > head.sections_at or head.sections_at > size \
+    if at + <uint64_t>head.ports_len + head.external_len > head.sections_at or head.sections_at > size \
             or head.sections_at % 8:
         return False
     if not good_ports(payload + at, head.ports_len, head.port_count):
         return False
     # No listing of Services would ever take away what a record without a Service has of one.
     if head.svc_type == TYPE_SLICES_ONLY and (
-            at + head.ports_len + head.external_len != sizeof(ServiceHead) or not head.section_count):
+            at + <uint64_t>head.ports_len + head.external_len != sizeof(ServiceHead) or not head.section_count):
         return False
-    if head.external_len and not good_name(payload + at + head.ports_len, head.external_len):
+    if head.external_len and not is_wire_name(payload + at + head.ports_len, head.external_len):
         return False
-    at = head.sections_at
-    for _i in range(head.section_count):
-        if not good_section(<const Section*>(payload + at), size - at):
+    walk_sections(payload, size, &walk)
+    while next_section(&walk, &v):
+        if not good_section(&v):
             return False
-        at += (<const Section*>(payload + at)).total_len
-    return at == size
+    return walk.left == 0 and walk.room == 0
 
 
 cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* payload, uint32_t size) noexcept nogil:
@@ -248,7 +234,7 @@ cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* paylo
 
 
 cdef int check(bytes body) except -1:
-    """Raises SourceError unless every record of a body is good."""
+    """Raises SourceError unless a body is records from its beginning to its end."""
     cdef const uint8_t* base = body
     cdef uint64_t at = 0, end = len(body), payload_at
     cdef const Entry* entry
@@ -259,19 +245,18 @@ cdef int check(bytes body) except -1:
         payload_at = at + padded(sizeof(Entry) + entry.key_len)
         if payload_at > end or padded(entry.payload_len) > end - payload_at:
             raise SourceError(f"the record at byte {at} is cut off")
-        if not good_record(base + at + sizeof(Entry), entry.key_len, base + payload_at, entry.payload_len):
-            raise SourceError(f"the record at byte {at} is not in itself right")
         at = payload_at + padded(entry.payload_len)
     return 0
 
 
 def restore(ClusterWriter sink not None, bytes body not None, uint64_t id_seed):
-    """Publish the records of a body in place of what the sink's source has. Returns the number of its Services.
+    """Publish the records of a body in place of what the sink's source has. Returns (its Services, left out).
 
-    Raises SourceError where a record is not right, with nothing changed, and StoreFull, with the source empty.
+    A record that is not in itself right is left out. Raises SourceError where the body is not made of records, with
+    nothing changed, and StoreFull, with the source empty.
     """
     cdef const uint8_t* base = body
-    cdef uint64_t at = 0, end = len(body), services = 0
+    cdef uint64_t at = 0, end = len(body), services = 0, left_out = 0
     cdef const Entry* entry
     cdef const uint8_t* payload
     cdef uint8_t key[1 + 160]
@@ -286,9 +271,12 @@ def restore(ClusterWriter sink not None, bytes body not None, uint64_t id_seed):
             at += padded(sizeof(Entry) + entry.key_len)
             payload = base + at
             at += padded(entry.payload_len)
+            if not good_record(key + 1, entry.key_len, payload, entry.payload_len):
+                left_out += 1
+                continue
             sink.writer.put(key, 1 + entry.key_len, payload, entry.payload_len)
             if key[1] == KIND_SERVICE:
-                refer(sink, key, 1 + entry.key_len, <const ServiceHead*>payload)
+                refer(sink, key, 1 + entry.key_len, payload, entry.payload_len)
                 services += (<const ServiceHead*>payload).svc_type != TYPE_SLICES_ONLY
             elif key[1] == KIND_POD:
                 # Whose it is does not show: those that a listing does not have are found when all is mended.
@@ -298,26 +286,30 @@ def restore(ClusterWriter sink not None, bytes body not None, uint64_t id_seed):
         raise
     finally:
         sink.writer.reclaim()
-    return services
+    return services, left_out
 
 
-cdef int refer(ClusterWriter sink, const uint8_t* key, uint32_t key_len, const ServiceHead* head) except -1:
+cdef int refer(ClusterWriter sink, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+               uint32_t payload_len) except -1:
     """Publish the records by address that lead to a service."""
     cdef uint64_t reference = hash_bytes(sink.writer.h.seed, key, key_len)
-    cdef const uint8_t* at = <const uint8_t*>head + sizeof(ServiceHead)
-    cdef const uint8_t* address
-    cdef const Section* section
-    cdef uint32_t i, size, _i, _j
+    cdef const ServiceHead* head = <const ServiceHead*>payload
+    cdef const uint8_t* at = payload + sizeof(ServiceHead)
+    cdef SectionWalk walk
+    cdef SectionView v
+    cdef uint32_t i, size
     for i in range(<uint32_t>head.ip4_count + head.ip6_count):
         size = 4 if i < head.ip4_count else 16
         sink.edit_references(KIND_CLUSTER_IP, at, size, reference, True)
         at += size
-    at = <const uint8_t*>head + head.sections_at
-    for _i in range(head.section_count):
-        section = <const Section*>at
-        at += section.total_len
-        address = section_addresses(section)
-        for _j in range(section.count):
-            sink.edit_references(KIND_ENDPOINT_IP, address, section.address_len, reference, True)
-            address += section.address_len
+    walk_sections(payload, payload_len, &walk)
+    while next_section(&walk, &v):
+        if v.address_len == ADDRESS_IS_NAME:
+            continue
+        at = v.addresses
+        size = v.address_len
+        for i in range(v.count):
+            if i == 0 or memcmp(at - size, at, size) != 0:
+                sink.edit_references(KIND_ENDPOINT_IP, at, size, reference, True)
+            at += size
     return 0

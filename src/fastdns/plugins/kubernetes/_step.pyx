@@ -19,7 +19,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, bare, lookup, written
-from fastdns._store cimport Record, hash_bytes, load, prefetch_record, prefetch_slot, source_state
+from fastdns._store cimport hash_bytes, load, prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
     CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR,
     TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone,
@@ -28,8 +28,8 @@ from fastdns._wire cimport (
 from fastdns.plugins.kubernetes._nameservers cimport answer_nameservers, is_nameserver_name
 from fastdns.plugins.kubernetes._pods cimport answer_pod
 from fastdns.plugins.kubernetes._request cimport (
-    EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Conf, Found, Pods, Request, Zone, add_name, external_name, label_is,
-    label_of, namespace_exposed, same_lowered, service_key,
+    EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Alias, Conf, Found, Pods, Request, Zone, add_name, label_is, label_of,
+    namespace_exposed, same_lowered, service_key,
 )
 from fastdns.plugins.kubernetes._reverse cimport answer_reverse, is_reverse, reverse_address
 from fastdns.plugins.kubernetes._services cimport answer_service
@@ -89,11 +89,12 @@ cdef Outcome negative(Context* ctx, const Conf* conf, const Request* r, uint16_t
 
 
 cdef Found resolve(Context* ctx, const Conf* conf, Request* r, uint16_t qtype,
-                   const Record** external) noexcept nogil:
-    """One name of the zone, without following ExternalNames: records of qtype go into the reply."""
+                   Alias* alias) noexcept nogil:
+    """One name of the zone, without following aliases: records of qtype go into the reply."""
     cdef const uint8_t* last
     cdef bint pod
-    external[0] = NULL
+    alias.target = NULL
+    alias.target_len = 0
     if r.labels == 0:
         return EMPTY
     last = label_of(r, r.labels - 1)
@@ -110,7 +111,7 @@ cdef Found resolve(Context* ctx, const Conf* conf, Request* r, uint16_t qtype,
         return NAME_ERROR if pod and conf.pods == PODS_DISABLED else EMPTY
     if pod:
         return answer_pod(ctx, conf, r, qtype)
-    return answer_service(ctx, conf, r, qtype, external)
+    return answer_service(ctx, conf, r, qtype, alias)
 
 
 cdef bint start_request(Request* r, const Query* q, const Zone* zone) noexcept nogil:
@@ -134,8 +135,11 @@ cdef bint below_or_at(const uint8_t* target, uint32_t target_len, const Query* q
 
 
 cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t qtype) noexcept nogil:
-    """A or AAAA, through ExternalNames: within the zone from the store, elsewhere through the whole server."""
-    cdef const Record* external
+    """A or AAAA, through the targets of ExternalNames and FQDN slices.
+
+    Those within the zone are answered from the store, others through the whole server.
+    """
+    cdef Alias alias
     cdef const uint8_t* target
     cdef uint32_t target_len
     cdef uint32_t hops = 0
@@ -145,14 +149,15 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
         if is_nameserver_name(r):
             answer_nameservers(ctx, conf, r, qtype)
             found = EXISTS
-            external = NULL
+            alias.target = NULL
         else:
-            found = resolve(ctx, conf, r, qtype, &external)
+            found = resolve(ctx, conf, r, qtype, &alias)
         if hops == 0:
             first = found
-        if external == NULL:
+        if alias.target == NULL:
             break
-        target = external_name(external, &target_len)
+        target = alias.target
+        target_len = alias.target_len
         # A target at or below the name would only lead back to it. The chain's bound ends longer loops.
         if hops == MAX_CHAIN or below_or_at(target, target_len, r.q):
             break
@@ -177,7 +182,7 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
 
 
 cdef Found answer_text(Context* ctx, const Conf* conf, Request* r) noexcept nogil:
-    cdef const Record* external
+    cdef Alias alias
     cdef Found found
     cdef RR* rr
     if r.labels == 1 and label_is(label_of(r, 0), b"dns-version", 11):
@@ -187,7 +192,7 @@ cdef Found answer_text(Context* ctx, const Conf* conf, Request* r) noexcept nogi
             rr.fixed_len = 6
         return EXISTS
     r.topology_labels = 0
-    found = resolve(ctx, conf, r, 0, &external)
+    found = resolve(ctx, conf, r, 0, &alias)
     if found == EMPTY and not (conf.zonal and r.labels > 3 and r.topology_labels):
         return NAME_ERROR
     return found
@@ -224,8 +229,7 @@ cdef void again(const Context* ctx, const Query* q, uint64_t* hash, const void* 
 cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef const Conf* conf = <const Conf*>opaque
     cdef const Zone* zone = zone_of(conf, ctx.q)
-    cdef const Record* external
-    cdef const uint8_t* target
+    cdef Alias alias
     cdef uint8_t address[16]
     cdef uint32_t i, size
     cdef uint16_t qtype = ctx.q.qtype
@@ -255,17 +259,16 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         if size:
             found = answer_reverse(ctx, conf, r, address, size)
         else:
-            found = resolve(ctx, conf, r, 0, &external)
+            found = resolve(ctx, conf, r, 0, &alias)
     elif qtype == TYPE_NS and r.labels == 0:
         answer_nameservers(ctx, conf, r, TYPE_NS)
         found = EXISTS
     elif is_nameserver_name(r):
         found = EXISTS
     else:
-        found = resolve(ctx, conf, r, qtype if qtype == TYPE_SRV else 0, &external)
-        if external != NULL and qtype == TYPE_CNAME:
-            target = external_name(external, &size)
-            add_name(ctx, r, TYPE_CNAME, target, size, conf.ttl_s)
+        found = resolve(ctx, conf, r, qtype if qtype == TYPE_SRV else 0, &alias)
+        if alias.target != NULL and qtype == TYPE_CNAME:
+            add_name(ctx, r, TYPE_CNAME, alias.target, <uint16_t>alias.target_len, conf.ttl_s)
     if found == NAME_ERROR:
         if not load(&source_state(ctx.store, conf.source).synced) & 1:
             # The name may exist: neither a denial nor an upstream may answer yet.

@@ -28,7 +28,7 @@ from fastdns.plugins.kubernetes._snapshot import Copy
 
 MAGIC = b"fastdns\0"
 # Of this file's layout and of the records' (_layout.pxd): to be raised with either.
-VERSION = 1
+VERSION = 2
 # magic, version, 0, fingerprint, as of, seed of ids, serial, serial of multicluster zones, uid
 UID_CHARACTERS = 40
 HEADER = struct.Struct(f"=8sII16sQQQQ{UID_CHARACTERS}s")
