@@ -62,9 +62,10 @@ test-sanitized: sanitize
 		--deselect tests/upstream/test_bounds.py::test_a_hundred_thousand_in_flight \
 		--deselect tests/upstream/test_replies.py::test_a_port_is_not_kept_for_ever
 
-# What only computes runs on all cores at a time; what depends on times or on the whole machine, alone.
+# Most tests wait more than they compute: one process more than there are cores runs them, file by file. What needs
+# the whole machine follows, alone.
 test: build
-	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$(($(JOBS) + 1)) --dist loadfile
 	$(BIN)/python -m pytest -q -m alone
 
 # What breaks, broken on purpose for CHAOS_S seconds each; the lines that say what came of it go to build/chaos.txt.

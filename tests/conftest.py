@@ -6,31 +6,26 @@ from pathlib import Path
 
 import pytest
 
-# What only computes. Everything else starts processes, waits for times, or measures memory.
-BESIDE_OTHERS = (
-    "bench/test_docs.py",
-    "bench/test_queries.py",
-    "bench/test_result.py",
-    "corefile",
-    "deploy",
-    "fuzz",
-    "plugins/cache/test_answers.py",
-    "plugins/cache/test_config.py",
-    "plugins/forward/test_config.py",
-    "plugins/kubernetes/test_cases.py",
-    "plugins/kubernetes/test_property.py",
-    "plugins/kubernetes/test_reference.py",
-    "plugins/log/test_classes.py",
-    "plugins/log/test_config.py",
-    "plugins/log/test_lines.py",
-    "plugins/loop/test_config.py",
-    "plugins/test_loadbalance.py",
-    "plugins/test_weights.py",
-    "plugins/test_whoami.py",
-    "test_security.py",
-    "test_wire.py",
-    "test_wire_dnslib.py",
-    "test_wire_replies.py",
+# What floods, kills on all cores, measures memory or shares of CPUs, or makes networks: it takes the whole machine.
+# Everything else waits for conditions, and runs beside others.
+ALONE = (
+    "bench/apiserver/test_process.py",
+    "bench/test_cli.py",
+    "bench/test_cluster.py",
+    "bench/test_compare.py",
+    "bench/test_generator.py",
+    "bench/test_load.py",
+    "integration/faults",
+    "integration/test_drop_in.py",
+    "integration/test_kill.py",
+    "integration/test_pid1.py",
+    "integration/test_wildcard.py",
+    "test_cache.py",
+    "test_hot_thread.py",
+    "test_store_processes.py",
+    "upstream/test_bounds.py",
+    "upstream/test_hostile.py",
+    "upstream/test_shares.py",
 )
 TESTS = Path(__file__).parent
 
@@ -38,5 +33,5 @@ TESTS = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what has to run alone."""
     for item in items:
-        if not item.path.relative_to(TESTS).as_posix().startswith(BESIDE_OTHERS):
+        if item.path.relative_to(TESTS).as_posix().startswith(ALONE):
             item.add_marker("alone")

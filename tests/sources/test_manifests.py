@@ -298,7 +298,7 @@ def test_the_first_of_two_definitions_counts(tmp_path: Path, caplog: pytest.LogC
         ({"namespace_labels": "team=dns"}, {"red/a", "red/b", "blue/c"}, {"/red"}),
         ({"labels": "tier in (web, db)", "namespace_labels": "!team"}, {"red/a", "red/b"}, {"/blue"}),
     ],
-    ids=str,
+    ids=["none", "is", "is not", "of namespaces", "both"],
 )
 def test_selectors(tmp_path: Path, options: dict[str, str], names: set[str], namespaces: set[str]) -> None:
     file = tmp_path / "a.yaml"

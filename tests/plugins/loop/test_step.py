@@ -70,6 +70,7 @@ def test_a_token_that_is_off_by_a_bit_is_a_question(bit: int) -> None:
         (asks(A)(probe_query(TOKEN, ".")), "another type"),
         (probe_query(TOKEN, ".")[:12] + b"\1x" + probe_query(TOKEN, ".")[12:], "a label in front"),
     ],
+    ids=["never armed", "halves", "type", "label in front"],
 )
 def test_what_is_no_probe(wire: bytes, why: str) -> None:
     table, worker = armed()
