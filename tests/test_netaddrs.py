@@ -43,3 +43,33 @@ def test_what_others_reach_is_neither_loopback_nor_link_local(monkeypatch: pytes
         ipaddress.ip_address("192.0.2.5").packed,
         ipaddress.ip_address("2001:db8::5").packed,
     ]
+
+
+def test_a_line_of_proc_that_is_none_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interface may be named with a space in it; the server did not start on such a host."""
+    lines = [
+        "fe800000000000000000000000000001 02 40 20 80     eth0",
+        "fe800000000000000000000000000002 03 40 20 80     my lan",
+        "nonsense",
+        "zz800000000000000000000000000001 02 40 20 80     eth1",
+        "20010db8000000000000000000000005 02 40 00 80     eth0",
+    ]
+    monkeypatch.setattr(netaddrs.Path, "read_text", lambda _: "\n".join(lines))
+    assert netaddrs.ipv6_addresses() == [("eth0", "fe80::1%eth0"), ("eth0", "2001:db8::5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("FE80::0:1%eth0", "fe80::1%eth0"),
+        ("fe80::1", "fe80::1"),
+        ("2001:db8::1%eth0", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1%eth0", "192.0.2.1"),
+        ("192.0.2.999", None),
+        ("%eth0", None),
+        ("", None),
+    ],
+)
+def test_canonical_addresses(text: str, canonical: str | None) -> None:
+    assert netaddrs.canonical_address(text) == canonical

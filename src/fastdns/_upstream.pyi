@@ -1,5 +1,7 @@
 from fastdns._stats import Stats
 
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+
 class Upstreams:
     def arm(self, slot: int, high: int, low: int, until_ns: int) -> None: ...
     def seen(self, slot: int) -> bool: ...
@@ -9,7 +11,7 @@ class Upstreams:
 class Exchanges:
     def __init__(
         self,
-        upstreams: list[tuple[tuple[str, int], str | None, bool, int]],
+        upstreams: list[tuple[SocketAddress, SocketAddress | None, bool, int]],
         shared: Upstreams,
         stats: Stats,
         counter_slot: int,

@@ -1785,7 +1785,7 @@ cdef int put_address(uint8_t* out, tuple address) except -1:
 cdef class Exchanges:
     """One thread's table.
 
-    upstreams: (address as (IP text, port), source address as IP text | None, stream only, slot) each; stanzas name
+    upstreams: (address as socket_address makes it, source address likewise | None, stream only, slot) each; stanzas name
     them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
     stanzas: how many share the room. socket_s: a UDP socket that is older is replaced before it is used again.
     """
@@ -1850,7 +1850,7 @@ cdef class Exchanges:
                 raise ValueError(f"upstream slot {slot} of {MAX_UPSTREAMS}")
             e.upstreams[i].address_len = put_address(e.upstreams[i].address, address)
             if source is not None:
-                e.upstreams[i].source_len = put_address(e.upstreams[i].source, (source, 0))
+                e.upstreams[i].source_len = put_address(e.upstreams[i].source, source)
             e.upstreams[i].stream_only = stream_only
             e.upstreams[i].slot = slot
             e.upstreams[i].chosen = NONE

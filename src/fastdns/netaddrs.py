@@ -3,15 +3,70 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import ipaddress
 import socket
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 SIOCGIFCONF = 0x8912
 IFREQ_BYTES = 40
 MAX_INTERFACES = 4096
+
+
+def canonical_address(text: str) -> str | None:
+    """An IP address in its canonical text, as IPv4 where it is that in disguise; None if it is none.
+
+    A link-local address keeps its zone, the interface that it is on (RFC 4007 section 11): fe80::1%eth0. Of others
+    it says nothing, and is dropped.
+    """
+    host, _, zone = text.partition("%")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return f"{address}%{zone}" if zone and address.is_link_local else str(address)
+
+
+def zone_of(address: str) -> str:
+    """The zone of an address: an interface by its name or number; "" where it has none."""
+    return address.partition("%")[2]
+
+
+def needs_zone(address: str) -> bool:
+    """Whether an address, in its canonical text, could be on any interface, and does not say which."""
+    return ":" in address and not zone_of(address) and ipaddress.IPv6Address(address).is_link_local
+
+
+def interface_index(zone: str) -> int | None:
+    """The number of an interface, by its name or number; None where this host has none of that name."""
+    if zone.isdecimal():
+        return int(zone)
+    with contextlib.suppress(OSError):
+        return socket.if_nametoindex(zone)
+    return None
+
+
+def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What bind(2) and connect(2) take; a zone becomes the number that its interface has now, 0 if it has none."""
+    host, _, zone = address.partition("%")
+    if ":" not in host:
+        return host, port
+    return host, port, 0, (zone and interface_index(zone)) or 0
+
+
+def host_of(address: Sequence[Any]) -> str:
+    """The host of what getsockname and getaddrinfo return, with its zone where it has one."""
+    host = str(address[0]).partition("%")[0]
+    scope = address[3] if len(address) > 3 else 0
+    return f"{host}%{scope}" if scope else host
 
 
 def ipv4_addresses() -> list[tuple[str, str]]:
@@ -38,8 +93,12 @@ def ipv6_addresses() -> list[tuple[str, str]]:
         return []
     found = []
     for line in lines:
-        raw, _, _, _, _, name = line.split()
-        address = ipaddress.IPv6Address(bytes.fromhex(raw))
+        try:
+            raw, _, _, _, _, name = line.split()
+            address = ipaddress.IPv6Address(bytes.fromhex(raw))
+        except ValueError:
+            # An interface's name may have spaces in it: such an interface is not named in a Corefile.
+            continue
         found.append((name, f"{address}%{name}" if address.is_link_local else str(address)))
     return found
 

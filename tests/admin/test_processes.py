@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from fastdns.admin import processes
 from fastdns.admin.processes import (
     each_process,
     process_names,
@@ -125,3 +126,13 @@ def test_two_generations_at_a_time_have_one_series() -> None:
     assert process_names(server(*children)) == {
         "supervisor": os.getpid(), "worker 1": 30, "worker 2": 21, "watcher": 31,
     }  # fmt: skip
+
+
+def test_what_proc_says_of_a_process_that_is_just_going(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scrape is not to fail for one process whose files are empty already."""
+    monkeypatch.setattr(processes.Path, "read_text", lambda _: "")
+    assert usage_of(os.getpid()) is None
+    assert waited_s(os.getpid()) is None
+    assert proportional_bytes(os.getpid()) is None
+    monkeypatch.setattr(processes.Path, "read_text", lambda _: "Pss: many kB")
+    assert proportional_bytes(os.getpid()) is None

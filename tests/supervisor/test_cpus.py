@@ -21,6 +21,9 @@ from fastdns.supervisor.cpus import quota_cpus, worker_count
         pytest.param({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None, id="v1 without"),
         pytest.param({"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2.0, id="v1"),
         pytest.param({"cpu.max": "strange\n"}, None, id="what cannot be read is no limit"),
+        pytest.param({"cpu.max": "100000 0\n"}, None, id="v2 with a period of nothing"),
+        pytest.param({"cpu.max": ""}, None, id="an empty file"),
+        pytest.param({"cpu/cpu.cfs_quota_us": "5\n", "cpu/cpu.cfs_period_us": "0\n"}, None, id="v1, likewise"),
         pytest.param({}, None, id="no cgroup"),
     ],
 )

@@ -22,6 +22,9 @@ CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
         pytest.param(V1 + "0::/\n", "cgroup/memory/pods/a/memory.oom_control", CONTROL, id="version 1"),
         pytest.param(V1, "cgroup/memory/memory.oom_control", CONTROL, id="version 1 in a container"),
         pytest.param(V2, "vmstat", "nr_free_pages 5\noom_kill {}\n", id="no group"),
+        pytest.param(
+            "nonsense\n" + V2, "cgroup/memory.events", EVENTS, id="a line that is nonsense hides no other"
+        ),
         pytest.param("nonsense\n", "vmstat", "oom_kill {}\n", id="nonsense"),
     ],
 )

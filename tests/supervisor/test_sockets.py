@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fastdns.corefile.model import Listener
+from fastdns.netaddrs import socket_address
 from fastdns.supervisor import sockets
 from fastdns.supervisor.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, ListenError, Place, SocketTable, places
 from tests.support import free_port, has_address, occupied, open_fds
@@ -201,7 +202,7 @@ def test_an_ipv6_address_that_this_host_has_not() -> None:
 @pytest.mark.parametrize("address", ["fe80::1%lo", "fe80::1%1", "fe80::1%absent"])
 def test_the_zone_of_a_link_local_address(address: str) -> None:
     scope = 0 if "absent" in address else 1
-    assert sockets.bind_address(Place(address, 53)) == ("fe80::1", 53, 0, scope)
+    assert socket_address(address, 53) == ("fe80::1", 53, 0, scope)
 
 
 def test_errors_leave_no_descriptor_open() -> None:

@@ -33,6 +33,7 @@ from fastdns._stats import Stats, upstream_layout
 from fastdns._udp import HotLoop
 from fastdns._upstream import Exchanges
 from fastdns.corefile import load
+from fastdns.netaddrs import socket_address
 from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.forward.desk import Desk
 from fastdns.plugins.steps import Runtime
@@ -145,13 +146,13 @@ class Upstream:
         while True:
             self.udp = socket.socket(family, socket.SOCK_DGRAM)
             big_buffer(self.udp)
-            self.udp.bind((self.host, self.port))
+            self.udp.bind(socket_address(self.host, self.port))
             self.port = self.udp.getsockname()[1]
             if self.tcp is None:
                 break
             self.listener = socket.socket(family, socket.SOCK_STREAM)
             try:
-                self.listener.bind((self.host, self.port))
+                self.listener.bind(socket_address(self.host, self.port))
             except OSError:
                 self.udp.close()
                 self.listener.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from fastdns.admin.answers import Answer, Request, text
 from fastdns.admin.http import AdminServer
+from fastdns.netaddrs import host_of
 
 log = logging.getLogger("plugin/health")
 
@@ -23,8 +24,9 @@ def own_address(admin: AdminServer) -> tuple[str, int] | None:
     """Where /health is open: no name to look up, which takes a thread. None where it is not."""
     for endpoint, opened in admin.running.items():
         if "/health" in endpoint.paths and opened.addresses:
-            host, port = opened.addresses[0][:2]
-            return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+            address = opened.addresses[0]
+            host = host_of(address)
+            return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), address[1]
     return None
 
 
@@ -37,7 +39,9 @@ async def get_health(host: str, port: int) -> None:
     """Ask for /health. Raises OSError where nothing that looks like HTTP comes back."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        # RFC 9110 section 4.2: of an address, the zone is this host's business alone.
+        name = host.partition("%")[0]
+        writer.write(f"GET /health HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
         if not (await reader.read(-1)).startswith(b"HTTP/1.1 "):
             raise ConnectionError("no answer")
     finally:

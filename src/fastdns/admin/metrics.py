@@ -258,6 +258,12 @@ class Families(Collector):
         for role, count in server.deaths.items():
             restarts.add_metric((role,), count)
         yield restarts
+        skipped = CounterMetricFamily(
+            "fastdns_lines_skipped", "Lines of files, which others write, that could not be used.", labels=("file",)
+        )
+        for file, count in server.skipped.counts.items():
+            skipped.add_metric((file,), count)
+        yield skipped
 
 
 def rendered(server: Server, form: str) -> bytes:

@@ -42,20 +42,23 @@ def usage_of(pid: int) -> Usage | None:
     process = Path(f"/proc/{pid}")
     try:
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        numbers = [int(field) for field in fields[1:22]]
+    except (OSError, ValueError):
+        return None
+    if len(numbers) < 21:
         return None
     open_fds = 0
     with contextlib.suppress(OSError):
         open_fds = sum(1 for _ in (process / "fd").iterdir())
     return Usage(
-        user_s=int(fields[11]) / TICKS_PER_S,
-        system_s=int(fields[12]) / TICKS_PER_S,
-        reaped_s=(int(fields[13]) + int(fields[14])) / TICKS_PER_S,
-        minor_faults=int(fields[7]),
-        major_faults=int(fields[9]),
-        threads=int(fields[17]),
-        virtual_bytes=int(fields[20]),
-        resident_bytes=int(fields[21]) * PAGE_BYTES,
+        user_s=numbers[10] / TICKS_PER_S,
+        system_s=numbers[11] / TICKS_PER_S,
+        reaped_s=(numbers[12] + numbers[13]) / TICKS_PER_S,
+        minor_faults=numbers[6],
+        major_faults=numbers[8],
+        threads=numbers[16],
+        virtual_bytes=numbers[19],
+        resident_bytes=numbers[20] * PAGE_BYTES,
         open_fds=open_fds,
     )
 
@@ -66,14 +69,14 @@ def waited_s(pid: int) -> float | None:
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
             total_ns += int((task / "schedstat").read_text().split()[1])
-    except OSError:
+    except (OSError, ValueError, IndexError):
         return None
     return total_ns / 1e9
 
 
 def proportional_bytes(pid: int) -> int | None:
     """Memory of a process, of pages that it shares its part only. None where the kernel does not tell."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024

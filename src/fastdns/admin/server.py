@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastdns.admin.health import Health
     from fastdns.corefile.model import ServerConfig
     from fastdns.plugins.steps import Runtime
+    from fastdns.skipped import SkippedLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class Server(Protocol):
     def watcher_totals(self) -> Totals: ...
     @property
     def max_held_bytes(self) -> int: ...
+    @property
+    def skipped(self) -> SkippedLines: ...
     @property
     def reload_failed(self) -> int: ...
 

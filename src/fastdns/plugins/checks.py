@@ -12,6 +12,7 @@ from typing import Any
 
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.errors import FastdnsError
+from fastdns.skipped import SkippedLines
 
 
 @contextlib.contextmanager
@@ -24,8 +25,8 @@ def said_of(name: str, block: ServerBlock) -> Iterator[None]:
         raise FastdnsError(f"plugin/{name}: {file}:{line} - {error}") from None
 
 
-def check_files(config: ServerConfig) -> list[str]:
-    """Reads the files that plugins will read. Returns warnings; raises FastdnsError."""
+def check_files(config: ServerConfig, skipped: SkippedLines | None = None) -> list[str]:
+    """Reads the files that plugins will read. Returns warnings; raises FastdnsError. skipped: for bad lines."""
     warnings: list[str] = []
     check_stanzas(config)
     check_snapshots(config)
@@ -34,7 +35,8 @@ def check_files(config: ServerConfig) -> list[str]:
             from fastdns.plugins.loadbalance.weights import check_weights
 
             with said_of("loadbalance", block):
-                warnings += [f"plugin/loadbalance: {warning}" for warning in check_weights(options)]
+                found = check_weights(options, skipped or SkippedLines())
+                warnings += [f"plugin/loadbalance: {warning}" for warning in found]
     return warnings
 
 

@@ -17,13 +17,13 @@ def quota_cpus(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     try:
         quota, period = (root / "cpu.max").read_text().split()[:2]
         return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         pass
     try:
         quota_us = int((root / "cpu/cpu.cfs_quota_us").read_text())
         period_us = int((root / "cpu/cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return None
 
 

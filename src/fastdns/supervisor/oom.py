@@ -23,7 +23,10 @@ def candidates(groups: str, mounted: Path) -> list[Path]:
     """
     found = []
     for line in groups.splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, colon, rest = line.partition(":")
+        controllers, second, path = rest.partition(":")
+        if not (colon and second):
+            continue
         folders = [path.strip("/"), ""]
         if not controllers:
             found += [mounted / folder / "memory.events" for folder in folders]

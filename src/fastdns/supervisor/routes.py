@@ -8,6 +8,7 @@ address, and stay the same in every generation.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +16,36 @@ from functools import partial
 from fastdns._upstream import Upstreams
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
-from fastdns.plugins.forward.config import DNS, HostName, Stanza
-from fastdns.plugins.forward.upstreams import FileState, Upstream, digest, resolve, watched_files
+from fastdns.netaddrs import interface_index, socket_address, zone_of
+from fastdns.plugins.forward.config import DNS, Address, HostName, Stanza
+from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
+from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
+from fastdns.skipped import SkippedLines
 from fastdns.supervisor.threads import in_thread
+
+log = logging.getLogger("plugin/forward")
 
 # As many as there are counters for (_stats.MAX_UPSTREAM_SLOTS); what has no room shares the last.
 MAX_SLOTS = 128
+
+
+# Address, source address, whether it is asked over streams only, slot.
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+TableEntry = tuple[SocketAddress, SocketAddress | None, bool, int]
+
+Seen = tuple[FileState | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What may change while we run. files: of nameservers; zones: the interfaces that addresses are on."""
+
+    files: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+
+    def look(self) -> Seen:
+        """What changes when one of them does; None for what is not there."""
+        return (*digest(self.files), *map(interface_index, self.zones))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +57,41 @@ class Route:
     place: int
     slot: int
 
-    def for_table(self, source_address: str | None) -> tuple[tuple[str, int], str | None, bool, int]:
+    def for_table(self, source_address: str | None) -> TableEntry:
         """As _upstream.Exchanges wants it."""
-        address = self.upstream.address, self.upstream.port
-        return address, source_address, self.upstream.transport != DNS, self.slot
+        address = socket_address(self.upstream.address, self.upstream.port)
+        source = None if source_address is None else socket_address(source_address, 0)
+        return address, source, self.upstream.transport != DNS, self.slot
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
     """stanzas: by number; numbers: (block, place in it) to that number.
 
-    files: those of nameservers; seen: as they were before they were read.
+    watched: what they were made of, and may be others later; seen: as that was before it was looked at.
     """
 
     stanzas: tuple[Stanza, ...] = ()
     numbers: Mapping[tuple[int, int], int] = field(default_factory=dict)
     upstreams: tuple[Route, ...] = ()
-    files: tuple[str, ...] = ()
-    seen: tuple[FileState, ...] = ()
+    watched: Watched = Watched()
+    seen: Seen = ()
 
     def of_stanza(self, number: int) -> list[int]:
         """Places in ``upstreams`` of a stanza's upstreams."""
         return [place for place, route in enumerate(self.upstreams) if route.stanza == number]
 
-    def table(self) -> list[tuple[tuple[str, int], str | None, bool, int]]:
+    def table(self) -> list[TableEntry]:
         """All upstreams, as _upstream.Exchanges wants them."""
         return [route.for_table(self.stanzas[route.stanza].source_address) for route in self.upstreams]
 
 
 class RouteTable:
-    """What outlives generations: the slots of upstreams, and the shared table that they are places in."""
+    """What outlives generations: the slots of upstreams, the shared table that they are places in, and what files
+    of nameservers held."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipped: SkippedLines | None = None) -> None:
+        self.files = NameserverFiles(skipped)
         self.shared = Upstreams()
         self.slots: dict[str, int] = {}
 
@@ -87,40 +115,74 @@ class RouteTable:
                 stanzas.append(stanza)
         if not stanzas:
             return Routes()
-        files = tuple(dict.fromkeys(path for stanza in stanzas for path in watched_files(stanza)))
-        seen = digest(files)
+        files = Watched(tuple(dict.fromkeys(path for stanza in stanzas for path in watched_files(stanza))))
+        seen = files.look()
+        found = cut_to_size([await resolved(stanza, self.files) for stanza in stanzas], stanzas)
         routes = [
             Route(upstream, number, place, self.slot(upstream.to))
-            for number, stanza in enumerate(stanzas)
-            for place, upstream in enumerate(await resolved(stanza))
+            for number, upstreams in enumerate(found)
+            for place, upstream in enumerate(upstreams)
         ]
-        if len(routes) > MAX_SLOTS:
-            raise FastdnsError(f"plugin/forward: at most {MAX_SLOTS} upstreams in a Corefile, got {len(routes)}")
-        return Routes(tuple(stanzas), numbers, tuple(routes), files, seen)
+        on_links = Watched(zones=self.zones_of(stanzas, routes))
+        watched = Watched(files.files, on_links.zones)
+        return Routes(tuple(stanzas), numbers, tuple(routes), watched, (*seen, *on_links.look()))
+
+    def zones_of(self, stanzas: list[Stanza], routes: list[Route]) -> tuple[str, ...]:
+        """The interfaces that addresses name, each once. One that is not there is said, and waited for."""
+        addresses = [route.upstream.address for route in routes]
+        addresses += [stanza.source_address for stanza in stanzas if stanza.source_address]
+        zones = tuple(dict.fromkeys(filter(None, map(zone_of, addresses))))
+        for zone in zones:
+            if interface_index(zone) is None:
+                log.warning("there is no interface %s yet, which upstreams are to be asked over", zone)
+        return zones
+
+
+def cut_to_size(found: list[tuple[Upstream, ...]], stanzas: list[Stanza]) -> list[tuple[Upstream, ...]]:
+    """All upstreams that fit into the table, of each stanza the first ones. Raises FastdnsError.
+
+    Only what files and host names hold is left out, where they hold most: not what the Corefile names.
+    """
+    kept = [len(upstreams) for upstreams in found]
+    named = [sum(isinstance(to, Address) for to in stanza.to) for stanza in stanzas]
+    total = sum(kept)
+    while sum(kept) > MAX_SLOTS:
+        most = max(range(len(kept)), key=lambda number: kept[number] - max(1, named[number]))
+        if kept[most] <= max(1, named[most]):
+            raise FastdnsError(f"plugin/forward: at most {MAX_SLOTS} upstreams in a Corefile, got {total}")
+        kept[most] -= 1
+    for upstreams, count, stanza in zip(found, kept, stanzas, strict=True):
+        if count < len(upstreams):
+            log.warning(
+                "%s:%d - a Corefile has %d upstreams at most; of the %d that are found here the first %d are asked",
+                stanza.file, stanza.line, MAX_SLOTS, len(upstreams), count,
+            )  # fmt: skip
+    return [upstreams[:count] for upstreams, count in zip(found, kept, strict=True)]
 
 
 class Nameservers:
-    """The files of nameservers that are in use, and whether they have changed."""
+    """What the upstreams in use were made of, and whether that has changed."""
 
     def __init__(self) -> None:
-        self.paths: tuple[str, ...] = ()
-        self.seen: tuple[FileState, ...] = ()
+        self.watched = Watched()
+        self.seen: Seen = ()
 
     def follow(self, routes: Routes) -> None:
-        """Look at these routes' files from now on. What has changed since they were read is a change."""
-        self.paths, self.seen = routes.files, routes.seen
+        """Look at what these routes were made of from now on. What has changed since is a change."""
+        self.watched, self.seen = routes.watched, routes.seen
 
     def changed(self) -> bool:
-        """Whether a file is another than at the last look. What has gone keeps what was read of it."""
-        now = digest(self.paths)
-        if now == self.seen or None in now:
+        """Whether anything is another than at the last look. What has gone is as it was until it is back."""
+        looked = self.watched.look()
+        now = tuple(before if one is None else one for one, before in zip(looked, self.seen, strict=True))
+        if now == self.seen:
             return False
         self.seen = now
         return True
 
 
-async def resolved(stanza: Stanza) -> tuple[Upstream, ...]:
+async def resolved(stanza: Stanza, files: NameserverFiles) -> tuple[Upstream, ...]:
     """A stanza's upstreams. Looking up host names may take seconds, in which probes have to be answered."""
     if not any(isinstance(to, HostName) for to in stanza.to):
-        return resolve(stanza)
-    return await in_thread(partial(resolve, stanza))
+        return resolve(stanza, files)
+    return await in_thread(partial(resolve, stanza, files))

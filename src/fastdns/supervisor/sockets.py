@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from fastdns.corefile.model import Listener
 from fastdns.errors import FastdnsError
+from fastdns.netaddrs import socket_address
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_BACKLOG = 1024
@@ -96,7 +97,7 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
                 tell_destinations(opened)
         else:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(bind_address(place))
+        opened.bind(socket_address(place.address, place.port))
         if kind == socket.SOCK_STREAM:
             opened.listen(TCP_BACKLOG)
     except OSError as error:
@@ -111,18 +112,6 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
         why = f"{os.strerror(error.errno or 0)}{hint}"
         raise ListenError(f"listen {network} {where}:{place.port}: {why}") from None
     return opened
-
-
-def bind_address(place: Place) -> tuple[str, int] | tuple[str, int, int, int]:
-    """What bind takes; a link-local address brings its zone (fe80::1%eth0)."""
-    if ":" not in place.address:
-        return place.address, place.port
-    address, _, zone = place.address.partition("%")
-    scope = 0
-    if zone:
-        with contextlib.suppress(OSError):
-            scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
-    return address, place.port, 0, scope
 
 
 def tell_destinations(udp: socket.socket) -> None:

@@ -40,6 +40,7 @@ from fastdns.netaddrs import host_addresses
 from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
+from fastdns.skipped import SkippedLines
 from fastdns.supervisor.cpus import worker_count
 from fastdns.supervisor.in_child import in_child
 from fastdns.supervisor.loop import timed_loop
@@ -142,7 +143,7 @@ class Due(Enum):
 
     LOOK = "the reload plugin's interval is over"
     ASKED = "SIGUSR1"
-    NAMESERVERS = "a file of nameservers has changed"
+    NAMESERVERS = "a file of nameservers, or an interface, has changed"
 
 
 def key_of(child: Child) -> Key:
@@ -177,7 +178,8 @@ class Supervisor:
         self.nameservers = Nameservers()
         self.log_lines_s = positive_setting(settings.environ, "FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
         self.max_in_flight = positive_setting(settings.environ, "FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
-        self.routes = RouteTable()
+        self.skipped = SkippedLines()
+        self.routes = RouteTable(self.skipped)
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}
         self.watcher_totals = WatcherTotals()
@@ -377,7 +379,7 @@ class Supervisor:
     async def check(self, config: ServerConfig) -> None:
         """Look at what a configuration needs of this host besides its ports. Raises FastdnsError."""
         await check_accounts(config, self.settings.environ)
-        for warning in check_files(config):
+        for warning in check_files(config, self.skipped):
             log.warning("%s", warning)
 
     def runtime(self, config: ServerConfig, routes: Routes) -> Runtime:
@@ -628,6 +630,8 @@ class Supervisor:
                 self.wake.set()
                 if child.role == "watcher" and not child.killed:
                     self.sources.begun()
+            for file, lines in message.get("skipped", {}).items():
+                self.skipped.counts[file] = self.skipped.counts.get(file, 0) + lines
             if "metrics" in message:
                 self.watcher_totals.update(message["metrics"])
                 child = replace(child, last_beat=time.monotonic())
@@ -705,7 +709,7 @@ class Supervisor:
             due = await self.reload_due()
             asked = due is Due.ASKED
             if due is Due.NAMESERVERS:
-                log.info("The nameservers in a file of forward have changed")
+                log.info("A file of nameservers, or an interface of upstreams, has changed")
                 await self.reload(self.config)
                 continue
             try:

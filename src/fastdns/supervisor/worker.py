@@ -239,7 +239,9 @@ class WorkerProcess:
             if config.weight_file is not None:
                 from fastdns.plugins.loadbalance.weights import keep_weights
 
-                tasks.append(loop.create_task(keep_weights(config, self.steps[block.index]["loadbalance"])))
+                step = self.steps[block.index]["loadbalance"]
+                tell = None if self.plan.index else self.tell_skipped
+                tasks.append(loop.create_task(keep_weights(config, step, tell)))
         self.channel.send(ready=True)
         await self.done.wait()
         if self.crash is None:
@@ -253,6 +255,10 @@ class WorkerProcess:
         if self.crash is not None:
             raise self.crash
         return self.code
+
+    def tell_skipped(self, file: str, lines: int) -> None:
+        """Lines of a file that cannot be used, which all workers find: the first tells of them."""
+        self.channel.send(skipped={file: lines})
 
     def forward(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[None]]:
         """Begin to take what upstreams answer, and to ask them over streams. Returns what has to be cancelled."""

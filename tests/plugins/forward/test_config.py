@@ -57,7 +57,10 @@ CASES = [
     to("[2003:0::1]:53", Address("dns", "2003::1", 53), why="IPv6 and port, in canonical form"),
     to("::ffff:192.0.2.1", Address("dns", "192.0.2.1", 53), why="IPv4 as IPv6"),
     to("dns://192.0.2.1", Address("dns", "192.0.2.1", 53), why="dns://"),
-    to("fe80::1%eth0", Address("dns", "fe80::1", 53), why="a zone id goes, as with CoreDNS"),
+    to("fe80::1%eth0", Address("dns", "fe80::1%eth0", 53), why="a link-local address keeps its interface"),
+    to("[fe80::1%eth0]:54", Address("dns", "fe80::1%eth0", 54), why="an interface and a port"),
+    to("tls://fe80::1%lo", Address("tls", "fe80::1%lo", 853), why="over TLS, an interface of this host"),
+    to("2001:db8::1%eth0", Address("dns", "2001:db8::1", 53), why="of a global address a zone says nothing"),
     to("[fd01::1%ens3]:153", Address("dns", "fd01::1", 153), why="a zone id in brackets goes"),
     to("tls://192.0.2.1", Address("tls", "192.0.2.1", 853), why="tls://"),
     to("tls://192.0.2.1%dns.example", Address("tls", "192.0.2.1", 853, "dns.example"), why="a server name"),
@@ -235,7 +238,7 @@ BAD = [
     bad_option("resolver", "at least one argument", why="no resolver"),
     bad_option("resolver dns.example.com", "resolver must be an IP address", why="a resolver by name"),
     bad_option("resolver 10.0.0.1:0", "from 1 to 65535", why="a resolver's bad port"),
-    bad_option("resolver fe80::1%eth0", "resolver must be an IP address", why="a resolver with a zone id"),
+    bad_option("resolver 192.0.2.1%eth0", "resolver must be an IP address", why="a resolver with a zone id"),
     bad_option("randomize_case yes", "no argument", why="randomize_case with a value"),
 ]  # fmt: skip
 
@@ -312,7 +315,8 @@ def test_attempts() -> None:
     [
         ("forward 10.9.3.0/18 127.0.0.1",
          "10.9.3.0/18 is 64 zones, of which only 0.9.10.in-addr.arpa. is forwarded"),
-        ("forward . fe80::1%eth0", "the zone id 'eth0' of 'fe80::1%eth0' is not used"),
+        ("forward . 2001:db8::1%eth0", "the zone id 'eth0' of '2001:db8::1%eth0' is not used"),
+        ("forward . fe80::1", "fe80::1 cannot be reached without its interface, as in fe80::1%eth0"),
         ("forward . 127.0.0.1 {;tls ca;}", "tls has no effect: no upstream here needs it"),
         ("forward . 127.0.0.1 {;tls_servername a;}", "tls_servername has no effect: no upstream here needs it"),
         ("forward . tls://127.0.0.1 {;doh_method GET;}", "doh_method has no effect: no upstream here needs it"),

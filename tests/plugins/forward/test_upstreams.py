@@ -16,7 +16,8 @@ from dnslib import AAAA, CNAME, QTYPE, RR, A, DNSRecord
 
 from fastdns.errors import CorefileError
 from fastdns.plugins.forward import upstreams
-from fastdns.plugins.forward.upstreams import Upstream, UpstreamError, digest, resolve, tls_context, watched_files
+from fastdns.plugins.forward.nameservers import NameserverFiles, digest
+from fastdns.plugins.forward.upstreams import Upstream, UpstreamError, resolve, tls_context, watched_files
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.forward.support import stanza_of
 from tests.support import free_port
@@ -67,7 +68,8 @@ def test_nameservers_of_a_file(resolv_conf: Path) -> None:
     [
         ("nameserver 192.0.2.1", ["dns://192.0.2.1:53"]),
         ("\tnameserver\t192.0.2.1 # comment\r\n", ["dns://192.0.2.1:53"]),
-        ("nameserver fe80::1%eth0\n", ["dns://[fe80::1]:53"]),
+        ("nameserver fe80::1%eth0\n", ["dns://[fe80::1%eth0]:53"]),
+        ("nameserver 2001:db8::1%eth0\nnameserver 192.0.2.1%eth0\n", ["dns://[2001:db8::1]:53", "dns://192.0.2.1:53"]),
         ("# nameserver 192.0.2.2\n;nameserver 192.0.2.3\nnameserver\nnameserver 192.0.2.1\n", ["dns://192.0.2.1:53"]),
         ("\ufeffnameserver 192.0.2.1\nnameserver 192.0.2.2\n", ["dns://192.0.2.2:53"]),
         ("Nameserver 192.0.2.2\nnameserver 192.0.2.1 192.0.2.3\n", ["dns://192.0.2.1:53"]),
@@ -87,28 +89,87 @@ def test_a_file_without_nameservers_is_skipped_unless_it_is_all(tmp_path: Path, 
         resolve(stanza_of(f"forward . {path} /dev/null"))
 
 
-def test_a_nameserver_that_is_no_address_is_told_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nameserver dns.example.org", "a nameserver has to be an IP address, got 'dns.example.org'"),
+        ("nameserver 10.96.0.999", "a nameserver has to be an IP address, got '10.96.0.999'"),
+        ("nameserver 192.0.2.1:53", "a nameserver has to be an IP address, got '192.0.2.1:53'"),
+        ("nameserver", "a nameserver has to be an IP address, got nothing"),
+        ("nameserver fe80::1", "fe80::1 is on every link, and its interface is not named, as in fe80::1%eth0"),
+    ],
+)
+def test_a_bad_line_is_skipped_said_once_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str, says: str
+) -> None:
+    """The start ended there, though a good nameserver stood beside it: a DHCP client writes that file."""
     path = tmp_path / "resolv.conf"
-    path.write_text("nameserver 192.0.2.1\nnameserver dns.example\n")
+    path.write_text(f"nameserver 192.0.2.1\n{line}\nnameserver 192.0.2.2\n")
+    files = NameserverFiles()
+    stanza = stanza_of(f"forward . {path}")
+    for _ in range(3):
+        assert [one.to for one in resolve(stanza, files)] == ["192.0.2.1:53", "192.0.2.2:53"]
+    assert caplog.messages == [f"{path}:2 - {says}; the line is skipped"]
+    assert files.skipped.counts == {str(path): 1}
+    path.write_text(f"nameserver 192.0.2.1\n{line}\nnameserver also.bad\n")
+    resolve(stanza, files)
+    assert len(caplog.messages) == 2, "only the new one is said"
+    assert files.skipped.counts == {str(path): 2}
+
+
+def test_a_file_full_of_bad_lines_does_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver no\n" * 5000 + "nameserver 192.0.2.1\n")
+    files = NameserverFiles()
+    assert [one.to for one in resolve(stanza_of(f"forward . {path}"), files)] == ["192.0.2.1:53"]
+    assert len(caplog.messages) == 11
+    assert files.skipped.counts == {str(path): 5000}
+
+
+def test_only_where_no_line_is_left_it_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("search example.org\nnameserver dns.example\n")
     with pytest.raises(UpstreamError) as caught:
         resolve(stanza_of(f"forward . {path}"))
-    assert str(caught.value).startswith(f"plugin/forward: {path}:2 - ")
-    assert "got 'dns.example'" in str(caught.value)
     assert isinstance(caught.value, CorefileError)
+    assert str(caught.value) == (
+        f"plugin/forward: Corefile:2 - Error during parsing: no upstream is left: there is no line like "
+        f"'nameserver 192.0.2.1' in {path} ({path}:2 - a nameserver has to be an IP address, got "
+        "'dns.example'; the line is skipped); correct the file, or name the address of an upstream here"
+    )
 
 
 def test_a_file_that_has_gone(resolv_conf: Path) -> None:
     stanza = stanza_of(f"forward . {resolv_conf}")
     resolv_conf.unlink()
-    with pytest.raises(UpstreamError, match=r"Corefile:2 - .*cannot read .*resolv.conf: No such file"):
+    with pytest.raises(UpstreamError, match=r"Corefile:2 .* no upstream is left.*cannot read .*resolv.conf: No"):
         resolve(stanza)
 
 
-def test_there_may_not_be_any_number_of_upstreams(tmp_path: Path) -> None:
+def test_a_file_that_has_gone_leaves_its_nameservers_and_those_of_others(
+    resolv_conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = NameserverFiles()
+    other = tmp_path / "other.conf"
+    other.write_text("nameserver 192.0.2.8\n")
+    stanza = stanza_of(f"forward . {resolv_conf} {other}")
+    resolve(stanza, files)
+    resolv_conf.unlink()
+    other.write_text("nameserver 192.0.2.9\n")
+    assert [one.to for one in resolve(stanza, files)] == ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.9:53"]
+    assert caplog.messages == [
+        f"cannot read {resolv_conf}: No such file or directory; the nameservers that it held are asked"
+    ]
+
+
+def test_of_a_file_with_any_number_of_nameservers_the_first_are_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "resolv.conf"
-    path.write_text("".join(f"nameserver 192.0.{i // 256}.{i % 256}\n" for i in range(129)))
-    with pytest.raises(UpstreamError, match="at most 128 upstreams are possible, got 129"):
-        resolve(stanza_of(f"forward . {path}"))
+    path.write_text("".join(f"nameserver 192.0.{i // 256}.{i % 256}\n" for i in range(1000)))
+    found = resolve(stanza_of(f"forward . {path}"))
+    assert (len(found), found[0].address, found[-1].address) == (128, "192.0.0.0", "192.0.0.127")
+    assert caplog.messages == ["Corefile:2 - 1000 upstreams are found, of which the first 128 are asked"]
 
 
 # Changes of files
@@ -316,7 +377,7 @@ def test_the_system_is_asked_without_a_resolver(monkeypatch: pytest.MonkeyPatch)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", end) for end in ends]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert resolved("forward . dns.example") == ["dns://192.0.2.1:53", "dns://[fe80::1]:53"]
+    assert resolved("forward . dns.example") == ["dns://192.0.2.1:53", "dns://[fe80::1%2]:53"]
 
 
 def test_the_system_does_not_know_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ opens nothing: files of nameservers are read, and host names looked up, by ``ups
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from fastdns.corefile.options import (
     to_zones,
     words,
 )
+from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zone_of
 
 DNS, TLS, HTTPS = "dns", "tls", "https"
 # RFC 1035 section 4.2, RFC 7858 section 3.1, RFC 8484 (as any https URI).
@@ -58,7 +58,10 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A TO that is an IP address. transport: "dns", "tls" or "https". server_name: what stood after its %."""
+    """A TO that is an IP address. transport: "dns", "tls" or "https".
+
+    address: with its zone where it is link-local. server_name: what stood after the % of another one.
+    """
 
     transport: str
     address: str
@@ -209,6 +212,10 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
     if "/" in rest or _is_file_here(rest):
         return _file(d, text, scheme, rest)
     host, name, port = _split(d, text, rest, PORTS[scheme])
+    scoped = canonical_address(f"{host}%{name}") if name is not None else None
+    if name is not None and scoped is not None and zone_of(scoped) and (scheme == DNS or interface_index(name)):
+        # With TLS it could be the server's name as well, which no interface of this host is likely to have.
+        return Address(scheme, scoped, port, None)
     if name is not None and scheme == DNS:
         # As CoreDNS has it: what follows % is a server name or nothing.
         _warn(block, d.file, d.line, f"the zone id {name!r} of {text!r} is not used")
@@ -247,16 +254,6 @@ def _split(d: Dispenser, text: str, rest: str, default_port: int) -> tuple[str, 
     if port is None:
         return parts["host"], parts["name"], default_port
     return parts["host"], parts["name"], to_int(d, port, f"the port of {text!r}", 1, 65535)
-
-
-def canonical_address(text: str) -> str | None:
-    """An IP address in its canonical text, as IPv4 where it is that in disguise; None if it is none."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return str(mapped or address)
 
 
 def _is_host_name(text: str) -> bool:
@@ -355,9 +352,9 @@ def _resolvers(d: Dispenser) -> tuple[tuple[str, int], ...]:
 
 
 def _resolver(d: Dispenser, text: str) -> tuple[str, int]:
-    host, zone_id, port = _split(d, text, text, PORTS[DNS])
-    address = canonical_address(host)
-    if address is None or zone_id is not None:
+    host, zone, port = _split(d, text, text, PORTS[DNS])
+    address = canonical_address(f"{host}%{zone}" if zone else host)
+    if address is None or (zone is not None and zone_of(address) != zone):
         raise d.error(f"resolver must be an IP address, with or without a port, got {text!r}")
     return address, port
 
@@ -429,6 +426,11 @@ def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
         _warn(block, stanza.file, stanza.line, f"{option} has no effect: no upstream here needs it")
     source = stanza.source_address
     for to in stanza.to:
+        if isinstance(to, Address) and needs_zone(to.address) and not zone_of(source or ""):
+            _warn(
+                block, stanza.file, stanza.line,
+                f"{to.address} cannot be reached without its interface, as in {to.address}%eth0",
+            )  # fmt: skip
         if source is not None and isinstance(to, Address) and (":" in source) != (":" in to.address):
             _warn(block, stanza.file, stanza.line, f"{to.address} cannot be reached from {source}")
 

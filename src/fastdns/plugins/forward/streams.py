@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from fastdns.netaddrs import socket_address
 from fastdns.plugins.forward.config import DNS, HTTPS, PORTS, Stanza
 from fastdns.plugins.forward.upstreams import Upstream, host_port, tls_context
 
@@ -373,8 +374,9 @@ class Pool:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self.stanza.source_address is not None:
                     step = "bind"
-                    sock.bind((self.stanza.source_address, 0))
+                    sock.bind(socket_address(self.stanza.source_address, 0))
                 step = "connect"
+                # As text with its zone: of a socket's address in numbers the loop takes two.
                 await self.loop.sock_connect(sock, (upstream.address, upstream.port))
                 step = "handshake"
                 return await self.handshake(sock)

@@ -2,12 +2,12 @@
 
 Everything here blocks: on files, and for host names on the network, at most LOOKUP_S for each of their types and
 resolvers; what the system's resolver takes is up to resolv.conf(5). The supervisor calls it at start, at each
-reload, and when ``digest`` of the files that a stanza watches is another than before.
+reload, and when a file that a stanza watches has changed.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import secrets
 import socket
 import ssl
@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastdns.corefile.values import read_text
 from fastdns.errors import CorefileError
+from fastdns.netaddrs import canonical_address, host_of, socket_address
 from fastdns.plugins.forward.config import (
     DNS,
     PORTS,
@@ -28,8 +28,8 @@ from fastdns.plugins.forward.config import (
     Stanza,
     TlsFiles,
     To,
-    canonical_address,
 )
+from fastdns.plugins.forward.nameservers import NameserverFiles
 
 if TYPE_CHECKING:
     from dnslib import DNSRecord
@@ -42,8 +42,7 @@ MAX_UPSTREAMS = 128
 MAX_STANZAS = 64
 LENGTH = struct.Struct(">H")
 
-# Modification time in ns, inode and size of a file; None where there is none.
-FileState = tuple[int, int, int] | None
+log = logging.getLogger("plugin/forward")
 
 
 class UpstreamError(CorefileError):
@@ -54,8 +53,8 @@ class UpstreamError(CorefileError):
 class Upstream:
     """One server to ask. transport: "dns", "tls" or "https".
 
-    address: IP text in its canonical form, without a zone id. server_name: the name that its certificate has to
-    have, None where that is the address; never set for "dns".
+    address: IP text in its canonical form, with the zone of a link-local one. server_name: the name that its
+    certificate has to have, None where that is the address; never set for "dns".
     """
 
     transport: str
@@ -71,32 +70,50 @@ class Upstream:
     @property
     def verified_name(self) -> str:
         """The name or address that the certificate has to have."""
-        return self.server_name or self.address
+        return self.server_name or self.address.partition("%")[0]
 
 
 def host_port(address: str, port: int) -> str:
-    """192.0.2.1:53, [2001:db8::1]:53."""
+    """192.0.2.1:53, [2001:db8::1]:53, [fe80::1%eth0]:53."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def resolve(stanza: Stanza) -> tuple[Upstream, ...]:
-    """All upstreams of a stanza in the order of their naming, each once. Raises UpstreamError.
+def resolve(stanza: Stanza, files: NameserverFiles | None = None) -> tuple[Upstream, ...]:
+    """The upstreams of a stanza in the order of their naming, each once. Raises UpstreamError.
 
-    Files without a nameserver are skipped, as long as there is an upstream at all. TLS files are tried, too.
+    There are MAX_UPSTREAMS at most, the first ones. Of files, the lines that serve are used, and a file that has
+    none is skipped, as long as there is an upstream at all. TLS files are tried, too.
     """
-    found = tuple(dict.fromkeys(upstream for to in stanza.to for upstream in _expand(to, stanza)))
+    files = files or NameserverFiles()
+    found = tuple(dict.fromkeys(upstream for to in stanza.to for upstream in _expand(to, stanza, files)))
     if not found:
-        raise _error(stanza, "no upstream is left: the files that are named hold no nameserver")
+        raise _error(stanza, _why_none(stanza, files))
     if len(found) > MAX_UPSTREAMS:
-        raise _error(stanza, f"at most {MAX_UPSTREAMS} upstreams are possible, got {len(found)}")
+        # A Corefile names 15 at most: all others are what files and names hold.
+        log.warning(
+            "%s:%d - %d upstreams are found, of which the first %d are asked",
+            stanza.file, stanza.line, len(found), MAX_UPSTREAMS,
+        )  # fmt: skip
+        found = found[:MAX_UPSTREAMS]
     if any(upstream.transport != DNS for upstream in found):
         tls_context(stanza)
     return found
 
 
-def _expand(to: To, stanza: Stanza) -> Iterator[Upstream]:
+def _why_none(stanza: Stanza, files: NameserverFiles) -> str:
+    """What to say where the files of a stanza, which names nothing else, hold no nameserver; and what to do."""
+    paths = watched_files(stanza)
+    problems = [problem for path in paths for problem in files.look(path).problems]
+    found = f" ({problems[0]})" if problems else ""
+    return (
+        f"no upstream is left: there is no line like 'nameserver 192.0.2.1' in {' or '.join(paths)}{found}; "
+        "correct the file, or name the address of an upstream here"
+    )
+
+
+def _expand(to: To, stanza: Stanza, files: NameserverFiles) -> Iterator[Upstream]:
     if isinstance(to, NameserverFile):
-        yield from _nameservers(to.path, stanza)
+        yield from (Upstream(DNS, address, PORTS[DNS]) for address in files.read(to.path).addresses)
     elif isinstance(to, Address):
         yield Upstream(to.transport, to.address, to.port, _server_name(to, stanza, None))
     else:
@@ -121,40 +138,6 @@ def watched_files(stanza: Stanza) -> tuple[str, ...]:
     return tuple(to.path for to in stanza.to if isinstance(to, NameserverFile))
 
 
-def digest(paths: Iterable[str]) -> tuple[FileState, ...]:
-    """What changes when one of these files does: one stat(2) each. Compare it with the one before."""
-    return tuple(_file_state(path) for path in paths)
-
-
-def _file_state(path: str) -> FileState:
-    try:
-        # Follows links: those of a mounted ConfigMap point elsewhere after a change.
-        state = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_ino, state.st_size
-
-
-def _nameservers(path: str, stanza: Stanza) -> Iterator[Upstream]:
-    """The nameserver lines of a file like resolv.conf(5); everything else in it is skipped."""
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise _error(stanza, f"cannot read {path}: {reason}") from None
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if len(words) < 2 or words[0] != "nameserver":
-            continue
-        # CoreDNS drops zone ids (fe80::1%eth0) here as well.
-        address = canonical_address(words[1].partition("%")[0])
-        if address is None:
-            raise UpstreamError(
-                f"a nameserver has to be an IP address, got {words[1]!r}", path, number, "forward"
-            )
-        yield Upstream(DNS, address, PORTS[DNS])
-
-
 # Host names
 
 
@@ -172,7 +155,7 @@ def _lookup(name: str, stanza: Stanza) -> tuple[str, ...]:
 
 def _ask_system(name: str) -> list[str]:
     infos = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return [str(info[4][0]).partition("%")[0] for info in infos]
+    return [host_of(info[4]) for info in infos]
 
 
 def _ask_resolvers(name: str, resolvers: Iterable[tuple[str, int]]) -> list[str]:
@@ -214,7 +197,7 @@ def _exchange(query: DNSRecord, resolver: tuple[str, int], kind: socket.SocketKi
     with socket.socket(socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET, kind) as sock:
         sock.settimeout(LOOKUP_S)
         # Connected: datagrams of others do not reach it.
-        sock.connect(resolver)
+        sock.connect(socket_address(*resolver))
         sock.sendall(LENGTH.pack(len(message)) + message if tcp else message)
         while (left_s := ends - time.monotonic()) > 0:
             sock.settimeout(left_s)

@@ -9,13 +9,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import os
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from fastdns.corefile.values import read_text
 from fastdns.errors import FastdnsError
+from fastdns.skipped import SkippedLines
 from fastdns.wire_names import wire_name
 
 log = logging.getLogger("plugin/loadbalance")
@@ -25,13 +29,33 @@ MAX_WEIGHT = 255
 Weights = list[tuple[bytes, bytes, int]]
 
 
-def parse_weights(text: str, file: str) -> Weights:
-    """(owner wire form, address bytes, weight) of each line. Raises FastdnsError in CoreDNS's words, with the line.
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """What a file holds. weights: (owner wire form, address bytes, weight) of each line, in order.
+
+    problems: what is wrong with other lines, in CoreDNS's words. Their addresses have the weight of those that are
+    not in the file.
+    """
+
+    weights: Weights
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether something is said in it, and nothing of it can be used."""
+        return bool(self.problems) and not self.weights
+
+
+def parse_weights(text: str, file: str) -> WeightFile:
+    """Whatever can be read of a file: another program may write it, and a bad line costs nothing but itself.
 
     Owners match the names of answers byte for byte, as CoreDNS compares them.
     """
     weights: Weights = []
+    problems: list[str] = []
     owner: bytes | None = None
+    # What stands below a name that is none belongs to nobody.
+    misplaced = "missing domain name {}: a line with a name alone comes first"
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
@@ -39,23 +63,32 @@ def parse_weights(text: str, file: str) -> Weights:
         where = f"in weight file {file}:{number}"
         if len(words) == 1:
             if address_of(words[0]) is not None:
-                raise FastdnsError(f'wrong domain name:"{words[0]}" {where}. (Maybe a missing weight value?)')
+                problems.append(f'wrong domain name:"{words[0]}" {where}. (Maybe a missing weight value?)')
+                continue
             try:
                 owner = wire_name(words[0])
             except ValueError as error:
-                raise FastdnsError(f'wrong domain name:"{words[0]}" {where}: {error}') from None
+                problems.append(f'wrong domain name:"{words[0]}" {where}: {error}')
+                owner = None
+                misplaced = "the domain name above is wrong {}"
         elif len(words) == 2:
             address = address_of(words[0])
             if address is None:
-                raise FastdnsError(f'wrong IP address:"{words[0]}" {where}')
-            if not words[1].isdecimal() or not 1 <= int(words[1]) <= MAX_WEIGHT:
-                raise FastdnsError(f'wrong weight value:"{words[1]}" {where}; 1 to {MAX_WEIGHT} expected')
-            if owner is None:
-                raise FastdnsError(f"missing domain name {where}: a line with a name alone comes first")
-            weights.append((owner, address, int(words[1])))
+                problems.append(f'wrong IP address:"{words[0]}" {where}')
+            elif not is_weight(words[1]):
+                problems.append(f'wrong weight value:"{words[1]}" {where}; 1 to {MAX_WEIGHT} expected')
+            elif owner is None:
+                problems.append(misplaced.format(where))
+            else:
+                weights.append((owner, address, int(words[1])))
         else:
-            raise FastdnsError(f'could not parse weight line:"{line.strip()}" {where}; two words at most expected')
-    return weights
+            problems.append(f'could not parse weight line:"{line.strip()}" {where}; two words at most expected')
+    return WeightFile(weights, tuple(f"{problem}; the line is skipped" for problem in problems))
+
+
+def is_weight(word: str) -> bool:
+    """Whether a word is a weight."""
+    return word.isdecimal() and len(word) < 10 and 1 <= int(word) <= MAX_WEIGHT
 
 
 def address_of(word: str) -> bytes | None:
@@ -67,20 +100,24 @@ def address_of(word: str) -> bytes | None:
 
 
 def read_weights(path: str) -> str:
-    """The text of a file of weights. Raises FastdnsError where it is no text; OSError where it cannot be read."""
+    """The text of a file of weights. Raises OSError where it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise FastdnsError(f"weight file {path} parsing error:{error}") from None
+        return read_text(path)
+    except ValueError as error:
+        raise OSError(errno.EFBIG, str(error)) from None
 
 
-def check_weights(config: Any) -> list[str]:
-    """Reads the file before anything is served. Raises FastdnsError of what is wrong in it.
+def check_weights(config: Any, skipped: SkippedLines) -> list[str]:
+    """Reads the file before anything is served. Raises FastdnsError where it has lines and none can be used.
 
     A file that is not there is worth a warning, which is returned, where it is looked for again.
     """
+    path = config.weight_file
     try:
-        parse_weights(read_weights(config.weight_file), config.weight_file)
+        found = parse_weights(read_weights(path), path)
+        if found.is_bad:
+            raise FastdnsError(f"{found.problems[0]}, and no other is left: correct the file, or empty it")
+        skipped.note(log, path, found.problems)
     except OSError as error:
         why = f"weight file open error: {config.weight_file}: {os.strerror(error.errno or 0)}"
         if not config.reload_s:
@@ -89,22 +126,39 @@ def check_weights(config: Any) -> list[str]:
     return []
 
 
-async def keep_weights(config: Any, step: Any) -> None:
-    """Give the step the file's weights, now and each time that it changes. A bad file leaves the last good ones."""
+async def keep_weights(config: Any, step: Any, tell: Callable[[str, int], None] | None) -> None:
+    """Give the step the file's weights, now and each time that it changes.
+
+    Lines that cannot be used are skipped; a file that has no other ones, or is gone, leaves the last weights. tell:
+    called with the file and how many lines are newly skipped; with None nothing is said, as another worker does.
+    What was wrong when the first worker read the file, check_weights has said.
+    """
+    path = config.weight_file
     last: str | None = None
     complaint: str | None = None
+    skipped = SkippedLines()
     while True:
         try:
-            text = read_weights(config.weight_file)
+            text = read_weights(path)
             if text != last:
-                step.set_weights(parse_weights(text, config.weight_file))
+                found = parse_weights(text, path)
+                if not found.is_bad:
+                    step.set_weights(found.weights)
+                if last is None:
+                    skipped.present[path] = frozenset(found.problems)
+                elif tell is not None and (new := skipped.note(log, path, found.problems)):
+                    tell(path, new)
+                if found.is_bad and tell is not None and last is not None:
+                    log.error("weight file %s: no line is left; the last good weights are used", path)
                 last = text
             complaint = ""
-        except (OSError, FastdnsError) as error:
+        except OSError as error:
             # That there is no file at first, check_weights has said.
-            if str(error) != complaint and not (complaint is None and isinstance(error, OSError)):
-                log.error("%s; the last good weights are used", error)
+            if tell is not None and str(error) != complaint and complaint is not None:
+                log.error("weight file open error: %s; the last good weights are used", error)
             complaint = str(error)
+            # What it says once it is there is news.
+            last = last or ""
         if not config.reload_s:
             return
         await asyncio.sleep(config.reload_s)

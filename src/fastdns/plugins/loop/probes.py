@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastdns.netaddrs import socket_address
 from fastdns.plugins.forward.config import DNS
 from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.wire_names import wire_name
@@ -136,8 +137,8 @@ def send_datagram(probe: bytes, address: str, port: int, source: str | None) -> 
     try:
         sock.setblocking(False)
         if source is not None:
-            sock.bind((source, 0))
-        sock.sendto(probe, (address, port))
+            sock.bind(socket_address(source, 0))
+        sock.sendto(probe, socket_address(address, port))
     except OSError:
         sock.close()
         raise

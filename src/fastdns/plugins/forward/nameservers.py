@@ -1,0 +1,92 @@
+"""Files of nameservers, like resolv.conf(5). The operator of this server does not write them: a DHCP client does,
+or the node. So the lines that serve are used, whatever stands between them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastdns.corefile.values import read_text
+from fastdns.netaddrs import canonical_address, needs_zone
+from fastdns.skipped import SkippedLines
+
+log = logging.getLogger("plugin/forward")
+
+# Modification time in ns, inode and size of a file; None where there is none.
+FileState = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nameservers:
+    """What a file holds. addresses: canonical; problems: why lines, or the whole file, cannot be used."""
+
+    addresses: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+class NameserverFiles:
+    """Reads the files, and remembers what they held: a file that cannot be read now leaves its last nameservers."""
+
+    def __init__(self, skipped: SkippedLines | None = None) -> None:
+        self.skipped = skipped or SkippedLines()
+        self.last: dict[str, tuple[str, ...]] = {}
+
+    def read(self, path: str) -> Nameservers:
+        """The nameservers of a file. Raises nothing: what is wrong is said once, counted, and told."""
+        found = self.look(path)
+        self.skipped.note(log, path, found.problems)
+        return found
+
+    def look(self, path: str) -> Nameservers:
+        """read, without a word."""
+        try:
+            text = read_text(path)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            kept = self.last.get(path, ())
+            then = "; the nameservers that it held are asked" if kept else ""
+            return Nameservers(kept, (f"cannot read {path}: {reason}{then}",))
+        found = parse_nameservers(text, path)
+        if found.addresses:
+            self.last[path] = found.addresses
+        return found
+
+
+def parse_nameservers(text: str, path: str) -> Nameservers:
+    """The nameserver lines of a file; other options are another program's business."""
+    addresses: list[str] = []
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0] != "nameserver":
+            continue
+        written = words[1] if len(words) > 1 else ""
+        address = canonical_address(written)
+        if address is None:
+            got = f"got {written!r}" if written else "got nothing"
+            problems.append(f"{path}:{number} - a nameserver has to be an IP address, {got}; the line is skipped")
+        elif needs_zone(address):
+            problems.append(
+                f"{path}:{number} - {address} is on every link, and its interface is not named, as in "
+                f"{address}%eth0; the line is skipped"
+            )
+        else:
+            addresses.append(address)
+    return Nameservers(tuple(addresses), tuple(problems))
+
+
+def digest(paths: Iterable[str]) -> tuple[FileState, ...]:
+    """What changes when one of these files does: one stat(2) each. Compare it with the one before."""
+    return tuple(_file_state(path) for path in paths)
+
+
+def _file_state(path: str) -> FileState:
+    try:
+        # Follows links: those of a mounted ConfigMap point elsewhere after a change.
+        state = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_ino, state.st_size

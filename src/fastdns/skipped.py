@@ -1,0 +1,35 @@
+"""Lines that this server skips in files that others write: each is said once, and counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+# Of one file at a time: a file that is something else altogether must not fill the log.
+MAX_SAID = 10
+
+
+class SkippedLines:
+    """What is wrong in which file. Only for one thread at a time."""
+
+    def __init__(self) -> None:
+        # By file: how many lines were skipped since the start, each counted when it is first seen.
+        self.counts: dict[str, int] = {}
+        self.present: dict[str, frozenset[str]] = {}
+
+    def note(self, log: logging.Logger, file: str, problems: Iterable[str]) -> int:
+        """Say and count the problems that the file did not have when it was last read. Returns how many they are.
+
+        problems: all that it has now. Each names its line, and ends with what becomes of it.
+        """
+        problems = tuple(dict.fromkeys(problems))
+        known = self.present.get(file, frozenset())
+        self.present[file] = frozenset(problems)
+        new = [problem for problem in problems if problem not in known]
+        if new:
+            self.counts[file] = self.counts.get(file, 0) + len(new)
+        for problem in new[:MAX_SAID]:
+            log.warning("%s", problem)
+        if len(new) > MAX_SAID:
+            log.warning("%s: %d more lines cannot be used", file, len(new) - MAX_SAID)
+        return len(new)
