@@ -22,7 +22,7 @@ cdef enum:
     MAX_SEEN = 14336            # so that a search always ends at a free slot
     # What an answer may look at without adding a record for it: entries of about 30 ns of CPU each. The most that
     # a message holds is a quarter of it; the rest are endpoints that are in the answer already.
-    LOOKS = 16384
+    LOOKS = 12288
     LOOKS_A_RECORD = 16         # for a record of the store that has to be found first
     SCANNED_A_LOOK = 32         # endpoints of which nothing but the zone is compared
 
@@ -66,6 +66,8 @@ cdef struct Request:
     const uint8_t* owner        # of the records made; NULL: the question's name
     uint16_t owner_len
     const uint8_t* endpoint     # labels of q.name, or NULL
+    uint8_t endpoint_address[16]    # which the endpoint's label spells
+    uint32_t endpoint_address_len   # 0: none
     PortsWanted wanted          # texts without underscore
     const uint8_t* cluster
     uint32_t topology_labels    # labels of the topology zone, from the left; 0: not asked

@@ -17,7 +17,7 @@ from fastdns.plugins.kubernetes._request cimport (
     external_name, find_service, label_is, label_of, may_look, same_lowered, seen_before, seen_start, service_name,
     spelled_zone, srv_weight,
 )
-from fastdns.plugins.kubernetes._slices cimport Named, endpoint_text, find_named
+from fastdns.plugins.kubernetes._slices cimport Named, endpoint_text, find_named, undashed
 
 cdef enum:
     MAX_PORTS = 1024            # different numbers of ports in an answer
@@ -72,7 +72,7 @@ cdef void start_wanted(const Request* r, const SectionView* v, bint any_zone, Wa
     w.end_named = 0
     w.zone = 0
     if r.endpoint != NULL:
-        find_named(v, r.endpoint, &named)
+        find_named(v, r.endpoint, r.endpoint_address, r.endpoint_address_len, &named)
         w.next = named.first_address
         w.end = named.end_address
         w.next_named = named.first
@@ -179,7 +179,7 @@ cdef uint64_t answer_addresses(Context* ctx, const Conf* conf, const Request* r,
     cdef Wanted w
     cdef Seen seen
     cdef const uint8_t* address
-    cdef uint32_t distinct, i, _i
+    cdef uint32_t distinct, i, _i, room
     cdef bint found = False
     seen_start(&seen, head.flags & FLAG_MAY_REPEAT != 0)
     walk_sections(record_payload(record), record.payload_len, &walk)
@@ -196,17 +196,18 @@ cdef uint64_t answer_addresses(Context* ctx, const Conf* conf, const Request* r,
             # The common case: every address of the slice.
             found = True
             address = v.addresses
-            for _i in range(v.count):
-                if not seen.needed:
-                    if not add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, address, want, conf.ttl_s):
-                        return True
-                else:
-                    if not may_look(ctx, &seen, 1):
-                        return True
-                    if not seen_before(ctx, &seen, address, want) and not add_address(
-                            ctx, &ctx.reply.answer, r.owner, r.owner_len, address, want, conf.ttl_s):
-                        return True
+            room = v.count if v.count < seen.looks else seen.looks
+            for _i in range(room):
+                # The length is spelled out: its hash is made without a loop then, and that is most of the work.
+                if seen.needed and (seen_before(ctx, &seen, address, 4) if want == 4
+                                    else seen_before(ctx, &seen, address, 16)):
+                    address += want
+                    continue
+                if not add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, address, want, conf.ttl_s):
+                    return True
                 address += want
+            if not may_look(ctx, &seen, v.count):
+                return True
             continue
         while next_wanted(ctx, r, &v, &w, &seen, &i):
             found = True
@@ -416,6 +417,8 @@ cdef Found answer_service(Context* ctx, const Conf* conf, Request* r, uint16_t q
         external_name(record, alias)
         return NAME_ERROR if alias.target == NULL else EXISTS
     if head.svc_type == TYPE_HEADLESS or r.endpoint != NULL:
+        if r.endpoint != NULL:
+            r.endpoint_address_len = undashed(r.endpoint + 1, r.endpoint[0], r.endpoint_address)
         candidates = answer_endpoints(ctx, conf, r, record, qtype, False, alias)
         if candidates == 0 and r.prefer:
             candidates = answer_endpoints(ctx, conf, r, record, qtype, True, alias)

@@ -68,4 +68,6 @@ cdef struct Named:
     uint32_t first
     uint32_t end
 
-cdef void find_named(const SectionView* v, const uint8_t* label, Named* named) noexcept nogil
+# address: what undashed makes of the label; address_len: 0 where it makes none.
+cdef void find_named(const SectionView* v, const uint8_t* label, const uint8_t* address, uint32_t address_len,
+                     Named* named) noexcept nogil

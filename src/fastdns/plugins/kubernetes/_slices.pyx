@@ -425,14 +425,14 @@ cdef inline int compare_nth(const SectionView* v, uint32_t k, const uint8_t* lab
     return compare_lowered(text, size, label + 1, label[0])
 
 
-cdef void find_named(const SectionView* v, const uint8_t* label, Named* named) noexcept nogil:
-    cdef uint8_t address[16]
+cdef void find_named(const SectionView* v, const uint8_t* label, const uint8_t* address, uint32_t address_len,
+                     Named* named) noexcept nogil:
     cdef uint32_t low, high, middle
     named.first_address = 0
     named.end_address = 0
     named.first = 0
     named.end = 0
-    if v.address_len != ADDRESS_IS_NAME and undashed(label + 1, label[0], address) == v.address_len:
+    if address_len == v.address_len:
         low = first_with_address(v, address)
         high = v.count
         while low < high:
