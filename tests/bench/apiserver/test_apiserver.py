@@ -758,6 +758,32 @@ async def test_requests_hang_until_the_fault_goes(server, client):
     assert (await asking)[0] == 200
 
 
+async def test_open_connections_freeze_for_good_and_new_ones_do_not(server, client):
+    async with client.watch(SERVICES, rv=server.store.rv) as watch:
+        server.faults.set("freeze")
+        server.faults.clear()
+        server.store.put(service("one", "zz"))
+        with pytest.raises(TimeoutError):
+            await watch.line(0.05)
+        assert (await client.get(SERVICES))[0] == 200
+        assert server.faults.hits["freeze"] == 1
+
+
+async def test_connections_are_taken_without_a_word_until_the_fault_goes(server, client):
+    server.faults.set("silent")
+    asking = asyncio.create_task(client.get(SERVICES))
+    while not server.faults.hits["silent"]:
+        await asyncio.sleep(0.01)
+    server.faults.clear()
+    for _ in range(100):
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            assert (await client.get(SERVICES))[0] == 200
+            break
+        await asyncio.sleep(0.01)
+    assert not asking.done(), "what was taken stays silent"
+    asking.cancel()
+
+
 async def test_a_watch_stalls_in_the_middle(server, client):
     async with client.watch(SERVICES, rv=server.store.rv) as watch:
         server.store.put(service("one", "zz"))

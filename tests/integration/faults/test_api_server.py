@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ RATE = 2000
 FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("refuse", {}),
     ("hang", {}),
+    ("silent", {}),
     ("stall", {}),
     ("slow", {"chunk": 200}),
     ("cut", {}),
@@ -44,7 +46,17 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 # These strike when something is asked for, and nothing is while a watch stands.
-AT_REQUESTS = {"hang", "too_many", "error", "not_found", "unauthorized", "forbidden", "gone", "wrong_version"}
+AT_REQUESTS = {
+    "hang",
+    "silent",
+    "too_many",
+    "error",
+    "not_found",
+    "unauthorized",
+    "forbidden",
+    "gone",
+    "wrong_version",
+}
 
 
 def known() -> list[Any]:
@@ -141,6 +153,42 @@ def test_another_cluster_with_the_same_names(cluster: Cluster, away_s: float) ->
     assert load.report.wrong == load.report.lost == 0
     assert healed_s < HEALED_S
     assert cluster.fastdns.addresses(name_of(5)) == [address_of(5)]
+
+
+def test_it_is_silent_at_start(tmp_path: Path) -> None:
+    """It accepts and never answers. The next connection came after 10 s, so that ready took 11.3 s."""
+    corefile = COREFILE.replace('manifests "MANIFESTS"', f'kubeconfig "{tmp_path}/kubeconfig"')
+    with Process(services=50, endpoints=5, kubeconfig=tmp_path / "kubeconfig") as api:
+        api.post("put", [namespace("kube-system"), namespace("shop"), *known()])
+        api.fault("silent")
+        with Server(tmp_path, corefile) as fastdns:
+            wait_until(lambda: api.get("state")["hits"].get("silent", 0) > 0, 30)
+            # So that what is asked now is never answered.
+            time.sleep(1.0)
+            api.clear()
+            at_s = time.monotonic()
+            wait_until(lambda: fastdns.http("/ready")[0] == 200, 30)
+            healed_s = time.monotonic() - at_s
+            assert fastdns.addresses(name_of(5)) == [address_of(5)]
+    print(f"ready {healed_s:.2f} s after it began to answer")
+    # A shared machine is slower, but not as slow as it would be without asking again.
+    assert healed_s < (HEALED_S if seconds(0) else 8.0)
+
+
+def test_its_open_connections_are_dead(cluster: Cluster) -> None:
+    """Half-open: no sign of it, and new ones are answered. A change was not seen in 60 s."""
+    if not seconds(0):
+        pytest.skip("takes up to a minute; make chaos does it")
+    with KnownAnswers(cluster.fastdns.port, RATE, NAMES) as load:
+        cluster.api.fault("freeze")
+        name = cluster.change()
+        cluster.api.clear()
+        healed_s = cluster.seen_after(*name, limit_s=90)
+        # And all is well again.
+        assert cluster.seen_after(*cluster.change()) < HEALED_S
+    tell(load.report, "API server: open connections are dead", healed_s)
+    assert load.report.wrong == load.report.lost == 0
+    assert healed_s < 60
 
 
 def test_an_event_is_lost(cluster: Cluster) -> None:

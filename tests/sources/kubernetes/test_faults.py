@@ -13,6 +13,7 @@ from fastdns.bench.apiserver import ApiServer, Store, fill, namespace, pod, serv
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes import reflector
 from fastdns.sources.kubernetes.consistency import PERIOD_MAX_S, REPLACED, SETTLE_S
+from fastdns.sources.kubernetes.http import FRESH_AFTER_S
 from fastdns.sources.kubernetes.reflector import Timing
 from fastdns.sources.kubernetes.resources import needed_resources
 from fastdns.sources.kubernetes.source import CheckTiming
@@ -244,8 +245,8 @@ async def test_an_idle_watch_is_kept_by_its_bookmarks(server: ApiServer, tmp_pat
 
 
 def test_what_a_watch_misses_is_repaired_within_a_minute() -> None:
-    """The longest wait for a check, and its second look; then a listing, of which there are two seconds."""
-    assert PERIOD_MAX_S + SETTLE_S <= 58
+    """The longest wait for a check, a dead connection, its second look; then a listing of some seconds."""
+    assert PERIOD_MAX_S + FRESH_AFTER_S + SETTLE_S <= 55
     assert CheckTiming().period_s() <= PERIOD_MAX_S
 
 
@@ -273,6 +274,71 @@ async def test_a_server_that_takes_connections_but_never_answers(server: ApiServ
         change(server)
         await until_equal(server, run.sink)
         await until(lambda: run.source.connected)
+
+
+async def test_half_open_connections(server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was open is dead without a sign of it; new connections are answered. Checks waited for dead ones."""
+    async with running(server, tmp_path, checks=OFTEN) as run:
+        run.source._client._fresh_after_s = 0.2
+        await until_equal(server, run.sink)
+        await until(lambda: all(reflector.watching for reflector in run.source.reflectors))
+        server.faults.set("freeze")
+        change(server)
+        await until_equal(server, run.sink)
+        watches = watches_of(server)
+        change(server, "another")
+        assert await until_equal(server, run.sink) < 0.5, "its watches are whole again"
+        assert watches_of(server) == watches
+    assert "cannot reach" not in caplog.text
+
+
+async def test_a_silent_pooled_connection_has_all_silent_watches_opened_anew(
+    server: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before any check of them: from their last version, without listing anything."""
+    async with running(server, tmp_path) as run:
+        client = run.source._client
+        client._fresh_after_s = 0.2
+        await client.close()
+        await until_equal(server, run.sink)
+        await until(lambda: all(reflector.watching for reflector in run.source.reflectors))
+        await client.get("/api/v1/namespaces", {"limit": "1"})
+        begun = run.sink.calls["begin"]
+        server.faults.set("freeze")
+        change(server)
+        await client.get("/api/v1/namespaces", {"limit": "1"})
+        await until_equal(server, run.sink)
+        assert run.sink.calls["begin"] == begun
+    assert caplog.text.count("opening the silent watches anew: services, endpointslices, namespaces") == 1
+
+
+@pytest.mark.parametrize("form", ["", "invalid"], ids=["streaming", "pages"])
+@pytest.mark.parametrize("verb", ["list", "watch"])
+async def test_a_listing_that_stops_is_asked_for_again(
+    server: ApiServer, tmp_path: Path, form: str, verb: str
+) -> None:
+    """The connection dies under it, and the server answers new ones: it took 30 s for a stream, 60 for a page."""
+    if form:
+        server.faults.set("no_streaming", form=form)
+    server.faults.set("stall", resource="services", verb=verb)
+    timing = Timing(backoff_first_s=0.01, backoff_max_s=0.1, silence_s=60.0, initial_silence_s=60.0)
+    async with running(server, tmp_path, timing=timing) as run:
+        run.source._client._fresh_after_s = 0.2
+        expected = (form, verb) in (("", "watch"), ("invalid", "list"))
+        await until(lambda: server.faults.hits["stall"] or (not expected and run.source.synced))
+        server.faults.set("freeze")
+        server.faults.clear("stall")
+        await until_equal(server, run.sink)
+
+
+async def test_a_server_that_is_silent_at_start(server: ApiServer, tmp_path: Path) -> None:
+    """It accepts and never answers, and is well later on: it took over 11 s to ask again."""
+    server.faults.set("silent")
+    async with running(server, tmp_path) as run:
+        run.source._client._fresh_after_s = 0.2
+        await until(lambda: server.faults.hits["silent"] >= 6)
+        server.faults.clear()
+        assert await until_equal(server, run.sink) < 2
 
 
 async def test_forbidden_is_logged_and_asked_for_again(

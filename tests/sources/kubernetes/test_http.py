@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import uvloop
 
 from fastdns.bench.apiserver import ApiServer
-from fastdns.sources.kubernetes.http import TRANSPORT_ERRORS, Session
+from fastdns.sources.kubernetes.http import MAX_ATTEMPTS, TRANSPORT_ERRORS, Frozen, Proof, Session
+from tests.sources.kubernetes.support import until
 
 LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -299,4 +301,154 @@ async def test_a_certificate_is_for_the_name_that_was_asked() -> None:
         one = Session(server.url, tls=tls, server_hostname="other.example", connect_timeout_s=5)
         with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
             await one.get("/x", {}, silence_s=5)
+        await one.close()
+
+
+def silent_at_first(connections: int, peers: list[asyncio.StreamWriter], body: bytes = b"ab") -> Answering:
+    """Takes so many connections without a word; the later ones are answered."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        if len(peers) > connections:
+            await saying(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)(reader, writer)
+
+    return answer
+
+
+async def test_a_silent_connection_is_asked_again_over_a_new_one() -> None:
+    peers: list[asyncio.StreamWriter] = []
+    async with serving(silent_at_first(4, peers)) as port:
+        one = session(port, fresh_after_s=0.05)
+        response = await one.get("/x", {}, silence_s=30)
+        assert await response.read() == b"ab"
+        assert len(peers) == 5
+        await until(lambda: len(one._open) == 1, what="what was given up is closed")
+        await one.close()
+
+
+async def test_tls_that_is_never_answered_is_asked_again_over_a_new_connection() -> None:
+    """The server accepted and said nothing: the next connection came after 10 s."""
+    async with ApiServer(tls=True) as server:
+        server.faults.set("silent")
+        await asyncio.sleep(0)
+        one = Session(server.url, tls=server.client_context(), connect_timeout_s=30.0, fresh_after_s=0.1)
+        asking = asyncio.create_task(one.get("/version", {}, silence_s=30))
+        while server.faults.hits["silent"] < 2:
+            await asyncio.sleep(0.01)
+        server.faults.clear()
+        async with asyncio.timeout(5):
+            assert (await asking).status == 200
+        await one.close()
+
+
+async def test_a_slow_server_is_waited_for() -> None:
+    """It answers each connection late: the oldest request must not be given up for newer ones."""
+    peers = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        await asyncio.sleep(0.5)
+        await saying(OK + b"Content-Length: 2\r\n\r\nab")(reader, writer)
+
+    async with serving(answer) as port:
+        one = session(port, fresh_after_s=0.05)
+        response = await one.get("/x", {}, silence_s=5)
+        assert await response.read() == b"ab"
+        assert response._connection.writer.get_extra_info("sockname") == peers[0].get_extra_info("peername")
+        await until(lambda: len(one._open) == 1)
+        await one.close()
+
+
+async def test_connections_of_one_request_are_bounded() -> None:
+    open_now, most = 0, 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        open_now -= 1
+        writer.close()
+
+    async with serving(answer) as port:
+        one = session(port, fresh_after_s=0.05)
+        with pytest.raises(TimeoutError):
+            await one.get("/x", {}, silence_s=1.0)
+        # The one that is given up and the one that follows may overlap.
+        assert 2 <= most <= MAX_ATTEMPTS + 1
+        await until(lambda: not one._open)
+        await one.close()
+
+
+async def test_a_pooled_connection_that_is_silent_takes_its_like_with_it() -> None:
+    """Half-open: what waits in the pool is dead, each of them another wait."""
+    peers: list[asyncio.StreamWriter] = []
+    frozen: list[float] = []
+    dead = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        mine = len(peers)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                if mine <= 3 and dead.is_set():
+                    await reader.read()
+                writer.write(OK + b"Content-Length: 2\r\n\r\nab")
+        writer.close()
+
+    async with serving(answer) as port:
+        one = session(port, fresh_after_s=0.1, on_frozen=frozen.append)
+        responses = [await one.get("/x", {}, silence_s=5) for _ in range(3)]
+        for response in responses:
+            await response.read()
+            response.end()
+        assert len(one._idle) == 3
+        dead.set()
+        before = time.monotonic()
+        response = await one.get("/x", {}, silence_s=30)
+        assert await response.read() == b"ab"
+        response.end()
+        await until(lambda: len(one._open) == len(one._idle) == 1)
+        assert len(peers) == 4
+        assert len(frozen) == 1 and before <= frozen[0] <= time.monotonic() - 0.1
+        await one.close()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["another answer proves it", "the server is silent"])
+async def test_a_body_that_stops_is_given_up_once_the_server_answers_others(answers: bool) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if asked.startswith(b"GET /proof"):
+            if answers:
+                writer.write(OK + b"Content-Length: 2\r\n\r\nab")
+        else:
+            writer.write(OK + b"Content-Length: 5\r\n\r\nabc")
+        await reader.read()
+        writer.close()
+
+    async with serving(answer) as port:
+        one = session(port, fresh_after_s=0.05)
+        response = await one.get("/x", {}, silence_s=1.0)
+        response.proof = Proof("/proof", {})
+        assert await response.read_some() == b"abc"
+        with pytest.raises(TimeoutError) as error:
+            await response.read_some()
+        assert isinstance(error.value, Frozen) is answers
+        response.end()
+        await until(lambda: len(one._open) == len(one._idle) == answers)
+        await one.close()
+
+
+async def test_a_body_that_owes_nothing_may_be_silent() -> None:
+    """An idle watch, of a server that answers others."""
+    async with serving(saying(OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")) as port:
+        one = session(port, fresh_after_s=0.02)
+        response = await one.get("/x", {}, silence_s=0.4)
+        response.proof = Proof("/proof", {}, lambda: False)
+        assert await response.read_some() == b"abc"
+        with pytest.raises(TimeoutError) as error:
+            await response.read_some()
+        assert not isinstance(error.value, Frozen)
         await one.close()

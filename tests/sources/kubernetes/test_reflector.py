@@ -68,7 +68,7 @@ class FakeClient:
 
     @contextlib.asynccontextmanager
     async def watch(
-        self, path: str, params: Mapping[str, str], *, silence_s: float
+        self, path: str, params: Mapping[str, str], *, silence_s: float, **_: Any
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         self.asked.append(dict(params))
         answer = self.watches.pop(0)

@@ -17,6 +17,8 @@ from typing import Any
 NAMES = {
     "refuse": "connections are refused, open ones cut",
     "hang": "requests are accepted and never answered",
+    "silent": "connections are accepted and never answered, not even TLS; open ones are frozen, too (see freeze)",
+    "freeze": "connections that are open now are never answered again, nor closed, also when the fault is over",
     "stall": "answers that are under way send no further byte, without closing",
     "cut": "the connection ends in mid-line (after=N: after N more bytes, else amid what is sent)",
     "slow": "bytes come in dribbles (chunk=1024 bytes each, pause_s=0.01 between them)",

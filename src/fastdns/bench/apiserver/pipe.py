@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -16,8 +17,16 @@ class Cut(Exception):
 class Pipe:
     """Sends the body of one answer, as the faults let it."""
 
-    def __init__(self, request: web.Request, faults: Faults, resource: str, verb: str) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        faults: Faults,
+        resource: str,
+        verb: str,
+        thaw: Callable[[web.Request], Awaitable[None]],
+    ) -> None:
         self._request = request
+        self._thaw = thaw
         self._faults = faults
         self._at = (resource, verb)
         self._sent = 0
@@ -33,6 +42,7 @@ class Pipe:
 
     async def send(self, data: bytes) -> None:
         """Sends bytes of the body."""
+        await self._thaw(self._request)
         if not self._faults.active:
             self._sent += len(data)
             await self.response.write(data)
@@ -58,6 +68,7 @@ class Pipe:
 
     async def close(self) -> None:
         """Ends the answer properly."""
+        await self._thaw(self._request)
         if self._faults.find("stall", *self._at):
             await self._faults.gone("stall", *self._at)
         await self.response.write_eof()

@@ -18,13 +18,14 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from fastdns.bench.apiserver import kubeconfig, statuses
 from fastdns.bench.apiserver.answers import Form, error_line, pretty
 from fastdns.bench.apiserver.discovery import PROBES, document
-from fastdns.bench.apiserver.faults import Faults, Request
+from fastdns.bench.apiserver.faults import Fault, Faults, Request
 from fastdns.bench.apiserver.kinds import IMPORTS, KINDS, Kind
 from fastdns.bench.apiserver.options import EXACT, Options, parse
 from fastdns.bench.apiserver.pipe import Cut, Pipe
@@ -96,6 +97,11 @@ class ApiServer:
         self._held: socket.socket | None = None
         self._random = random.Random(1)
         self._listening: asyncio.Task[None] | None = None
+        self._listens_silently = False
+        # Connections that are never answered again, and the fault that made them so.
+        self._frozen: set[Any] = set()
+        self._frozen_by: Fault | None = None
+        self._silenced: set[asyncio.BaseTransport] = set()
 
     # Where it is and who may come.
 
@@ -196,6 +202,10 @@ class ApiServer:
         for connection in list(self._runner.server.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+        for transport in self._silenced:
+            assert isinstance(transport, asyncio.WriteTransport)
+            transport.abort()
+        self._silenced.clear()
 
     def replace(self, store: Store) -> None:
         """Another cluster behind the same address: other objects, versions, uids; connections are reset."""
@@ -206,10 +216,18 @@ class ApiServer:
 
     async def _listen(self) -> None:
         assert self._runner is not None and self._runner.server is not None
+        if self._listener is not None:
+            self._listener.close()
+        self._listens_silently = self.faults.find("silent") is not None
         context = self._authority.server_context(self.host) if self._authority else None
         loop = asyncio.get_running_loop()
         listening = _bound(self.host, self.port)
-        self._listener = await loop.create_server(self._runner.server, sock=listening, ssl=context, backlog=1024)
+        if self._listens_silently:
+            self._listener = await loop.create_server(lambda: _Silence(self), sock=listening, backlog=1024)
+        else:
+            self._listener = await loop.create_server(
+                self._runner.server, sock=listening, ssl=context, backlog=1024
+            )
 
     def _close(self) -> None:
         if self._listener is not None:
@@ -218,11 +236,25 @@ class ApiServer:
         self.disconnect()
 
     def _follow(self) -> None:
-        """Listens or does not, as the faults say."""
+        """Listens or does not, as the faults say, and freezes what is open."""
+        silent = self.faults.find("silent")
+        fault = self.faults.find("freeze") or silent
+        if fault is not None and fault is not self._frozen_by:
+            self._frozen_by = fault
+            assert self._runner is not None and self._runner.server is not None
+            self._frozen = set(self._runner.server.connections)
         if self.faults.find("refuse"):
             self._close()
-        elif self._listener is None and (self._listening is None or self._listening.done()):
+        elif (self._listener is None or self._listens_silently != (silent is not None)) and (
+            self._listening is None or self._listening.done()
+        ):
             self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    async def thaw(self, request: web.Request) -> None:
+        """Waits, on a connection that is frozen, for its end."""
+        if request.protocol in self._frozen:
+            self.faults.hits["freeze"] += 1
+            await asyncio.Event().wait()
 
     def _hook(self) -> None:
         self.store.hide = self._hidden
@@ -239,6 +271,7 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         record = Request.now(request.method, request.path, dict(request.query))
         self.requests.append(record)
+        await self.thaw(request)
         try:
             response = await self._answer(request, record)
         except Refused as refused:
@@ -407,7 +440,7 @@ class ApiServer:
             size += len(piece)
             if size > GZIP_BYTES:
                 break
-        pipe = Pipe(request, self.faults, plural, "list")
+        pipe = Pipe(request, self.faults, plural, "list", self.thaw)
         if size < UNSIZED_BYTES and not self.faults.active:
             return web.Response(body=b"".join(head), headers=self._headers())
         zipped = self.gzip and size > GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", "")
@@ -427,7 +460,7 @@ class ApiServer:
 
     async def _watch(self, request: web.Request, form: Form, options: Options) -> web.StreamResponse:
         plural = form.kind.plural
-        pipe = Pipe(request, self.faults, plural, "watch")
+        pipe = Pipe(request, self.faults, plural, "watch", self.thaw)
         await pipe.open(self._headers())
         if options.initial_events and self.faults.take("no_streaming", plural, "watch"):
             await pipe.send(error_line(statuses.no_watch_list()))
@@ -457,6 +490,21 @@ class ApiServer:
 
     def _maybe_pretty(self, request: web.Request, body: bytes) -> bytes:
         return pretty(body) if _wants_pretty(request) else body + b"\n"
+
+
+class _Silence(asyncio.Protocol):
+    """A connection that is accepted, and no more."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._server.faults.hits["silent"] += 1
+        self._transport = transport
+        self._server._silenced.add(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server._silenced.discard(self._transport)
 
 
 class _Watcher:

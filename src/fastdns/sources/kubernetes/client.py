@@ -9,6 +9,8 @@ Rules:
 - A watch's lines come as batches: every whole line that is in the buffer, in one list. A line is bounded.
 - No redirect is followed: credentials are for the server that is configured. Answers are bounded in size and time.
 - No answer is compressed: inflating a whole cluster costs more than the node-local bytes it saves.
+- A request that is silent is asked again over a new connection (http.py). All its tries count as one request, in
+  the limits and in what is counted.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ import msgspec
 import fastdns
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import Connection, TokenFile, reason
-from fastdns.sources.kubernetes.http import TRANSPORT_ERRORS, Response, Session, keep_alive
+from fastdns.sources.kubernetes.http import (
+    FRESH_AFTER_S,
+    TRANSPORT_ERRORS,
+    Proof,
+    Response,
+    Session,
+    keep_alive,
+)
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -192,6 +201,7 @@ class Client:
         max_inflight: int = 0,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         response_timeout_s: float = RESPONSE_TIMEOUT_S,
+        fresh_after_s: float = FRESH_AFTER_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._resolve = resolve
@@ -200,6 +210,10 @@ class Client:
         self._inflight = asyncio.Semaphore(max_inflight) if max_inflight > 0 else None
         self._connect_timeout_s = connect_timeout_s
         self._response_timeout_s = response_timeout_s
+        self._fresh_after_s = fresh_after_s
+        # Called where a connection was silent and a newer one was answered. Takes when the silence began, by the
+        # monotonic clock.
+        self.on_frozen: list[Callable[[float], None]] = []
         self._sleep = sleep
         self._session: Session | None = None
         self._connection: Connection | None = None
@@ -243,11 +257,20 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def watch(
-        self, path: str, params: Mapping[str, str], *, silence_s: float
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        silence_s: float,
+        is_owed: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """A stream of lines, in batches. Raises Stalled when nothing comes for silence_s."""
+        """A stream of lines, in batches.
+
+        Raises Stalled when nothing comes for silence_s; also, sooner, where is_owed says that something has to come
+        and the server answers other requests meanwhile.
+        """
         open_s = min(silence_s, OPEN_TIMEOUT_S)
-        async with self._open(path, params, JSON, silence_s, open_s) as response:
+        async with self._open(path, params, JSON, silence_s, open_s, is_owed) as response:
             keep_alive(response)
             yield lines(response)
 
@@ -256,9 +279,18 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
+        self,
+        path: str,
+        params: Mapping[str, str],
+        accept: str,
+        silence_s: float,
+        open_s: float,
+        is_owed: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Response]:
         response = await self._request(path, params, accept, silence_s, open_s)
+        connection = self._connection
+        if connection is not None:
+            response.proof = Proof(f"{path}?limit=1", self._headers(connection, accept), is_owed)
         try:
             yield response
         finally:
@@ -301,14 +333,7 @@ class Client:
         if wait_s:
             await self._sleep(wait_s)
         self._metrics.rate_limited("GET", connection.host, wait_s)
-        headers = {
-            "Accept": accept,
-            "Accept-Encoding": "identity",
-            "User-Agent": f"fastdns/{fastdns.__version__}",
-            **dict(connection.headers),
-        }
-        if self._token_file is not None:
-            headers["Authorization"] = f"Bearer {self._token_file.read()}"
+        headers = self._headers(connection, accept)
         started = time.monotonic()
         code = "<error>"
         try:
@@ -324,6 +349,17 @@ class Client:
             raise unreachable(e) from e
         finally:
             self._metrics.request("GET", connection.host, code, "GET", time.monotonic() - started)
+
+    def _headers(self, connection: Connection, accept: str) -> dict[str, str]:
+        headers = {
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            "User-Agent": f"fastdns/{fastdns.__version__}",
+            **dict(connection.headers),
+        }
+        if self._token_file is not None:
+            headers["Authorization"] = f"Bearer {self._token_file.read()}"
+        return headers
 
     async def _ready(self) -> tuple[Session, Connection]:
         """Session and connection, resolved where that was not done yet or has run out."""
@@ -373,7 +409,13 @@ class Client:
             server_hostname=connection.server_name,
             proxy_url=connection.proxy_url,
             connect_timeout_s=self._connect_timeout_s,
+            fresh_after_s=self._fresh_after_s,
+            on_frozen=self._frozen,
         )
+
+    def _frozen(self, since_s: float) -> None:
+        for call in self.on_frozen:
+            call(since_s)
 
 
 async def lines(response: Response) -> AsyncIterator[list[bytes]]:

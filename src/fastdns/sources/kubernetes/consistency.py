@@ -9,7 +9,10 @@ Rules:
   server then gives two answers to the same question.
 - A listing that is older than the watch, or another uid of the kube-system namespace, means another cluster:
   everything is listed anew.
-- A check that fails says nothing: the reflectors notice an outage by themselves.
+- A check that fails says nothing: the reflectors notice an outage by themselves. One that was not answered is made
+  again soon: what it had to find is not to wait for another period.
+- Where a connection is silent the check is made over a new one (http.py), which also has the watches opened anew
+  that were silent as long. A difference has the other resources' silent watches opened anew.
 """
 
 from __future__ import annotations
@@ -26,10 +29,12 @@ from fastdns.sources.kubernetes.reflector import ListMetadata, Reflector
 
 log = logging.getLogger("plugin/kubernetes")
 
-# From the start of one check to the start of the next. With what a check and a listing take, a lost event is
-# repaired within 60 s.
-PERIOD_MIN_S = 45.0
-PERIOD_MAX_S = 55.0
+# From the end of one check to the start of the next. With what a check and a listing take, a lost event is repaired
+# within 60 s, also where the check first meets a connection that is dead.
+PERIOD_MIN_S = 40.0
+PERIOD_MAX_S = 50.0
+# The same after a check that was not answered.
+RETRY_S = 2.0
 SETTLE_S = 1.0
 PAGE_OBJECTS = 500
 # Keys gone through before the loop goes round.

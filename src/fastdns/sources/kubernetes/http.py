@@ -1,5 +1,10 @@
 """HTTP/1.1 to one server: GET, answers as they come, connections that are used again, proxies.
 
+A request that is not answered within FRESH_AFTER_S is asked again over a new connection, again and again, and the
+first answer counts. A connection can be dead without a sign of it, and a server that was silent for a while may
+answer new connections only. The oldest request stays, for a server that is merely slow. A body that is owed and
+silent for as long is given up once the same server has answered another request over a new connection.
+
 The protocol is h11's. A client framework would be a third of what the watcher takes in memory, and most of the time
 until it asks its first question.
 """
@@ -11,7 +16,9 @@ import base64
 import contextlib
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 import h11
@@ -20,6 +27,12 @@ READ_BYTES = 256 << 10
 MAX_HEAD_BYTES = 64 << 10
 # Connections that wait for their next request; an API server closes them by itself.
 MAX_IDLE = 8
+# So long a request may be silent, its connection included, before it is asked again over a new connection.
+FRESH_AFTER_S = 3.0
+# Connections over which one request is asked at a time.
+MAX_ATTEMPTS = 3
+# Of one object, and more than that where a server ignores the limit.
+MAX_PROOF_BYTES = 1 << 20
 # What any of this raises where the other side, or the way to it, fails.
 TRANSPORT_ERRORS = (h11.ProtocolError, OSError, TimeoutError)
 
@@ -35,6 +48,8 @@ class Connection:
         self.reader = reader
         self.writer = writer
         self.protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        # When its last answer ended, by the monotonic clock.
+        self.heard_s = 0.0
 
     @property
     def is_usable(self) -> bool:
@@ -59,8 +74,24 @@ class Connection:
         return event
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A small request for the same thing, to see that the server speaks. Made while is_owed says that it should."""
+
+    target: str
+    headers: Mapping[str, str]
+    is_owed: Callable[[], bool] = lambda: True
+
+
+class Frozen(TimeoutError):
+    """An answer is silent while the server answers others."""
+
+
 class Response:
     """An answer, of which the head has come. silence_s: of each wait for more, TimeoutError after it."""
+
+    # What is asked for where it is silent, or nothing.
+    proof: Proof | None = None
 
     def __init__(self, session: Session, connection: Connection, head: h11.Response, silence_s: float) -> None:
         self.status = head.status_code
@@ -88,11 +119,30 @@ class Response:
             elif isinstance(event, h11.EndOfMessage):
                 self.is_whole = True
             elif event is h11.NEED_DATA and not parts:
-                async with asyncio.timeout(self._silence_s):
-                    protocol.receive_data(await self._connection.reader.read(READ_BYTES))
+                protocol.receive_data(await self._more())
             else:
                 break
         return b"".join(parts)
+
+    async def _more(self) -> bytes:
+        """The next bytes of the connection. Raises TimeoutError after silence_s, or Frozen."""
+        reader = self._connection.reader
+        ends_s = time.monotonic() + self._silence_s
+        while True:
+            left_s = ends_s - time.monotonic()
+            proof = self.proof if self.proof is not None and self.proof.is_owed() else None
+            wait_s = left_s if proof is None else min(left_s, self._session.fresh_after_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, wait_s)):
+                    return await reader.read(READ_BYTES)
+            if time.monotonic() >= ends_s:
+                raise TimeoutError
+            if proof is not None and await self._session.answers(proof):
+                with contextlib.suppress(TimeoutError):
+                    # What has come meanwhile counts.
+                    async with asyncio.timeout(0):
+                        return await reader.read(READ_BYTES)
+                raise Frozen
 
     async def read(self, max_bytes: int | None = None) -> bytes:
         """The body; no more of it than the part that makes it max_bytes. Raises TRANSPORT_ERRORS."""
@@ -123,41 +173,126 @@ class Session:
         server_hostname: str | None = None,
         proxy_url: str | None = None,
         connect_timeout_s: float,
+        fresh_after_s: float = FRESH_AFTER_S,
+        on_frozen: Callable[[float], None] | None = None,
     ) -> None:
         self.url = url
         self.tls = tls
         self.server_hostname = server_hostname
         self.proxy_url = proxy_url
         self.connect_timeout_s = connect_timeout_s
+        self.fresh_after_s = fresh_after_s
+        self.on_frozen = on_frozen
         self.closed = False
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
 
     async def get(self, target: str, headers: Mapping[str, str], *, silence_s: float) -> Response:
         """The answer to a request, as soon as its head is there. target: path and query."""
+        target, sent = self._request(target, headers)
+        begun_s = time.monotonic()
+        attempts: list[asyncio.Task[tuple[Connection, h11.Response]]] = []
+        won: asyncio.Task[tuple[Connection, h11.Response]] | None = None
+        try:
+            while won is None:
+                if len(attempts) == MAX_ATTEMPTS:
+                    # The oldest stays: it is the one that a slow server answers first.
+                    self._give_up(attempts.pop(1))
+                attempts.append(
+                    asyncio.create_task(self._attempt(target, sent, silence_s, may_reuse=not attempts))
+                )
+                won = await self._first_answer(attempts)
+            connection, head = won.result()
+        finally:
+            for attempt in attempts:
+                if attempt is not won:
+                    self._give_up(attempt)
+        if won is not attempts[0]:
+            self._forget_before(begun_s)
+        return Response(self, connection, head, silence_s)
+
+    async def answers(self, proof: Proof) -> bool:
+        """Whether the server answers a request over a new connection, to its end and within fresh_after_s."""
+        target, sent = self._request(proof.target, proof.headers)
+        try:
+            async with asyncio.timeout(self.fresh_after_s):
+                connection, head = await self._attempt(target, sent, self.fresh_after_s, may_reuse=False)
+                response = Response(self, connection, head, self.fresh_after_s)
+                try:
+                    await response.read(MAX_PROOF_BYTES)
+                finally:
+                    response.end()
+        except TRANSPORT_ERRORS:
+            return False
+        return True
+
+    def _request(self, target: str, headers: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
+        """Target and headers as they are sent."""
         parts = urlsplit(self.url)
-        proxied = self.tls is None and self.proxy_url is not None
-        target = f"{self.url}{target}" if proxied else f"{parts.path}{target}"
         sent = [("Host", parts.netloc.rpartition("@")[2]), *headers.items()]
-        if proxied:
-            sent += authorization(self.proxy_url)
+        if self.tls is None and self.proxy_url is not None:
+            return f"{self.url}{target}", sent + authorization(self.proxy_url)
+        return f"{parts.path}{target}", sent
+
+    async def _first_answer(
+        self, attempts: list[asyncio.Task[tuple[Connection, h11.Response]]]
+    ) -> asyncio.Task[tuple[Connection, h11.Response]] | None:
+        """The attempt that is answered first; None where none is in time for asking again.
+
+        Raises what the newest attempt raises, and TimeoutError where any one has waited for as long as it may. What
+        an older one raises says nothing about the server as it is now.
+        """
+        ends_s = time.monotonic() + self.fresh_after_s
+        waited_for = list(attempts)
         while True:
-            reused = self._idle.pop() if self._idle else None
+            left_s = ends_s - time.monotonic()
+            done, _ = await asyncio.wait(
+                waited_for, timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in [attempt for attempt in waited_for if attempt in done]:
+                error = attempt.exception()
+                if error is None:
+                    return attempt
+                if attempt is attempts[-1] or isinstance(error, TimeoutError):
+                    raise error
+                waited_for.remove(attempt)
+            if not done:
+                return None
+
+    def _give_up(self, attempt: asyncio.Task[tuple[Connection, h11.Response]]) -> None:
+        """End an attempt, and its connection where it has brought one."""
+        if not attempt.done():
+            attempt.cancel()
+        elif not attempt.cancelled() and attempt.exception() is None:
+            self._drop(attempt.result()[0])
+
+    def _forget_before(self, begun_s: float) -> None:
+        """A connection was silent while a newer one was answered: no older one that waits is trusted any more."""
+        for connection in [idle for idle in self._idle if idle.heard_s < begun_s]:
+            self._idle.remove(connection)
+            self._drop(connection)
+        if self.on_frozen is not None:
+            self.on_frozen(begun_s)
+
+    async def _attempt(
+        self, target: str, sent: list[tuple[str, str]], silence_s: float, *, may_reuse: bool
+    ) -> tuple[Connection, h11.Response]:
+        """One connection and the head of the answer over it."""
+        while True:
+            reused = self._idle.pop() if may_reuse and self._idle else None
             if reused is not None and not reused.is_usable:
                 self._drop(reused)
                 continue
             connection = reused or await self._connect()
             try:
                 async with asyncio.timeout(silence_s):
-                    head = await connection.ask("GET", target, sent)
+                    return connection, await connection.ask("GET", target, sent)
             except BaseException as error:
                 self._drop(connection)
                 # The server may have closed it in the moment in which it was used again: then nothing was heard.
                 unheard = isinstance(error, (h11.RemoteProtocolError, ConnectionError))
                 if reused is None or self.closed or not unheard:
                     raise
-                continue
-            return Response(self, connection, head, silence_s)
 
     async def _connect(self) -> Connection:
         """A new connection."""
@@ -211,6 +346,7 @@ class Session:
         state = connection.protocol.our_state, connection.protocol.their_state
         if is_whole and state == (h11.DONE, h11.DONE) and connection.is_usable and len(self._idle) < MAX_IDLE:
             connection.protocol.start_next_cycle()
+            connection.heard_s = time.monotonic()
             self._idle.append(connection)
         else:
             self._drop(connection)

@@ -11,6 +11,8 @@ Rules:
 - Every batch that was in the buffer ends in one flush, then the loop goes round.
 - 410, as a status, as an event or for a continue token, means listing anew. A broken or silent watch goes on
   from the last version. Failures wait with jittered exponential backoff, longer where the server says so.
+- What is silent while the server answers others is asked for again at once: a listing here, an open watch where
+  someone else has noticed (``reopen``).
 - An object that cannot be understood is logged by name and skipped; what was known of it stays until the next
   listing.
 """
@@ -203,7 +205,10 @@ class Reflector:
         self._stream: Stream | None = None
         self._logged_at = float("-inf")
         self._cycle: asyncio.Task[None] | None = None
-        self._relist_why = ""
+        # Why the round that runs is ended, while it ends.
+        self._again_why = ""
+        # When the open watch last brought anything, by the monotonic clock.
+        self._heard_s = 0.0
         self._degraded = False
 
     # Called by others
@@ -216,11 +221,24 @@ class Reflector:
 
     def relist(self, why: str, *, by_pages: bool = False) -> None:
         """Lists anew from now on; answers stay until the new listing is complete."""
-        self._relist_why = why
         self.version = ""
         if by_pages:
             self._stream_failures = STREAM_FAILURES
         self._metrics.relist(self.name, why)
+        self._again(why)
+
+    def reopen(self, since_s: float) -> bool:
+        """Opens the watch anew, from its last version, where it was silent since then. Returns whether it was.
+
+        since_s: by the monotonic clock. It is for a watch whose connection may be dead without a sign of it.
+        """
+        if self.watching is None or self._heard_s >= since_s:
+            return False
+        self._again("frozen")
+        return True
+
+    def _again(self, why: str) -> None:
+        self._again_why = why
         if self._cycle is not None:
             self._cycle.cancel()
 
@@ -232,10 +250,10 @@ class Reflector:
                 await self._cycle
             except asyncio.CancelledError:
                 task = asyncio.current_task()
-                if not self._relist_why or (task is not None and task.cancelling()):
+                if not self._again_why or (task is not None and task.cancelling()):
                     raise
             finally:
-                self._relist_why = ""
+                self._again_why = ""
                 self._cycle = None
 
     # One round
@@ -244,6 +262,8 @@ class Reflector:
         """One listing or one watch, and the wait after a failure."""
         timing = self._timing
         wait_s = 0.0
+        begun_s = time.monotonic()
+        silent = False
         try:
             if not self.version:
                 await self._list()
@@ -276,9 +296,11 @@ class Reflector:
         except Broken as e:
             self._failures += 1
             log.debug("the watch of %s: %s", self.name, e)
+            silent = isinstance(e.__cause__, Stalled)
             self._contact.broken()
         except SourceError as e:
             self._failures += 1
+            silent = isinstance(e, Stalled)
             self._contact.lost(self.name, e)
         except Exception:
             # A bug, here or in the sink, must not end the watch for good.
@@ -288,6 +310,9 @@ class Reflector:
         finally:
             self._stream = None
         pause_s = backoff_s(self._failures, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
+        if silent:
+            # What was waited for in vain was a pause, too.
+            pause_s = max(timing.backoff_first_s, pause_s - (time.monotonic() - begun_s))
         await timing.sleep(max(wait_s, pause_s))
 
     async def _degrade(self, error: ApiError) -> None:
@@ -420,10 +445,14 @@ class Reflector:
         opened = False
         try:
             silence_s = timing.initial_silence_s if listing else timing.silence_s
-            async with self._client.watch(self.watched.path, params, silence_s=silence_s) as batches:
+            async with self._client.watch(
+                self.watched.path, params, silence_s=silence_s, is_owed=lambda: stream.listing
+            ) as batches:
                 opened = True
+                self._heard_s = time.monotonic()
                 self._contact.reached(self.name)
                 async for batch in batches:
+                    self._heard_s = time.monotonic()
                     stream.take(batch)
                     self._contact.reached(self.name)
                     # Buffered batches come without a pause: let others run between them.

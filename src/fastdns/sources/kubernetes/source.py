@@ -21,7 +21,7 @@ from typing import Any
 from fastdns.errors import SourceError
 from fastdns.sources.base import Sink
 from fastdns.sources.kubernetes import consistency
-from fastdns.sources.kubernetes.client import Client, Metrics, NoMetrics
+from fastdns.sources.kubernetes.client import Client, Metrics, NoMetrics, ServerError, Unreachable
 from fastdns.sources.kubernetes.connection import SERVICE_ACCOUNT, Connection, resolve
 from fastdns.sources.kubernetes.consistency import ConsistencyCheck, identity
 from fastdns.sources.kubernetes.reflector import Reflector, Timing
@@ -42,6 +42,7 @@ class CheckTiming:
     period_min_s: float = consistency.PERIOD_MIN_S
     period_max_s: float = consistency.PERIOD_MAX_S
     settle_s: float = consistency.SETTLE_S
+    retry_s: float = consistency.RETRY_S
     recovery_spread_s: float = RECOVERY_SPREAD_S
     identity_s: float = IDENTITY_S
     rand: Callable[[], float] = field(default=random.random)
@@ -132,6 +133,7 @@ class KubernetesSource:
             max_inflight=options.max_inflight or 0,
         )
         self._outage.host_url = lambda: self._client.host_url
+        self._client.on_frozen.append(self._reopen)
         self.reflectors = tuple(
             Reflector(watched, self._client, sink, self._outage, metrics=self._metrics, timing=self._timing)
             for watched in watched_resources(options)
@@ -160,6 +162,16 @@ class KubernetesSource:
         for reflector in self.reflectors:
             reflector.relist(why)
 
+    def _reopen(self, since_s: float) -> None:
+        """Opens those watches anew that were silent since then, by the monotonic clock."""
+        names = [reflector.name for reflector in self.reflectors if reflector.reopen(since_s)]
+        if names:
+            log.warning(
+                "a connection to the API server was silent while others are answered; "
+                "opening the silent watches anew: %s",
+                ", ".join(names),
+            )
+
     async def run(self) -> None:
         """Until cancelled."""
         async with self._client, asyncio.TaskGroup() as tasks:
@@ -175,19 +187,24 @@ class KubernetesSource:
     async def _check(self, reflector: Reflector, check: ConsistencyCheck) -> None:
         """Checks one resource for ever."""
         recovered = self._recovery()
+        answered = True
         while True:
-            if await self._pause(recovered):
+            if await self._pause(recovered, self._checks.period_s() if answered else self._checks.retry_s):
                 await asyncio.sleep(self._checks.recovery_spread_s * self._checks.rand())
+            begun_s = time.monotonic()
+            answered = True
             try:
                 found = await check.run()
             except SourceError as e:
                 log.debug("the check of %s failed: %s", reflector.name, e)
+                answered = not isinstance(e, (Unreachable, ServerError))
                 continue
             except Exception:
                 log.exception("the check of %s failed", reflector.name)
                 continue
             if found == consistency.INCONSISTENT:
                 reflector.relist(found, by_pages=True)
+                self._reopen(begun_s)
             elif found == consistency.REPLACED:
                 log.warning("the API server's state is older than what it said before; listing all anew")
                 self.relist(found)
@@ -212,7 +229,7 @@ class KubernetesSource:
                     # The guard of the sink holds what it lacks, all the same: so it looks where its data are lost.
                     self.relist(consistency.REPLACED)
                 self.identity = found
-            if await self._pause(recovered):
+            if await self._pause(recovered, self._checks.period_s()):
                 await asyncio.sleep(self._checks.identity_s)
 
     def _recovery(self) -> asyncio.Event:
@@ -221,10 +238,11 @@ class KubernetesSource:
         self._outage.on_recovery.append(recovered.set)
         return recovered
 
-    async def _pause(self, recovered: asyncio.Event) -> bool:
+    @staticmethod
+    async def _pause(recovered: asyncio.Event, seconds: float) -> bool:
         """Waits for the next check; True where the end of an outage calls for it at once."""
         try:
-            async with asyncio.timeout(self._checks.period_s()):
+            async with asyncio.timeout(seconds):
                 await recovered.wait()
         except TimeoutError:
             return False
