@@ -94,7 +94,9 @@ class Pod:
             *(sys.executable, "-m", "fastdns.cli", *arguments),
         ]
         passed_on = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        self.environ = {**passed_on, "PYTHONDONTWRITEBYTECODE": "1", **environ}
+        # Counters are compared before and after: each scrape has its own rendering.
+        ours = {"PYTHONDONTWRITEBYTECODE": "1", "FASTDNS_METRICS_MAX_AGE_MS": "0"}
+        self.environ = {**passed_on, **ours, **environ}
 
     def start(self) -> None:
         """Start the container. From the main thread: whose end would end it."""
