@@ -36,10 +36,14 @@ while the cluster changes.
 """
 EPILOG = """\
 Another server is measured with --command; {corefile} is a Corefile for it, with a kubeconfig:
-  fastdns bench cluster --command "coredns -conf {corefile}" --more "cache 30" --probes 16
+  fastdns bench cluster --command "coredns -conf {corefile}" --probes 16
+
+The Corefile is the one that kubeadm writes: its `cache 30` leaves the cluster's names out. It has no lameduck, and
+nobody answers at its upstream.
 
 Everything is on 127.0.0.1. Exit codes: 0 after a run, 1 for what cannot be run, 2 for a wrong command line.
 """
+# As kubeadm writes it today (cmd/kubeadm/app/phases/addons/dns/manifests.go).
 COREFILE = """\
 .:{port} {{
     bind 127.0.0.1
@@ -49,12 +53,26 @@ COREFILE = """\
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
         kubeconfig {kubeconfig}
         pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
         {snapshot}
     }}
+    prometheus 127.0.0.1:{metrics}
+    forward . {resolv} {{
+        max_concurrent 1000
+    }}
+    cache 30 {{
+        disable success cluster.local
+        disable denial cluster.local
+    }}
+    loop
+    reload
     loadbalance
     {more}
 }}
 """
+# Nothing listens there: only the probe of `loop` is sent to it.
+RESOLV = "nameserver 127.0.0.1\n"
 DEFAULT_COMMAND = "{python} -m fastdns.cli -conf {corefile}"
 START_S = 120.0
 SAMPLE_PSS_S = 0.05
@@ -87,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     add("--command", default=DEFAULT_COMMAND, metavar="WORDS",
         help="what is measured; {corefile}, {python} and {port} are filled in (default: this fastdns)")  # fmt: skip
     add("--workers", metavar="N", type=_count(1, 1024), default=2, help="FASTDNS_WORKERS (default 2)")
-    add("--more", default="", metavar="LINE", help="a further line of the server block, such as cache 30")
+    add("--more", default="", metavar="LINE", help="a further line of the server block, such as log")
 
     add = made.add_argument_group("what to measure").add_argument
     add("--seconds", metavar="SECONDS", type=_seconds, default=20.0, help="of changes, at least (default 20)")
@@ -276,10 +294,13 @@ def run(how: argparse.Namespace, stages: Stages) -> dict[str, Any]:
         stages.stage(f"API server with {how.services:,} services")
         api = stack.enter_context(Process(services=how.services, endpoints=how.endpoints, tls=not how.no_tls))
         cluster = {key: api.info[key] for key in ("namespaces", "services", "headless", "slices", "endpoints")}
-        ports = {name: processes.free_port() for name in ("port", "health", "ready")}
+        ports = {name: processes.free_port() for name in ("port", "health", "ready", "metrics")}
         corefile = directory / "Corefile"
         snapshot = f"snapshot {directory / 'snapshot'}" if how.snapshot else ""
-        corefile.write_text(COREFILE.format(**ports, kubeconfig=api.kubeconfig, snapshot=snapshot, more=how.more))
+        resolv = directory / "resolv.conf"
+        resolv.write_text(RESOLV)
+        fill = {"kubeconfig": api.kubeconfig, "snapshot": snapshot, "resolv": resolv, "more": how.more}
+        corefile.write_text(COREFILE.format(**ports, **fill))
         probes = make_probes(api.info["control"], ports["port"], how.probes, how.endpoints)
         for probe in probes:
             stack.callback(probe.close)
