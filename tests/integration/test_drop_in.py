@@ -98,10 +98,13 @@ class Endpoints:
     """What kube-proxy and the endpoints controller do: the service address leads to the pods that are ready."""
 
     EVERY_S = 0.1
+    # As a readiness probe has it by default: one that is late takes no pod out, which resets its TCP connections.
+    FAILURE_THRESHOLD = 3
 
     def __init__(self, node: Namespace, pods: list[Pod]) -> None:
         self.node = node
         self.pods = pods
+        self.failures = dict.fromkeys((pod.address for pod in pods), self.FAILURE_THRESHOLD)
         self.ready: list[Pod] = []
         self.error: BaseException | None = None
         self.stopping = threading.Event()
@@ -112,7 +115,9 @@ class Endpoints:
         try:
             with self.node.inside():
                 while not self.stopping.wait(self.EVERY_S):
-                    ready = [pod for pod in self.pods if pod.is_ready()]
+                    for pod in self.pods:
+                        self.failures[pod.address] = 0 if pod.is_ready() else self.failures[pod.address] + 1
+                    ready = [pod for pod in self.pods if self.failures[pod.address] < self.FAILURE_THRESHOLD]
                     if ready != self.ready:
                         self.lead_to(ready)
                         self.ready = ready
