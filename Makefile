@@ -1,12 +1,16 @@
 # make run    builds and serves the example cluster on 127.0.0.1:1053
 # make test   builds and passes all tests
+# make test PYTHON=python3.13   the same under another Python, in an environment of its own: .venv-3.13
 PYTHON ?= python3
+ifeq ($(origin PYTHON),command line)
+VENV   ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
-.PHONY: run build debug sanitize fuzz test test-sanitized compare chaos soak lint typecheck bench clean
+.PHONY: run build debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck bench clean
 
 run: build
 	$(BIN)/fastdns demo
@@ -62,10 +66,16 @@ test-sanitized: sanitize
 		--deselect tests/upstream/test_bounds.py::test_a_hundred_thousand_in_flight \
 		--deselect tests/upstream/test_replies.py::test_a_port_is_not_kept_for_ever
 
-# Most tests wait more than they compute: one process more than there are cores runs them, file by file. What needs
-# the whole machine follows, alone.
-test: build
+test:
+	$(MAKE) test-many
+	$(MAKE) test-alone
+
+# Most tests wait more than they compute: one process more than there are cores runs them, file by file.
+test-many: build
 	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$(($(JOBS) + 1)) --dist loadfile
+
+# What needs the whole machine.
+test-alone: build
 	$(BIN)/python -m pytest -q -m alone
 
 # What breaks, broken on purpose for CHAOS_S seconds each; the lines that say what came of it go to build/chaos.txt.
@@ -103,5 +113,5 @@ bench: build
 	$(BIN)/fastdns bench cluster
 
 clean:
-	rm -rf build $(VENV)
+	rm -rf build $(VENV) .venv-3.*
 	find src -name '*.so' -delete -o -name '*.c' -delete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,17 @@ CLIENTS = [
 STEPS = ["make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000"]
 
 
-def run(folder: Path, *, user: int = 0, apt: str | None = "exit 0") -> tuple[list[str], str]:
+# Under a newer one there is nothing to say.
+ONLY = (
+    ""
+    if sys.version_info >= (3, 13)
+    else f".ci/run: no Python 3.13 or newer is here; the tests ran under Python {platform.python_version()} only\n"
+)
+
+
+def run(
+    folder: Path, *, user: int = 0, apt: str | None = "exit 0", more: dict[str, str] | None = None
+) -> tuple[list[str], str]:
     """What .ci/run would do on a host with a compiler and Python: the commands, and what it says of trouble."""
     done = folder / "done"
     commands = {
@@ -29,7 +40,7 @@ def run(folder: Path, *, user: int = 0, apt: str | None = "exit 0") -> tuple[lis
     }
     if apt is not None:
         commands["apt-get"] = f'echo apt-get "$@" >>{done}\n{apt}'
-    for name, script in commands.items():
+    for name, script in {**commands, **(more or {})}.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     ended = subprocess.run(
@@ -40,7 +51,11 @@ def run(folder: Path, *, user: int = 0, apt: str | None = "exit 0") -> tuple[lis
         timeout=30,
     )
     assert ended.returncode == 0, ended.stderr
-    return done.read_text().splitlines(), ended.stderr
+    said = ended.stderr
+    if more is None:
+        assert said.endswith(ONLY)
+        said = said.removesuffix(ONLY)
+    return done.read_text().splitlines(), said
 
 
 def test_what_is_missing_is_installed(tmp_path: Path) -> None:
@@ -62,3 +77,28 @@ def test_what_is_not_ours_to_install_is_said(tmp_path: Path, user: int, apt: str
     packages = " ".join(CLIENTS)
     assert said == f".ci/run: missing here, and not ours to install: {packages}; tests that need them are skipped\n"
     assert done == STEPS
+
+
+@pytest.mark.parametrize(
+    ("installed", "asked"),
+    [
+        ({"python3.13": "3.13.9"}, "python3.13"),
+        ({"python3.13": "3.13.9", "python3.14": "3.14.1"}, "python3.14"),
+        # What a package manager leaves for a version that is not there.
+        ({"python3.14": "", "python3.13": "3.13.9"}, "python3.13"),
+    ],
+    ids=["3.13", "both", "a command that does not run"],
+)
+def test_the_newest_python_is_tested_too(tmp_path: Path, installed: dict[str, str], asked: str) -> None:
+    more = {
+        name: f'test "$1" = -c || echo Python {version}' if version else "exit 127"
+        for name, version in installed.items()
+    }
+    done, said = run(tmp_path, more=more)
+    assert done[-5:] == [*STEPS, f"make test-many PYTHON={asked}"]
+    assert said == ""
+
+
+def test_the_same_python_is_not_tested_twice(tmp_path: Path) -> None:
+    more = {"python3.14": f'test "$1" = -c || echo Python {platform.python_version()}'}
+    assert run(tmp_path, more=more)[0][-4:] == STEPS

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastdns.errors import FastdnsError
+from fastdns.tls import server_context
 
 log = logging.getLogger("plugin/prometheus")
 
@@ -85,7 +86,7 @@ def load_tls(path: str) -> tuple[ssl.SSLContext, dict[Path, int]]:
     """
     options = TlsOptions(path)
     certificate, key, authority = map(options.file, ("cert_file", "key_file", "client_ca_file"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = server_context()
     context.minimum_version = options.version("min_version", "TLS12")
     context.maximum_version = options.version("max_version", "TLS13")
     if context.minimum_version > context.maximum_version:

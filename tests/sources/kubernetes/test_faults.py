@@ -282,6 +282,8 @@ async def test_half_open_connections(server: ApiServer, tmp_path: Path, caplog: 
         run.source._client._fresh_after_s = 0.2
         await until_equal(server, run.sink)
         await until(lambda: all(reflector.watching for reflector in run.source.reflectors))
+        # So that each check meets a dead one.
+        await asyncio.gather(*(run.source._client.get("/api/v1/namespaces", {}) for _ in range(6)))
         server.faults.set("freeze")
         change(server)
         await until_equal(server, run.sink)

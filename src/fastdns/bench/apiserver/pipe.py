@@ -50,6 +50,7 @@ class Pipe:
         if self._faults.find("stall", *self._at):
             self._faults.hits["stall"] += 1
             await self._faults.gone("stall", *self._at)
+            await self._thaw(self._request)
         if self._cut is None and (fault := self._faults.take("cut", *self._at)):
             self._cut = fault
             self._cut_at = self._sent + int(fault.options.get("after", len(data) // 2))

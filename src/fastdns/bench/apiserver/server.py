@@ -32,6 +32,7 @@ from fastdns.bench.apiserver.pipe import Cut, Pipe
 from fastdns.bench.apiserver.statuses import Refused
 from fastdns.bench.apiserver.store import Gone, Store, Table, encode
 from fastdns.bench.apiserver.tls import Authority
+from fastdns.tls import client_context
 
 SERVICE_ACCOUNT = "system:serviceaccount:kube-system:coredns"
 ADMIN = "kubernetes-admin"
@@ -63,6 +64,7 @@ class ApiServer:
         imports: bool = False,
         gzip: bool = True,
         directory: Path | None = None,
+        key_identifiers: bool = True,
         bookmark_every_s: float = BOOKMARK_EVERY_S,
         future_wait_s: float = FUTURE_WAIT_S,
     ) -> None:
@@ -87,7 +89,7 @@ class ApiServer:
         self.token_file = self.directory / "token"
         self.token_file.write_text(self.token)
         self._token_files = [self.token_file]
-        self._authority = Authority(self.directory) if tls else None
+        self._authority = Authority(self.directory, key_identifiers=key_identifiers) if tls else None
         self._flow = {
             "X-Kubernetes-Pf-Flowschema-Uid": str(uuid.uuid4()),
             "X-Kubernetes-Pf-Prioritylevel-Uid": str(uuid.uuid4()),
@@ -115,7 +117,7 @@ class ApiServer:
 
     def client_context(self) -> ssl.SSLContext | None:
         """What a Python client needs to trust this server."""
-        return ssl.create_default_context(cafile=str(self.ca_file)) if self._tls else None
+        return client_context(cafile=str(self.ca_file)) if self._tls else None
 
     def client_certificate(self, user: str = ADMIN) -> tuple[Path, Path]:
         """Certificate and key of a user; anyone but the service account may do everything."""

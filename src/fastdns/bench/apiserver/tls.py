@@ -12,14 +12,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fastdns.tls import server_context
+
 _DAY = datetime.timedelta(days=1)
 _NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 class Authority:
-    """Issues certificates into a directory; ``ca_file`` is its own."""
+    """Issues certificates into a directory; ``ca_file`` is its own.
 
-    def __init__(self, directory: Path, name: str = "kubernetes-test-ca") -> None:
+    key_identifiers: whether certificates have them; those of some real clusters do not.
+    """
+
+    def __init__(
+        self, directory: Path, name: str = "kubernetes-test-ca", *, key_identifiers: bool = True
+    ) -> None:
+        self._key_identifiers = key_identifiers
         self.directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -41,7 +49,7 @@ class Authority:
 
     def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
         """Server side of TLS; clients may show a certificate of this authority."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = server_context()
         context.load_cert_chain(*self.server(host))
         context.load_verify_locations(self.ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -78,7 +86,7 @@ class Authority:
     def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         ours = self._key.public_key()
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -86,9 +94,12 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _DAY)
             .not_valid_after(now + 30 * _DAY)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
         )
+        if not self._key_identifiers:
+            return builder
+        return builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+        ).add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
 
     def _sign(self, builder: x509.CertificateBuilder) -> bytes:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

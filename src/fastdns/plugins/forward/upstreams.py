@@ -30,6 +30,7 @@ from fastdns.plugins.forward.config import (
     To,
 )
 from fastdns.plugins.forward.nameservers import NameserverFiles
+from fastdns.tls import bare_client_context
 
 if TYPE_CHECKING:
     from dnslib import DNSRecord
@@ -245,7 +246,7 @@ def tls_context(stanza: Stanza) -> ssl.SSLContext:
 
     The system's authorities cost 30 ms and a megabyte: make it once.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = bare_client_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # RFC 6125 section 6.4.4: names stand in the alternative names.
     context.hostname_checks_common_name = False
@@ -253,8 +254,6 @@ def tls_context(stanza: Stanza) -> ssl.SSLContext:
     if files.ca is None:
         context.load_default_certs()
     else:
-        # A server's own certificate, or one in mid-chain, may be named as an authority, as with CoreDNS.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         _load_authorities(context, files.ca, stanza)
     if files.certificate is not None:
         _load_certificate(context, files, stanza)

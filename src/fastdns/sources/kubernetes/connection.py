@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastdns import tls
 from fastdns.errors import SourceError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -71,7 +72,7 @@ class Connection:
         if not self.host_url.startswith("https:"):
             return None
         try:
-            context = ssl.create_default_context(cadata=self.ca_pem)
+            context = tls.client_context(cadata=self.ca_pem)
         except (ssl.SSLError, ValueError) as e:
             raise SourceError(
                 f"the CA bundle for {self.host_url} is not usable: {e}; expected PEM certificates"
@@ -172,10 +173,10 @@ async def check(
         raise SourceError(f"failed to create kubernetes notification controller: {e}") from e
 
 
-def from_endpoint(endpoint: str, tls: tuple[str, str, str] | None) -> Connection:
+def from_endpoint(endpoint: str, files: tuple[str, str, str] | None) -> Connection:
     """``endpoint URL`` with ``tls CERT KEY CA``, any of which may be empty."""
-    cert, key, ca = tls or ("", "", "")
-    url = endpoint if "://" in endpoint else f"{'https' if tls else 'http'}://{endpoint}"
+    cert, key, ca = files or ("", "", "")
+    url = endpoint if "://" in endpoint else f"{'https' if files else 'http'}://{endpoint}"
     return Connection(
         host_url=checked_url(url, "endpoint"),
         cert_pem=read_option("client-cert", cert, "a PEM client certificate"),

@@ -23,6 +23,8 @@ from urllib.parse import unquote, urlsplit
 
 import h11
 
+from fastdns.tls import client_context
+
 READ_BYTES = 256 << 10
 MAX_HEAD_BYTES = 64 << 10
 # Connections that wait for their next request; an API server closes them by itself.
@@ -326,7 +328,7 @@ class Session:
     @staticmethod
     async def _connect_to_proxy(url: str) -> Connection:
         proxy = urlsplit(url)
-        tls = ssl.create_default_context() if proxy.scheme == "https" else None
+        tls = client_context() if proxy.scheme == "https" else None
         port = proxy.port or (443 if tls else 80)
         return Connection(*await asyncio.open_connection(proxy.hostname, port, limit=READ_BYTES, ssl=tls))
 
