@@ -38,7 +38,6 @@ cdef extern from "sys/prctl.h" nogil:
     int prctl(int option, unsigned long value, unsigned long, unsigned long, unsigned long)
     enum:
         PR_SET_TIMERSLACK
-        PR_SET_PDEATHSIG
 
 cdef enum:
     HEADER_BYTES = 12
@@ -70,11 +69,6 @@ def packed_address(str host not None, int port, int family=0):
     raw = ipaddress.IPv6Address(address[0].partition("%")[0]).packed
     packed = py_struct.pack("=H", found) + py_struct.pack("!HI16s", port, address[2], raw)
     return found, packed + py_struct.pack("=I", address[3]), address[0]
-
-
-def die_with_parent(int signal_number):
-    """The calling process gets this signal when its parent ends."""
-    prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
 cdef inline bint same_question(const Question* question, const uint8_t* answer, uint32_t size) noexcept nogil:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastdns.children import die_with_parent
+
 PROC = Path("/proc")
 
 
@@ -124,7 +126,10 @@ class Child:
         log: Path,
         environ: dict[str, str] | None = None,
     ) -> None:
-        def pin() -> None:
+        parent = os.getpid()
+
+        def prepare() -> None:
+            die_with_parent(parent, signal.SIGTERM)
             if cpus is not None:
                 os.sched_setaffinity(0, cpus)
 
@@ -136,7 +141,7 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environ or {})},
-                preexec_fn=pin,
+                preexec_fn=prepare,
             )
 
     def __enter__(self) -> Child:

@@ -21,10 +21,11 @@ from types import FrameType
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
 from fastdns.bench._counts import stop as stop_counting
-from fastdns.bench._load import Load, die_with_parent
+from fastdns.bench._load import Load
 from fastdns.bench._questions import Questions
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
+from fastdns.children import die_with_parent
 
 READY = b"+"
 FAILED = b"-"
@@ -105,22 +106,25 @@ class Child:
         begin, self.begin = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:
                 os.close(self.said)
                 os.close(self.begin)
-                self._work(server, questions, how, number, said, begin)
+                self._work(server, questions, how, number, said, begin, parent)
                 code = 0
             finally:
                 os._exit(code)
         os.close(said)
         os.close(begin)
 
-    def _work(self, server: Server, questions: Questions, how: How, number: int, said: int, begin: int) -> None:
+    def _work(
+        self, server: Server, questions: Questions, how: How, number: int, said: int, begin: int, parent: int
+    ) -> None:
         """In the child: get ready, wait for the word, ask."""
-        die_with_parent(signal.SIGKILL)
+        die_with_parent(parent)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             if how.cpus:

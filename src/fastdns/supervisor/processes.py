@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import resource
@@ -22,14 +21,12 @@ from typing import Any
 
 import setproctitle
 
+from fastdns.children import die_with_parent
 from fastdns.errors import FastdnsError
 
-PR_SET_PDEATHSIG = 1
 # The most that one message of the channel takes; metrics of a watcher are the largest.
 MAX_MESSAGE_BYTES = 128 * 1024
 MAX_FDS = 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Channel:
@@ -119,9 +116,7 @@ def fork_child(title: str, main: Callable[[Channel], int], keep_fds: set[int]) -
         return pid, ours
     code = 1
     try:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with_parent(parent)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
             # Signals to the group are the supervisor's to act on; a child ends when it says so.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
+import signal
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from fastdns.sources.kubernetes.connection import (
     proxy_from_environment,
     resolve,
 )
-from tests.sources.kubernetes.support import options
+from tests.sources.kubernetes.support import options, until
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -240,6 +243,88 @@ async def test_a_plugin_that_hangs_is_given_up(tmp_path: Path) -> None:
     path.write_text(kubeconfig({"server": "https://h"}, {"exec": {**FAILING, "command": "cat"}}))
     with pytest.raises(SourceError, match=r"no credentials within 0.1 s"):
         await from_kubeconfig(path, None, timeout_s=0.1)
+
+
+def hanging(folder: Path) -> tuple[Path, Path]:
+    """A kubeconfig whose plugin hangs and has a child, and the file of three IDs: the helper's and theirs."""
+    path, ids = folder / "config", folder / "ids"
+    ids.unlink(missing_ok=True)
+    script = 'sleep 1000 & echo $PPID $$ $! >"$1.new"; mv "$1.new" "$1"; wait'
+    plugin = {**FAILING, "command": "sh", "args": ["-c", script, "plugin", str(ids)]}
+    path.write_text(kubeconfig({"server": "https://h"}, {"exec": plugin}))
+    return path, ids
+
+
+def living(ids: Path) -> list[int]:
+    """Which of the processes are still there. One that nobody has reaped yet has ended."""
+
+    def is_there(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    pids = [int(word) for word in ids.read_text().split()]
+    assert len(pids) == 3
+    return [pid for pid in pids if is_there(pid)]
+
+
+async def test_a_plugin_that_hangs_is_killed_when_it_is_given_up(tmp_path: Path) -> None:
+    """Each try left one process more."""
+    for timeout_s in (2.0, 8.0, 30.0):
+        path, ids = hanging(tmp_path)
+        with pytest.raises(SourceError, match="no credentials within"):
+            await from_kubeconfig(path, None, timeout_s=timeout_s)
+        # On a busy machine it may not have been reached.
+        if ids.exists():
+            break
+    await until(lambda: not living(ids))
+
+
+async def test_a_plugin_that_hangs_is_killed_when_the_source_ends(tmp_path: Path) -> None:
+    path, ids = hanging(tmp_path)
+    asking = asyncio.create_task(from_kubeconfig(path, None))
+    await until(ids.exists, 30.0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await until(lambda: not living(ids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+async def test_a_watcher_that_is_killed_leaves_neither_helper_nor_plugin(tmp_path: Path, number: int) -> None:
+    path, ids = hanging(tmp_path)
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from fastdns.sources.kubernetes.connection import from_kubeconfig\n"
+        "asyncio.run(from_kubeconfig(pathlib.Path(sys.argv[1]), None))"
+    )
+    watcher = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(path))
+    await until(ids.exists, 30.0)
+    watcher.send_signal(number)
+    await watcher.wait()
+    await until(lambda: not living(ids))
+
+
+async def test_a_plugin_can_be_ended(tmp_path: Path) -> None:
+    """The watcher ignores signals; what it starts does not."""
+    path, ids = hanging(tmp_path)
+    for ignored in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ignored, signal.SIG_IGN)
+    try:
+        asking = asyncio.create_task(from_kubeconfig(path, None))
+        await until(ids.exists, 30.0)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    plugin = int(ids.read_text().split()[1])
+    status = Path(f"/proc/{plugin}/status").read_text()
+    ignores = int(status.partition("SigIgn:")[2].split()[0], 16)
+    assert ignores & (1 << signal.SIGTERM - 1 | 1 << signal.SIGINT - 1) == 0
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await until(lambda: not living(ids))
 
 
 @pytest.mark.parametrize(

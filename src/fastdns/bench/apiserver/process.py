@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from fastdns.children import die_with_parent
 
 
 class Process:
@@ -31,7 +35,10 @@ class Process:
 
     def __enter__(self) -> Process:
         command = [sys.executable, "-m", "fastdns.bench.apiserver", *self._arguments]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE)
+        parent = os.getpid()
+        self._child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, preexec_fn=lambda: die_with_parent(parent, signal.SIGTERM)
+        )
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line:

@@ -22,6 +22,7 @@ import dataclasses
 import ipaddress
 import json
 import os
+import signal
 import ssl
 import sys
 import time
@@ -278,7 +279,9 @@ async def ask_package(
         env=dict(os.environ if environ is None else environ),
     )
     try:
-        asked = json.dumps({"kubeconfig": str(path), "context": context, "plugins": plugins}).encode()
+        asked = json.dumps(
+            {"kubeconfig": str(path), "context": context, "plugins": plugins, "parent": os.getpid()}
+        ).encode()
         async with asyncio.timeout(timeout_s):
             printed, complaint = await child.communicate(asked)
     except TimeoutError:
@@ -286,6 +289,9 @@ async def ask_package(
             f"{path}: no credentials within {timeout_s:g} s; expected its exec plugin to answer by then"
         ) from None
     finally:
+        # A plugin that hangs is in its group, too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()

@@ -1,9 +1,12 @@
 """Reads one context of a kubeconfig with the ``kubernetes`` package and prints it: run as a child process.
 
 ``python -m fastdns.sources.kubernetes.credentials`` takes ``{"kubeconfig": PATH, "context": NAME or null,
-"plugins": BOOL}`` on stdin and prints a Credentials object as JSON on stdout; without plugins, what an exec or
-auth-provider plugin would give is left out. Secrets pass through pipes only, never through arguments or the
+"plugins": BOOL, "parent": PID}`` on stdin and prints a Credentials object as JSON on stdout; without plugins, what an
+exec or auth-provider plugin would give is left out. Secrets pass through pipes only, never through arguments or the
 environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a crash.
+
+The process and its plugins are a process group. The parent kills the group when it waits no longer, and the group ends
+when the parent ends.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from fastdns.children import die_with_parent
 from fastdns.errors import SourceError
 from fastdns.sources.kubernetes.connection import Credentials, read_pem
 
@@ -86,8 +92,20 @@ def pem(path: str | None, expected: str) -> str | None:
     return read_pem(Path(path), expected) if path else None
 
 
+def end_group(number: int, frame: object) -> None:
+    """The parent is gone, and with it who would end a plugin that hangs."""
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
+    os.setpgid(0, 0)
+    for inherited in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        # A plugin is not to ignore what the watcher does.
+        signal.signal(inherited, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, end_group)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     asked = json.loads(sys.stdin.buffer.read())
+    die_with_parent(asked["parent"], signal.SIGTERM)
     out = sys.stdout.buffer
     # An exec plugin or a library that prints must not spoil the answer.
     sys.stdout = sys.stderr
