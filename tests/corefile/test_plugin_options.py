@@ -249,6 +249,17 @@ GOOD: dict[str, list[Case]] = {
             why="zones",
         ),
         Case(
+            "kubernetes in-addr.arpa ip6.arpa",
+            {"zones": ("in-addr.arpa.", "ip6.arpa."), "primary": "in-addr.arpa."},
+            why="the reverse roots alone, which CoreDNS takes",
+        ),
+        Case(
+            "kubernetes 10.in-addr.arpa ip6.arpa",
+            {"zones": ("10.in-addr.arpa.", "ip6.arpa."), "primary": "ip6.arpa."},
+            why="one root, and a zone below the other",
+        ),
+        Case("kubernetes", {"primary": "in-addr.arpa."}, zones="in-addr.arpa", why="a root as the block's zone"),
+        Case(
             "kubernetes a 10.0.0.0/15",
             {"zones": ("a.", "0.10.in-addr.arpa.", "1.10.in-addr.arpa.")},
             why="networks expand",
@@ -436,7 +447,8 @@ BAD: dict[str, list[Bad]] = {
     ],
     "kubernetes": [
         Bad("kubernetes 10.0.0.0/8", "no reverse zone", why="only reverse zones"),
-        Bad("kubernetes", "no reverse zone", zones="in-addr.arpa", why="only reverse zones in the block"),
+        Bad("kubernetes", "no reverse zone", zones="10.in-addr.arpa", why="only reverse zones in the block"),
+        Bad("kubernetes 8.b.d.0.1.0.0.2.ip6.arpa", "no reverse zone", why="only reverse zones"),
         Bad("kubernetes a..b", "not a valid domain name", why="a bad zone"),
         Bad("kubernetes a;kubernetes b", "only once", line=3, why="twice"),
         Bad("kubernetes a {;x;}", "unknown option 'x'", line=3, why="an unknown option"),

@@ -75,6 +75,11 @@ def is_reverse(zone: str) -> bool:
     return f".{zone}".endswith((".in-addr.arpa.", ".ip6.arpa."))
 
 
+def is_below_reverse_root(zone: str) -> bool:
+    """Whether a normalized zone lies in the reverse tree, below its two roots."""
+    return zone.endswith((".in-addr.arpa.", ".ip6.arpa."))
+
+
 def is_preferred(zone: str) -> bool:
     """Whether a normalized zone keeps to RFC 1035's preferred syntax, or need not."""
     return zone == "." or is_reverse(zone) or _PREFERRED.fullmatch(zone) is not None

@@ -61,8 +61,8 @@ class Options:
 
     @property
     def primary(self) -> str:
-        """The first zone that is not a reverse one."""
-        return next(zone for zone in self.zones if not zone.endswith(".arpa."))
+        """The first zone that is not a reverse one, or else one of the reverse roots."""
+        return min(self.zones, key=lambda zone: (zone.endswith(".arpa."), zone.count(".") > 2))
 
 
 @dataclass(frozen=True)

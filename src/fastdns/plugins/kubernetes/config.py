@@ -7,7 +7,7 @@ from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.keys import is_reverse
+from fastdns.corefile.keys import is_below_reverse_root, is_reverse
 from fastdns.corefile.options import (
     Option,
     duration,
@@ -47,11 +47,11 @@ API_SERVER = {**CONNECTION, "snapshot": "snapshot", "guard_percent": "guard"}
 class Config:
     """What to serve and from where.
 
-    zones: origins; primary: the first that is no reverse zone, where PTR records point to. tls: certificate,
-    key and CA. qps, burst, max_inflight: 0 is the client's default, or no limit. labels, namespace_labels:
-    selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose unknown names go
-    to the next plugin, None for none. manifests: files or directories, resolved against the root. snapshot: a
-    file, resolved likewise. guard_percent: 0 is off.
+    zones: origins; primary: where PTR records point to, the first that is no reverse zone, or in-addr.arpa. or
+    ip6.arpa. where there is none. tls: certificate, key and CA. qps, burst, max_inflight: 0 is the client's
+    default, or no limit. labels, namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified".
+    fallthrough: zones whose unknown names go to the next plugin, None for none. manifests: files or directories,
+    resolved against the root. snapshot: a file, resolved likewise. guard_percent: 0 is off.
     """
 
     zones: tuple[str, ...]
@@ -87,10 +87,12 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     fields: dict[str, Any] = {}
     for _ in d.occurrences(once=True):
         fields["zones"] = to_zones(d, d.remaining_args()) or block.zones
-        forward = [zone for zone in fields["zones"] if not is_reverse(zone)]
-        if not forward:
-            raise d.error("at least one zone that is no reverse zone is needed")
-        fields["primary"] = forward[0]
+        # CoreDNS takes the two roots for zones like any other, and points PTR records into them. They do here where
+        # there is nothing better.
+        possible = [zone for zone in fields["zones"] if not is_below_reverse_root(zone)]
+        if not possible:
+            raise d.error("at least one zone that is no reverse zone is needed, or in-addr.arpa or ip6.arpa itself")
+        fields["primary"] = next((zone for zone in possible if not is_reverse(zone)), possible[0])
         read_options(d, OPTIONS, fields)
         _check_namespaces(d, fields)
         _check_zones(d, fields)

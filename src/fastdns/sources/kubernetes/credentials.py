@@ -2,8 +2,8 @@
 
 ``python -m fastdns.sources.kubernetes.credentials`` takes ``{"kubeconfig": PATH, "context": NAME or null,
 "plugins": BOOL, "parent": PID}`` on stdin and prints a Credentials object as JSON on stdout; without plugins, what
-an exec or auth-provider plugin would give is left out. Secrets pass through pipes only, never through arguments or the
-environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a crash.
+an exec or auth-provider plugin would give is left out. Secrets pass through pipes only, never through arguments or
+the environment. An error is printed as ``{"error": TEXT}`` with status 0; another status is a crash.
 
 The process and its plugins are a process group. The parent kills the group when it waits no longer, and the group
 ends when the parent ends.

@@ -457,3 +457,21 @@ THEMES.append(
         ],
     )
 )
+
+THEMES.append(
+    Theme(
+        "reverse roots alone",
+        Options(zones=("in-addr.arpa.", "ip6.arpa.")),
+        OBJECTS,
+        cases=[
+            Case(
+                "10.0.96.10.in-addr.arpa.",
+                "PTR",
+                ["10.0.96.10.in-addr.arpa. 5 IN PTR web.prod.svc.in-addr.arpa."],
+                why="records point into the first of the roots, as CoreDNS has it",
+            ),
+            *name_error("1.0.96.10.in-addr.arpa.", "PTR", "nobody's address", soa="in-addr.arpa."),
+            *name_error("web.prod.svc.in-addr.arpa.", "A", "the reverse tree has no names of services", soa="in-addr.arpa."),
+        ],
+    )
+)
