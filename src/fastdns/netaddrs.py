@@ -57,9 +57,9 @@ def interface_index(zone: str) -> int | None:
 def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
     """What bind(2) and connect(2) take; a zone becomes the number that its interface has now, 0 if it has none."""
     host, _, zone = address.partition("%")
-    if ":" not in host:
+    if not zone:
         return host, port
-    return host, port, 0, (zone and interface_index(zone)) or 0
+    return host, port, 0, interface_index(zone) or 0
 
 
 def host_of(address: Sequence[Any]) -> str:

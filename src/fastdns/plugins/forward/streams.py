@@ -2,7 +2,8 @@
 
 An Ask is one query to one upstream; it ends once. Each upstream has a Pool of connections and of asks that wait for
 one. Over TCP and TLS a connection serves one ask at a time; over HTTP/2 it serves many, each in a stream. For an
-ask that finds no connection one is dialed; it is sent over whichever becomes free first.
+ask that finds no connection one is dialed; it is sent over whichever becomes free first. An ask over a connection
+that was open already, and is silent for longer than usual, is sent over another one as well (Pool.doubt).
 
 Bounds, for one upstream in one worker: MAX_CONNECTIONS or MAX_HTTP2_CONNECTIONS, MAX_STREAMS a connection, and
 MAX_WAITING asks; an ask ends with its time, a dial after DIAL_S. One reply is buffered a connection or stream.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import importlib
 import os
 import re
@@ -25,14 +27,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from fastdns.netaddrs import socket_address
+from fastdns.netaddrs import socket_address, zone_of
+from fastdns.plugins.forward.asks import Ask, Done, Usual
 from fastdns.plugins.forward.config import DNS, HTTPS, PORTS, Stanza
 from fastdns.plugins.forward.upstreams import Upstream, host_port, tls_context
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
-
-Done = Callable[[bytes | None, str], None]
 
 MAX_CONNECTIONS = 128
 MAX_HTTP2_CONNECTIONS = 4
@@ -150,43 +151,6 @@ class Streams:
             self.watch_idle()
 
 
-class Ask:
-    """One query to one upstream, until it has a reply, an error, or no more time; or is cancelled."""
-
-    __slots__ = ("asked_again", "done", "holder", "message", "timer")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, message: bytes, timeout_s: float, done: Done) -> None:
-        self.message = message
-        self.done: Done | None = done
-        # Whoever works on it at the moment.
-        self.holder: Pool | Connection | None = None
-        self.asked_again = False
-        self.timer = loop.call_later(timeout_s, self.time_out)
-
-    def finish(self, reply: bytes | None, error: str) -> None:
-        """Tell the reply or the error, unless it has ended before."""
-        done, self.done = self.done, None
-        self.holder = None
-        self.timer.cancel()
-        if done is not None:
-            done(reply, error)
-
-    def time_out(self) -> None:
-        """Its time is over."""
-        self.finish(None, self.leave())
-
-    def cancel(self) -> None:
-        """Nobody wants the reply any more. Does nothing to an ask that has ended."""
-        self.leave()
-        self.done = None
-        self.timer.cancel()
-
-    def leave(self) -> str:
-        """Part from whoever works on it; returns what that one was waiting for, as an error."""
-        holder, self.holder = self.holder, None
-        return "" if holder is None else holder.abandon(self)
-
-
 class Pool:
     """The connections to one upstream, and the asks that wait for one.
 
@@ -206,6 +170,9 @@ class Pool:
         self.connections: set[Connection] = set()
         self.usable: dict[Connection, None] = {}
         self.waiting: dict[Ask, None] = {}
+        self.usual = Usual()
+        # Connections that have said nothing since are in doubt: one of them was silent for longer than usual.
+        self.doubted_before = 0.0
         self.dials: dict[asyncio.Task[None], None] = {}
         self.prefix = ""
         # The error of an ask that finds no room.
@@ -222,13 +189,13 @@ class Pool:
         """Send an ask, over a connection that there is or will be. Not where the pool is full."""
         connection = self.take()
         if connection is not None:
-            self.send(connection, ask)
+            self.send(connection, ask, pooled=True)
         else:
             self.wait(ask)
 
     def is_full(self) -> bool:
         """Whether an ask finds neither a connection nor room to wait for one."""
-        return len(self.waiting) >= MAX_WAITING and not self.usable
+        return len(self.waiting) >= MAX_WAITING and self.take() is None
 
     def wait(self, ask: Ask) -> None:
         """Keep an ask until a connection can take it."""
@@ -241,6 +208,7 @@ class Pool:
         if ask.asked_again or self.streams.closed:
             return False
         ask.asked_again = True
+        ask.be_patient(None)
         self.wait(ask)
         return True
 
@@ -255,15 +223,63 @@ class Pool:
             task.cancel()
         return f"{self.dialing}: i/o timeout"
 
-    def send(self, connection: Connection, ask: Ask) -> None:
-        """Hand an ask to a connection that has room for it."""
+    def send(self, connection: Connection, ask: Ask, *, pooled: bool) -> None:
+        """Hand an ask to a connection that has room for it. pooled: it has been open for a while."""
         if connection.asked:
             self.streams.count(HITS, self.upstream)
+        if pooled and not ask.asked_again:
+            ask.be_patient(self.loop.call_later(self.usual.patience_s, self.doubt, connection, ask))
         connection.asked += 1
         ask.holder = connection
+        ask.sent_at = self.loop.time()
         connection.send(ask)
         if not connection.has_room:
             self.usable.pop(connection, None)
+
+    # Doubts
+
+    def doubt(self, connection: Connection, ask: Ask) -> None:
+        """A connection that was open before is silent for longer than usual: ask over another one as well."""
+        if ask.holder is not connection or self.streams.closed:
+            return
+        heard_at = connection.heard_at
+        if heard_at > ask.sent_at:
+            # The reply is on its way in parts, or others have theirs: it is alive, and slow.
+            again_s = max(0.0, heard_at + self.usual.patience_s - self.loop.time())
+            ask.sent_at = heard_at
+            ask.be_patient(self.loop.call_later(again_s, self.doubt, connection, ask))
+            return
+        self.doubted_before = max(self.doubted_before, ask.sent_at)
+        ask.be_patient(None)
+        ask.asked_again = True
+        ask.silent, ask.silent_since = connection, ask.sent_at
+        self.make_room()
+        self.wait(ask)
+
+    def is_doubted(self, connection: Connection) -> bool:
+        """Whether a connection may be dead, as another one that has been as quiet as it seems to be."""
+        return connection.used_at <= self.doubted_before
+
+    def make_room(self) -> None:
+        """Where there are as many connections as may be, close one that is in doubt."""
+        if len(self.connections) + len(self.dials) < self.max_connections:
+            return
+        doubted = [one for one in self.connections if self.is_doubted(one) and not one.retired]
+        if doubted:
+            one = min(doubted, key=lambda one: (not one.idle, one.used_at))
+            one.end(f"{one.reading}: i/o timeout", again=True)
+
+    def trust(self) -> None:
+        """A connection in doubt has answered after all."""
+        self.doubted_before = 0.0
+
+    def bury(self, connection: Connection, sent_at: float) -> None:
+        """The same query was answered over another connection first: this one has died, and so have its like."""
+        if connection.heard_at > sent_at:
+            return
+        dead = [one for one in self.connections if one.heard_at <= sent_at]
+        for one in dead:
+            one.end(f"{one.reading}: i/o timeout", again=True)
 
     # Connections
 
@@ -273,19 +289,21 @@ class Pool:
         while self.usable:
             connection = next(iter(self.usable))
             if not connection.has_expired(now):
-                return connection
+                break
             connection.retire()
-        return None
+        if not self.doubted_before:
+            return next(iter(self.usable), None)
+        return next((one for one in self.usable if not (self.is_doubted(one) or one.has_expired(now))), None)
 
     def offer(self, connection: Connection) -> None:
         """A connection is new, or has room again: it takes asks that wait, or is kept for later, or closed."""
         if connection.retired or connection.has_aged(self.loop.time()):
             connection.retire()
             return
-        while connection.has_room and self.waiting:
+        while connection.has_room and self.waiting and not self.is_doubted(connection):
             ask = next(iter(self.waiting))
             del self.waiting[ask]
-            self.send(connection, ask)
+            self.send(connection, ask, pooled=connection.asked > 0)
         if connection.idle and self.has_enough_idle(connection):
             connection.retire()
         elif connection.has_room:
@@ -315,7 +333,7 @@ class Pool:
             task.cancel()
         waiting, self.waiting = self.waiting, {}
         for ask in waiting:
-            ask.finish(None, STOPPED)
+            ask.finish(self, None, STOPPED)
         for connection in list(self.connections):
             connection.end(STOPPED)
 
@@ -358,7 +376,7 @@ class Pool:
         if error:
             for ask in list(self.waiting)[: None if self.shared else 1]:
                 del self.waiting[ask]
-                ask.finish(None, error)
+                ask.fail(self, error)
         else:
             self.offer(connection)
         self.dial_as_needed()
@@ -374,6 +392,8 @@ class Pool:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self.stanza.source_address is not None:
                     step = "bind"
+                    if zone_of(self.stanza.source_address) and sock.family != socket.AF_INET6:
+                        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
                     sock.bind(socket_address(self.stanza.source_address, 0))
                 step = "connect"
                 # As text with its zone: of a socket's address in numbers the loop takes two.
@@ -428,7 +448,8 @@ class Connection(asyncio.Protocol):
         self.loop = pool.loop
         self.transport: asyncio.Transport | None = None
         self.local = ""
-        self.created_at = self.used_at = self.loop.time()
+        # used_at: when the last reply came; heard_at: when anything came.
+        self.created_at = self.used_at = self.heard_at = self.loop.time()
         self.asked = self.answered = 0
         # It has still to say how many asks it takes.
         self.opening = False
@@ -508,6 +529,21 @@ class Connection(asyncio.Protocol):
         if self.idle and self.transport is not None:
             self.transport.close()
 
+    def note_reply(self, sent_at: float) -> None:
+        """A reply has come to what was sent then."""
+        if self.pool.is_doubted(self):
+            self.pool.trust()
+        self.answered += 1
+        self.used_at = self.loop.time()
+        self.pool.usual.measure(self.used_at - sent_at)
+
+    def deliver(self, ask: Ask, reply: bytes) -> None:
+        """Give an ask its reply; the connection has let it go."""
+        silent, since = ask.silent, ask.silent_since
+        ask.finish(self, reply, "")
+        if silent is not None and silent is not self:
+            self.pool.bury(cast(Connection, silent), since)
+
     def end(self, error: str, *, again: bool = False) -> None:
         """Close at once. The asks on it end with the error, or are asked again elsewhere where that may be."""
         self.retired, self.opening = True, False
@@ -515,8 +551,8 @@ class Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
         for ask in self.take_asks():
-            if not (again and self.pool.ask_again(ask)):
-                ask.finish(None, error)
+            if ask.silent is self or not (again and self.pool.ask_again(ask)):
+                ask.fail(self, error)
 
 
 class FramedConnection(Connection):
@@ -525,6 +561,7 @@ class FramedConnection(Connection):
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
         self.ask: Ask | None = None
+        self.sent_at = 0.0
         self.pending = bytearray()
         self.strays = 0
 
@@ -539,6 +576,7 @@ class FramedConnection(Connection):
     def send(self, ask: Ask) -> None:
         assert self.transport is not None
         self.ask = ask
+        self.sent_at = self.loop.time()
         self.strays = 0
         self.transport.write(LENGTH.pack(len(ask.message)) + ask.message)
 
@@ -553,6 +591,7 @@ class FramedConnection(Connection):
         return [] if ask is None else [ask]
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
         self.pending += data
         while self.ask is not None and (message := self.next_message()) is not None:
             self.take(message, self.ask)
@@ -577,11 +616,10 @@ class FramedConnection(Connection):
             self.end(SHORT)
         elif message[:2] == ask.message[:2]:
             self.ask = None
-            self.answered += 1
-            self.used_at = self.loop.time()
+            self.note_reply(self.sent_at)
             if not self.pending:
                 self.pool.offer(self)
-            ask.finish(message, "")
+            self.deliver(ask, message)
         elif self.strays < MAX_STRAYS:
             self.strays += 1
         else:
@@ -716,6 +754,7 @@ class Http2Connection(Connection):
     def data_received(self, data: bytes) -> None:
         from h2.exceptions import ProtocolError
 
+        self.heard_at = self.loop.time()
         try:
             events = [(type(event).__name__, event) for event in self.http.receive_data(data)]
         except ProtocolError as error:
@@ -768,10 +807,9 @@ class Http2Connection(Connection):
             self.reset(event.stream_id)
         else:
             del self.exchanges[event.stream_id]
-        self.answered += 1
-        self.used_at = self.loop.time()
+        self.note_reply(exchange.sent_at)
         self.pool.offer(self)
-        exchange.ask.finish(exchange.ask.message[:2] + bytes(exchange.body[2:]), "")
+        self.deliver(exchange.ask, exchange.ask.message[:2] + bytes(exchange.body[2:]))
 
     def on_reset(self, event: Any) -> None:
         """The peer gives up a request; RFC 9113 section 8.7: one that it has refused may be sent again."""
@@ -779,9 +817,10 @@ class Http2Connection(Connection):
         if exchange is None:
             return
         self.pool.offer(self)
-        if event.error_code != REFUSED_STREAM or not self.pool.ask_again(exchange.ask):
+        lives_on = exchange.ask.silent is self
+        if event.error_code != REFUSED_STREAM or lives_on or not self.pool.ask_again(exchange.ask):
             code = getattr(event.error_code, "name", event.error_code)
-            exchange.ask.finish(None, f"stream error: stream ID {event.stream_id}; {code}; received from peer")
+            exchange.ask.fail(self, f"stream error: stream ID {event.stream_id}; {code}; received from peer")
 
     def on_goaway(self, event: Any) -> None:
         """The peer will close the connection. What it has not answered yet is asked again: h2 reads no further."""
@@ -808,7 +847,7 @@ class Http2Connection(Connection):
         if exchange is not None:
             self.reset(stream_id)
             self.pool.offer(self)
-            exchange.ask.finish(None, error)
+            exchange.ask.fail(self, error)
 
 
 # By name, as h2 is not imported before it is needed.

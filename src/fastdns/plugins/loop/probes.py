@@ -7,7 +7,9 @@ when it comes in again. Probes go out when the server starts, and to an upstream
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import secrets
 import socket
 import struct
@@ -137,6 +139,8 @@ def send_datagram(probe: bytes, address: str, port: int, source: str | None) -> 
     try:
         sock.setblocking(False)
         if source is not None:
+            if (":" in source) != (":" in address):
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
             sock.bind(socket_address(source, 0))
         sock.sendto(probe, socket_address(address, port))
     except OSError:
