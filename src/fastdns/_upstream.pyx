@@ -16,7 +16,7 @@ from fastdns._chain cimport (
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
-    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_BYTES, REFUSED, SERVFAIL, Query, accept,
+    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES, NOTIMP, REFUSED, SERVFAIL, Query, accept,
     answers_question, parse_reply, put_u16, reply_reset,
 )
 
@@ -110,6 +110,8 @@ cdef uint64_t PROBE_TIMEOUT_NS = 1000000000
 cdef uint64_t DOUBT_NS = 5000000000
 cdef uint64_t AGAIN_NS = 150000000          # before who has failed at once is asked again, where that has no bound
 cdef uint64_t MALFORMED_NS = 100000000      # for a reply that can be read, after one that cannot
+cdef uint64_t NO_STREAM_NS = 30000000000    # where TCP has failed: before it is tried again
+cdef uint64_t STREAM_TRIAL_NS = 500000000   # and then: how long that client waits
 cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threads' waiting queries may be
 
 
@@ -288,6 +290,22 @@ cdef inline UpstreamCounters* counted(Engine* e, const Upstream* u) noexcept nog
 
 cdef inline bint is_cut(const Engine* e, const Upstream* u) noexcept nogil:
     return load(&e.shared[u.slot].cut) != 0
+
+
+cdef inline bint avoids_streams(const Engine* e, const Upstream* u) noexcept nogil:
+    """Whether TCP has failed there a short while ago, so that a truncated reply is all that can be had."""
+    return load(&e.shared[u.slot].no_stream_until_ns) > e.now_ns
+
+
+cdef inline void stream_failed(Engine* e, const Exchange* x, const Upstream* u) noexcept nogil:
+    """What was truncated could not be had over TCP. Other queries need not find that out for themselves."""
+    if not (x.probe or x.stream or u.stream_only):
+        publish_u64(&e.shared[u.slot].no_stream_until_ns, e.now_ns + NO_STREAM_NS)
+
+
+cdef inline void stream_works(Engine* e, const Upstream* u) noexcept nogil:
+    if load(&e.shared[u.slot].no_stream_until_ns):
+        publish_u64(&e.shared[u.slot].no_stream_until_ns, 0)
 
 
 cdef inline bint is_down(const Stanza* stanza, const Upstream* u) noexcept nogil:
@@ -472,6 +490,11 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         if not x.probe and (x.stream or u.stream_only):
             # Connecting takes its part. (Where datagrams have led here there may be a reply to fall back on.)
             a.expires_ns += x.stanza.read_timeout_ns
+        elif load(&e.shared[u.slot].no_stream_until_ns):
+            # It has failed before. One query tries it again, and does not wait for long; the others go on without.
+            if a.expires_ns > e.now_ns + STREAM_TRIAL_NS:
+                a.expires_ns = e.now_ns + STREAM_TRIAL_NS
+            stream_failed(e, x, u)
         if a.expires_ns > x.deadline_ns:
             a.expires_ns = x.deadline_ns
         if not request_stream(e, index, which):
@@ -612,14 +635,26 @@ cdef bint anything_out(const Exchange* x) noexcept nogil:
     return False
 
 
+cdef inline uint32_t worth(const uint8_t* msg) noexcept nogil:
+    """Of a reply that others may better: 0 for an error, 1 for a truncated one, 2 where that has answers."""
+    if not msg[2] & (FLAG_TC >> 8) or msg[3] & 0xF:
+        return 0
+    return 2 if msg[6] | msg[7] else 1
+
+
+cdef inline bint is_error(uint32_t rcode) noexcept nogil:
+    """Whether a code says that the upstream will not or cannot answer."""
+    return rcode == SERVFAIL or rcode == REFUSED or rcode == FORMERR or rcode == NOTIMP
+
+
 cdef void keep_fallback(Engine* e, Exchange* x, const uint8_t* msg, uint32_t size) noexcept nogil:
-    """Remember a reply that others may better: the last, but nothing is better than a truncated one that is good.
+    """Remember a reply that others may better: the last, but a truncated one that is good is better than an error.
 
     Of one that is too long for a block the question and the flags remain.
     """
     cdef uint8_t* block
     cdef uint32_t kept = size if size <= MAX_PARKED_BYTES else HEADER_BYTES + x.name_len + 4
-    if x.fallback != NULL and x.fallback[2] & (FLAG_TC >> 8) and x.fallback[3] & 0xF == 0:
+    if x.fallback != NULL and worth(msg) <= worth(x.fallback) and worth(x.fallback) > 0:
         return
     block = take_block(e, kept)
     if block == NULL:
@@ -639,6 +674,8 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
     cdef uint32_t upstream = x.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
     cdef bint at_once = e.now_ns - x.attempts[which].sent_ns < AGAIN_NS
+    if x.attempts[which].state == OVER_STREAM:
+        stream_failed(e, x, u)
     end_attempt(e, index, which)
     x.failed += 1
     x.error = error
@@ -1313,7 +1350,7 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
         counted(e, u).truncated += 1
         keep_fallback(e, x, msg, size)
         end_attempt(e, index, which)
-        if not start_attempt(e, index, upstream, True):
+        if avoids_streams(e, u) or not start_attempt(e, index, upstream, True):
             go_on(e, index, False)
         else:
             schedule(e, index)
@@ -1330,6 +1367,15 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
     rcode = e.reply.rcode if e.reply.rcode < RCODE_SLOTS else RCODE_SLOTS - 1
     counted(e, u).duration[rcode][duration_bucket(took_ns)] += 1
     counted(e, u).duration_sum_ns[rcode] += took_ns
+    if not over_datagrams:
+        if is_error(rcode) and x.fallback != NULL and worth(x.fallback) == 2:
+            # The records that are there are better; another upstream may have all of them.
+            stream_failed(e, x, u)
+            counted(e, u).passed_over += 1
+            end_attempt(e, index, which)
+            go_on(e, index, False)
+            return
+        stream_works(e, u)
     if (rcode == SERVFAIL or (x.stanza.failover_rcodes >> rcode) & 1) and x.stanza.upstream_count > 1:
         counted(e, u).passed_over += 1
         keep_fallback(e, x, msg, size)
@@ -1512,6 +1558,9 @@ cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
     if last.resent == 0:
         was_silent(e, u)
         counted(e, u).silent += 1
+        if last.state == OVER_STREAM:
+            # If its reply comes after all, that is taken back.
+            stream_failed(e, x, u)
     if u.silences >= SUSPECT_SILENCES:
         start_probe(e, x.stanza, last.upstream)
     if ask_next(e, index, False):
@@ -1758,6 +1807,14 @@ cdef class Upstreams:
     def cut(self, uint32_t slot, bint cut):
         """Nobody asks an upstream that is cut off."""
         publish_u64(&self.of(slot).cut, cut)
+
+    def avoid_streams(self, uint32_t slot, uint64_t until_ns):
+        """What the upstream truncates is not asked for over TCP before a time of CLOCK_MONOTONIC."""
+        publish_u64(&self.of(slot).no_stream_until_ns, until_ns)
+
+    def avoids_streams(self, uint32_t slot):
+        """Whether TCP is known to fail there."""
+        return load(&self.of(slot).no_stream_until_ns) != 0
 
     def is_cut(self, uint32_t slot):
         """Whether a loop was found behind the upstream."""

@@ -20,6 +20,7 @@ from tests.upstream.support import (
     Asked,
     Forwarder,
     Reply,
+    Script,
     Upstream,
     a,
     addresses,
@@ -155,6 +156,90 @@ def test_where_tcp_fails_the_truncated_reply_is_the_answer(script: object, tcp: 
         # What is sent again for silence, where the upstream is slow to write so much, has the same ID.
         assert len({one.wire for one in up.over(tcp=False)}) == 1, "what is truncated once is truncated twice"
         forwarder.settles()
+
+
+@pytest.mark.parametrize("tcp", [None, silent, with_rcode(5), with_rcode(2), with_rcode(1), with_rcode(4)],
+                         ids=["refused", "silent", "REFUSED", "SERVFAIL", "FORMERR", "NOTIMP"])  # fmt: skip
+def test_truncated_records_are_better_than_what_tcp_says(tcp: Script | None) -> None:
+    """A client got REFUSED or SERVFAIL in place of the records, and each one waited for TCP for 2 s."""
+    with (
+        Upstream(partial, tcp=tcp) as up,
+        Forwarder(forward(up.to, read_timeout="600ms", max_fails=0)) as forwarder,
+    ):
+        for number in range(20):
+            begun = time.monotonic()
+            reply = forwarder.ask(f"n{number}.example.")
+            took_s = time.monotonic() - begun
+            assert (reply.rcode(), addresses(reply)) == (0, ["192.0.2.77"])
+            assert reply.flags & TC
+            assert took_s < (2.0 if number == 0 else 0.5), "that TCP does not work is remembered"
+        assert len(up.over(tcp=True)) <= 1
+        forwarder.settles()
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.REFUSED, dns.rcode.SERVFAIL])
+def test_a_truncated_reply_without_records_is_no_better_than_an_error(rcode: int) -> None:
+    with Upstream(truncated, tcp=with_rcode(rcode)) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        reply = forwarder.ask()
+        assert (reply.rcode(), reply.answer) == (rcode, [])
+
+
+def test_of_two_truncated_replies_the_one_with_records_counts() -> None:
+    with (
+        Upstream(truncated) as one,
+        Upstream(partial) as two,
+        Forwarder(forward(one.to, two.to, policy="sequential", max_fails=0)) as forwarder,
+    ):
+        for number in range(3):
+            reply = forwarder.ask(f"n{number}.example.")
+            assert addresses(reply) == ["192.0.2.77"]
+            assert reply.flags & TC
+
+
+def test_what_one_upstream_cannot_say_over_tcp_another_one_does() -> None:
+    """It is asked at once, and not again and again after the silence of the first."""
+    with (
+        Upstream(partial, tcp=silent) as one,
+        Upstream(truncated, tcp=big) as two,
+        Forwarder(forward(one.to, two.to, policy="sequential", max_fails=0)) as forwarder,
+    ):
+        for number in range(5):
+            begun = time.monotonic()
+            reply = forwarder.ask(f"n{number}.example.", use_edns=0, payload=16384)
+            assert sorted_addresses(reply) == many(400)
+            assert time.monotonic() - begun < (2.0 if number == 0 else 0.5)
+        assert len(one.over(tcp=True)) == 1
+
+
+def test_tcp_is_tried_again_after_a_while_and_costs_little() -> None:
+    with (
+        Upstream(partial, tcp=silent) as up,
+        Forwarder(forward(up.to, max_fails=0)) as forwarder,
+    ):
+        (route,) = forwarder.routes.upstreams
+        table = forwarder.table.shared
+        table.avoid_streams(route.slot, time.monotonic_ns() - 1)
+        begun = time.monotonic()
+        assert addresses(forwarder.ask("a.example.")) == ["192.0.2.77"]
+        assert len(up.over(tcp=True)) == 1
+        assert time.monotonic() - begun < 1.5, "it has failed before: no 2 s"
+        assert addresses(forwarder.ask("b.example.")) == ["192.0.2.77"]
+        assert len(up.over(tcp=True)) == 1
+        up.tcp = big
+        assert table.avoids_streams(route.slot)
+        table.avoid_streams(route.slot, time.monotonic_ns() - 1)
+        for name in ("c.example.", "d.example."):
+            assert sorted_addresses(forwarder.ask(name, use_edns=0, payload=16384)) == many(400)
+        assert not table.avoids_streams(route.slot), "it works"
+
+
+def test_clients_over_tcp_are_asked_for_over_tcp_all_the_same() -> None:
+    with Upstream(partial, tcp=saying("192.0.2.9")) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
+        (route,) = forwarder.routes.upstreams
+        forwarder.table.shared.avoid_streams(route.slot, time.monotonic_ns() + 10**10)
+        assert addresses(forwarder.ask("a.example.")) == ["192.0.2.77"]
+        assert addresses(forwarder.ask_over_tcp("b.example.")) == ["192.0.2.9"]
+        assert addresses(forwarder.ask("c.example.")) == ["192.0.2.9"], "now TCP is known to work"
 
 
 @pytest.mark.parametrize("size", [60, 512, 1500])
