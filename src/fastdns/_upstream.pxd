@@ -10,7 +10,8 @@ each of its queries is served again by its transport, with the reply in ``ctx.up
               for the upstream's adaptive timeout starts an attempt at another upstream, or sends the same again.
     exchange  ends with the first reply that is good, or when attempts or its DEADLINE are used up: then with the
               best of the bad ones (SERVFAIL, truncated), or an error. Records that came truncated are better than
-              an error over TCP; where TCP has failed, an upstream is not asked that way again for NO_STREAM_NS. Where many have joined it each turn of the
+              an error over TCP; where TCP has failed, an upstream is not asked that way again for NO_STREAM_NS.
+              Where many have joined it each turn of the
               thread serves SERVED_AT_ONCE of them, so that names of the cluster do not wait for all.
     upstream  suspect after some silences in a row: others go first. Down after max_fails failed probes.
 
@@ -40,7 +41,8 @@ Clients are counted in two rows by different parts of a keyed hash, and hold wha
 shares one place with a flood does not share the other.
 
 The shared memory (``Upstreams``) holds what all threads of all workers must know of an upstream: whether a loop has
-been found behind it (its probes are armed and seen there), whether TCP works there, and how many queries wait at each forward stanza.
+been found behind it (its probes are armed and seen there), whether TCP works there, and
+how many queries wait at each forward stanza.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -92,7 +94,7 @@ cdef struct SharedUpstream:
     uint64_t seen_ns                # when it came back to us
     uint64_t cut                    # a loop was found: nobody asks it
     uint64_t counter_slots          # of the first entry: counter slots ever used by a table of questions
-    uint64_t no_stream_until_ns     # what it truncates is not asked for over TCP before; 0: TCP is not known to fail
+    uint64_t no_stream_until_ns     # what it truncates is not asked for over TCP before; 0: TCP may work
     uint64_t pad[1]
 
 # One forward stanza, as the step's conf. Names are lowercased wire form.
