@@ -104,9 +104,7 @@ def full_slices(cluster: Cluster, count: int, hostname: str | None = "h", *, sam
     cluster.service()
     for number in range(count):
         first = 0 if same else 100_000 * number
-        cluster.slice(
-            number, [Endpoint(addresses(first + 100 * i, 100), hostname=hostname) for i in range(1000)]
-        )
+        cluster.slice(number, [Endpoint(addresses(first + 100 * i, 100), hostname=hostname) for i in range(1000)])
 
 
 def one_address(cluster: Cluster, count: int, names: Callable[[int], str | None]) -> None:
@@ -209,7 +207,7 @@ SHAPES: list[tuple[str, Callable[[Cluster], None], list[tuple[str, str]]]] = [
     (
         "20 slices of 100,000 addresses, one hostname",
         lambda c: full_slices(c, 20),
-        [(S, "A"), (S, "AAAA"), (f"h.{S}", "A"), (f"h.{S}", "AAAA"), (f"h.{S}", "SRV"), (f"none.{S}", "A")]
+        [(S, "A"), (S, "AAAA"), (f"h.{S}", "A"), (f"h.{S}", "AAAA"), (f"h.{S}", "SRV"), (f"none.{S}", "A")]  # noqa: RUF005
         + [(f"10-0-0-1.{S}", "A"), ("1.0.0.10.in-addr.arpa", "PTR")],
     ),
     (
@@ -226,13 +224,13 @@ SHAPES: list[tuple[str, Callable[[Cluster], None], list[tuple[str, str]]]] = [
     (
         "10 slices of 5,400 ports",
         lambda c: many_ports(c, 10, 5400, 100),
-        [(S, "A"), (S, "SRV"), (f"_{5000:056}._tcp.{S}", "A"), (f"_{5000:056}._tcp.{S}", "SRV")]
+        [(S, "A"), (S, "SRV"), (f"_{5000:056}._tcp.{S}", "A"), (f"_{5000:056}._tcp.{S}", "SRV")]  # noqa: RUF005
         + [(f"_._tcp.{S}", "A"), (f"_none._tcp.{S}", "A")],
     ),
     (
         "20 slices of 20,000 ports",
         lambda c: many_ports(c, 20, 20000, 1000),
-        [(S, "A"), (S, "SRV"), (f"_{5000:056}._tcp.{S}", "A"), (f"_{5000:056}._tcp.{S}", "SRV")]
+        [(S, "A"), (S, "SRV"), (f"_{5000:056}._tcp.{S}", "A"), (f"_{5000:056}._tcp.{S}", "SRV")]  # noqa: RUF005
         + [(f"_._tcp.{S}", "A"), (f"_none._tcp.{S}", "A"), (f"_._udp.{S}", "SRV")],
     ),
     (

@@ -66,7 +66,22 @@ def is_label(text: str) -> bool:
     return re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", text) is not None
 
 
+def of_family(address: str, address_type: str | None) -> bool:
+    parsed = ipaddress.ip_address(address)
+    if address_type == "IPv6":
+        return isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None
+    return isinstance(parsed, ipaddress.IPv4Address)
+
+
+def is_target(name: str) -> bool:
+    """Whether an FQDN slice may lead there."""
+    labels = name.removesuffix(".").split(".")
+    return all(is_label(one) for one in labels) and len(name.removesuffix(".")) <= 253 and not is_address(name)
+
+
 def type_of(address: str) -> str:
+    if not is_address(address):
+        return "CNAME"
     return "A" if "." in address else "AAAA"
 
 
@@ -120,14 +135,22 @@ class Reference:
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
             for spelled in endpoint.get("addresses") or []:
-                address = str(ipaddress.ip_address(spelled)) if is_address(spelled) else spelled
+                if one.get("addressType") == "FQDN":
+                    if not is_target(spelled):
+                        continue
+                    address = spelled.removesuffix(".") + "."
+                elif not is_address(spelled) or not of_family(spelled, one.get("addressType")):
+                    continue
+                else:
+                    address = str(ipaddress.ip_address(spelled))
                 name = endpoint.get("hostname") or ""
                 pod = (endpoint.get("targetRef") or {}).get("name") or ""
                 if not name and self.options.endpoint_pod_names:
                     name = pod
                 if not is_label(name):
-                    name = address.replace(".", "-").replace(":", "-")
-                    if name.endswith("-"):
+                    name = spelled if one.get("addressType") == "FQDN" else address
+                    name = name.replace(".", "-").replace(":", "-")
+                    if ":" in address and name.endswith("-"):
                         name += "0"
                 found.append((address, name, (endpoint.get("zone") or "").lower() or None))
         # What a slice says twice counts once.
@@ -264,6 +287,8 @@ class Reference:
                     if endpoint and (text.lower() != endpoint or identity.lower() != cluster):
                         continue
                     target = f"{text}.{identity}.{base}" if identity else f"{text}.{base}"
+                    if not is_address(address):
+                        target = address
                     found += [Item(address, p[0], target) for p in self.ports(one.get("ports")) if fits(p)]
             return found
 
@@ -307,11 +332,13 @@ class Reference:
             hosts = unique([address for _, address in self.local_records(zone) if type_of(address) == qtype])
             return [f"{qname} {self.options.ttl} IN {qtype} {host}" for host in hosts]
         items, target, _ = self.candidates(labels, zone, self.is_reverse(qname))
+        hosts = unique([one.host for one in items if type_of(one.host) == qtype])
+        found = [f"{qname} {self.options.ttl} IN {qtype} {host}" for host in hosts]
         if target is None:
-            hosts = unique([one.host for one in items if type_of(one.host) == qtype])
-            return [f"{qname} {self.options.ttl} IN {qtype} {host}" for host in hosts]
-        if below(target, qname) or cnames == MAX_CNAMES:
-            return []
+            # An owner has one CNAME record: the first name of FQDN slices counts.
+            target = next((one.host for one in items if type_of(one.host) == "CNAME"), None)
+        if target is None or below(target, qname) or cnames == MAX_CNAMES:
+            return found
         cname = f"{qname} {self.options.ttl} IN CNAME {target}"
         if below(target, zone):
             try:
@@ -319,8 +346,8 @@ class Reference:
                 rest = self.addresses(target, spelled, qtype, cnames + 1, lookups)
             except NoSuchName:
                 rest = []
-            return [cname, *rest] if rest else []
-        return [cname, *self.answer(target, qtype, lookups + 1).answer]
+            return [*found, cname, *rest] if rest else found
+        return [*found, cname, *self.answer(target, qtype, lookups + 1).answer]
 
     @staticmethod
     def is_reverse(qname: str) -> bool:
@@ -387,6 +414,8 @@ class Reference:
         if labels == ["ns", "dns"]:
             return [], []
         items, target, _ = self.candidates(labels, zone, reverse)
+        if target is None:
+            target = next((one.host for one in items if type_of(one.host) == "CNAME"), None)
         if qtype == "CNAME" and target is not None:
             return [f"{qname} {ttl} IN CNAME {target}"], []
         if qtype != "SRV":
@@ -395,7 +424,9 @@ class Reference:
         ported = [one for one in items if one.port is not None]
         return (
             unique([f"{qname} {ttl} IN SRV 0 {weight} {one.port} {one.name}" for one in ported]),
-            unique([f"{one.name} {ttl} IN {type_of(one.host)} {one.host}" for one in ported]),
+            unique(
+                [f"{one.name} {ttl} IN {type_of(one.host)} {one.host}" for one in ported if is_address(one.host)]
+            ),
         )
 
     def answer(self, qname: str, qtype: str, lookups: int = 0) -> Answer:

@@ -142,10 +142,12 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
     cdef Alias alias
     cdef const uint8_t* target
     cdef uint32_t target_len
-    cdef uint32_t hops = 0
+    cdef uint32_t hops = 0, before
+    cdef uint32_t resolved = 0      # records up to the last one that is no CNAME record
     cdef Query inner
     cdef Found found, first = NAME_ERROR
     while True:
+        before = ctx.reply.answer.count
         if is_nameserver_name(r):
             answer_nameservers(ctx, conf, r, qtype)
             found = EXISTS
@@ -154,6 +156,8 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
             found = resolve(ctx, conf, r, qtype, &alias)
         if hops == 0:
             first = found
+        if ctx.reply.answer.count > before:
+            resolved = ctx.reply.answer.count
         if alias.target == NULL:
             break
         target = alias.target
@@ -170,14 +174,13 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
         if not in_zone(&inner, r.zone.name, r.zone.name_len):
             if not lookup(ctx, target, target_len, qtype):
                 # Silence: as if nothing had resolved.
-                ctx.reply.answer.count = 0
+                ctx.reply.answer.count = resolved
             return first
         start_request(r, &inner, r.zone)
         r.owner = target
         r.owner_len = target_len
-    if hops and ctx.reply.answer.count == hops:
-        # Nothing but CNAMEs: shown only where something resolves.
-        ctx.reply.answer.count = 0
+    # CNAME records are shown only where they lead to something.
+    ctx.reply.answer.count = resolved
     return first
 
 

@@ -1,0 +1,547 @@
+"""Objects as no controller writes them: what does not fit is left out by a stated rule, costs nobody anything."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import random
+from typing import Any
+
+import dns.flags
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from fastdns.plugins.kubernetes._snapshot import Copy, restore
+from tests.plugins.kubernetes.reference import Reference, is_address
+from tests.plugins.kubernetes.support import Cluster, Options, summary
+
+ZONES = ("cluster.local.", "set.local.", "in-addr.arpa.", "ip6.arpa.")
+SERVICE = "s.prod.svc.cluster.local."
+NAMESPACE = {"kind": "Namespace", "metadata": {"name": "prod"}}
+# What stands beside a hostile object, and has to answer whatever that is.
+NEIGHBOUR = [
+    {
+        "kind": "Service",
+        "metadata": {"name": "neighbour", "namespace": "prod"},
+        "spec": {"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7"], "ports": [{"name": "web", "port": 80}]},
+    },
+    {
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "s-beside",
+            "namespace": "prod",
+            "labels": {"kubernetes.io/service-name": "s"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.250.0.1"], "hostname": "beside"}],
+        "ports": [{"name": "web", "protocol": "TCP", "port": 80}],
+    },
+]
+
+
+def headless(name: str = "s", ports: list[Any] | None = None) -> dict[str, Any]:
+    spec = {"clusterIP": "None", "clusterIPs": ["None"], "ports": ports or [{"name": "web", "port": 80}]}
+    return {"kind": "Service", "metadata": {"name": name, "namespace": "prod"}, "spec": spec}
+
+
+def a_slice(
+    endpoints: list[Any], ports: list[Any] | None = None, *, name: str = "s-1", service: str = "s", **more: Any
+) -> dict[str, Any]:
+    return {
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": name,
+            "namespace": "prod",
+            "labels": {"kubernetes.io/service-name": service} | more.pop("labels", {}),
+        },
+        "addressType": more.pop("address_type", "IPv4"),
+        "endpoints": endpoints,
+        "ports": [{"name": "web", "protocol": "TCP", "port": 80}] if ports is None else ports,
+    }
+
+
+def hostile(*objects: dict[str, Any], **options: Any) -> tuple[Cluster, list[tuple[str, str]]]:
+    """A cluster with these objects and the neighbours, and what was counted as left out."""
+    counted: list[tuple[str, str]] = []
+    cluster = Cluster(
+        Options(zones=ZONES, **options),
+        [NAMESPACE, headless(), *NEIGHBOUR, *objects],
+        max_bytes=64 << 20,
+        on_left_out=lambda resource, what: counted.append((resource, what)),
+    )
+    assert addresses(cluster, "neighbour.prod.svc.cluster.local.") == ["10.96.7.7"]
+    assert addresses(cluster, f"beside.{SERVICE}") == ["10.250.0.1"]
+    assert_restorable(cluster)
+    return cluster, counted
+
+
+def addresses(cluster: Cluster, name: str, qtype: str = "A") -> list[str]:
+    return sorted(rrset[0].to_text() for rrset in cluster.ask(name, qtype).answer)
+
+
+def assert_restorable(cluster: Cluster) -> Cluster:
+    """A snapshot of the cluster holds all of it, and answers the same."""
+    copy = Copy(cluster.store, 0)
+    body = b""
+    while part := copy.chunk():
+        body += part
+    other = Cluster(cluster.options, [], max_bytes=64 << 20)
+    _, left_out = restore(other.block.writer, body, cluster.block.writer.id_seed)
+    assert left_out == 0
+    return other
+
+
+# ---------------------------------------------------------------------------------------------------- ports
+
+
+def test_a_slice_with_65_536_bytes_of_port_names():
+    """Their length was cut to 16 bits: A answered another address, SRV wrote past the end of an array."""
+    ports = [{"name": f"{n:056}", "protocol": "TCP", "port": n + 1} for n in range(1100)]
+    cluster, counted = hostile(a_slice([{"addresses": ["10.1.2.3"], "hostname": "e"}], ports))
+    assert addresses(cluster, SERVICE) == ["10.1.2.3", "10.250.0.1"]
+    assert addresses(cluster, f"e.{SERVICE}") == ["10.1.2.3"]
+    for n in (0, 500, 1024, 1099):
+        reply = cluster.ask(f"_{n:056}._tcp.{SERVICE}", "SRV")
+        assert [rrset[0].port for rrset in reply.answer] == [n + 1]
+        assert reply.answer[0][0].target.to_text() == f"e.{SERVICE}"
+    assert len(cluster.ask(f"e.{SERVICE}", "SRV").answer) == 1024
+    assert not counted
+
+
+def test_port_numbers_that_spell_compression_pointers():
+    """A walk through names followed a pointer to itself, and a query hung the worker."""
+    ports = [{"name": f"{n:056}", "protocol": "TCP", "port": 0xC000 + n % 64} for n in range(2200)]
+    cluster, _ = hostile(a_slice([{"addresses": ["10.1.2.3"]}], ports))
+    for name in (SERVICE, f"10-1-2-3.{SERVICE}", f"_{2199:056}._tcp.{SERVICE}"):
+        for qtype in ("A", "AAAA", "SRV", "TXT", "CNAME", "NS"):
+            cluster.ask(name, qtype)
+    found = {rrset[0].port for rrset in cluster.ask(f"10-1-2-3.{SERVICE}", "SRV").answer}
+    assert found == {0xC000 + n for n in range(64)}
+
+
+def test_of_more_ports_than_the_api_takes_the_first_are_served():
+    ports = [{"name": f"p{n}", "protocol": "TCP", "port": n % 65536} for n in range(20_010)]
+    cluster, counted = hostile(a_slice([{"addresses": ["10.1.2.3"]}], ports))
+    assert addresses(cluster, f"_p19999._tcp.{SERVICE}") == ["10.1.2.3"]
+    assert not addresses(cluster, f"_p20000._tcp.{SERVICE}")
+    assert counted == [("slice", "ports")]
+
+
+def test_a_service_with_more_ports_than_the_api_takes():
+    spec = {
+        "clusterIP": "10.96.0.9",
+        "ports": [{"name": f"p{n}", "protocol": "TCP", "port": n % 65536} for n in range(70_000)],
+    }
+    cluster, counted = hostile({"kind": "Service", "metadata": {"name": "t", "namespace": "prod"}, "spec": spec})
+    assert addresses(cluster, "t.prod.svc.cluster.local.") == ["10.96.0.9"]
+    assert addresses(cluster, "_p19999._tcp.t.prod.svc.cluster.local.") == ["10.96.0.9"]
+    assert ("service", "ports") in counted
+
+
+@pytest.mark.parametrize("number", [-1, 65536, 70000, 2**31, 2**63, -(2**63)])
+def test_a_port_number_that_is_none(number: int):
+    ports = [{"name": "odd", "protocol": "TCP", "port": number}, {"name": "web", "protocol": "TCP", "port": 80}]
+    cluster, counted = hostile(a_slice([{"addresses": ["10.1.2.3"]}], ports))
+    assert [rrset[0].port for rrset in cluster.ask(f"10-1-2-3.{SERVICE}", "SRV").answer] == [80]
+    assert not addresses(cluster, f"_odd._tcp.{SERVICE}")
+    assert counted == [("slice", "ports")]
+
+
+def test_a_port_with_a_name_longer_than_a_label_stays():
+    ports = [{"name": "x" * 300, "protocol": "T" * 300, "port": 80}]
+    cluster, counted = hostile(a_slice([{"addresses": ["10.1.2.3"]}], ports))
+    assert [rrset[0].port for rrset in cluster.ask(f"10-1-2-3.{SERVICE}", "SRV").answer] == [80]
+    assert not addresses(cluster, f"{'x' * 63}.tcp.{SERVICE}")
+    assert counted == [("slice", "names")]
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kube-scheduler-node-17.ec2.internal",
+        "-begins",
+        "ends-",
+        "a b",
+        "a\\.b",
+        "\u00fcml",
+        "nul\0",
+        "x" * 64,
+        "\xc0\x0c",
+    ],
+)
+@pytest.mark.parametrize("of", ["hostname", "pod"])
+def test_a_name_that_is_no_label_gives_way_to_the_address(name: str, of: str):
+    """A pod name with dots became one label, which hid every record of the Service from Go's resolver."""
+    endpoint: dict[str, Any] = {"addresses": ["10.1.2.3"]}
+    if of == "hostname":
+        endpoint["hostname"] = name
+    else:
+        endpoint["targetRef"] = {"kind": "Pod", "name": name}
+    cluster, counted = hostile(a_slice([endpoint]), endpoint_pod_names=True)
+    assert counted == [("slice", "names")]
+    targets = {rrset[0].target.to_text() for rrset in cluster.ask(SERVICE, "SRV").answer}
+    assert targets == {f"10-1-2-3.{SERVICE}", f"beside.{SERVICE}"}
+    # Its reverse name leads back.
+    (name,) = addresses(cluster, "3.2.1.10.in-addr.arpa.", "PTR")
+    assert name == f"10-1-2-3.{SERVICE}"
+    assert addresses(cluster, name) == ["10.1.2.3"]
+
+
+@pytest.mark.parametrize("name", ["node.17", "a b", "x" * 64, "", "\u00fc"])
+def test_a_service_whose_name_is_no_label_is_left_out(name: str, caplog: pytest.LogCaptureFixture):
+    cluster, counted = hostile(
+        headless(name), a_slice([{"addresses": ["10.9.9.9"]}], name="odd", service=name or "a b")
+    )
+    assert ("service", "object") in counted
+    assert not [key for key, _ in cluster.store.items(b"\0S") if name and name.encode() in key]
+    assert "is not a DNS label" in caplog.text
+
+
+@pytest.mark.parametrize("target", ["a b.example", "x" * 64 + ".example", "a..b", "*.example", "\u00fc.example"])
+def test_an_external_name_that_is_none_makes_no_name(target: str):
+    service = {
+        "kind": "Service",
+        "metadata": {"name": "out", "namespace": "prod"},
+        "spec": {"type": "ExternalName", "externalName": target},
+    }
+    cluster, counted = hostile(service)
+    assert summary(cluster.ask("out.prod.svc.cluster.local.", "CNAME"))["rcode"] == "NXDOMAIN"
+    assert counted == [("service", "names")]
+
+
+def test_a_slice_that_becomes_unservable_is_not_served_as_it_was():
+    options = {"multicluster": ("set.local.",)}
+    imported = {
+        "kind": "ServiceImport",
+        "metadata": {"name": "web", "namespace": "prod"},
+        "spec": {"type": "Headless", "ports": [{"name": "web", "port": 80}]},
+    }
+
+    def of_cluster(name: str) -> dict[str, Any]:
+        labels = {
+            "multicluster.kubernetes.io/service-name": "web",
+            "multicluster.kubernetes.io/source-cluster": name,
+        }
+        return a_slice([{"addresses": ["10.1.2.3"]}], name="import", labels=labels)
+
+    cluster, _ = hostile(imported, of_cluster("east"), **options)
+    assert addresses(cluster, "web.prod.svc.set.local.") == ["10.1.2.3"]
+    cluster.block.upsert(of_cluster("a.b"))
+    assert addresses(cluster, "web.prod.svc.set.local.") == []
+
+
+def test_names_that_take_more_than_a_slice_keeps():
+    """All were refused with it: 65,534 bytes, and each address of an endpoint counted its name anew."""
+    endpoints = [
+        {"addresses": [f"10.{n >> 8}.{n & 255}.{i}" for i in range(20)], "hostname": f"{n:063}"}
+        for n in range(1000)
+    ]
+    cluster, counted = hostile(a_slice(endpoints))
+    assert len(addresses(cluster, f"{999:063}.{SERVICE}")) == 20
+    assert not counted
+    endpoints = [{"addresses": [f"10.{n >> 8}.{n & 255}.1"], "hostname": f"{n:063}"} for n in range(3000)]
+    cluster, counted = hostile(a_slice(endpoints))
+    assert counted == [("slice", "names")]
+    assert addresses(cluster, f"{0:063}.{SERVICE}") == ["10.0.0.1"]
+    # The endpoint stays, under the name of its address.
+    assert addresses(cluster, f"{2999:063}.{SERVICE}") == []
+    assert addresses(cluster, f"10-11-183-1.{SERVICE}") == ["10.11.183.1"]
+
+
+def test_zones_longer_than_a_name_are_none():
+    endpoints = [{"addresses": ["10.1.2.3"], "zone": "z" * 254}, {"addresses": ["10.1.2.4"], "zone": "Z1"}]
+    cluster, counted = hostile(a_slice(endpoints), zonal=True)
+    assert addresses(cluster, f"z1.pin._zone.{SERVICE}") == ["10.1.2.4"]
+    assert addresses(cluster, SERVICE) == ["10.1.2.3", "10.1.2.4", "10.250.0.1"]
+    assert counted == [("slice", "zones")]
+
+
+# ------------------------------------------------------------------------------------------------ addresses
+
+
+def test_addresses_that_are_none_are_left_out_alone():
+    odd = ["10.1.2.3\0x", "", "10.1.2", "10.1.2.300", "fe80::1%eth0", "1" * 300, "\u0661.1.1.1", " 10.1.2.4"]
+    cluster, counted = hostile(a_slice([{"addresses": [*odd, "10.1.2.5"]}]))
+    assert addresses(cluster, SERVICE) == ["10.1.2.5", "10.250.0.1"]
+    assert counted == [("slice", "addresses")]
+
+
+def test_more_cluster_ips_than_are_kept():
+    """Their number is kept in one byte: the 256th ended the watcher."""
+    many = [f"10.97.{n >> 8}.{n & 255}" for n in range(300)]
+    spec = {"clusterIPs": [*many, "nonsense", many[0]], "ports": [{"name": "web", "port": 80}]}
+    cluster, counted = hostile({"kind": "Service", "metadata": {"name": "t", "namespace": "prod"}, "spec": spec})
+    assert addresses(cluster, "t.prod.svc.cluster.local.") == sorted(many[:255])
+    assert counted == [("service", "addresses")]
+
+
+def test_of_more_addresses_than_the_api_takes_the_first_are_served():
+    endpoints = [{"addresses": [f"10.{n >> 8}.{n & 255}.{i}" for i in range(250)]} for n in range(401)]
+    cluster, counted = hostile(a_slice(endpoints))
+    assert addresses(cluster, f"10-1-143-249.{SERVICE}") == ["10.1.143.249"]
+    assert addresses(cluster, f"10-1-144-0.{SERVICE}") == []
+    assert counted == [("slice", "addresses")]
+
+
+def test_an_address_that_a_slice_says_many_times_is_one():
+    cluster, _ = hostile(a_slice([{"addresses": ["10.1.2.3"] * 100, "hostname": "h"} for _ in range(300)]))
+    assert addresses(cluster, f"h.{SERVICE}") == ["10.1.2.3"]
+    assert addresses(cluster, "3.2.1.10.in-addr.arpa.", "PTR") == [f"h.{SERVICE}"]
+    reply = cluster.ask(f"h.{SERVICE}", "SRV")
+    assert len(reply.answer) == len(reply.additional) == 1
+    assert reply.answer[0][0].weight == 100
+    # One endpoint a slice: what it says a hundred times takes no memory either.
+    assert cluster.store.used_bytes < 20_000
+
+
+# ------------------------------------------------------------------------------------------- said and counted
+
+
+def test_what_is_left_out_is_said_once_and_always_counted(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING)
+    odd = a_slice([{"addresses": ["10.1.2.3"], "hostname": "a.b"}])
+    cluster, counted = hostile(odd)
+    for _ in range(3):
+        cluster.block.upsert(odd)
+    assert counted == [("slice", "names")] * 4
+    assert len([text for text in caplog.messages if "named after their addresses" in text]) == 1
+    assert "slice prod/s-1" in caplog.text
+
+
+def test_so_many_odd_objects_do_not_fill_the_log(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING)
+    cluster, counted = hostile()
+    for n in range(1100):
+        cluster.block.upsert(a_slice([{"addresses": ["no"]}], name=f"odd-{n}", service="odd"))
+    assert len(counted) == 1100
+    assert len(caplog.messages) == 1025
+    assert "further ones are only counted" in caplog.messages[-1]
+
+
+# ------------------------------------------------------------------------------------------------ nameservers
+
+
+@pytest.mark.parametrize("qname, qtype", [("ns.dns.cluster.local.", "A"), ("cluster.local.", "NS")])
+def test_more_nameservers_than_an_answer_can_tell_apart(qname: str, qtype: str):
+    """Over 16,384 addresses of Services that hold the server's own: the table of those seen was full, and searched
+    for ever."""
+    objects = []
+    for n in range(70):
+        own = [f"10.{96 + n}.0.{i}" for i in range(1, 256)]
+        objects.append(
+            {
+                "kind": "Service",
+                "metadata": {"name": f"n{n}", "namespace": "prod"},
+                "spec": {"clusterIP": own[0], "clusterIPs": own, "ports": [{"name": "web", "port": 80}]},
+            }
+        )
+        objects.append(a_slice([{"addresses": ["10.0.0.1"]}], name=f"n{n}", service=f"n{n}"))
+    cluster, _ = hostile(*objects, local=("10.0.0.1",))
+    reply = cluster.ask(qname, qtype)
+    assert reply.flags & dns.flags.TC
+    assert len(reply.answer) > 15
+
+
+# --------------------------------------------------------------------------------------------------- anything
+
+HOSTNAMES = ["", "h", "H", "10-0-0-1", "fd00--1", "a.b", "-", "x" * 63, "x" * 64, "\xff\xfe", "_u", "\0", "9" * 200]
+LABELS = ["s", "t", "neighbour", "a.b", "x" * 63, "x" * 64, "", "\u4e2d" * 30]
+ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.250.0.1", "10.96.7.7", "", "nonsense", "fd00::1", "::", "fd00:1::"]
+ADDRESSES += ["::ffff:10.0.0.1", "db.example.org", "s.prod.svc.cluster.local", "a.b.c.", ".", "x" * 64 + ".y"]
+TOPOLOGY = ["", "z1", "Z1", "rack.1", "z" * 253, "z" * 300, "\0"]
+
+
+@st.composite
+def slices(draw: st.DrawFn) -> dict[str, Any]:
+    """A slice that is large in some way and odd in some way, made of a few numbers that are drawn."""
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    family = draw(st.sampled_from(["IPv4", "IPv4", "IPv6", "FQDN", "", "x" * 300]))
+    port_count = draw(st.sampled_from([0, 1, 2, 16, 17, 40, 1100]))
+    name_bytes = draw(st.sampled_from([1, 4, 56, 63, 64, 255, 256]))
+    count = draw(st.sampled_from([0, 1, 3, 30]))
+    each = draw(st.sampled_from([0, 1, 2, 100]))
+    own = draw(st.sampled_from([[""], HOSTNAMES, [f"{n:063}" for n in range(30)]]))
+    pool = draw(st.sampled_from([ADDRESSES, ["10.0.0.1"], [f"10.7.{n}.{i}" for n in range(9) for i in range(200)]]))
+
+    def endpoint() -> dict[str, Any]:
+        found: dict[str, Any] = {"addresses": [rng.choice(pool) for _ in range(each)]}
+        if name := rng.choice(own):
+            found["hostname" if rng.random() < 0.7 else "targetRef"] = name
+            if "targetRef" in found:
+                found["targetRef"] = {"name": name}
+        if rng.random() < 0.5:
+            found["zone"] = rng.choice(TOPOLOGY)
+        if rng.random() < 0.2:
+            found["conditions"] = {"ready": rng.random() < 0.5}
+        return found
+
+    made = a_slice(
+        [endpoint() for _ in range(count)],
+        [
+            {"name": f"{n:0{name_bytes}}"}
+            | {"port": rng.choice([n, 80, 0xC00C, 65535, 65536, -1, 2**40]), "protocol": rng.choice(["TCP", "UDP"])}
+            for n in range(port_count)
+        ],
+        name=f"s-{rng.randrange(4)}",
+        service=draw(st.sampled_from(LABELS)),
+        address_type=family,
+    )
+    if draw(st.booleans()):
+        made["metadata"]["labels"] |= {
+            "multicluster.kubernetes.io/service-name": rng.choice(LABELS),
+            "multicluster.kubernetes.io/source-cluster": rng.choice(["", "c1", "a.b", "x" * 64, "\u00fc"]),
+        }
+    return made
+
+
+@st.composite
+def services(draw: st.DrawFn) -> dict[str, Any]:
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    count = draw(st.sampled_from([0, 1, 20, 1500]))
+    name_bytes = draw(st.sampled_from([1, 63, 64, 256]))
+    ips = draw(st.sampled_from([["None"], ["10.96.0.1"], ["10.96.0.1", "fd00:96::1"], ADDRESSES]))
+    ips = ips if len(ips) < 3 else [f"10.98.{n >> 8}.{n & 255}" for n in range(300)]
+    spec: dict[str, Any] = {
+        "clusterIP": ips[0],
+        "clusterIPs": ips,
+        "ports": [{"name": f"{n:0{name_bytes}}", "port": rng.choice([n, 80, 70000])} for n in range(count)],
+    }
+    if draw(st.sampled_from([False, False, True])):
+        spec |= {"type": "ExternalName", "externalName": draw(st.sampled_from([*ADDRESSES, *HOSTNAMES]))}
+    return {
+        "kind": "Service",
+        "metadata": {"name": draw(st.sampled_from(LABELS)), "namespace": "prod"},
+        "spec": spec,
+    }
+
+
+def reverse(address: str) -> str:
+    return ipaddress.ip_address(address).reverse_pointer + "."
+
+
+def every_name(objects: list[dict[str, Any]]) -> list[str]:
+    """The names that objects could have, and some that they could not."""
+    names = {"cluster.local.", "ns.dns.cluster.local.", "neighbour.prod.svc.cluster.local."}
+    endpoints, ports, found = {"beside", "none"}, {"web", "_", "x"}, set()
+    for one in objects:
+        for port in (one.get("ports") or one.get("spec", {}).get("ports") or [])[::97]:
+            ports.add(port["name"])
+        for endpoint in one.get("endpoints") or []:
+            endpoints |= {endpoint.get("hostname", ""), (endpoint.get("targetRef") or {}).get("name", "")}
+            for address in endpoint["addresses"][:30]:
+                endpoints.add(address.replace(".", "-").replace(":", "-"))
+                endpoints.add(address.replace(":", "-") + "0")
+                found.add(address)
+        found |= set(one.get("spec", {}).get("clusterIPs", [])[:3])
+    for service in LABELS:
+        if not (service and "." not in service and len(service.encode()) < 64 and service.isascii()):
+            continue
+        for zone in ("cluster.local.", "set.local."):
+            base = f"{service}.prod.svc.{zone}"
+            names.add(base)
+            names |= {f"{one}.{base}" for one in endpoints}
+            names |= {f"{one}.c1.{base}" for one in endpoints}
+            names |= {f"_{one}._tcp.{base}" for one in ports}
+            names |= {f"{one}.{how}._zone.{base}" for one in ("z1", "rack.1", "z9") for how in ("pin", "prefer")}
+    names |= {reverse(one) for one in found if is_address(one) and "ffff" not in one}
+    # What dnspython can write.
+    return sorted(
+        name
+        for name in names
+        if len(name) < 254
+        and all(0 < len(part) < 63 for part in name[:-1].split("."))
+        and name.isascii()
+        and name.isprintable()
+        and " " not in name
+    )
+
+
+# Without shrinking: it would take minutes, and a seed says enough.
+@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(st.lists(st.one_of(slices(), slices(), services()), max_size=6), st.booleans(), st.integers(0, 2**32))
+def test_hostile_objects_answer_what_the_reference_answers_of_them(objects, pod_names, seed):
+    """Under sanitizers, too. Names, ports and addresses that do not fit are absent; all else is as it should be."""
+    rng = random.Random(seed)
+    options = Options(
+        zones=ZONES,
+        multicluster=("set.local.",),
+        endpoint_pod_names=pod_names,
+        zonal=True,
+        local=("10.0.0.1",),
+    )
+    imported = {
+        "kind": "ServiceImport",
+        "metadata": {"name": "s", "namespace": "prod"},
+        "spec": {"type": "Headless", "ports": [{"name": "web", "port": 80}]},
+    }
+    everything = {
+        (one["kind"], one["metadata"]["name"]): one
+        for one in [NAMESPACE, imported, headless(), headless("t"), *objects, *NEIGHBOUR]
+    }
+    cluster = Cluster(options, list(everything.values()), max_bytes=32 << 20)
+    names = every_name(list(everything.values()))
+    rng.shuffle(names)
+    other = assert_restorable(cluster)
+    reference = Reference([served(one) for one in everything.values() if is_served(one)], options)
+    for name in names[:60]:
+        for qtype in rng.sample(["A", "AAAA", "SRV", "PTR", "CNAME", "TXT", "NS"], 2):
+            reply = cluster.ask(name, qtype)
+            got = summary(reply)
+            assert summary(other.ask(name, qtype))["answer"] == got["answer"] or reply.flags & dns.flags.TC
+            if reply.flags & dns.flags.TC or len(reply.answer) >= 1024:
+                continue
+            want = reference.answer(name, qtype).summary()
+            got.pop("aa")
+            assert got == want, f"{name} {qtype}"
+
+
+def is_served(one: dict[str, Any]) -> bool:
+    """Whether the object has a place among names at all."""
+    name = one["metadata"]["name"]
+    return one["kind"] == "EndpointSlice" or ("." not in name and 0 < len(name) < 64 and name.isascii())
+
+
+def served(one: dict[str, Any]) -> dict[str, Any]:
+    """The object without the ports, addresses and labels that are left out."""
+    one = {**one, "metadata": dict(one["metadata"]), **({"spec": dict(one["spec"])} if "spec" in one else {})}
+
+    def ports(of: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        found = []
+        for port in of or []:
+            if 0 <= port.get("port", 0) <= 65535:
+                found.append(port | {"name": port["name"] if len(port["name"]) < 64 else ""})
+        return found
+
+    if one["kind"] == "EndpointSlice":
+        one["ports"] = ports(one.get("ports"))
+        labels = dict(one["metadata"]["labels"])
+        cluster = labels.get("multicluster.kubernetes.io/source-cluster", "")
+        for key in [one for one in labels if one.endswith("service-name")]:
+            if not is_name(labels[key]) or "." in labels[key]:
+                del labels[key]
+        if cluster not in ("", "c1"):
+            labels.pop("multicluster.kubernetes.io/service-name", None)
+        one["metadata"]["labels"] = labels
+    elif one["kind"] == "Service":
+        one["spec"]["ports"] = ports(one["spec"].get("ports"))
+        one["spec"]["clusterIPs"] = one["spec"].get("clusterIPs", [])[:255]
+        target = one["spec"].get("externalName", "")
+        if one["spec"].get("type") == "ExternalName" and not is_name(target):
+            # It makes no name, like an address.
+            one["spec"]["externalName"] = "192.0.2.1"
+    return one
+
+
+def is_name(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return all(
+        0 < len(part) < 64 and part.isascii() and not {part[0], part[-1]} & {"-"} and not set(part) - ALLOWED
+        for part in labels
+    )
+
+
+ALLOWED = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
