@@ -69,6 +69,44 @@ def test_acceptance(message, verdict, why):
     assert parse_query(message)[0] == verdict, why
 
 
+V4, V6 = b"\0\1", b"\0\2"
+SUBNETS = [
+    ([V4 + b"\x18\0\xc0\0\2"], True, "192.0.2.0/24"),
+    ([V4 + b"\x19\0\xc0\0\2\x80"], True, "192.0.2.128/25"),
+    ([V4 + b"\x20\0\xc0\0\2\1"], True, "192.0.2.1/32"),
+    ([V6 + b"\x38\0" + b"\x20\1\r\xb8\0\0\1"], True, "2001:db8:0:100::/56"),
+    ([V6 + b"\x80\0" + bytes(16)], True, "::/128"),
+    ([V4 + b"\0\0"], True, "0.0.0.0/0: use no subnet"),
+    ([V6 + b"\0\0"], True, "::/0: use no subnet"),
+    ([b"\0\0\0\0"], True, "so dig says it, without a family"),
+    ([b""], False, "an empty one"),
+    ([V4 + b"\x18"], False, "three bytes"),
+    ([V4 + b"\x18\0\xc0\0\2"] * 2, False, "two of them"),
+    ([V4 + b"\x18\0\xc0\0\2", b""], False, "one, and an empty one"),
+    ([b"", V4 + b"\x18\0\xc0\0\2"], False, "an empty one, and one"),
+    ([V4 + b"\0\0"] * 2, False, "two that say nothing"),
+    ([V4 + b"\x18\0\xc0\0"], False, "too few octets"),
+    ([V4 + b"\x18\0\xc0\0\2\0"], False, "too many octets"),
+    ([V4 + b"\x17\0\xc0\0\3"], False, "a bit behind the prefix"),
+    ([V4 + b"\x21\0\xc0\0\2\1\0"], False, "33 bits of IPv4"),
+    ([V6 + b"\x81\0" + bytes(17)], False, "129 bits of IPv6"),
+    ([V4 + b"\x18\x18\xc0\0\2"], False, "a scope, which replies tell"),
+    ([b"\0\3\x08\0\x0a"], False, "a family that nobody knows"),
+    ([b"\1\1\x18\0\xc0\0\2"], False, "another one"),
+    ([b"\0\0\x08\0\x0a"], False, "an address without a family"),
+]
+
+
+@pytest.mark.parametrize(("subnets", "well_formed", "why"), SUBNETS, ids=[why for _, _, why in SUBNETS])
+def test_a_client_subnet_is_one_and_well_formed(subnets, well_formed, why):
+    """RFC 7871 section 6. Of two the first was the key of a cache, and both were asked with; an empty one was none."""
+    options = [dns.edns.GenericOption(8, data) for data in subnets]
+    verdict, details = parse_query(dns.message.make_query("a.", "A", use_edns=0, options=options).to_wire())
+    assert verdict == ("accepted" if well_formed else "rejected")
+    assert details.get("rcode") == (None if well_formed else dns.rcode.FORMERR)
+    assert details["subnet"] == (subnets[0] if well_formed else b"")
+
+
 def test_compression_pointer_loops_in_records_end():
     head = b"\0\1\0\0\0\1\0\0\0\0\0\1\1a\0\0\1\0\1"
     for owner in (b"\xc0\x13", b"\xc0\x15\xc0\x13", b"\xc0\xff", b"\xc0\x00"):

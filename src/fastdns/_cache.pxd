@@ -30,7 +30,6 @@ cdef enum:
     PLACES = 16                 # entries that a key may have: WAYS in each of two sets
     RING_UNIT_BYTES = 16
     TAG_BITS = 20
-    MAX_SUBNET_BYTES = 20       # of a client subnet option's data: RFC 7871 section 6, with an IPv6 address
     MAX_KEY_BYTES = 280         # qname, type, class, bits, client subnet
     MAX_RING_SHARE = 8          # no record is larger than the ring divided by this,
     MAX_RECORD_BYTES = 16777216     # nor than this

@@ -46,7 +46,7 @@ cdef enum ErrorReason:
     ERROR_STREAM = 8            # forward: TCP, TLS or HTTPS have failed
     ERROR_REPLAYS = 9           # an answer kept changing while it was put together
     ERROR_SEND = 10             # forward: the datagram could not be sent
-    ERROR_CLIENT_SHARE = 11     # little room is left in that table, and this client has much of it; or: MAX_ALIKE
+    ERROR_CLIENT_SHARE = 11     # little room is left in that table, and this client has much of it
     ERROR_TOO_LONG = 12         # a query that is not forwarded for its length
     # These are of queries that no chain sees.
     ERROR_NO_ZONE = 13

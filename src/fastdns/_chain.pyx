@@ -172,6 +172,9 @@ cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, co
     ctx.background = True
     ctx.background_step = step
     if accept(msg, length, ctx.q) == ACCEPTED:
+        # What upstreams are told was written there when the query was suspended.
+        if ctx.q.has_opt and ctx.q.udp_bytes < ctx.q.asked_udp_bytes:
+            ctx.q.asked_udp_bytes = ctx.q.udp_bytes
         run(ctx, chain, step)
     ctx.background = False
 
@@ -389,7 +392,6 @@ cdef bint lookup(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t 
     inner.msg_len = HEADER_BYTES + name_len + 4 + opt_len
     if opt_len:
         inner.opt_at = HEADER_BYTES + name_len + 4
-        inner.subnet_at = outer.subnet_at - outer.opt_at + inner.opt_at if outer.subnet_at else 0
     inner.qtype = qtype
     inner.qclass = CLASS_IN
     inner.edns_version = 0

@@ -8,6 +8,9 @@ each of its queries is served again by its transport, with the reply in ``ctx.up
 
     attempt   ends with its reply, a refusal (ICMP), or after the stanza's read timeout; while it is out, silence
               for the upstream's adaptive timeout starts an attempt at another upstream, or sends the same again.
+              An error reply without a question (see _relay.pxd) matches any question, so it is believed only when
+              nothing better has come in the time that the upstream takes; meanwhile another one is asked.
+              What was not sent for want of room of ours counts against nobody.
     exchange  ends with the first reply that is good, or when attempts or its DEADLINE are used up: then with the
               best of the bad ones (SERVFAIL, truncated), or an error. Records that came truncated are better than
               an error over TCP; where TCP has failed, an upstream is not asked that way again for NO_STREAM_NS.
@@ -25,9 +28,13 @@ until the mark is gone or a second old (its thread may be dead), and are served 
     claim     31 bits of the question's hash, whether it has been given back, and when it was taken or given back,
               in ms of CLOCK_MONOTONIC modulo 2^32. 0: never taken.
 
+What is asked is not the client's message, but a question of our own (see _relay.pxd), so that clients whose queries
+differ in cookies, padding or flags without a meaning join one exchange.
+
 Each exchange of a name, type and class is one more target for forged replies (RFC 5452 section 5), and a client can
-make any number of questions that differ in nothing but their EDNS options. So at a stanza there are MAX_ALIKE at
-most. Who comes then is refused, or waits for the oldest, once, where a cache may have its answer afterwards.
+make any number of questions that differ in nothing but their client subnets. So at a stanza there are MAX_ALIKE at
+most. A query that would make one more waits for one of these to end, and is then served again: it asks, if there is
+room, or finds its answer in a cache. DEADLINE bounds that, too.
 
 Room in a table is counted in units of 64 bytes of its memory for messages; a place is worth UNITS_A_PLACE. What a
 client has in there is counted by its address, and so is what a stanza has:
@@ -81,6 +88,12 @@ cdef enum Policy:
     RANDOM = 0
     ROUND_ROBIN = 1
     SEQUENTIAL = 2
+
+# What came of an attempt over a stream.
+cdef enum Failing:
+    REPLIED = 0
+    FAILED = 1                      # the upstream gave no reply
+    HAD_NO_ROOM = 2                 # it was not asked: this process had no place or no descriptor for it
 
 cdef enum AttemptState:
     FREE = 0
@@ -144,6 +157,7 @@ cdef struct Upstream:
     uint32_t failed_probes          # in a row
     bint probing
     uint32_t chosen                 # socket of this flush; NONE: none yet
+    bint short                      # of sockets, ports or IDs, when it was last to be asked
     UdpSocket sockets[SOCKETS]
 
 # A query that waits. Its message follows the struct.
@@ -185,6 +199,9 @@ cdef struct Attempt:
     uint8_t resent
     bint again                      # a reply in another case has led to an attempt over a stream
     bint malformed                  # a reply has come that cannot be read; the true one may be right behind it
+    bint unsent                     # the kernel had no room for it; what does not come back says nothing of who was asked
+    uint16_t error_flags            # of an error reply without a question that has come; 0: none
+    uint64_t error_ns               # when
     uint64_t sent_ns
     uint64_t expires_ns
 
@@ -215,7 +232,7 @@ cdef struct Exchange:
     bint stream
     uint8_t error
     uint16_t error_upstream
-    uint8_t* query                  # what is sent, MAX_PARKED_BYTES at most; a block
+    uint8_t* query                  # what is sent, from write_asked; a block
     uint16_t query_len
     uint16_t name_len
     uint8_t* fallback               # a reply that others may better; a block, or NULL
@@ -245,7 +262,7 @@ cdef struct StreamTicket:
     uint16_t attempt
     uint16_t upstream
     uint16_t id                     # of the message, and of this attempt: its place may have another one since
-    uint16_t failed                 # back: 1 where there is no reply
+    uint16_t failed                 # back: Failing
     uint64_t timeout_ns
 
 cdef struct Outgoing:

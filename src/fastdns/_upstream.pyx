@@ -3,7 +3,9 @@
 import os
 import socket as pysocket
 
-from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, errno
+from libc.errno cimport (
+    EADDRINUSE, EAGAIN, ECONNREFUSED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, errno,
+)
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -11,12 +13,14 @@ from fastdns._cache cimport compare_and_swap
 from fastdns._chain cimport (
     ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
     ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, ERROR_TOO_LONG, MAX_REPLAYS, NO_ERROR, OVER_UDP,
-    PENDING, bare, monotonic_ns,
+    PENDING, bare, monotonic_ns, next_random,
 )
+from fastdns._relay cimport MAX_ASKED_BYTES, is_bare_error, write_asked, write_error
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
-    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES, NOTIMP, REFUSED, SERVFAIL, Query, accept,
+    ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES, MAX_ASKED_UDP_BYTES, NOTIMP, REFUSED,
+    SERVFAIL, Query, accept,
     answers_question, parse_reply, put_u16, reply_reset,
 )
 
@@ -87,7 +91,7 @@ cdef extern from "unistd.h" nogil:
 cdef enum:
     RECEIVE = 32                            # datagrams a call
     SEND = 64
-    RECEIVE_ROOM = 8192                     # a longer one is asked for again over TCP
+    RECEIVE_ROOM = MAX_ASKED_UDP_BYTES      # a longer one came in fragments: it is asked for again over TCP
     RECEIVE_ROUNDS = 16
     RECEIVE_BUFFER_BYTES = 1048576
     FLUSH_ROUNDS = 8
@@ -112,6 +116,8 @@ cdef uint64_t AGAIN_NS = 150000000          # before who has failed at once is a
 cdef uint64_t MALFORMED_NS = 100000000      # for a reply that can be read, after one that cannot
 cdef uint64_t NO_STREAM_NS = 30000000000    # where TCP has failed: before it is tried again
 cdef uint64_t STREAM_TRIAL_NS = 500000000   # and then: how long that client waits
+cdef uint64_t UNSENT_NS = 16000000          # before what the kernel had no room for is sent again
+cdef uint64_t GRACE_NS = 50000000           # for the slow thread to say why an attempt over a stream has failed
 cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threads' waiting queries may be
 
 
@@ -344,6 +350,14 @@ cdef void measure(Upstream* u, uint64_t took_ns) noexcept nogil:
     u.srtt_ns = (7 * u.srtt_ns + took_ns) // 8 | 1
 
 
+cdef inline bint is_shortage(int error) noexcept nogil:
+    """Whether a call failed for what this process or host has too little of: that says nothing of the upstream.
+
+    EAGAIN: no port is free, or the socket's buffer is full. ENOSPC: nothing more can be waited for (epoll).
+    """
+    return error in (EAGAIN, EADDRINUSE, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC)
+
+
 cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
     """A connected socket: the kernel then drops what others send, and tells of refusals. Its port is random."""
     cdef Upstream* u = &e.upstreams[upstream]
@@ -352,6 +366,7 @@ cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nog
     cdef int size = RECEIVE_BUFFER_BYTES
     s.fd = c_socket((<uint16_t*>u.address)[0], SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if s.fd < 0:
+        u.short = is_shortage(errno)
         s.fd = -1
         return False
     setsockopt(s.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size))
@@ -360,6 +375,7 @@ cdef bint open_socket(Engine* e, uint32_t upstream, uint32_t which) noexcept nog
     if ((u.source_len and c_bind(s.fd, <const sockaddr*>u.source, u.source_len) != 0)
             or c_connect(s.fd, <const sockaddr*>u.address, u.address_len) != 0
             or epoll_ctl(e.epoll_fd, EPOLL_CTL_ADD, s.fd, &event) != 0):
+        u.short = is_shortage(errno)
         c_close(s.fd)
         s.fd = -1
         return False
@@ -382,6 +398,7 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
     cdef bint opens = True
     if u.chosen != NONE:
         return u.chosen
+    u.short = False
     which = random_u32(e) % SOCKETS
     for _i in range(SOCKETS):
         s = &u.sockets[which]
@@ -456,10 +473,18 @@ cdef uint32_t find_attempt(Engine* e, uint32_t upstream, uint32_t which, uint16_
     return NONE
 
 
+cdef void was_unsent(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    """An attempt found no room on its way out. It is sent soon again; if it was sent before, its time will tell."""
+    cdef Exchange* x = &e.exchanges[index]
+    if x.attempts[which].resent == 0:
+        x.attempts[which].unsent = True
+        x.hedge_ns = e.now_ns + UNSENT_NS
+
+
 cdef void push_out(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
     if e.outbox_count == OUTBOX:
-        # As good as lost on the way; it is sent again. (Not sent from here: that may serve other queries again,
-        # and one is being served.)
+        # (Not sent from here: that may serve other queries again, and one is being served.)
+        was_unsent(e, index, which)
         return
     e.outbox[e.outbox_count].exchange = index
     e.outbox[e.outbox_count].attempt = which
@@ -483,6 +508,8 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
     a.resent = 0
     a.again = False
     a.malformed = False
+    a.unsent = False
+    a.error_flags = 0
     a.sent_ns = e.now_ns
     a.id = random_u32(e) & 0xFFFF
     if stream or u.stream_only:
@@ -508,7 +535,10 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         if chosen == NONE or tries == ID_TRIES:
             x.error = ERROR_SEND
             x.error_upstream = u.slot
-            was_silent(e, u)
+            u.short |= chosen != NONE
+            if not u.short:
+                # There is no way to it.
+                was_silent(e, u)
             return False
         if not x.probe:
             counted(e, u).connections[u.sockets[chosen].sent != 0 or u.sockets[chosen].first != NONE][0] += 1
@@ -517,8 +547,10 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else x.stanza.read_timeout_ns)
         a.state = OVER_DATAGRAMS
         link_attempt(e, index, which)
+        x.hedge_ns = e.now_ns + timeout_of(u)
         push_out(e, index, which)
-    x.hedge_ns = e.now_ns + (STREAM_SILENCE_NS if a.state == OVER_STREAM else timeout_of(u))
+        return True
+    x.hedge_ns = e.now_ns + STREAM_SILENCE_NS
     return True
 
 
@@ -668,8 +700,12 @@ cdef void keep_fallback(Engine* e, Exchange* x, const uint8_t* msg, uint32_t siz
     x.fallback_len = kept
 
 
-cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t error) noexcept nogil:
-    """The upstream gave nothing that can be used. Others are asked; when there is none, the exchange ends."""
+cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t error,
+                         bint shortage=False) noexcept nogil:
+    """The upstream gave nothing that can be used. Others are asked; when there is none, the exchange ends.
+
+    shortage: it was not even asked, as something of ours was used up.
+    """
     cdef Exchange* x = &e.exchanges[index]
     cdef uint32_t upstream = x.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
@@ -681,14 +717,16 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
     x.error = error
     x.error_upstream = u.slot
     if x.probe:
-        u.failed_probes += 1
-        counted(e, u).failed_probes += 1
+        if not shortage:
+            u.failed_probes += 1
+            counted(e, u).failed_probes += 1
         # on_time asks again after the interval.
         x.hedge_ns = x.started_ns + PROBE_TIMEOUT_NS + x.stanza.probe_interval_ns
         x.deadline_ns = x.hedge_ns + DEADLINE_NS
         schedule(e, index)
         return
-    start_probe(e, x.stanza, upstream)
+    if not shortage:
+        start_probe(e, x.stanza, upstream)
     if at_once and x.stanza.max_attempts == 0 and x.fallback == NULL and not anything_out(x):
         # Not asked again and again as fast as it can fail; on_time goes on.
         if not ask_next(e, index, False):
@@ -960,28 +998,30 @@ cdef uint64_t question_hash(Engine* e, const Stanza* stanza, Context* ctx, bint 
     return hash_bytes((e.seed + <size_t>stanza + stream) ^ kind, ctx.q.name, ctx.q.name_len)
 
 
-cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, bint stream,
-                        uint16_t flags) noexcept nogil:
-    """Whether the upstream would see the same, but for the ID and the case of the name."""
-    cdef const Query* q = ctx.q
-    cdef uint32_t rest = HEADER_BYTES + q.name_len
-    # What is said of UDP's size is not always the client's.
-    cdef uint32_t size_at = q.opt_at + OPT_CLASS_AT if q.has_opt else q.msg_len
+cdef bint same_question(const Exchange* x, const Stanza* stanza, Context* ctx, bint stream, const uint8_t* asked,
+                        uint32_t size) noexcept nogil:
+    """Whether the upstream would see the same as what is to be asked, but for the ID and the case of the name."""
+    cdef uint32_t rest = HEADER_BYTES + ctx.q.name_len
     cdef uint32_t i
-    if (x.stanza != stanza or x.stream != stream or x.query_len != q.msg_len or x.name_len != q.name_len
-            or ((<uint16_t>x.query[2] << 8) | x.query[3]) != flags
-            or memcmp(x.query + 4, q.msg + 4, HEADER_BYTES - 4) != 0
-            or memcmp(x.query + rest, q.msg + rest, size_at - rest) != 0):
+    if (x.stanza != stanza or x.stream != stream or x.query_len != size or x.name_len != ctx.q.name_len
+            or memcmp(x.query + 2, asked + 2, HEADER_BYTES - 2) != 0
+            or memcmp(x.query + rest, asked + rest, size - rest) != 0):
         return False
-    if q.has_opt:
-        if ((<uint16_t>x.query[size_at] << 8) | x.query[size_at + 1]) != q.udp_bytes:
-            return False
-        if memcmp(x.query + size_at + 2, q.msg + size_at + 2, q.msg_len - size_at - 2) != 0:
-            return False
     for i in range(x.name_len):
-        if lowered(x.query[HEADER_BYTES + i]) != q.name[i]:
+        if lowered(x.query[HEADER_BYTES + i]) != ctx.q.name[i]:
             return False
     return True
+
+
+cdef uint32_t alike_at(Engine* e, uint64_t hashed, uint32_t place) noexcept nogil:
+    """Of the exchanges with this hash the one at a place; there are more than that."""
+    cdef uint32_t index = e.by_question[hashed & e.hash_mask]
+    while True:
+        if e.exchanges[index].hash == hashed:
+            if place == 0:
+                return index
+            place -= 1
+        index = e.exchanges[index].next_hashed
 
 
 # ------------------------------------------------------------------------------------------------ shares
@@ -997,12 +1037,12 @@ cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
     return one if one < other else other
 
 
-cdef uint32_t units_of(const Context* ctx, bint joins) noexcept nogil:
+cdef uint32_t units_of(const Context* ctx, uint32_t asked_len, bint joins) noexcept nogil:
     """What a query will take."""
     cdef uint32_t units = 1 << class_of(sizeof(Waiter) + waiting_bytes(ctx))
     if joins:
         return units
-    units += 1 << class_of(ctx.q.msg_len)
+    units += 1 << class_of(asked_len)
     return units if units > UNITS_A_PLACE else UNITS_A_PLACE
 
 
@@ -1026,12 +1066,6 @@ cdef uint8_t no_room(Engine* e, const Stanza* stanza, uint32_t concurrent, const
 cdef inline uint32_t waiting_bytes(const Context* ctx) noexcept nogil:
     """Of the message that will be served again. A background refresh is served from the question that it is of."""
     return ctx.q.msg_len if ctx.background else ctx.msg_len
-
-
-cdef inline void put_udp_bytes(uint8_t* msg, const Query* q) noexcept nogil:
-    """Say in a copy of q's message how large a reply may be: bufsize may have made it less than the client says."""
-    if q.has_opt:
-        put_u16(msg + q.opt_at + OPT_CLASS_AT, q.udp_bytes)
 
 
 cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
@@ -1065,8 +1099,9 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     if ctx.control_len:
         memcpy(w.control, ctx.control, ctx.control_len)
     memcpy(waiter_msg(w), msg, msg_len)
-    if ctx.background:
-        put_udp_bytes(waiter_msg(w), ctx.q)
+    if ctx.background and ctx.q.has_opt:
+        # It goes on from the step that refreshes, where bufsize has done its part already.
+        put_u16(waiter_msg(w) + ctx.q.opt_at + OPT_CLASS_AT, ctx.q.asked_udp_bytes)
     return w
 
 
@@ -1111,15 +1146,15 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     cdef Waiter* w
     cdef uint32_t index
     cdef uint64_t hashed
-    cdef uint16_t flags
     cdef bint stream
+    cdef uint8_t asked[MAX_ASKED_BYTES]
+    cdef uint32_t asked_len
     cdef uint8_t* query
     cdef uint32_t concurrent, units
     cdef uint64_t client
     cdef uint16_t slots[2]
     cdef uint8_t error
     cdef uint32_t alike = 0
-    cdef uint32_t oldest = NONE
     cdef bint follows = False
     if e == NULL or stanza.upstream_count == 0:
         return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
@@ -1137,28 +1172,26 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
             e.counters.concurrent_rejects += 1
         return refuse(ctx, ERROR_MAX_CONCURRENT, REFUSED)
     stream = stanza.force_tcp or (ctx.transport != OVER_UDP and not stanza.prefer_udp)
-    flags = (<uint16_t>ctx.q.msg[2] << 8) | ctx.q.msg[3]
-    if ctx.want_ad:
-        flags |= FLAG_AD
+    asked_len = write_asked(ctx.q, ctx.q.flags | FLAG_AD if ctx.want_ad else ctx.q.flags, asked)
     hashed = question_hash(e, stanza, ctx, stream)
     index = e.by_question[hashed & e.hash_mask]
     while index != NONE:
         x = &e.exchanges[index]
         if x.hash == hashed:
-            if same_question(x, stanza, ctx, stream, flags):
+            if same_question(x, stanza, ctx, stream, asked, asked_len):
                 break
             alike += 1
-            oldest = index
         index = x.next_hashed
     if index == NONE and alike >= MAX_ALIKE:
-        if ctx.claim == NULL or ctx.replays:
-            return refuse(ctx, ERROR_CLIENT_SHARE, SERVFAIL)
-        index = oldest
+        if e.now_ns - ctx.received_ns >= DEADLINE_NS:
+            return refuse(ctx, ERROR_TIMEOUT, SERVFAIL)
+        # Any of them: each that ends makes room for one.
+        index = alike_at(e, hashed, next_random(ctx) % alike)
         follows = True
     client = hash_bytes(e.seed, ctx.client, ctx.client_len)
     slots[0] = client & (CLIENT_SLOTS - 1)
     slots[1] = (client >> 32) & (CLIENT_SLOTS - 1)
-    units = units_of(ctx, index != NONE)
+    units = units_of(ctx, asked_len, index != NONE)
     error = no_room(e, stanza, concurrent, slots, units, index != NONE)
     if error != NO_ERROR:
         return refuse(ctx, error, SERVFAIL)
@@ -1170,7 +1203,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     w.client_slots[1] = slots[1]
     if index == NONE:
         index = take_exchange(e)
-        query = take_block(e, ctx.q.msg_len) if index != NONE else NULL
+        query = take_block(e, asked_len) if index != NONE else NULL
         if query == NULL:
             if index != NONE:
                 give_exchange(e, index)
@@ -1180,11 +1213,9 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
         x.stanza = stanza
         x.stream = stream
         x.query = query
-        x.query_len = ctx.q.msg_len
+        x.query_len = asked_len
         x.name_len = ctx.q.name_len
-        memcpy(query, ctx.q.msg, ctx.q.msg_len)
-        put_u16(query + 2, flags)
-        put_udp_bytes(query, ctx.q)
+        memcpy(query, asked, asked_len)
         if stanza.randomize_case:
             randomize_case(e, x)
         x.hash = hashed
@@ -1269,12 +1300,15 @@ cdef void send_probe(Engine* e, uint32_t index) noexcept nogil:
     x.started_ns = e.now_ns
     x.deadline_ns = e.now_ns + DEADLINE_NS
     if not start_attempt(e, index, upstream, x.stream):
-        e.upstreams[upstream].failed_probes += 1
+        if not (x.stream or e.upstreams[upstream].stream_only or e.upstreams[upstream].short):
+            # There is no way to it. Where there is no room for a probe, nobody knows how the upstream is.
+            e.upstreams[upstream].failed_probes += 1
         x.hedge_ns = e.now_ns + x.stanza.probe_interval_ns
         schedule(e, index)
         return
-    # A probe is neither hedged nor sent twice.
-    x.hedge_ns = 0
+    if not x.attempts[0].unsent:
+        # A probe is neither hedged nor sent twice.
+        x.hedge_ns = 0
     schedule(e, index)
 
 
@@ -1289,22 +1323,54 @@ cdef void probe_answered(Engine* e, uint32_t index) noexcept nogil:
 
 # ------------------------------------------------------------------------------------------------ replies
 
-cdef void wait_for_better(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
-    """A datagram that cannot be read must not displace one that can: it has a moment to come. Others are asked."""
+cdef void wait_for_better(Engine* e, uint32_t index, uint32_t which, uint64_t wait_ns) noexcept nogil:
+    """A datagram that cannot be read, or an error that may be anybody's, must not displace a reply to the question:
+    that has a moment to come. Others are asked."""
     cdef Exchange* x = &e.exchanges[index]
     cdef Attempt* a = &x.attempts[which]
     if not a.malformed:
         a.malformed = True
-        if a.expires_ns > e.now_ns + MALFORMED_NS:
-            a.expires_ns = e.now_ns + MALFORMED_NS
+        if a.expires_ns > e.now_ns + wait_ns:
+            a.expires_ns = e.now_ns + wait_ns
         ask_next(e, index, False)
         schedule(e, index)
 
 
-cdef inline bint is_bare_error(const uint8_t* msg, uint32_t size) noexcept nogil:
-    """Whether it is a header with an error code and nothing else: what servers say to what they cannot read."""
-    return (size == HEADER_BYTES and msg[2] & 0xF8 == FLAG_QR >> 8 and msg[3] & 0xF != 0
-            and msg[4] == 0 and msg[5] == 0)
+cdef void believe_error(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
+    """Nothing better than an error reply without a question has come: it is the upstream's reply."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Attempt* a = &x.attempts[which]
+    cdef uint8_t msg[MAX_ASKED_BYTES]
+    cdef uint32_t size = write_error(x.query, x.name_len, a.error_flags, msg)
+    e.upstreams[a.upstream].silences = 0
+    take_reply(e, index, which, msg, size, a.error_flags & 0xF, a.error_ns - a.sent_ns)
+
+
+cdef void take_reply(Engine* e, uint32_t index, uint32_t which, const uint8_t* msg, uint32_t size, uint32_t rcode,
+                     uint64_t took_ns) noexcept nogil:
+    """A reply that is the upstream's: it ends the exchange, unless another upstream may have a better one."""
+    cdef Exchange* x = &e.exchanges[index]
+    cdef Upstream* u = &e.upstreams[x.attempts[which].upstream]
+    if rcode >= RCODE_SLOTS:
+        rcode = RCODE_SLOTS - 1
+    counted(e, u).duration[rcode][duration_bucket(took_ns)] += 1
+    counted(e, u).duration_sum_ns[rcode] += took_ns
+    if x.attempts[which].state != OVER_DATAGRAMS:
+        if is_error(rcode) and x.fallback != NULL and worth(x.fallback) == 2:
+            # The records that are there are better; another upstream may have all of them.
+            stream_failed(e, x, u)
+            counted(e, u).passed_over += 1
+            end_attempt(e, index, which)
+            go_on(e, index, False)
+            return
+        stream_works(e, u)
+    if (rcode == SERVFAIL or (x.stanza.failover_rcodes >> rcode) & 1) and x.stanza.upstream_count > 1:
+        counted(e, u).passed_over += 1
+        keep_fallback(e, x, msg, size)
+        end_attempt(e, index, which)
+        go_on(e, index, False)
+        return
+    end_exchange(e, index, msg, size)
 
 
 cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint32_t size) noexcept nogil:
@@ -1315,7 +1381,6 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
     cdef uint32_t upstream = a.upstream
     cdef bint over_datagrams = a.state == OVER_DATAGRAMS
     cdef uint64_t took_ns
-    cdef uint32_t rcode
     if x.probe and msg[2] & (FLAG_QR >> 8):
         # Whatever it says, somebody is there.
         probe_answered(e, index)
@@ -1324,12 +1389,19 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
         attempt_failed(e, index, which, ERROR_MALFORMED)
         return
     if not answers_question(msg, size, e.query.name, e.query.name_len, e.query.qtype, e.query.qclass):
+        if is_bare_error(msg, size) and a.error_flags == 0:
+            a.error_flags = (<uint16_t>msg[2] << 8) | msg[3]
+            a.error_ns = e.now_ns
+            if over_datagrams:
+                # As long as the upstream's own reply may take, if others have shown that.
+                wait_for_better(e, index, which, timeout_of(u) if u.srtt_ns else MALFORMED_NS)
+            else:
+                believe_error(e, index, which)
+            return
         if e.counters != NULL:
             e.counters.mismatched += 1
         if not over_datagrams:
             attempt_failed(e, index, which, ERROR_MALFORMED)
-        elif is_bare_error(msg, size):
-            wait_for_better(e, index, which)
         return
     if (over_datagrams and x.stanza.randomize_case
             and memcmp(msg + HEADER_BYTES, x.query + HEADER_BYTES, x.name_len) != 0):
@@ -1360,29 +1432,11 @@ cdef void on_reply(Engine* e, uint32_t index, uint32_t which, uint8_t* msg, uint
         if e.counters != NULL:
             e.counters.malformed += 1
         if over_datagrams:
-            wait_for_better(e, index, which)
+            wait_for_better(e, index, which, MALFORMED_NS)
         else:
             attempt_failed(e, index, which, ERROR_MALFORMED)
         return
-    rcode = e.reply.rcode if e.reply.rcode < RCODE_SLOTS else RCODE_SLOTS - 1
-    counted(e, u).duration[rcode][duration_bucket(took_ns)] += 1
-    counted(e, u).duration_sum_ns[rcode] += took_ns
-    if not over_datagrams:
-        if is_error(rcode) and x.fallback != NULL and worth(x.fallback) == 2:
-            # The records that are there are better; another upstream may have all of them.
-            stream_failed(e, x, u)
-            counted(e, u).passed_over += 1
-            end_attempt(e, index, which)
-            go_on(e, index, False)
-            return
-        stream_works(e, u)
-    if (rcode == SERVFAIL or (x.stanza.failover_rcodes >> rcode) & 1) and x.stanza.upstream_count > 1:
-        counted(e, u).passed_over += 1
-        keep_fallback(e, x, msg, size)
-        end_attempt(e, index, which)
-        go_on(e, index, False)
-        return
-    end_exchange(e, index, msg, size)
+    take_reply(e, index, which, msg, size, e.reply.rcode, took_ns)
 
 
 cdef void socket_refused(Engine* e, uint32_t upstream, uint32_t which) noexcept nogil:
@@ -1510,8 +1564,12 @@ cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream
             # What an earlier datagram met with; it took this one's place in the kernel's answer.
             socket_refused(e, upstream, which)
             return
-        # The buffer is full, or there is no way to the upstream. Silence is dealt with later, an error at once.
-        if errno != EAGAIN:
+        if is_shortage(errno):
+            e.now_ns = monotonic_ns()
+            was_unsent(e, group[first].exchange, group[first].attempt)
+            schedule(e, group[first].exchange)
+        else:
+            # There is no way to the upstream.
             attempt_failed(e, group[first].exchange, group[first].attempt, ERROR_SEND)
             # That may have ended what stands further on, too.
             kept = first + 1
@@ -1555,6 +1613,12 @@ cdef void hedge(Engine* e, uint32_t index) noexcept nogil:
         go_on(e, index, True)
         return
     u = &e.upstreams[last.upstream]
+    if last.unsent:
+        last.unsent = False
+        last.sent_ns = e.now_ns
+        x.hedge_ns = 0 if x.probe else e.now_ns + timeout_of(u)
+        push_out(e, index, which)
+        return
     if last.resent == 0:
         was_silent(e, u)
         counted(e, u).silent += 1
@@ -1608,8 +1672,12 @@ cdef void on_due(Engine* e, uint32_t index) noexcept nogil:
     tell_stale(e, x)
     for i in range(MAX_ATTEMPTS):
         if x.attempts[i].state != FREE and x.attempts[i].expires_ns <= e.now_ns:
-            if x.attempts[i].malformed:
+            if x.attempts[i].error_flags:
+                believe_error(e, index, i)
+            elif x.attempts[i].malformed:
                 attempt_failed(e, index, i, ERROR_MALFORMED)
+            elif x.attempts[i].unsent:
+                attempt_failed(e, index, i, ERROR_SEND, True)
             else:
                 counted(e, &e.upstreams[x.attempts[i].upstream]).timeouts += 1
                 attempt_failed(e, index, i, ERROR_TIMEOUT)
@@ -1727,6 +1795,9 @@ cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nog
     ticket.id = x.attempts[which].id
     ticket.failed = 0
     ticket.timeout_ns = x.attempts[which].expires_ns - e.now_ns
+    # It says why it has failed before this thread gives it up.
+    if ticket.timeout_ns > 2 * GRACE_NS:
+        ticket.timeout_ns -= GRACE_NS
     memcpy(at, &ticket, sizeof(StreamTicket))
     memcpy(at + sizeof(StreamTicket), x.query, x.query_len)
     put_u16(at + sizeof(StreamTicket), ticket.id)
@@ -1751,7 +1822,11 @@ cdef void take_stream_answers(Engine* e) noexcept nogil:
         if (ticket.exchange < e.used and x.generation == ticket.generation
                 and x.attempts[ticket.attempt].state == OVER_STREAM
                 and x.attempts[ticket.attempt].id == ticket.id):
-            if ticket.failed or size < sizeof(StreamTicket) + HEADER_BYTES:
+            if ticket.failed == HAD_NO_ROOM:
+                if e.counters != NULL:
+                    e.counters.streams_shed += 1
+                attempt_failed(e, ticket.exchange, ticket.attempt, ERROR_IN_FLIGHT, True)
+            elif ticket.failed or size < sizeof(StreamTicket) + HEADER_BYTES:
                 counted(e, &e.upstreams[ticket.upstream]).broken += 1
                 attempt_failed(e, ticket.exchange, ticket.attempt, ERROR_STREAM)
             else:
@@ -2002,8 +2077,10 @@ cdef class Exchanges:
             ring_done(self.engine.requests, size)
         return taken
 
-    def give_answer(self, bytes ticket not None, bytes message):
+    def give_answer(self, bytes ticket not None, bytes message, bint had_no_room=False):
         """What came of a request; message None: nothing. False where there is no room now: try again later.
+
+        had_no_room: nothing, as it was not asked for want of a place or a descriptor of ours.
 
         The table's thread looks at it after the next wake.
         """
@@ -2016,7 +2093,7 @@ cdef class Exchanges:
         if at == NULL:
             return False
         memcpy(at, <const uint8_t*>ticket, sizeof(StreamTicket))
-        (<StreamTicket*>at).failed = message is None
+        (<StreamTicket*>at).failed = REPLIED if message is not None else HAD_NO_ROOM if had_no_room else FAILED
         if size:
             memcpy(at + sizeof(StreamTicket), <const uint8_t*>message, size)
         publish_u64(&self.engine.answers.head, end)

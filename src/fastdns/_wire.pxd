@@ -21,6 +21,9 @@ cdef enum:
     MAX_SECTION_RRS = 4160          # over 65535 / 16 bytes, the most A records that one message holds
     SCRATCH_BYTES = 262144
     MAX_OPT_ECHO_BYTES = 512
+    MAX_SUBNET_BYTES = 20           # of a client subnet option's data: RFC 7871 section 6, with an IPv6 address
+    # What passes without fragments wherever IPv6 does, as DNS flag day 2020 agreed on. Upstreams are told no more.
+    MAX_ASKED_UDP_BYTES = 1232
 
 cdef enum Rcode:
     NOERROR = 0
@@ -117,8 +120,9 @@ cdef struct Query:
     uint16_t udp_bytes                  # as advertised; 512 without an OPT record
     uint16_t opt_at                     # where in msg the OPT record stands, and its size
     uint16_t opt_len
-    uint16_t subnet_at                  # offset in msg of the client subnet option's data (RFC 7871); 0: none
-    uint16_t subnet_len
+    uint16_t asked_udp_bytes            # what upstreams are told, whatever the client says; bufsize may lower it
+    uint16_t subnet_len                 # of the client subnet option's data (RFC 7871); 0: there is no such option
+    uint8_t subnet[MAX_SUBNET_BYTES]
     uint16_t opt_echo_len               # options that the reply's OPT record repeats
     uint8_t opt_echo[MAX_OPT_ECHO_BYTES]
 

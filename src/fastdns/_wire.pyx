@@ -21,6 +21,9 @@ cdef enum:
     SUFFIX_SLOTS = 256              # power of two
     MAX_SUFFIXES = 160
     OPTION_SUBNET = 8
+    FAMILY_NONE = 0                 # address families of a client subnet (RFC 7871 section 6)
+    FAMILY_IPV4 = 1
+    FAMILY_IPV6 = 2
     MAX_TTL_S = 0x7FFFFFFF          # RFC 2181 section 8
 
 
@@ -110,6 +113,33 @@ cdef inline bint echoed_option(uint16_t code) noexcept nogil:
     return code == 3 or (code >= 9 and code <= 12)
 
 
+cdef bint read_subnet(const uint8_t* data, uint32_t length, Query* q) noexcept nogil:
+    """Keep a client subnet. False where it is not well-formed (RFC 7871 section 6: FORMERR), or not the only one.
+
+    Family 0 stands for no address at all: so dig asks for no subnet to be used.
+    """
+    cdef uint32_t most, bits, octets
+    if q.subnet_len or length < 4:
+        return False
+    most = 0
+    if data[0] == 0 and data[1] == FAMILY_IPV4:
+        most = 32
+    elif data[0] == 0 and data[1] == FAMILY_IPV6:
+        most = 128
+    elif data[0] != 0 or data[1] != FAMILY_NONE:
+        return False
+    bits = data[2]
+    octets = (bits + 7) // 8
+    # The scope is for replies to tell.
+    if bits > most or data[3] != 0 or length != 4 + octets:
+        return False
+    if bits & 7 and data[3 + octets] & (0xFF >> (bits & 7)):
+        return False
+    memcpy(q.subnet, data, length)
+    q.subnet_len = length
+    return True
+
+
 cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
     cdef uint32_t end = c.pos + rdlength
     cdef uint32_t start
@@ -121,9 +151,8 @@ cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
         skip(c, length)
         if c.failed or c.pos > end:
             return False
-        if code == OPTION_SUBNET and q.subnet_at == 0:
-            q.subnet_at = start + 4
-            q.subnet_len = length
+        if code == OPTION_SUBNET and not read_subnet(c.msg + start + 4, length, q):
+            return False
         if echoed_option(code) and q.opt_echo_len + 4 + length <= MAX_OPT_ECHO_BYTES:
             memcpy(&q.opt_echo[q.opt_echo_len], c.msg + start, 4 + length)
             q.opt_echo_len += 4 + length
@@ -187,7 +216,8 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
     q.edns_version = 0
     q.udp_bytes = MIN_UDP_BYTES
     q.opt_echo_len = 0
-    q.subnet_at = 0
+    q.subnet_len = 0
+    q.asked_udp_bytes = MAX_ASKED_UDP_BYTES
     if q.opcode != OPCODE_QUERY and q.opcode != OPCODE_NOTIFY:
         q.reject_rcode = NOTIMP
         return REJECTED
@@ -210,6 +240,7 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
                 and read_records(&c, q, arcount, True)):
             # A half-read OPT record must not shape the refusal.
             q.has_opt = False
+            q.subnet_len = 0
             return REJECTED
     # What stands behind the message is nobody's: it is neither compared nor forwarded.
     q.msg_len = c.pos
@@ -868,7 +899,8 @@ def parse_query(bytes message not None):
     """What accept says of a message: ("accepted" | "ignored" | "rejected", details).
 
     details: dict with id, opcode, rcode (of a rejection), and where a question parsed qname (lowercased wire
-    form, bytes), qtype, qclass, labels, has_opt, do, edns_version, udp_bytes, options (echoed ones, bytes).
+    form, bytes), qtype, qclass, labels, has_opt, do, edns_version, udp_bytes, options (echoed ones, bytes), subnet
+    (the data of that option, b"" where there is none).
     """
     cdef Query q
     cdef Accept result = accept(<const uint8_t*>message, len(message), &q)
@@ -881,7 +913,7 @@ def parse_query(bytes message not None):
         details.update(
             qname=q.name[:q.name_len], qtype=q.qtype, qclass=q.qclass, labels=q.label_count,
             has_opt=bool(q.has_opt), do=bool(q.do_bit), edns_version=q.edns_version, udp_bytes=q.udp_bytes,
-            options=q.opt_echo[:q.opt_echo_len],
+            options=q.opt_echo[:q.opt_echo_len], subnet=q.subnet[:q.subnet_len],
         )
     return ("accepted" if result == ACCEPTED else "rejected"), details
 

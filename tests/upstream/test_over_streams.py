@@ -403,8 +403,8 @@ def test_the_slow_thread_takes_a_part_of_a_burst_at_a_time(monkeypatch: pytest.M
 
 
 def test_the_slow_thread_truncates_nothing() -> None:
-    """A reply over UDP of any size, to a client over TCP with prefer_udp, which has no limit."""
-    with Upstream(big, tcp=silent) as up, Forwarder(forward(up.to, prefer_udp="")) as forwarder:
+    """A long reply to a client over TCP with prefer_udp: the datagram is too long for us, not for the client."""
+    with Upstream(big, tcp=big) as up, Forwarder(forward(up.to, prefer_udp="")) as forwarder:
         assert sorted_addresses(forwarder.ask_over_tcp()) == many(400)
         assert forwarder.counters(SLOW) == {"queries": 1, "parked": 1}
         assert up.questions[0].name == NAME

@@ -33,6 +33,7 @@ from tests.upstream.support import (
     forward,
     question,
     response,
+    saying,
     silent,
 )
 
@@ -134,9 +135,13 @@ CASES = [
          lambda q: highest_ttl(q), lambda reply: [rrset.ttl for rrset in reply.answer], [0]),
     Case("a client without EDNS gets no OPT record", lambda q: with_edns(a(response(q)), (10, b"12345678")),
          options_of, None),
-    Case("the upstream's options reach a client with EDNS",
-         lambda q: with_edns(a(response(q)), (15, b"\0\x16no"), (10, b"8 bytes!serverpart")), options_of,
-         [(15, b"\0\x16no"), (10, b"8 bytes!serverpart")], query={"use_edns": 0}),
+    Case("an extended error reaches a client with EDNS; what is said to us does not",
+         lambda q: with_edns(a(response(q)), (10, b"8 bytes!serverpart"), (15, b"\0\x16no"), (3, b"ns1"),
+                             (11, b"\0\x64"), (12, bytes(20)), (18, b"\0"), (65001, b"x")), options_of,
+         [(15, b"\0\x16no")], query={"use_edns": 0}),
+    Case("a subnet's scope is nobody's who has named no subnet",
+         lambda q: with_edns(a(response(q)), (8, b"\0\1\x18\x14\xc0\0\2")), options_of, [],
+         query={"use_edns": 0}),
     Case("the scope of a client subnet is the upstream's",
          lambda q: with_edns(a(response(q)), (8, b"\0\1\x18\x14\xc0\0\2")), options_of,
          [(8, b"\0\1\x18\x14\xc0\0\2")], query={"use_edns": 0, "options": [SUBNET]}),
@@ -302,13 +307,15 @@ SIZES = [
     Size(40, 0, False, "a client without EDNS takes 512 bytes"),
     Size(40, 1232, True, "a client with EDNS takes what it says"),
     Size(80, 1232, False, "more than it says"),
-    Size(400, 65535, True, "as much as one datagram from upstream may hold here"),
+    Size(72, 4096, True, "as much as a datagram from upstream may hold: 1,196 bytes"),
+    Size(480, 65535, True, "7.7 kB for a client that takes it: nothing of them comes in fragments"),
 ]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: size.why)
 def test_a_reply_fits_into_what_the_client_takes(size: Size) -> None:
-    with Upstream(many(size.records)) as up, Forwarder(f"forward . {up.to}") as forwarder:
+    script = many(size.records)
+    with Upstream(script, tcp=script) as up, Forwarder(f"forward . {up.to}") as forwarder:
         options = {"use_edns": 0, "payload": size.payload} if size.payload else {}
         query = dns.message.make_query(NAME, "A", **options)
         client = forwarder.client()
@@ -319,7 +326,27 @@ def test_a_reply_fits_into_what_the_client_takes(size: Size) -> None:
         assert bool(reply.flags & TC) == (not size.whole)
         if size.whole:
             assert len(addresses(reply)) == size.records
+        assert len(up.over(tcp=True)) == (size.records > 72)
         assert forwarder.counters() == {"queries": 1, "parked": 1}
+
+
+@pytest.mark.parametrize("payload", [512, 700, 1232, 4096, 65535])
+def test_what_upstreams_are_told_does_not_depend_on_the_client(payload: int) -> None:
+    """A client's 65,535 went on unchanged, and fragments that anybody may forge came back."""
+    with Upstream() as up, Forwarder(f"forward . {up.to}") as forwarder:
+        assert addresses(forwarder.ask(use_edns=0, payload=payload)) == ["192.0.2.1"]
+        assert [asked.message.payload for asked in up.questions] == [1232]
+
+
+def test_no_fragments_get_into_the_cache() -> None:
+    """An upstream that heeds no size sends 7.7 kB in one datagram; what it says over TCP is kept."""
+    with (
+        Upstream(many(480), tcp=saying("192.0.2.7")) as up,
+        Forwarder(f"cache\nforward . {up.to}") as forwarder,
+    ):
+        for _ in range(2):
+            assert addresses(forwarder.ask(use_edns=0, payload=65535)) == ["192.0.2.7"]
+        assert (len(up.over(tcp=False)), len(up.over(tcp=True))) == (1, 1)
 
 
 @pytest.fixture(scope="module")

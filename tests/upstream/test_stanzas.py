@@ -226,13 +226,19 @@ EQUAL = [
     (query(), "the same"),
     (query("WWW.Example.Org."), "another case"),
 ]
-DIFFERENT = [
+EQUAL_EDNS = [
     (query(use_edns=0), "EDNS"),
-    (query(want_dnssec=True), "DO"),
     (query(use_edns=0, payload=4096), "another size"),
+    (query(use_edns=0, payload=512), "a small size"),
+    (query(use_edns=0, options=[dns.edns.GenericOption(10, b"\1" * 8)]), "a cookie"),
+    (query(use_edns=0, options=[dns.edns.GenericOption(3, b"")]), "NSID"),
+    (query(use_edns=0, options=[dns.edns.GenericOption(65001, b"device")]), "an option of nobody's"),
+]
+DIFFERENT = [
+    (query(want_dnssec=True), "DO"),
     (query(use_edns=0, options=[ECS]), "a client subnet"),
     (query(use_edns=0, options=[dns.edns.ECSOption("198.51.100.0", 20)]), "a wider client subnet"),
-    (query(use_edns=0, options=[dns.edns.GenericOption(10, b"\1" * 8)]), "a cookie"),
+    (query(use_edns=0, options=[dns.edns.ECSOption("0.0.0.0", 0)]), "no client subnet, please"),
     (query(flags=dns.flags.CD), "CD"),
     (query(flags=dns.flags.AD), "AD"),
     (query(kind="AAAA"), "another type"),
@@ -254,13 +260,13 @@ def test_equal_questions_are_asked_once_and_different_ones_are_not() -> None:
     """All clients get the reply with their own ID and spelling. What may be answered otherwise is not shared."""
     with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0)) as forwarder:
         clients = []
-        for message, why in [*EQUAL, *DIFFERENT]:
+        for message, why in [*EQUAL, *EQUAL_EDNS, *DIFFERENT]:
             for _ in range(3):
                 client = forwarder.client()
                 message.id = len(clients)
                 client.send(message)
                 clients.append((client, len(clients), message, why))
-        asked = [up.next() for _ in range(1 + len(DIFFERENT))]
+        asked = [up.next() for _ in range(2 + len(DIFFERENT))]
         wait_until(lambda: forwarder.count("parked") == len(clients))
         assert up.arrived.empty()
         assert forwarder.count("joined") == len(clients) - len(asked)

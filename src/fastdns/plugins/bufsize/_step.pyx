@@ -1,6 +1,6 @@
 """The bufsize step: caps the UDP payload size that a client advertises (RFC 6891 section 6.2.5).
 
-Who writes the reply and who asks an upstream both go by Query.udp_bytes.
+The reply's size goes by Query.udp_bytes, what upstreams are told by Query.asked_udp_bytes.
 """
 
 from libc.stdint cimport uint16_t
@@ -15,6 +15,8 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef uint16_t cap = (<const Conf*>conf).max_udp_bytes
     if ctx.q.has_opt and ctx.q.udp_bytes > cap:
         ctx.q.udp_bytes = cap
+    if ctx.q.asked_udp_bytes > cap:
+        ctx.q.asked_udp_bytes = cap
     return NEXT
 
 

@@ -14,10 +14,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns._cache cimport (
-    CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, KEY_NO_RD, MAX_SUBNET_BYTES, NOT_INSERTED,
-    RING_UNIT_BYTES, SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record,
-    claim_refresh, count_hit, find, insert, load_relaxed, prefetch_entries, prefetch_records, record_bytes,
-    record_key, record_payload, remove, seal_key, state_of, store_relaxed, ttl_left_s,
+    CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, KEY_NO_RD, NOT_INSERTED, RING_UNIT_BYTES,
+    SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record, claim_refresh, count_hit, find,
+    insert, load_relaxed, prefetch_entries, prefetch_records, record_bytes, record_key, record_payload, remove,
+    seal_key, state_of, store_relaxed, ttl_left_s,
 )
 from fastdns._chain cimport (
     ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
@@ -111,11 +111,9 @@ cdef bint waited_for_this(const Context* ctx) noexcept nogil:
     return True
 
 
-cdef bint question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) noexcept nogil:
-    """The key of a question. False where it has none: its client subnet is none that RFC 7871 knows."""
+cdef void question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) noexcept nogil:
+    """The key of a question: all that makes upstreams answer it differently, and that they are asked with."""
     cdef uint32_t at = q.name_len
-    if q.subnet_at and q.subnet_len > MAX_SUBNET_BYTES:
-        return False
     if q.do_bit:
         bits |= KEY_DO
     if q.flags & FLAG_CD:
@@ -127,12 +125,11 @@ cdef bint question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) no
     put_u16(&key.data[at + 2], q.qclass)
     key.data[at + 4] = bits
     at += 5
-    if q.subnet_at:
-        memcpy(&key.data[at], q.msg + q.subnet_at, q.subnet_len)
+    if q.subnet_len:
+        memcpy(&key.data[at], q.subnet, q.subnet_len)
         at += q.subnet_len
     key.length = at
     seal_key(c.cache, key)
-    return True
 
 
 # --------------------------------------------------------------------------------------------- looking up
@@ -172,8 +169,10 @@ cdef bint look_for_success(const Conf* c, Context* ctx, const Key* key, Hit* hit
     cdef Key other
     if look(c, ctx, SUCCESS, key, hit):
         return True
-    return (c.prefer_positive and question_key(c, ctx.q, KEY_NO_ANSWER, &other)
-            and look(c, ctx, SUCCESS, &other, hit))
+    if not c.prefer_positive:
+        return False
+    question_key(c, ctx.q, KEY_NO_ANSWER, &other)
+    return look(c, ctx, SUCCESS, &other, hit)
 
 
 cdef bint choose(const Conf* c, Context* ctx, const Key* key, Hit* hit) noexcept nogil:
@@ -249,7 +248,8 @@ cdef Outcome go_on(Context* ctx) noexcept nogil:
 cdef void ahead(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef Key key
-    if takes(c, q) and not in_any(q, &c.passing) and question_key(c, q, 0, &key):
+    if takes(c, q) and not in_any(q, &c.passing):
+        question_key(c, q, 0, &key)
         hash[0] = key.hash
         prefetch_entries(c.cache, key.hash)
 
@@ -271,8 +271,9 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         count(ctx, CACHE_REQUESTS)
         count(ctx, CACHE_MISSES)
         return go_on(ctx)
-    if ctx.background or not question_key(c, ctx.q, 0, &key):
+    if ctx.background:
         return go_on(ctx)
+    question_key(c, ctx.q, 0, &key)
     if waited_for_this(ctx):
         # One that was asked for by another thread is at hand by now, or is not kept.
         if ctx.upstream.followed and choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
@@ -348,8 +349,8 @@ cdef Outcome answer_late(const Conf* c, Context* ctx) noexcept nogil:
     """The upstream has been silent for too long: what is stale must do. Requests and hits are counted already."""
     cdef Hit hit
     cdef Key key
-    if (question_key(c, ctx.q, 0, &key) and choose(c, ctx, &key, &hit)
-            and answer_with(c, ctx, &hit) == ANSWERED):
+    question_key(c, ctx.q, 0, &key)
+    if choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
         return ANSWERED
     return go_on(ctx)
 
@@ -385,8 +386,8 @@ cdef void supersede(const Conf* c, const Query* q, const Key* key, const Classif
         remove(c.cache, DENIAL, key)
     elif what.answers:
         remove(c.cache, DENIAL, key)
-        if question_key(c, q, KEY_NO_ANSWER, &other):
-            remove(c.cache, SUCCESS, &other)
+        question_key(c, q, KEY_NO_ANSWER, &other)
+        remove(c.cache, SUCCESS, &other)
 
 
 cdef bint keep(const Conf* c, Context* ctx, const Key* plain, const Classified* what, uint32_t ttl_s,
@@ -453,17 +454,14 @@ cdef bint refreshes(const Conf* c, const Reply* r, const Classified* what) noexc
 
 
 cdef bint settle(const Conf* c, Context* ctx, const Key* key, bint background) noexcept nogil:
-    """Keep what has come from below, and give it its TTL. False where what is stale has to do instead.
-
-    key is NULL where the question has none.
-    """
+    """Keep what has come from below, and give it its TTL. False where what is stale has to do instead."""
     cdef Classified what
     cdef EntryState* state = NULL
     cdef Hit old
     cdef bint stale = False, accepted = True, kept = False
     cdef uint32_t ttl_s
     cdef uint64_t usage = 0
-    if key != NULL and (background or c.verify) and choose(c, ctx, key, &old):
+    if (background or c.verify) and choose(c, ctx, key, &old):
         stale = old.left_s <= 0
         if stale or background:
             state = state_of(c.cache, old.half, old.found.slot)
@@ -475,7 +473,7 @@ cdef bint settle(const Conf* c, Context* ctx, const Key* key, bint background) n
         accepted = not stale or refreshes(c, ctx.reply, &what)
         ttl_s = ttl_of(c, ctx.reply, &what)
         # A failure would take the place of what is stale where that is a denial.
-        if key != NULL and (accepted or (c.prefer_positive and what.kind != SERVER_ERROR)):
+        if accepted or (c.prefer_positive and what.kind != SERVER_ERROR):
             kept = keep(c, ctx, key, &what, ttl_s, usage)
         set_ttls(&ctx.reply.answer, ttl_s)
         set_ttls(&ctx.reply.authority, ttl_s)
@@ -499,11 +497,10 @@ cdef void after(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef Hit old
     cdef Key key
-    cdef bint has_key
     if not takes(c, ctx.q) or (ctx.written and not ctx.from_upstream):
         return
-    has_key = question_key(c, ctx.q, 0, &key)
-    if settle(c, ctx, &key if has_key else NULL, ctx.background) or ctx.background:
+    question_key(c, ctx.q, 0, &key)
+    if settle(c, ctx, &key, ctx.background) or ctx.background:
         return
     if choose(c, ctx, &key, &old):
         answer_with(c, ctx, &old)

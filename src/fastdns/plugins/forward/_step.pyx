@@ -9,6 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastdns._chain cimport NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written
 from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
+from fastdns._relay cimport leave_options
 from fastdns._wire cimport FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
@@ -64,6 +65,7 @@ cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil
         # Where it was cut, a record may end in its midst: that there is more is all that it says.
         ctx.reply.ra = (reply.msg[3] & FLAG_RA) != 0
         ctx.reply.tc = True
+    leave_options(ctx.q, ctx.reply)
     ctx.from_upstream = True
     return written(ctx)
 
@@ -114,6 +116,7 @@ cdef void reset_reply(Context* ctx) noexcept nogil:
     ctx.reply.ad = False
     ctx.reply.tc = False
     ctx.reply.options = NULL
+    ctx.reply.options_len = 0
     ctx.reply.answer.count = 0
     ctx.reply.authority.count = 0
     ctx.reply.additional.count = 0
