@@ -12,7 +12,8 @@ from fastdns._wire import build_reply, parse_query
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 labels = st.text(alphabet=ALPHABET, min_size=1, max_size=20)
 names = st.lists(labels, min_size=1, max_size=8).map(lambda parts: ".".join(parts) + ".")
-options = st.lists(st.tuples(st.sampled_from([3, 8, 10, 12, 65001]), st.binary(max_size=12)), max_size=3)
+options = st.lists(st.tuples(st.sampled_from([3, 10, 12, 65001]), st.binary(max_size=12)), max_size=3)
+subnets = st.none() | st.binary(min_size=3, max_size=3).map(lambda octets: b"\0\1\x18\0" + octets)
 ECHOED = {3, 9, 10, 11, 12}
 
 
@@ -25,10 +26,12 @@ def wire(text: str) -> bytes:
 
 
 @settings(max_examples=300, deadline=None)
-@given(names, st.integers(1, 65535), st.integers(0, 65535), st.integers(0, 65535), options, st.booleans())
+@given(names, st.integers(1, 65535), st.integers(0, 65535), st.integers(0, 65535), options, subnets, st.booleans())
 def test_queries_of_dnslib_are_read_as_they_were_meant(
-    name: str, qtype: int, ident: int, udp: int, opts: list[tuple[int, bytes]], do: bool
+    name: str, qtype: int, ident: int, udp: int, opts: list[tuple[int, bytes]], subnet: bytes | None, do: bool
 ) -> None:
+    if subnet is not None:
+        opts = [*opts[:1], (8, subnet), *opts[1:]]
     record = dnslib.DNSRecord(dnslib.DNSHeader(id=ident, rd=1), q=dnslib.DNSQuestion(name, qtype))
     record.add_ar(
         dnslib.EDNS0(udp_len=udp, flags="do" if do else "", opts=[dnslib.EDNSOption(c, d) for c, d in opts])
@@ -37,6 +40,7 @@ def test_queries_of_dnslib_are_read_as_they_were_meant(
     assert verdict == "accepted"
     assert (details["id"], details["qtype"], details["udp_bytes"], details["do"]) == (ident, qtype, udp, do)
     assert details["qname"] == wire(name).lower()
+    assert details["subnet"] == (subnet or b"")
     kept = [(code, data) for code, data in opts if code in ECHOED]
     assert details["options"] == b"".join(
         code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data for code, data in kept

@@ -80,6 +80,16 @@ COMPRESSED = [
     ("NAPTR", b"\0\1\0\2\1u\3E2U\0\1n\xc0\x0c", b"\0\1\0\2\1u\3E2U\0\1n" + WWW),
     ("SIG", bytes(18) + b"\xc0\x10sig", bytes(18) + EXAMPLE + b"sig"),
     ("NXT", b"\xc0\x0c\0\1\x40", WWW + b"\0\1\x40"),
+    # Of these the reader knows no names, so that it sees bytes: a pointer in them would be relayed as it came.
+    ("MD", b"\1a\xc0\x10", b"\1a" + EXAMPLE),
+    ("MF", b"\xc0\x0c", WWW),
+    ("MB", b"\xc0\x0c", WWW),
+    ("MG", b"\xc0\x10", EXAMPLE),
+    ("MR", b"\xc0\x18", ORG),
+    ("MINFO", b"\xc0\x0c\1a\xc0\x10", WWW + b"\1a" + EXAMPLE),
+    ("A6", b"\x40" + bytes(8) + b"\xc0\x10", b"\x40" + bytes(8) + EXAMPLE),
+    ("A6", b"\x80\xc0\x0c", b"\x80" + WWW),
+    ("A6", b"\0" + bytes(range(16)), b"\0" + bytes(range(16))),
 ]
 
 
@@ -116,6 +126,10 @@ BAD = [
     (reply_with(rr(15, b"\0")), "an MX without a name"),
     (reply_with(rr(15, b"\0\5")), "an MX whose name would be behind it"),
     (reply_with(rr(2, b"\3ab")), "a name that goes beyond its rdata"),
+    (reply_with(rr(7, b"\3ab")), "an MB whose name does"),
+    (reply_with(rr(14, b"\xc0\x0c")), "a MINFO with one name"),
+    (reply_with(rr(38, b"\x40" + bytes(8))), "an A6 without its name"),
+    (reply_with(rr(38, b"\x40" + bytes(7))), "an A6 that is cut"),
     (reply_with(rr(6, b"\xc0\x0c")), "a SOA with one name"),
     (reply_with(rr(35, b"\0\1\0\1\0\0")), "a NAPTR without its last string"),
     (reply_with(rr(35, b"\0\1\0\1\0\0\0")), "a NAPTR without a name"),

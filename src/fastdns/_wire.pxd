@@ -45,6 +45,7 @@ cdef enum RRType:
     TYPE_AAAA = 28
     TYPE_SRV = 33
     TYPE_NAPTR = 35
+    TYPE_A6 = 38
     TYPE_DNAME = 39
     TYPE_OPT = 41
     TYPE_DS = 43

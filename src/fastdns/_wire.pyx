@@ -611,7 +611,8 @@ cdef bint same_name(const uint8_t* name, uint32_t name_len, const Query* q) noex
 
 
 # How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
-# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand.
+# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand. It allows to compress those of
+# all types of RFC 1035, but readers that know no MD, MF, MB, MG, MR or MINFO take their rdata as it comes.
 cdef struct RdataLayout:
     uint16_t fixed
     uint8_t names
@@ -622,17 +623,17 @@ cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
     layout.fixed = 0
     layout.names = 0
     layout.compress = False
-    if rrtype in (2, 3, 4, 5, 7, 8, 9, 12):         # NS MD MF CNAME MB MG MR PTR
+    if rrtype in (2, 5, 12):                        # NS CNAME PTR
         layout.names = 1
         layout.compress = True
-    elif rrtype in (6, 14):                         # SOA MINFO
+    elif rrtype == 6:                               # SOA
         layout.names = 2
         layout.compress = True
     elif rrtype == 15:                              # MX
         layout.fixed = 2
         layout.names = 1
         layout.compress = True
-    elif rrtype == 17:                              # RP
+    elif rrtype in (14, 17):                        # MINFO RP
         layout.names = 2
     elif rrtype == 24:                              # SIG
         layout.fixed = 18
@@ -643,7 +644,7 @@ cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
     elif rrtype == 33:                              # SRV
         layout.fixed = 6
         layout.names = 1
-    elif rrtype in (30, 39):                        # NXT DNAME
+    elif rrtype in (3, 4, 7, 8, 9, 30, 39):         # MD MF MB MG MR NXT DNAME
         layout.names = 1
     elif rrtype == 26:                              # PX
         layout.fixed = 2
@@ -678,6 +679,10 @@ cdef bint read_rdata(Cursor* c, Reply* r, RR* rr, uint16_t rdlength) noexcept no
     cdef const uint8_t* second
     cdef uint8_t* tail
     cdef uint16_t second_len = 0
+    if rr.rrtype == TYPE_A6 and rdlength and c.msg[c.pos] <= 128:
+        # RFC 2874 section 3.1: bits that the address lacks, the rest of it, and a name where any are missing.
+        layout.fixed = 1 + (128 - c.msg[c.pos] + 7) // 8
+        layout.names = 1 if c.msg[c.pos] else 0
     if rr.rrtype == TYPE_NAPTR:
         fixed = naptr_fixed(c.msg + c.pos, rdlength)
         if fixed > rdlength:
