@@ -80,7 +80,6 @@ COMPRESSED = [
     ("NAPTR", b"\0\1\0\2\1u\3E2U\0\1n\xc0\x0c", b"\0\1\0\2\1u\3E2U\0\1n" + WWW),
     ("SIG", bytes(18) + b"\xc0\x10sig", bytes(18) + EXAMPLE + b"sig"),
     ("NXT", b"\xc0\x0c\0\1\x40", WWW + b"\0\1\x40"),
-    # Of these the reader knows no names, so that it sees bytes: a pointer in them would be relayed as it came.
     ("MD", b"\1a\xc0\x10", b"\1a" + EXAMPLE),
     ("MF", b"\xc0\x0c", WWW),
     ("MB", b"\xc0\x0c", WWW),
@@ -106,6 +105,21 @@ def test_names_in_rdata_are_expanded(kind: str, rdata: bytes, expanded: bytes) -
         copied = copy_reply(QUERY.to_wire(), wire, ttl_s=ttl_s)
         assert copied is not None
         assert view(copied, strictly=True) == expected(QUERY.to_wire(), view(plain), ttl_s)
+
+
+# Every reader knows these, and where they have names.
+WELL_KNOWN = ("NS", "CNAME", "PTR", "SOA", "MX")
+OPAQUE = [one for one in COMPRESSED if one[0] not in WELL_KNOWN]
+
+
+@pytest.mark.parametrize(("kind", "rdata", "expanded"), OPAQUE, ids=[kind for kind, _, _ in OPAQUE])
+def test_names_are_whole_for_readers_that_know_no_such_type(kind: str, rdata: bytes, expanded: bytes) -> None:
+    """Who takes rdata as it comes (RFC 3597) got a pointer into a message that it no longer has: MB, MINFO, …"""
+    wire = reply_with(rr(int(dns.rdatatype.from_text(kind)), rdata))
+    for ttl_s in (None, 9):
+        copied = copy_reply(QUERY.to_wire(), wire, ttl_s=ttl_s)
+        assert copied is not None
+        assert copied.endswith(struct.pack(">H", len(expanded)) + expanded)
 
 
 BAD = [
