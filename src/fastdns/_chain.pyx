@@ -12,7 +12,8 @@ from fastdns._stats cimport (
 )
 from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
-    ACCEPTED, BADVERS, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SECTION_RRS,
+    ACCEPTED, BADVERS, CLASS_ANY, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    MAX_SECTION_RRS,
     MIN_UDP_BYTES, NOTIMP, OPT_FIXED_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept,
     in_zone, parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
 )
@@ -181,7 +182,8 @@ cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, co
 
 cdef inline Outcome answer_in(Context* ctx, const ZoneEntry* zone) noexcept nogil:
     """Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the longest zone."""
-    if ctx.q.qclass != CLASS_IN and not (ctx.server.any_class and 0 < ctx.q.qclass < CLASS_NONE):
+    if ctx.q.qclass != CLASS_IN and not (
+            ctx.server.any_class and (0 < ctx.q.qclass < CLASS_NONE or ctx.q.qclass == CLASS_ANY)):
         count_refused(ctx)
         return bare(ctx, REFUSED)
     if ctx.q.edns_version != 0:
@@ -470,7 +472,8 @@ cdef bytes wire_of(str zone):
 cdef class ServerTable:
     """zones: (fully qualified zone, block number, counter slot | None); blocks: a list of NativeSteps each.
 
-    any_class: questions of other classes than IN go through the chains as well, but for NONE and ANY.
+    any_class: questions of other classes than IN go through the chains as well, but for NONE. Those of class ANY
+    get records of class IN.
     """
 
     def __cinit__(self, list zones, list blocks, dropped_slot=None, bint any_class=False):

@@ -56,6 +56,7 @@ cdef enum RRType:
 
 cdef enum:
     CLASS_IN = 1
+    CLASS_ANY = 255             # of a question only: RFC 1035 section 3.2.5
 
 cdef enum Opcode:
     OPCODE_QUERY = 0

@@ -389,7 +389,7 @@ cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
             w.pos = start
             return False
     put_u16(out + w.pos, rr.rrtype)
-    put_u16(out + w.pos + 2, q.qclass)
+    put_u16(out + w.pos + 2, CLASS_IN if q.qclass == CLASS_ANY else q.qclass)
     put_u32(out + w.pos + 4, rr.ttl_s)
     rdata_at = w.pos + 10
     if rdata_at + rr.fixed_len > w.limit:

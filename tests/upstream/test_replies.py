@@ -246,6 +246,36 @@ def test_other_classes_are_refused_where_nobody_is_asked(tmp_path: Path) -> None
             assert [one.name for one in up.asked] == ["version.bind."]
 
 
+def test_class_any_of_a_cluster_name_is_answered_as_class_in(tmp_path: Path) -> None:
+    """As CoreDNS does where the listener has a forward. It was refused."""
+    with Upstream(version) as up:
+        text = (
+            '.:DNS_PORT {\nbind 127.0.0.1\nkubernetes cluster.local {\nmanifests "MANIFESTS"\n}\ncache\n'
+            f"forward . {up.to}\n}}\n"
+            '.:OTHER_PORT {\nbind 127.0.0.1\nkubernetes cluster.local {\nmanifests "MANIFESTS"\n}\n}\n'
+        )
+        with Server(tmp_path, text, workers=1) as server:
+
+            def ask(name: str, port: int) -> dns.message.Message:
+                query = dns.message.make_query(name, "A", rdclass="ANY")
+                raw = dns.query.udp(query, "127.0.0.1", 5, port=port, raise_on_truncation=False)
+                assert raw.question[0].rdclass == dns.rdataclass.ANY
+                return raw
+
+            for _ in range(2):
+                (answer,) = ask(WEB, server.port).answer
+                assert answer.to_text() == dns.query.udp(
+                    dns.message.make_query(WEB, "A"), "127.0.0.1", 5, port=server.port
+                ).answer[0].to_text()
+            missing = ask("no.shop.svc.cluster.local.", server.port)
+            assert missing.rcode() == dns.rcode.NXDOMAIN
+            assert missing.authority[0].rdclass == dns.rdataclass.IN
+            assert ask("other.example.", server.port).rcode() == dns.rcode.REFUSED
+            # Where nothing is forwarded CoreDNS refuses it, too.
+            assert ask(WEB, server.ports["OTHER_PORT"]).rcode() == dns.rcode.REFUSED
+            assert up.asked == []
+
+
 # ------------------------------------------------------------------------------------------------- case of letters
 
 SPELLINGS = [

@@ -10,7 +10,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from fastdns._chain cimport NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written
 from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
 from fastdns._relay cimport leave_options
-from fastdns._wire cimport FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, SERVFAIL, in_zone, parse_reply
+from fastdns._wire cimport (
+    CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone, parse_reply,
+)
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
@@ -79,6 +81,9 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     if ctx.q.opcode != OPCODE_QUERY:
         # A NOTIFY that came from us would be believed by who trusts our address.
         return bare(ctx, NOTIMP)
+    if ctx.q.qclass == CLASS_ANY:
+        # What an upstream has of any class would have to be told apart.
+        return bare(ctx, REFUSED)
     if reply != NULL and not (<const void*>c.stanzas <= reply.asker < <const void*>(c.stanzas + c.count)):
         # Another block has asked the same, in the same query.
         reply = NULL

@@ -21,7 +21,8 @@ from libc.string cimport memcpy
 from fastdns._chain cimport NEXT, Context, NativeStep, Outcome, bare, lookup, written
 from fastdns._store cimport hash_bytes, load, prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
-    CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR,
+    CLASS_ANY, CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME,
+    TYPE_IXFR,
     TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone,
     parse_question_name, put_u16, put_u32, scratch,
 )
@@ -241,7 +242,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef Found found
     if zone == NULL:
         return NEXT
-    if ctx.q.qclass != CLASS_IN:
+    if ctx.q.qclass != CLASS_IN and ctx.q.qclass != CLASS_ANY:
         # Names of the cluster are no upstream's, in no class.
         return bare(ctx, REFUSED)
     start_request(r, ctx.q, zone)

@@ -1,10 +1,14 @@
-"""What a cluster's names answer, in tables by theme; every row was compared with CoreDNS 1.14.7."""
+"""What a cluster's names answer, in tables by theme; every row was compared with CoreDNS 1.14.7.
+
+Those of fqdn follow its source (plugin/kubernetes/kubernetes.go, plugin/backend_lookup.go).
+"""
 
 from __future__ import annotations
 
 from tests.plugins.kubernetes.cases import (
     apex,
     external,
+    fqdn,
     headless,
     multicluster,
     namespaces,
@@ -23,6 +27,7 @@ THEMES: list[Theme] = [
         services,
         headless,
         external,
+        fqdn,
         pods,
         reverse,
         apex,
