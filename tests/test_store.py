@@ -1,5 +1,8 @@
 """The zone store against a dictionary: the published is found, the removed is gone, space comes back."""
 
+import os
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,3 +88,109 @@ def test_a_successor_finds_what_its_predecessor_published_and_the_space_it_left(
         writer.publish(b"other", b"z" * 20_000)
     assert store.get(b"kept") == b"1"
     assert store.get(b"other") == b"z" * 20_000
+
+
+# What is taken beside twice of what is used: the header, the segment that is being filled, what is kept free.
+FIXED_BYTES = 256 << 10
+
+
+def assert_bounded(store: Store) -> None:
+    """What the kernel holds for a store is within twice of what its records and their index use."""
+    assert store.taken_bytes <= 2 * store.used_bytes + FIXED_BYTES, (store.taken_bytes, store.used_bytes)
+
+
+phases = st.lists(
+    st.tuples(
+        st.sampled_from(["grow", "shrink", "remove", "keep few", "succeed"]),
+        st.integers(1, 400),  # keys
+        st.sampled_from([30, 300, 3000, 7900, 8200, 30_000]),  # the largest payload
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(phases, st.integers(0, 1 << 32))
+def test_what_is_taken_stays_within_twice_of_what_is_used(steps: list[tuple[str, int, int]], seed: int) -> None:
+    """However records grow and shrink, and in the midst of it, with whatever order of sizes."""
+    chance = random.Random(seed)
+    store = Store(64 << 20)
+    writer = Writer(store)
+    model: dict[bytes, bytes] = {}
+    for what, count, most in steps:
+        for number in range(count):
+            key = b"key-%d" % number
+            if what == "grow":
+                model[key] = model.get(key, b"") + bytes([number % 256]) * chance.randrange(most)
+            elif what == "shrink":
+                model[key] = model.get(key, b"")[: chance.randrange(most)]
+            elif what == "remove" or (what == "keep few" and number % 17):
+                model.pop(key, None)
+            if key in model:
+                writer.publish(key, model[key])
+            else:
+                writer.remove(key)
+            if number % 50 == 0:
+                assert_bounded(store)
+        if what == "succeed":
+            writer = Writer(store)
+        writer.reclaim()
+        assert_bounded(store)
+        assert dict(store.items()) == model
+
+
+def test_a_record_that_grows_by_a_reference_at_a_time_takes_what_it_is() -> None:
+    """6,000 Services at one address: each size of the list left a block that nothing else could use."""
+    store = Store(64 << 20)
+    writer = Writer(store)
+    for count in range(1, 6000):
+        writer.publish(b"address", b"reference" * count)
+    assert_bounded(store)
+
+
+def test_an_index_shrinks_with_its_records() -> None:
+    store = Store(64 << 20)
+    writer = Writer(store)
+    for number in range(60_000):
+        writer.publish(b"key-%d" % number, b"")
+    for number in range(59_990):
+        writer.remove(b"key-%d" % number)
+    writer.reclaim()
+    assert store.taken_bytes <= FIXED_BYTES
+    assert store.get(b"key-59995") == b""
+    assert store.records == 10
+
+
+def test_a_reader_keeps_what_it_may_see_and_nothing_else_for_longer() -> None:
+    """Records that are moved are copies: a reader that stands on the old one sees it whole until it leaves."""
+    store = Store(8 << 20)
+    writer = Writer(store)
+    for number in range(4000):
+        writer.publish(b"key-%d" % number, b"x" * 500)
+    store.enter_reader(7)
+    for number in range(4000):
+        if number % 10:
+            writer.remove(b"key-%d" % number)
+    assert writer.reclaim() > 0
+    assert store.taken_bytes > 2_000_000
+    store.clear_reader(7)
+    assert writer.reclaim() == 0
+    assert_bounded(store)
+    assert all(store.get(b"key-%d" % number) == b"x" * 500 for number in range(0, 4000, 10))
+
+
+def test_a_kernel_that_takes_no_pages_back_costs_memory_and_nothing_else() -> None:
+    store = Store(4 << 20)
+    writer = Writer(store)
+    # fallocate fails on it, the mapping is as it was.
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, store.fd)
+    os.close(null)
+    for turn in range(30):
+        for number in range(100):
+            writer.publish(b"key-%d" % number, bytes([turn]) * (turn * 7919 % 20_000))
+        for number in range(0, 100, 3):
+            writer.remove(b"key-%d" % number)
+    assert store.get(b"key-1") == bytes([29]) * (29 * 7919 % 20_000)
+    assert store.high_water_bytes <= 4 << 20

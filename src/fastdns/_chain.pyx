@@ -10,7 +10,7 @@ from fastdns._stats cimport (
     FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT, FAILED_SILENCE, MAX_ZONE_SLOTS, RCODE_SLOTS, Stats,
     count_failed, duration_bucket, size_bucket, type_slot,
 )
-from fastdns._store cimport Store, enter_epoch, leave_epoch, load, publish_u64
+from fastdns._store cimport Store, enter_epoch, expect_reader, leave_epoch, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_ANY, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
     MAX_SECTION_RRS,
@@ -529,6 +529,8 @@ cdef class Worker:
         self.store = store
         self.stats = stats
         self.reader_slot = reader_slot
+        if store is not None:
+            expect_reader(store.header, reader_slot)
         self.ctx.q = &self.query
         self.ctx.reply = self.reply
         self.ctx.server = &table.server

@@ -4,16 +4,19 @@ Layout of the mapping (offsets from its start; blocks are counted in units of 16
 
     StoreHeader | ReaderSlot[READER_SLOTS] | SourceState[MAX_SOURCES] | blocks …
 
-A block holds an index (an array of 64-bit slots) or a Record. An index slot is 0 (never used), 1 (removed), or
-the upper half of the key's hash and the record's unit offset. Everything a reader can reach is published with
-one release store and never changes afterwards; what is replaced is retired and reused only after every reader
-has left the epoch in which it could see it. Readers enter an epoch once a batch.
+Where blocks go is _space's. A block holds an index (an array of 64-bit slots) or a Record. An index slot is 0
+(never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. Everything a reader
+can reach is published with one release store and never changes afterwards; what is replaced is retired and reused
+only after every reader has left the epoch in which it could see it. Readers enter an epoch once a batch.
 
-The allocator's state is the writer's own: a successor rebuilds it from what the index reaches, so a writer may
-die at any instruction.
+The writer may also move a record: it publishes a copy under the same slot and retires the first one. The
+allocator's state is the writer's own: a successor rebuilds it from what the index reaches, so a writer may die at
+any instruction.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastdns._space cimport Space
 
 cdef enum:
     UNIT_BYTES = 16
@@ -29,6 +32,10 @@ cdef extern from *:
     #include <string.h>
     static inline uint64_t fd_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
     static inline void fd_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+    static inline void fd_raise(uint64_t *p, uint64_t v) {
+        uint64_t was = __atomic_load_n(p, __ATOMIC_RELAXED);
+        while (was < v && !__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) { }
+    }
     static inline void fd_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
         unsigned __int128 r = (unsigned __int128)a * b;
@@ -44,6 +51,7 @@ cdef extern from *:
     """
     uint64_t load "fd_load"(const uint64_t* at) noexcept nogil
     void publish_u64 "fd_store"(uint64_t* at, uint64_t value) noexcept nogil
+    void raise_u64 "fd_raise"(uint64_t* at, uint64_t value) noexcept nogil
     void fence "fd_fence"() noexcept nogil
     void prefetch "fd_prefetch"(const void* at) noexcept nogil
     uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
@@ -56,9 +64,10 @@ cdef struct StoreHeader:
     uint64_t high_water         # first unit never used; the writer's
     uint64_t records            # the writer's count, for metrics
     uint64_t used_units         # the writer's, for metrics
-    uint64_t pad0
-    uint64_t epoch              # alone on its line: readers load it once a batch
-    uint64_t pad1[7]
+    uint64_t index_number       # how often the index was replaced
+    uint64_t epoch              # alone on its line but for what hardly changes: readers load it once a batch
+    uint64_t readers            # no reader has this slot or a higher one, but for SNAPSHOT_READER
+    uint64_t pad1[6]
 
 cdef struct ReaderSlot:
     uint64_t epoch              # 0: not reading
@@ -91,6 +100,11 @@ cdef inline ReaderSlot* reader_slot(StoreHeader* h, uint32_t slot) noexcept nogi
 
 cdef inline SourceState* source_state(StoreHeader* h, uint32_t source) noexcept nogil:
     return <SourceState*>(<uint8_t*>h + sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot)) + source
+
+# Call once before a slot is used: only slots that may be used are looked at, and take memory.
+cdef inline void expect_reader(StoreHeader* h, uint32_t slot) noexcept nogil:
+    if slot != SNAPSHOT_READER:
+        raise_u64(&h.readers, <uint64_t>slot + 1)
 
 cdef inline void enter_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
     # With the fence in reclaim: the writer sees this slot taken, or the reader sees what it frees unlinked. A store
@@ -129,26 +143,30 @@ cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogi
 cdef class Store:
     cdef StoreHeader* header
     cdef readonly int fd
-    cdef readonly size_t size_bytes
+    cdef readonly size_t size_bytes     # that it may take
+    cdef size_t mapped_bytes
 
 
 cdef class Writer:
     cdef readonly Store store
     cdef StoreHeader* h
-    cdef bint started               # the first look for free space has been taken
-    cdef uint32_t* free_heads
-    cdef uint64_t* retired          # triples: unit offset, units, epoch
+    cdef Space space
+    cdef uint64_t* retired          # triples: unit offset, units, epoch << 1 | whether they are whole pages
     cdef size_t retired_first
     cdef size_t retired_count
     cdef size_t retired_room
+    cdef uint64_t retired_units
+    cdef uint64_t collect_at        # retired units at which to look what of them can be reused
+    cdef bint collecting
     cdef uint64_t used_slots        # index slots that are not empty
-    cdef uint32_t hopeless_units    # the last look for free space found no block as large; 0: it found one
-    cdef uint64_t freed_units       # since that look
+    cdef uint32_t hopeless_units    # the last look for space found no block as large; 0: it found one
     cdef uint32_t allocate(self, uint32_t units) except 0
-    cdef uint32_t try_allocate(self, uint32_t units) noexcept
-    cdef void release(self, uint32_t at, uint32_t units) noexcept
-    cdef int retire(self, uint32_t at, uint32_t units) except -1
-    cdef int rebuild_free_space(self) except -1
+    cdef int retire(self, uint32_t at, uint32_t units, bint whole_pages) except -1
+    cdef void free_unseen(self) noexcept
+    cdef int collect(self) except -1
+    cdef bint empty_segment(self, uint32_t number) except -1
+    cdef uint64_t* slot_of(self, uint64_t hash, uint32_t at) noexcept
+    cdef int find_space(self) except -1
     cdef int resize_index(self, uint32_t bits) except -1
     cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
                  uint32_t payload_len) except -1

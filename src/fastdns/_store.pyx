@@ -2,9 +2,10 @@
 
 import os
 
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from fastdns._space cimport PAGE_UNITS, SEGMENT_UNITS, Space
 from fastdns.errors import StoreFull
 
 cdef extern from "sys/mman.h" nogil:
@@ -23,16 +24,11 @@ cdef extern from "unistd.h" nogil:
 DEF_MAGIC = 0x66617374646E7331
 
 cdef enum:
-    EXACT_CLASSES = 256             # free lists of 1 to 256 units, one a size
-    LARGE_CLASSES = 40              # above: one a power of two
-    FREE_CLASSES = 296
     MIN_INDEX_BITS = 10
     MIN_BYTES = 1048576
-
-# A free block begins with these; readers never reach it.
-cdef struct FreeBlock:
-    uint32_t next
-    uint32_t units
+    PAGE_BYTES = 4096
+    # So many retired units, or an eighth of the used ones where that is more, are looked at for reuse.
+    RETIRED_UNITS = 4096
 
 
 cdef inline uint32_t units_of(uint64_t size) noexcept nogil:
@@ -47,17 +43,9 @@ cdef inline void* at_unit(const StoreHeader* h, uint64_t unit) noexcept nogil:
     return <uint8_t*>h + unit * UNIT_BYTES
 
 
-cdef inline uint32_t first_block_unit() noexcept nogil:
-    return units_of(sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot) + MAX_SOURCES * sizeof(SourceState))
-
-
-cdef inline uint32_t class_of(uint32_t units) noexcept nogil:
-    cdef uint32_t large = 0
-    if units <= EXACT_CLASSES:
-        return units - 1
-    while (units >> (large + 9)) and large < LARGE_CLASSES - 1:
-        large += 1
-    return EXACT_CLASSES + large
+cdef inline uint32_t first_page() noexcept nogil:
+    return <uint32_t>((sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot) + MAX_SOURCES * sizeof(SourceState)
+                       + PAGE_BYTES - 1) // PAGE_BYTES)
 
 
 cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
@@ -95,8 +83,8 @@ cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogi
 cdef class Store:
     """The shared mapping. Made by the supervisor before it forks; readers and the writer use it by offset.
 
-    max_bytes bounds it (at least 1 MiB); memory is taken as it is used. Raises OSError where the kernel
-    refuses the mapping.
+    max_bytes bounds the memory that it takes (at least 1 MiB), as it is used; the mapping has twice as many
+    addresses. Raises OSError where the kernel refuses the mapping.
     """
 
     def __cinit__(self, size_t max_bytes=268435456):
@@ -105,14 +93,16 @@ cdef class Store:
             raise ValueError(f"the zone store takes 1 MiB to 32 GiB, got {max_bytes} bytes")
         self.size_bytes = (max_bytes + 4095) & ~<size_t>4095
         self.fd = os.memfd_create("fastdns-store", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, self.size_bytes)
-        cdef void* at = c_mmap(NULL, self.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+        # Units are counted in 32 bits.
+        self.mapped_bytes = min(2 * self.size_bytes, (<size_t>1 << 36) - PAGE_BYTES)
+        os.ftruncate(self.fd, self.mapped_bytes)
+        cdef void* at = c_mmap(NULL, self.mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                                self.fd, 0)
         if at == MAP_FAILED:
             raise OSError("the zone store cannot be mapped")
         self.header = <StoreHeader*>at
         cdef StoreHeader* h = self.header
-        cdef uint32_t first = first_block_unit()
+        cdef uint32_t first = first_page() * PAGE_UNITS
         h.size_bytes = self.size_bytes
         h.seed = int.from_bytes(os.urandom(8), "little")
         h.epoch = 1
@@ -123,7 +113,7 @@ cdef class Store:
 
     def __dealloc__(self):
         if self.header != NULL:
-            c_munmap(self.header, self.size_bytes)
+            c_munmap(self.header, self.mapped_bytes)
         if self.fd >= 0:
             # Not os.close: the module may be gone when the interpreter ends.
             c_close(self.fd)
@@ -157,6 +147,7 @@ cdef class Store:
         """Read as a thread with this slot from now on, until clear_reader. For tests. Raises IndexError."""
         if slot >= READER_SLOTS:
             raise IndexError(slot)
+        expect_reader(self.header, slot)
         enter_epoch(self.header, slot)
 
     def clear_reader(self, uint32_t slot):
@@ -190,16 +181,10 @@ cdef class Store:
     def high_water_bytes(self):
         return self.header.high_water * UNIT_BYTES
 
-
-cdef struct Extent:
-    uint32_t at
-    uint32_t units
-
-
-cdef int by_offset(const void* a, const void* b) noexcept nogil:
-    cdef uint32_t x = (<const Extent*>a).at
-    cdef uint32_t y = (<const Extent*>b).at
-    return (x > y) - (x < y)
+    @property
+    def taken_bytes(self):
+        """The memory that the kernel holds for it: with the header, and what can be reused."""
+        return os.fstat(self.fd).st_blocks * 512
 
 
 cdef class Writer:
@@ -211,80 +196,52 @@ cdef class Writer:
     def __cinit__(self, Store store not None):
         self.store = store
         self.h = store.header
-        self.free_heads = <uint32_t*>calloc(FREE_CLASSES, sizeof(uint32_t))
-        if self.free_heads == NULL:
-            raise MemoryError
+        self.space = Space(store.fd, first_page(), <uint32_t>(store.mapped_bytes // PAGE_BYTES),
+                           <uint32_t>(store.size_bytes // PAGE_BYTES))
+        self.space.high_water = &self.h.high_water
         # A predecessor may have died while it copied.
         leave_epoch(self.h, SNAPSHOT_READER)
-        self.rebuild_free_space()
+        self.find_space()
 
     def __dealloc__(self):
-        free(self.free_heads)
         free(self.retired)
 
-    cdef int rebuild_free_space(self) except -1:
-        """Find free space from what the index reaches: what a dead writer left, and neighbours joined."""
+    cdef int find_space(self) except -1:
+        """Find out from the index what is in use. All else that was ever written to is retired: a predecessor's
+        readers may still stand on what it unlinked."""
         cdef StoreHeader* h = self.h
         cdef uint64_t* slots = <uint64_t*>at_unit(h, h.index >> 8)
         cdef uint64_t slot_count = <uint64_t>1 << (h.index & 0xFF)
-        cdef uint64_t i, count = 0, records = 0
-        cdef uint32_t unit, cursor
+        cdef uint64_t i
+        cdef uint32_t units, page, count
         cdef const Record* r
-        cdef bint fresh = not self.started
-        # Retired blocks may still be read: they count as used here and stay in their queue.
-        cdef Extent* live = <Extent*>malloc((slot_count + self.retired_count + 1) * sizeof(Extent))
-        if live == NULL:
-            raise MemoryError
-        self.used_slots = 0
-        live[count].at = <uint32_t>(h.index >> 8)
-        live[count].units = units_of(slot_count * 8)
-        count += 1
-        h.used_units = live[0].units
+        self.space.adopt_record(<uint32_t>(h.index >> 8), units_of(slot_count * 8))
+        h.used_units = units_of(slot_count * 8)
+        h.records = 0
         for i in range(slot_count):
-            unit = <uint32_t>slots[i]
             if slots[i] == SLOT_EMPTY:
                 continue
             self.used_slots += 1
-            if unit == SLOT_REMOVED:
+            if <uint32_t>slots[i] == SLOT_REMOVED:
                 continue
-            r = <const Record*>at_unit(h, unit)
-            live[count].at = unit
-            live[count].units = record_units(r.key_len, r.payload_len)
-            h.used_units += live[count].units
-            records += 1
-            count += 1
-        for i in range(self.retired_count):
-            live[count].at = <uint32_t>self.retired[3 * (self.retired_first + i)]
-            live[count].units = <uint32_t>self.retired[3 * (self.retired_first + i) + 1]
-            count += 1
-        h.records = records
-        qsort(live, count, sizeof(Extent), by_offset)
-        memset(self.free_heads, 0, FREE_CLASSES * sizeof(uint32_t))
-        cursor = first_block_unit()
-        self.started = True
-        for i in range(count):
-            if live[i].at > cursor:
-                if fresh:
-                    # A predecessor's readers may still stand on what it unlinked.
-                    self.retire(cursor, live[i].at - cursor)
-                else:
-                    self.release(cursor, live[i].at - cursor)
-            cursor = max(cursor, live[i].at + live[i].units)
-        if cursor < h.high_water and fresh:
-            self.retire(cursor, <uint32_t>(h.high_water - cursor))
-        else:
-            h.high_water = cursor
-        free(live)
+            r = <const Record*>at_unit(h, <uint32_t>slots[i])
+            units = record_units(r.key_len, r.payload_len)
+            self.space.adopt_record(<uint32_t>slots[i], units)
+            h.used_units += units
+            h.records += 1
+        page = first_page()
+        while True:
+            count = self.space.next_hole(&page)
+            if count == 0:
+                break
+            self.space.adopt_pages(page, count)
+            self.retire(page * PAGE_UNITS, count * PAGE_UNITS, True)
+            page += count
+        self.collect_at = 0
         return 0
 
-    cdef void release(self, uint32_t at, uint32_t units) noexcept:
-        cdef FreeBlock* block = <FreeBlock*>at_unit(self.h, at)
-        cdef uint32_t klass = class_of(units)
-        block.next = self.free_heads[klass]
-        block.units = units
-        self.free_heads[klass] = at
-
-    cdef int retire(self, uint32_t at, uint32_t units) except -1:
+    cdef int retire(self, uint32_t at, uint32_t units, bint whole_pages) except -1:
+        """Have a block reused once no reader can see it any more."""
         cdef size_t room
         cdef uint64_t* grown
         if self.retired_first + self.retired_count == self.retired_room:
@@ -301,83 +258,121 @@ cdef class Writer:
         cdef uint64_t* entry = self.retired + 3 * (self.retired_first + self.retired_count)
         entry[0] = at
         entry[1] = units
-        entry[2] = self.h.epoch
+        entry[2] = self.h.epoch << 1 | whole_pages
         self.retired_count += 1
+        self.retired_units += units
+        if not whole_pages:
+            self.space.retire(at, units)
         return 0
 
-    def reclaim(self):
-        """Start a new epoch and free what no reader can see any more. Returns the blocks still waited for."""
+    cdef void free_unseen(self) noexcept:
+        """Start a new epoch, and free what no reader can see any more."""
         cdef StoreHeader* h = self.h
-        cdef uint64_t oldest, seen
+        cdef uint64_t oldest, seen, readers
         cdef uint64_t* entry
-        cdef int i
+        cdef uint64_t i
         if self.retired_count == 0:
-            return 0
+            return
         publish_u64(&h.epoch, h.epoch + 1)
         fence()
         oldest = h.epoch
-        for i in range(READER_SLOTS):
-            seen = load(&reader_slot(h, i).epoch)
+        seen = load(&reader_slot(h, SNAPSHOT_READER).epoch)
+        if seen != 0 and seen < oldest:
+            oldest = seen
+        readers = load(&h.readers)
+        for i in range(readers):
+            seen = load(&reader_slot(h, <uint32_t>i).epoch)
             if seen != 0 and seen < oldest:
                 oldest = seen
         while self.retired_count:
             entry = self.retired + 3 * self.retired_first
-            if entry[2] >= oldest:
+            if entry[2] >> 1 >= oldest:
                 break
-            self.release(<uint32_t>entry[0], <uint32_t>entry[1])
+            if entry[2] & 1:
+                self.space.free_pages(<uint32_t>entry[0] // PAGE_UNITS, <uint32_t>entry[1] // PAGE_UNITS)
+            else:
+                self.space.release(<uint32_t>entry[0], <uint32_t>entry[1])
             self.retired_first += 1
             self.retired_count -= 1
-            self.freed_units += entry[1]
+            self.retired_units -= entry[1]
         if self.retired_count == 0:
             self.retired_first = 0
+
+    def reclaim(self):
+        """Free what no reader can see any more, and keep what is taken near what is used. Returns the blocks that
+        are still waited for. Records may move: pointers to them end here, as with every change."""
+        self.collect()
         return self.retired_count
 
-    cdef uint32_t try_allocate(self, uint32_t units) noexcept:
+    cdef int collect(self) except -1:
+        """Free what no reader sees; where small records are far apart, bring them together."""
         cdef StoreHeader* h = self.h
-        cdef uint32_t klass = class_of(units)
-        cdef uint32_t at, previous
-        cdef FreeBlock* block
-        if klass < EXACT_CLASSES and self.free_heads[klass]:
-            at = self.free_heads[klass]
-            self.free_heads[klass] = (<FreeBlock*>at_unit(h, at)).next
-            return at
-        if h.high_water + units <= h.size_bytes // UNIT_BYTES and klass < EXACT_CLASSES:
-            at = <uint32_t>h.high_water
-            h.high_water += units
-            return at
-        # First fit among what is larger; the rest goes back.
-        while klass < FREE_CLASSES:
-            previous = 0
-            at = self.free_heads[klass]
-            while at:
-                block = <FreeBlock*>at_unit(h, at)
-                if block.units >= units:
-                    if previous:
-                        (<FreeBlock*>at_unit(h, previous)).next = block.next
-                    else:
-                        self.free_heads[klass] = block.next
-                    if block.units > units:
-                        self.release(at + units, block.units - units)
-                    return at
-                previous = at
-                at = block.next
-            klass += 1
-        if h.high_water + units <= h.size_bytes // UNIT_BYTES:
-            at = <uint32_t>h.high_water
-            h.high_water += units
-            return at
+        cdef uint32_t bits = h.index & 0xFF
+        if self.collecting:
+            return 0
+        self.collecting = True
+        try:
+            self.free_unseen()
+            while bits > MIN_INDEX_BITS and h.records * 16 < <uint64_t>3 << bits:
+                bits -= 1
+            if bits != h.index & 0xFF:
+                try:
+                    self.resize_index(bits)
+                except StoreFull:
+                    # It stays as it is; the next look tries again.
+                    pass
+            while self.space.is_wasteful() and self.empty_segment(self.space.emptiest()):
+                pass
+            self.free_unseen()
+            self.space.trim()
+            self.collect_at = self.retired_units + max(<uint64_t>RETIRED_UNITS, h.used_units // 8)
+        finally:
+            self.collecting = False
         return 0
 
+    cdef bint empty_segment(self, uint32_t number) except -1:
+        """Move the live records of a segment elsewhere. Returns whether all have moved."""
+        cdef StoreHeader* h = self.h
+        cdef uint32_t at = number * SEGMENT_UNITS
+        cdef uint32_t behind, units, to
+        cdef const Record* r
+        cdef uint64_t* slot
+        if not number:
+            return False
+        behind = at + self.space.segments[number].fill
+        while at < behind and self.space.segments[number].live:
+            # What no slot leads to is whole as well: it was, when the next one was begun.
+            r = <const Record*>at_unit(h, at)
+            units = record_units(r.key_len, r.payload_len)
+            slot = self.slot_of(r.hash, at)
+            if slot != NULL:
+                to = self.space.take(units, True)
+                if not to:
+                    return False
+                memcpy(at_unit(h, to), r, <size_t>units * UNIT_BYTES)
+                publish_u64(slot, (r.hash >> 32) << 32 | to)
+                self.retire(at, units, False)
+            at += units
+        return self.space.segments[number].live == 0
+
+    cdef uint64_t* slot_of(self, uint64_t hash, uint32_t at) noexcept:
+        """The index slot that leads to the record at a unit, or NULL."""
+        cdef uint64_t* slots = <uint64_t*>at_unit(self.h, self.h.index >> 8)
+        cdef uint64_t mask = (<uint64_t>1 << (self.h.index & 0xFF)) - 1
+        cdef uint64_t i = hash & mask
+        while slots[i] != SLOT_EMPTY:
+            if <uint32_t>slots[i] == at:
+                return &slots[i]
+            i = (i + 1) & mask
+        return NULL
+
     cdef uint32_t allocate(self, uint32_t units) except 0:
-        cdef uint32_t at = self.try_allocate(units)
-        if at == 0:
-            self.reclaim()
-            at = self.try_allocate(units)
-        if at == 0 and (units < self.hopeless_units or self.freed_units >= units or self.hopeless_units == 0):
-            # A look at every record, so only where its outcome can be another than last time.
-            self.rebuild_free_space()
-            self.freed_units = 0
-            at = self.try_allocate(units)
+        """Where a block of so many units goes. Raises StoreFull."""
+        cdef uint32_t at = self.space.take(units, self.collecting)
+        # A look for space costs something: only where its outcome can be another than last time.
+        if at == 0 and (units < self.hopeless_units or self.hopeless_units == 0 or self.retired_units):
+            self.collect()
+            at = self.space.take(units, self.collecting)
             self.hopeless_units = units if at == 0 else 0
         if at == 0:
             raise StoreFull(
@@ -407,9 +402,11 @@ cdef class Writer:
                     j = (j + 1) & mask
                 slots[j] = old[i]
                 self.used_slots += 1
+        # Before it is there: an index that later has the same place is known to be another.
+        publish_u64(&h.index_number, h.index_number + 1)
         publish_u64(&h.index, <uint64_t>at << 8 | bits)
         h.used_units -= units_of(old_count * 8)
-        self.retire(<uint32_t>old_at, units_of(old_count * 8))
+        self.retire(<uint32_t>old_at, units_of(old_count * 8), False)
         return 0
 
     cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
@@ -429,6 +426,8 @@ cdef class Writer:
             self.resize_index(bits + 1 if (h.records + 1) * 2 > (<uint64_t>1 << bits) else bits)
             bits = h.index & 0xFF
         at = self.allocate(units)
+        # It may have replaced the index.
+        bits = h.index & 0xFF
         record = <Record*>at_unit(h, at)
         record.hash = hash
         record.payload_len = payload_len
@@ -453,7 +452,9 @@ cdef class Writer:
                     publish_u64(&slots[i], (hash >> 32) << 32 | at)
                     units = record_units(old.key_len, old.payload_len)
                     h.used_units -= units
-                    self.retire(<uint32_t>slot, units)
+                    self.retire(<uint32_t>slot, units, False)
+                    if self.retired_units >= self.collect_at:
+                        self.collect()
                     return 0
             i = (i + 1) & mask
         if place > mask:
@@ -483,7 +484,9 @@ cdef class Writer:
                     units = record_units(old.key_len, old.payload_len)
                     h.used_units -= units
                     h.records -= 1
-                    self.retire(<uint32_t>slot, units)
+                    self.retire(<uint32_t>slot, units, False)
+                    if self.retired_units >= self.collect_at:
+                        self.collect()
                     return True
             i = (i + 1) & mask
 

@@ -53,6 +53,7 @@ cdef class Copy:
     cdef Store store
     cdef int source
     cdef uint64_t index
+    cdef uint64_t index_number
     cdef uint64_t position
     cdef uint8_t* buffer
     cdef size_t room
@@ -72,6 +73,7 @@ cdef class Copy:
 
     def start(self):
         """Begin, or begin again."""
+        self.index_number = load(&self.store.header.index_number)
         self.index = load(&self.store.header.index)
         self.position = 0
         self.records = 0
@@ -83,7 +85,8 @@ cdef class Copy:
         while True:
             with nogil:
                 enter_epoch(self.store.header, SNAPSHOT_READER)
-                if load(&self.store.header.index) != self.index:
+                if load(&self.store.header.index) != self.index \
+                        or load(&self.store.header.index_number) != self.index_number:
                     leave_epoch(self.store.header, SNAPSHOT_READER)
                     break
                 size = self.fill(&wanted)
