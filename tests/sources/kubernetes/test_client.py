@@ -178,7 +178,7 @@ async def test_in_flight_requests_are_limited_but_watches_are_not(server: ApiSer
 async def test_an_endless_line_is_refused(
     server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(api, "MAX_ITEM_BYTES", 100)
 
     class Content:
         async def read_some(self) -> bytes:

@@ -53,34 +53,42 @@ class FakeContact:
 
 
 class FakeClient:
-    """Answers from a script: bytes and exceptions for get, lists of batches for watch."""
+    """Answers from a script: objects and exceptions for list, lists of batches for watch."""
 
     def __init__(self, gets: list[Any] = [], watches: list[Any] = []) -> None:  # noqa: B006
         self.gets, self.watches = list(gets), list(watches)
         self.asked: list[dict[str, str]] = []
 
-    async def get(self, path: str, params: Mapping[str, str], *, accept: str = "") -> bytes:
+    @contextlib.asynccontextmanager
+    async def list(self, path: str, params: Mapping[str, str], **how: Any) -> AsyncIterator[Answer]:
         self.asked.append(dict(params))
         answer = self.gets.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return json.dumps(answer).encode()
+        yield Answer([json.dumps(answer).encode()])
 
     @contextlib.asynccontextmanager
-    async def watch(
-        self, path: str, params: Mapping[str, str], *, silence_s: float, **_: Any
-    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
+    async def watch(self, path: str, params: Mapping[str, str], **how: Any) -> AsyncIterator[Answer]:
         self.asked.append(dict(params))
         answer = self.watches.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        yield self._batches(answer)
+        yield Answer(answer)
 
-    async def _batches(self, batches: list[Any]) -> AsyncIterator[list[bytes]]:
-        for batch in batches:
-            if isinstance(batch, Exception):
-                raise batch
-            yield batch
+
+class Answer:
+    """What a client gives of an answer, in JSON."""
+
+    is_protobuf = False
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
 
 
 def reflector(client: Any = None, resource: Resource = Resource.SERVICE, **more: Any) -> Any:

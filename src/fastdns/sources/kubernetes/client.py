@@ -6,7 +6,10 @@ Rules:
 - 429 and 5xx with Retry-After wait as told and try again, up to ten times, as client-go does.
 - apiserver_qps and apiserver_burst limit requests, apiserver_max_inflight those that are no watches; unset
   means no limit, since a handful of watches and a list a minute are all that is asked.
-- A watch's lines come as batches: every whole line that is in the buffer, in one list. A line is bounded.
+- What has protobuf is asked for in it, or else JSON: a fifth of the bytes. A server that refuses the question is
+  asked for JSON from then on. What was answered says the answer's Content-Type.
+- Lists come as chunks of bytes. A watch's lines (in protobuf: frames) come as batches: every whole one that is in
+  the buffer, in one list. A line is bounded.
 - No redirect is followed: credentials are for the server that is configured. Answers are bounded in size and time.
 - No answer is compressed: inflating a whole cluster costs more than the node-local bytes it saves.
 - A request that is silent is asked again over a new connection (http.py). All its tries count as one request, in
@@ -23,14 +26,14 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
-
-import msgspec
 
 import fastdns
 from fastdns.errors import SourceError
+from fastdns.sources.kubernetes._protobuf import MAGIC, Frames, decode_status, unwrap
 from fastdns.sources.kubernetes.connection import Connection, TokenFile, reason
+from fastdns.sources.kubernetes.formats import JSON, MAX_ITEM_BYTES, PROTOBUF, STATUSES, UNREADABLE
 from fastdns.sources.kubernetes.http import (
     FRESH_AFTER_S,
     TRANSPORT_ERRORS,
@@ -42,7 +45,6 @@ from fastdns.sources.kubernetes.http import (
 
 log = logging.getLogger("plugin/kubernetes")
 
-MAX_LINE_BYTES = 16 << 20
 CONNECT_TIMEOUT_S = 10.0
 # An API server gives up on a list after 60 s; a watch it opens at once.
 RESPONSE_TIMEOUT_S = 60.0
@@ -62,8 +64,11 @@ DEFAULT_BURST = 10
 EXPIRY_MARGIN_S = 30.0
 REFRESH_INTERVAL_S = 1.0
 
-JSON = "application/json"
+PROTOBUF_OR_JSON = f"{PROTOBUF},{JSON}"
 METADATA_JSON = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+T = TypeVar("T")
 
 
 class ApiError(SourceError):
@@ -124,18 +129,6 @@ CLASSES: dict[int, type[ApiError]] = {
     422: BadRequest,
     429: TooManyRequests,
 }
-
-
-# What msgspec raises on bytes that are not what they should be: also bad UTF-8 and bottomless nesting.
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-
-
-class Status(msgspec.Struct):
-    """meta/v1 Status, the body of every refusal."""
-
-    message: str = ""
-    reason: str = ""
-    code: int = 0
 
 
 def api_error(code: int, message: str, retry_after_s: float | None = None) -> ApiError:
@@ -216,6 +209,8 @@ class Client:
         self.on_frozen: list[Callable[[float], None]] = []
         self._sleep = sleep
         self._session: Session | None = None
+        # Whether the server has not refused it.
+        self._has_protobuf = True
         self._connection: Connection | None = None
         self._token_file: TokenFile | None = None
         self._refreshing = asyncio.Lock()
@@ -256,6 +251,18 @@ class Client:
             return body
 
     @contextlib.asynccontextmanager
+    async def list(
+        self, path: str, params: Mapping[str, str], *, protobuf: bool = False
+    ) -> AsyncIterator[Chunks[bytes]]:
+        """The body of one GET as it comes in, bounded in size and time."""
+        wait_s = self._response_timeout_s
+        async with self._slot(), self._open_list(path, params, protobuf, wait_s, wait_s) as response:
+            async with asyncio.timeout(LIST_TIMEOUT_S) as limit:
+                yield Chunks(response, chunks(response))
+            if limit.expired():
+                raise Stalled("a list has not come to its end in time")
+
+    @contextlib.asynccontextmanager
     async def watch(
         self,
         path: str,
@@ -263,16 +270,45 @@ class Client:
         *,
         silence_s: float,
         is_owed: Callable[[], bool] = lambda: False,
-    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """A stream of lines, in batches.
+        protobuf: bool = False,
+    ) -> AsyncIterator[Chunks[list[bytes]]]:
+        """A stream of lines or frames, in batches.
 
         Raises Stalled when nothing comes for silence_s; also, sooner, where is_owed says that something has to come
         and the server answers other requests meanwhile.
         """
         open_s = min(silence_s, OPEN_TIMEOUT_S)
-        async with self._open(path, params, JSON, silence_s, open_s, is_owed) as response:
+        async with self._open_list(path, params, protobuf, silence_s, open_s, is_owed) as response:
             keep_alive(response)
-            yield lines(response)
+            yield Chunks(response, frames(response) if is_protobuf(response) else lines(response))
+
+    @contextlib.asynccontextmanager
+    async def _open_list(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        protobuf: bool,
+        silence_s: float,
+        open_s: float,
+        is_owed: Callable[[], bool] = lambda: True,
+    ) -> AsyncIterator[Response]:
+        """_open, in protobuf where that is wanted and to be had."""
+        accept = PROTOBUF_OR_JSON if protobuf and self._has_protobuf else JSON
+        opened = self._open(path, params, accept, silence_s, open_s, is_owed)
+        try:
+            response = await opened.__aenter__()
+        except BadRequest as e:
+            if accept == JSON or e.code not in (406, 415):
+                raise
+            log.info("the API server has no protobuf, going on with JSON: %s", e)
+            self._has_protobuf = False
+            opened = self._open(path, params, JSON, silence_s, open_s, is_owed)
+            response = await opened.__aenter__()
+        try:
+            yield response
+        finally:
+            response.end()
+            await opened.__aexit__(None, None, None)
 
     def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
         return self._inflight if self._inflight is not None else contextlib.nullcontext()
@@ -418,6 +454,51 @@ class Client:
             call(since_s)
 
 
+class Chunks(Generic[T]):
+    """An answer as it comes in, to go through once. is_protobuf: what it says that it is written in."""
+
+    def __init__(self, response: Response, parts: AsyncIterator[T]) -> None:
+        self.is_protobuf = is_protobuf(response)
+        self._parts = parts
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._parts
+
+
+def is_protobuf(response: Response) -> bool:
+    """Whether an answer says that it is written in Kubernetes' protobuf."""
+    kind = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == PROTOBUF
+
+
+async def chunks(response: Response) -> AsyncIterator[bytes]:
+    """A body to its end. Raises Unreachable where it breaks off or has too much, Stalled where nothing comes."""
+    size = 0
+    while True:
+        try:
+            chunk = await response.read_some()
+        except TRANSPORT_ERRORS as e:
+            raise unreachable(e) from e
+        if not chunk:
+            return
+        size += len(chunk)
+        if size > MAX_LIST_BYTES:
+            raise Unreachable(f"an answer is over {MAX_LIST_BYTES} bytes")
+        yield chunk
+
+
+async def frames(response: Response) -> AsyncIterator[list[bytes]]:
+    """Batches of whole frames; half a frame at the stream's end is dropped. Raises as lines does."""
+    cut = Frames(MAX_ITEM_BYTES)
+    async for chunk in chunks(response):
+        try:
+            batch = cut.feed(chunk)
+        except ValueError as e:
+            raise SourceError(f"its watch cannot be read: {e}") from e
+        if batch:
+            yield batch
+
+
 async def lines(response: Response) -> AsyncIterator[list[bytes]]:
     """Batches of whole lines without their ends; half a line at the stream's end is dropped.
 
@@ -436,8 +517,8 @@ async def lines(response: Response) -> AsyncIterator[list[bytes]]:
         if not separator:
             rest.append(chunk)
             rest_bytes += len(chunk)
-            if rest_bytes > MAX_LINE_BYTES:
-                raise SourceError(f"an event is over {MAX_LINE_BYTES} bytes; expected a JSON object a line")
+            if rest_bytes > MAX_ITEM_BYTES:
+                raise SourceError(f"an event is over {MAX_ITEM_BYTES} bytes; expected a JSON object a line")
             continue
         if rest:
             rest.append(head)
@@ -459,7 +540,7 @@ async def refusal(response: Response) -> ApiError:
     response.end()
     message = ""
     with contextlib.suppress(*UNREADABLE):
-        message = msgspec.json.decode(body, type=Status).message
+        message = decode_status(unwrap(body)[1])[1] if body.startswith(MAGIC) else STATUSES.decode(body).message
     if not message:
         message = body[:200].decode("utf-8", "replace").strip() or response.reason or "no reason given"
     retry_after_s = None

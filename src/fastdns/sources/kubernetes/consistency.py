@@ -23,9 +23,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fastdns.sources.kubernetes.client import METADATA_JSON, UNREADABLE, ApiError, Client
+from fastdns.sources.kubernetes.client import METADATA_JSON, ApiError, Client
 from fastdns.sources.kubernetes.digest import Digest, key_of, version_of
-from fastdns.sources.kubernetes.reflector import ListMetadata, Reflector
+from fastdns.sources.kubernetes.formats import UNREADABLE, ListMetadata
+from fastdns.sources.kubernetes.reflector import Reflector
 
 log = logging.getLogger("plugin/kubernetes")
 

@@ -25,14 +25,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
-
-import msgspec
+from typing import Any, Protocol
 
 from fastdns.errors import FastdnsError, SourceError
 from fastdns.sources.base import Sink
 from fastdns.sources.kubernetes.client import (
-    UNREADABLE,
     ApiError,
     BadRequest,
     Client,
@@ -42,12 +39,19 @@ from fastdns.sources.kubernetes.client import (
     NotFound,
     ServerError,
     Stalled,
-    Status,
     Unreachable,
     api_error,
 )
 from fastdns.sources.kubernetes.digest import Digest, key_of, version_of
-from fastdns.sources.kubernetes.objects import TYPES, Metadata
+from fastdns.sources.kubernetes.formats import (
+    PROTOBUF_RESOURCES,
+    UNREADABLE,
+    Format,
+    ListMetadata,
+    Status,
+    format_of,
+)
+from fastdns.sources.kubernetes.objects import Metadata
 from fastdns.sources.kubernetes.resources import Watched
 
 log = logging.getLogger("plugin/kubernetes")
@@ -75,9 +79,6 @@ PAGE_TRIES = 4
 STREAM_FAILURES = 2
 BARREN_WATCHES = 5
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-
-T = TypeVar("T")
-
 
 class Contact(Protocol):
     """Hears for each resource whether the server answers, and knows what it can do."""
@@ -116,52 +117,6 @@ def backoff_s(failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_
     return whole * (0.5 + 0.5 * rand)
 
 
-class Event(msgspec.Struct, Generic[T], gc=False):
-    """One line of a watch."""
-
-    type: str
-    object: T
-
-
-class RawEvent(msgspec.Struct, gc=False):
-    """A line whose object is not what it should be."""
-
-    type: str
-    object: msgspec.Raw
-
-
-class Name(msgspec.Struct, gc=False):
-    """As much of an object's metadata as names it, whatever the rest looks like."""
-
-    name: str = ""
-    namespace: str = ""
-    resourceVersion: str = ""
-
-
-class Named(msgspec.Struct, gc=False):
-    """As much of any object as names it."""
-
-    metadata: Name
-
-
-class ListMetadata(msgspec.Struct):
-    resourceVersion: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class Page(msgspec.Struct):
-    """One page of a list, its items unread."""
-
-    metadata: ListMetadata
-    items: list[msgspec.Raw] | None = None
-
-
-PAGES = msgspec.json.Decoder(Page)
-RAW_EVENTS = msgspec.json.Decoder(RawEvent)
-NAMES = msgspec.json.Decoder(Named)
-STATUSES = msgspec.json.Decoder(Status)
-
-
 class Silent(Exception):
     """An open watch brought nothing for too long: open another."""
 
@@ -196,9 +151,11 @@ class Reflector:
         self._contact = contact
         self._metrics = metrics
         self._timing = timing or Timing()
-        kind: Any = TYPES[watched.resource]
-        self._objects: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
-        self._events: msgspec.json.Decoder[Event[Any]] = msgspec.json.Decoder(Event[kind])
+        self._protobuf = watched.resource in PROTOBUF_RESOURCES
+        # By whether an answer is protobuf.
+        self._formats = {
+            answer: format_of(watched.resource, is_protobuf=answer) for answer in {False, self._protobuf}
+        }
         self._failures = 0
         self._stream_failures = 0
         self._barren_watches = 0
@@ -210,6 +167,8 @@ class Reflector:
         # When the open watch last brought anything, by the monotonic clock.
         self._heard_s = 0.0
         self._degraded = False
+        # Whether the listing by pages that is under way has told the sink so.
+        self._sink_begun = False
 
     # Called by others
 
@@ -354,51 +313,39 @@ class Reflector:
         return self._contact.streams_lists and self._stream_failures < STREAM_FAILURES
 
     async def _list_pages(self, limit: int) -> None:
-        resource, sink = self.watched.resource, self._sink
         params = self.watched.selectors()
         if limit:
             params["limit"] = str(limit)
         digest = Digest()
-        begun = False
+        self._sink_begun = False
         while True:
-            page = await self._page(params)
-            self._contact.reached(self.name)
-            if not begun:
-                begun = True
-                self._begin()
-            items = page.items or []
-            version = page.metadata.resourceVersion
-            params["continue"] = page.metadata.continue_
-            del page
-            for at in range(0, len(items), SLICE_OBJECTS):
-                for raw in items[at : at + SLICE_OBJECTS]:
-                    try:
-                        obj = self._objects.decode(raw)
-                    except UNREADABLE as e:
-                        self._malformed(raw, e, digest)
-                        continue
-                    meta = obj.metadata
-                    digest.set(key_of(meta.namespace, meta.name), version_of(meta.resourceVersion))
-                    try:
-                        sink.upsert(resource, obj)
-                    except Exception as e:
-                        self._rejected(meta, e)
-                sink.flush()
-                await asyncio.sleep(0)
-            if not params["continue"]:
+            metadata = await self._page(params, digest)
+            params["continue"] = metadata.continue_
+            if not metadata.continue_:
                 break
-        if not version:
+        if not metadata.resourceVersion:
             raise ServerError(200, f"the list of {self.name} has no resourceVersion")
-        self._finish(version, digest)
+        self._finish(metadata.resourceVersion, digest)
 
-    async def _page(self, params: Mapping[str, str]) -> Page:
-        """One page; a failure in mid-list is tried again there, not from the first page."""
+    async def _page(self, params: Mapping[str, str], digest: Digest) -> ListMetadata:
+        """Applies one page, item by item as they come; a failure in mid-list is tried again there, not from the
+        first page. What a page had before it failed is applied twice, which changes nothing."""
+        asked = {name: value for name, value in params.items() if value}
         for tries in range(1, PAGE_TRIES + 1):
             try:
-                body = await self._client.get(
-                    self.watched.path, {name: value for name, value in params.items() if value}
-                )
-                return PAGES.decode(body)
+                async with self._client.list(self.watched.path, asked, protobuf=self._protobuf) as chunks:
+                    form = self._formats[chunks.is_protobuf]
+                    listing = form.listing()
+                    async for chunk in chunks:
+                        items = listing.feed(chunk)
+                        self._contact.reached(self.name)
+                        if not self._sink_begun:
+                            self._sink_begun = True
+                            self._begin()
+                        for at in range(0, len(items), SLICE_OBJECTS):
+                            self._take_items(form, items[at : at + SLICE_OBJECTS], digest)
+                            await asyncio.sleep(0)
+                return listing.metadata()
             except UNREADABLE as e:
                 raise ServerError(200, f"the list of {self.name} cannot be read: {e}") from e
             except (ServerError, Unreachable):
@@ -407,6 +354,23 @@ class Reflector:
                 timing = self._timing
                 await timing.sleep(backoff_s(tries, timing.rand(), timing.backoff_first_s, timing.backoff_max_s))
         raise AssertionError
+
+    def _take_items(self, form: Format, items: list[bytes], digest: Digest) -> None:
+        """Hands objects to the sink, and flushes it."""
+        resource, sink = self.watched.resource, self._sink
+        for item in items:
+            try:
+                obj = form.object_of(item)
+            except UNREADABLE as e:
+                self._malformed(form, item, e, digest)
+                continue
+            meta = obj.metadata
+            digest.set(key_of(meta.namespace, meta.name), version_of(meta.resourceVersion))
+            try:
+                sink.upsert(resource, obj)
+            except Exception as e:
+                self._rejected(meta, e)
+        sink.flush()
 
     def _begin(self) -> None:
         self._sink.begin(self.watched.resource)
@@ -446,8 +410,13 @@ class Reflector:
         try:
             silence_s = timing.initial_silence_s if listing else timing.silence_s
             async with self._client.watch(
-                self.watched.path, params, silence_s=silence_s, is_owed=lambda: stream.listing
+                self.watched.path,
+                params,
+                silence_s=silence_s,
+                is_owed=lambda: stream.listing,
+                protobuf=self._protobuf,
             ) as batches:
+                stream.format = self._formats[batches.is_protobuf]
                 opened = True
                 self._heard_s = time.monotonic()
                 self._contact.reached(self.name)
@@ -496,12 +465,9 @@ class Reflector:
             self._contact.streams_lists = False
             log.info("the API server does not stream lists, going on with pages: %s", error)
 
-    def _malformed(self, raw: bytes | msgspec.Raw, error: Exception, digest: Digest) -> None:
+    def _malformed(self, form: Format, raw: bytes, error: Exception, digest: Digest) -> None:
         """Logs an object that is skipped, and notes its version so that a check does not miss it."""
-        try:
-            meta = NAMES.decode(raw).metadata
-        except UNREADABLE:
-            meta = Name()
+        meta = form.name_of(raw)
         if meta.name:
             key = key_of(meta.namespace, meta.name)
             digest.set(key, version_of(meta.resourceVersion))
@@ -528,6 +494,7 @@ class Stream:
         # The server said in the stream, before any object, that it cannot list this way.
         self.refused = False
         self._reflector = reflector
+        self.format = reflector._formats[False]
         self._digest = Digest() if listing else reflector.digest
         self._begun = False
 
@@ -535,7 +502,7 @@ class Stream:
         """Applies one batch of lines and flushes. Raises ApiError at an ERROR event."""
         reflector = self._reflector
         sink, resource = reflector._sink, reflector.watched.resource
-        decode = reflector._events.decode
+        decode = self.format.event_of
         digest, touched = self._digest, reflector.touched
         try:
             for line in batch:
@@ -547,6 +514,8 @@ class Stream:
                     self._odd(line, e)
                     continue
                 kind, obj = event.type, event.object
+                if kind == "ERROR":
+                    self._error(line)
                 meta = obj.metadata
                 if kind == "ADDED" or kind == "MODIFIED":
                     self._start()
@@ -567,8 +536,6 @@ class Stream:
                 elif kind == "BOOKMARK":
                     self._bookmark(meta)
                     continue
-                elif kind == "ERROR":
-                    self._error(line)
                 else:
                     log.warning("a watch of %s brought an event of type %r", reflector.name, kind[:40])
                     continue
@@ -601,7 +568,7 @@ class Stream:
     def _error(self, line: bytes) -> None:
         """Raises what an ERROR event stands for."""
         try:
-            status = STATUSES.decode(RAW_EVENTS.decode(line).object)
+            status = self.format.status_of(line)
         except UNREADABLE:
             status = Status(message=line[:200].decode("utf-8", "replace"), code=500)
         self.refused = self.listing and not self._begun
@@ -610,15 +577,13 @@ class Stream:
     def _odd(self, line: bytes, error: Exception) -> None:
         """A line that is no event of this resource: an ERROR, an object of wrong shape, or cut off."""
         try:
-            event = RAW_EVENTS.decode(line)
+            kind, raw = self.format.raw_event_of(line)
         except UNREADABLE:
             # Watching on from the last version would bring the same line again.
             raise Gone(410, f"a line of its watch is no event: {error}") from error
-        if event.type == "ERROR":
+        if kind == "ERROR":
             self._error(line)
         self._start()
-        self._reflector._malformed(event.object, error, self._digest)
-        try:
-            self._advance(NAMES.decode(event.object).metadata.resourceVersion)
-        except UNREADABLE:
-            self.took = True
+        self._reflector._malformed(self.format, raw, error, self._digest)
+        self.took = True
+        self._advance(self.format.name_of(raw).resourceVersion)
