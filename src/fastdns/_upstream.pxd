@@ -312,6 +312,7 @@ cdef struct Engine:
     uint64_t wheel_at               # tick that was last looked at
     Upstream* upstreams
     uint32_t upstream_count
+    uint32_t sockets                # of each upstream: SOCKETS, or as many as the process has descriptors for
     SharedUpstream* shared
     ThreadCounters* counters
     ThreadCounters* all_counters    # of every slot

@@ -20,6 +20,7 @@ class Exchanges:
         room: int = 16384,
         stanzas: int = 1,
         socket_s: float = 10,
+        sockets: int = 16,
     ) -> None: ...
     @property
     def stats(self) -> Stats: ...

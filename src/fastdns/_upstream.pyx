@@ -399,8 +399,8 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
     if u.chosen != NONE:
         return u.chosen
     u.short = False
-    which = random_u32(e) % SOCKETS
-    for _i in range(SOCKETS):
+    which = random_u32(e) % e.sockets
+    for _i in range(e.sockets):
         s = &u.sockets[which]
         if s.fd >= 0 and s.first == NONE and opens and is_worn(e, s):
             c_close(s.fd)
@@ -413,7 +413,7 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
             # A worn one only where there is no other: without new queries it can be replaced soon.
             if not is_worn(e, s):
                 break
-        which = (which + 1) % SOCKETS
+        which = (which + 1) % e.sockets
     return u.chosen
 
 
@@ -710,7 +710,7 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
     cdef uint32_t upstream = x.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
     cdef bint at_once = e.now_ns - x.attempts[which].sent_ns < AGAIN_NS
-    if x.attempts[which].state == OVER_STREAM:
+    if x.attempts[which].state == OVER_STREAM and error != ERROR_MALFORMED:
         stream_failed(e, x, u)
     end_attempt(e, index, which)
     x.failed += 1
@@ -1358,7 +1358,9 @@ cdef void take_reply(Engine* e, uint32_t index, uint32_t which, const uint8_t* m
     if x.attempts[which].state != OVER_DATAGRAMS:
         if is_error(rcode) and x.fallback != NULL and worth(x.fallback) == 2:
             # The records that are there are better; another upstream may have all of them.
-            stream_failed(e, x, u)
+            if rcode == REFUSED or rcode == NOTIMP:
+                # Said of the way, not of this question.
+                stream_failed(e, x, u)
             counted(e, u).passed_over += 1
             end_attempt(e, index, which)
             go_on(e, index, False)
@@ -1917,13 +1919,14 @@ cdef int put_address(uint8_t* out, tuple address) except -1:
 cdef class Exchanges:
     """One thread's table.
 
-    upstreams: (address as socket_address makes it, source address likewise | None, stream only, slot) each; stanzas name
-    them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
+    upstreams: (address as socket_address makes it, source address likewise | None, stream only, slot) each; stanzas
+    name them by their place here. room: the most questions in flight. stats, counter_slot: this thread's counters.
     stanzas: how many share the room. socket_s: a UDP socket that is older is replaced before it is used again.
+    sockets: how many there may be to one upstream.
     """
 
     def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
-                  uint32_t room=16384, uint32_t stanzas=1, double socket_s=SOCKET_S):
+                  uint32_t room=16384, uint32_t stanzas=1, double socket_s=SOCKET_S, uint32_t sockets=SOCKETS):
         cdef Engine* e = &self.engine
         cdef uint32_t i, k, slots
         cdef mmsghdr* headers
@@ -1933,9 +1936,12 @@ cdef class Exchanges:
             raise ValueError(f"at most {MAX_UPSTREAMS} upstreams, got {len(upstreams)}")
         if not 0 < room <= 1 << 20:
             raise ValueError(f"1 to {1 << 20} questions in flight, got {room}")
+        if not 0 < sockets <= SOCKETS:
+            raise ValueError(f"1 to {SOCKETS} sockets an upstream, got {sockets}")
         self.stats = stats
         self.shared = shared
         self.keep = [upstreams]
+        e.sockets = sockets
         e.room = room
         e.socket_ns = <uint64_t>(socket_s * 1e9)
         e.free_exchange = NONE

@@ -22,6 +22,7 @@ from fastdns._store import Store
 from fastdns.corefile import load
 from fastdns.listeners.tcp import Connections
 from fastdns.plugins.steps import Runtime
+from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import channel_pair
 from fastdns.supervisor.sockets import SocketTable, places
 from fastdns.supervisor.worker import SLOW_NICE, Recovery, Slots, WorkerPlan, WorkerProcess, recovery_of
@@ -50,7 +51,7 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
     memory = Store(1 << 20), Stats(3), Slots(1, 2)
-    plan = WorkerPlan(config, pairs, {}, Runtime({}), *memory, 10, 1 << 20, 100, 0, 100)
+    plan = WorkerPlan(config, pairs, {}, Runtime({}), *memory, Files(10), 1 << 20, 100, 0, 100)
     process = WorkerProcess(plan, theirs)
     process.slow = Failing()  # type: ignore[assignment]
     yield process

@@ -331,12 +331,13 @@ class Forwarder:
     """``with Forwarder(directives) as forwarder``: one server block with them, one hot thread, one slow one.
 
     blocks: more server blocks, as text. room: questions that may be in flight. socket_s: how old a UDP socket
-    towards an upstream may become.
+    towards an upstream may become. sockets, max_connections: how many there may be to one, over UDP and streams.
     """
 
     def __init__(
-        self, directives: str, *, zone: str = ".", blocks: str = "", room: int = 1024, socket_s: float = 10
-    ) -> None:
+        self, directives: str, *, zone: str = ".", blocks: str = "", room: int = 1024, socket_s: float = 10,
+        sockets: int = 16, max_connections: int | None = None,
+    ) -> None:  # fmt: skip
         text = f"{zone}:1053 {{\nbind {HOST}\nerrors\n{directives}\n}}\n" + blocks
         self.config = load(text, environ={})
         self.table = RouteTable()
@@ -348,12 +349,13 @@ class Forwarder:
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         stanzas = max(1, len(self.routes.stanzas))
         self.exchanges, self.slow_exchanges = (
-            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas, socket_s)
+            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas, socket_s, sockets)
             for slot in (HOT, SLOW)
         )
         slow = [Worker(table, None, 0, self.stats, SLOW) for table in self.tables]
         self.slow = SlowPath(slow, self.slow_exchanges)
         self.clients: list[Client] = []
+        self.max_connections = max_connections
 
     def __enter__(self) -> Self:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -362,7 +364,7 @@ class Forwarder:
         self.port: int = self.udp.getsockname()[1]
         self.hot = HotLoop(self.worker, [(self.udp.fileno(), self.tables[0], False)], self.exchanges)
         self.loop = asyncio.new_event_loop()
-        self.desk = Desk(self.routes, self.loop)
+        self.desk = Desk(self.routes, self.loop, self.max_connections)
         self.loop.call_soon(self.desk.attach, self.exchanges)
         self.loop.call_soon(self.desk.attach, self.slow_exchanges)
         self.loop.call_soon(self.loop.add_reader, self.slow.fd, self.slow.process)

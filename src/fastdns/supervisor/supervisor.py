@@ -42,6 +42,7 @@ from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.skipped import SkippedLines
 from fastdns.supervisor.cpus import worker_count
+from fastdns.supervisor.descriptors import Files, complaints, needs_of, share, supervisor_complaint
 from fastdns.supervisor.in_child import in_child
 from fastdns.supervisor.loop import timed_loop
 from fastdns.supervisor.metrics import WatcherTotals
@@ -86,8 +87,6 @@ SYNC_LOG_S = 0.5
 RELOAD_SYNC_S = 60.0
 DEFAULT_STORE_MIB = 512
 MAX_ZONE_SLOTS = 256
-# File descriptors of a worker that are not TCP connections, and some more.
-RESERVED_FILES = 200
 # A worker's part of what TCP connections may hold: the largest reply to one client, and the next query, fit in.
 MIN_HELD_BYTES = 256 * 1024
 
@@ -160,15 +159,12 @@ class Supervisor:
         self.settings = settings
         self.config = config
         self.workers = self.count_workers(config)
-        wanted = positive_setting(settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
-        files = raise_file_limit()
-        self.max_connections = min(wanted, max(1, files - RESERVED_FILES))
-        if self.max_connections < wanted:
-            log.warning(
-                "%d file descriptors leave room for %d TCP connections a worker, not %d; raise the limit "
-                "(ulimit -n), or set FASTDNS_MAX_TCP_CONNECTIONS",
-                files, self.max_connections, wanted,
-            )  # fmt: skip
+        self.max_connections = positive_setting(
+            settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000
+        )
+        self.file_limit = raise_file_limit()
+        # What the log has last said of it.
+        self.files_said: list[str] = []
         self.max_held_bytes = positive_setting(settings.environ, "FASTDNS_MAX_TCP_MIB", 32, 32768) << 20
         store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
         self.store = Store(store_mib << 20)
@@ -349,6 +345,7 @@ class Supervisor:
         self.assign_zone_slots(self.config)
         routes = await self.routes.find(self.config)
         self.nameservers.follow(routes)
+        self.warn_of_files(self.config, routes)
         await self.admin.open_new(wanted_endpoints(self.config))
         self.checked = True
         for key, running in self.running.items():
@@ -593,6 +590,23 @@ class Supervisor:
         self.children[key] = replace(child, pid=pid, started_at=now, ready=False, last_beat=None)
         asyncio.get_running_loop().add_reader(channel.fileno(), self.on_message, key)
 
+    def files_of(self, config: ServerConfig, routes: Routes | None) -> Files:
+        """How a worker of this configuration shares its descriptors out."""
+        needs = needs_of(routes or Routes(), len(self.places(config)), self.max_connections)
+        return share(self.file_limit, needs)
+
+    def warn_of_files(self, config: ServerConfig, routes: Routes) -> None:
+        """Say what a configuration cannot have for want of file descriptors, unless it was said before."""
+        places = len(self.places(config))
+        needs = needs_of(routes, places, self.max_connections)
+        said = complaints(self.file_limit, needs, share(self.file_limit, needs))
+        own = supervisor_complaint(self.file_limit, self.count_workers(config), places, self.admin.max_connections)
+        said += [own] if own else []
+        for text in said:
+            if text not in self.files_said:
+                log.warning("%s", text)
+        self.files_said = said
+
     def worker_plan(self, child: Child, slots: Slots) -> WorkerPlan:
         """What a worker of this place needs."""
         config = self.configs[child.generation]
@@ -607,7 +621,7 @@ class Supervisor:
             self.store,
             self.stats,
             slots,
-            self.max_connections,
+            self.files_of(config, self.runtimes[child.generation].routes),
             max(MIN_HELD_BYTES, self.max_held_bytes // self.count_workers(config)),
             max(1, self.max_in_flight // self.count_workers(config)),
             child.index,
@@ -773,6 +787,7 @@ class Supervisor:
         import_steps(config)
         self.assign_zone_slots(config)
         routes = await self.routes.find(config)
+        self.warn_of_files(config, routes)
         generation = max(self.configs) + 1
         added_endpoints: list[Endpoint] = []
         added_sockets: list[tuple[int, Place]] = []

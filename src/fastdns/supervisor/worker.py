@@ -32,6 +32,7 @@ from fastdns.admin.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
+from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
 
@@ -71,8 +72,8 @@ class WorkerPlan:
     """All that a worker needs, made by the supervisor before the fork.
 
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
-    max_in_flight: this worker's part of the questions that may be in flight. max_held_bytes: its part of what TCP
-    connections may hold.
+    files: how many connections and sockets it may have. max_in_flight: this worker's part of the questions that may
+    be in flight. max_held_bytes: its part of what TCP connections may hold.
     """
 
     config: ServerConfig
@@ -82,7 +83,7 @@ class WorkerPlan:
     store: Store
     stats: Stats
     slots: Slots
-    max_connections: int
+    files: Files
     max_held_bytes: int
     max_in_flight: int
     index: int
@@ -198,7 +199,8 @@ class WorkerProcess:
         assert runtime.routes is not None and runtime.upstreams is not None
         routes = runtime.routes
         return Exchanges(
-            routes.table(), runtime.upstreams, self.plan.stats, slot, room, max(1, len(routes.stanzas))
+            routes.table(), runtime.upstreams, self.plan.stats, slot, room, max(1, len(routes.stanzas)),
+            sockets=self.plan.files.sockets,
         )
 
     def make_reporters(self) -> dict[int, Any]:
@@ -225,7 +227,7 @@ class WorkerProcess:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
         self.connections = Connections(
-            loop, self.plan.max_connections, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
+            loop, self.plan.files.clients, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
         )
         await self.listen(loop)
         if self.query_log is not None:
@@ -267,7 +269,7 @@ class WorkerProcess:
             return []
         from fastdns.plugins.forward.desk import Desk
 
-        self.desk = Desk(routes, loop)
+        self.desk = Desk(routes, loop, self.plan.files.streams)
         self.desk.attach(self.hot.exchanges)
         self.desk.attach(self.slow.exchanges)
         loop.add_reader(self.slow.fd, self.slow.process)
@@ -294,7 +296,7 @@ class WorkerProcess:
     def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], Connection]]]:
         """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
-            limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.max_connections)
+            limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.files.clients)
             connect = partial(Connection, partial(self.serve, index), limits, self.connections)
             for pair in pairs:
                 yield pair.tcp, connect

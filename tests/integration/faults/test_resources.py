@@ -84,16 +84,16 @@ def test_a_small_dev_shm(tmp_path: Path) -> None:
 def test_sixty_four_descriptors(tmp_path: Path) -> None:
     """It says how many connections it has room for, serves on, over UDP and TCP, and replaces who dies."""
     with server(tmp_path, prefix=["prlimit", "--nofile=64"]) as fastdns, contextlib.ExitStack() as stack:
-        fastdns.wait_for_log("[WARNING] 64 file descriptors leave room for 1 TCP connections a worker, not 4096; ")
+        fastdns.wait_for_log("[WARNING] 64 file descriptors leave room for 20 TCP connections a worker, not 4096; ")
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
-            # Nearly as many as it has descriptors: each new one takes the place of a quiet one.
-            for _ in range(60):
+            # More than two workers have room for: each new one takes the place of a quiet one.
+            for _ in range(100):
                 stack.enter_context(socket.create_connection(("127.0.0.1", fastdns.port), 5))
             assert fastdns.addresses(name_of(3), tcp=True) == [address_of(3)]
             # All of one client, whose longest quiet ones go.
             closed = "fastdns_tcp_connections_closed_total"
             wait_until(lambda: fastdns.total(closed, reason="client_share") >= 58)
-            assert fastdns.total("fastdns_tcp_connections_open") <= 2
+            assert fastdns.total("fastdns_tcp_connections_open") <= 40
             for role in ("worker 1", "worker 2"):
                 killed = fastdns.pids().workers[role]
                 os.kill(killed, signal.SIGKILL)

@@ -26,8 +26,12 @@ RETRY_S = 0.01
 class Desk:
     """One for the worker; only for the thread of its loop."""
 
-    def __init__(self, routes: Routes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, routes: Routes, loop: asyncio.AbstractEventLoop, max_connections: int | None = None
+    ) -> None:
+        """max_connections: to one upstream, where there may be fewer than usual."""
         self.routes = routes
+        self.max_connections = max_connections
         self.loop = loop
         self.streams: dict[int, Streams] = {}
         # Address of an upstream to the reason of its last failure, for the log.
@@ -61,7 +65,9 @@ class Desk:
             from fastdns.plugins.forward.streams import Streams
 
             upstreams = [self.routes.upstreams[place].upstream for place in self.routes.of_stanza(stanza)]
-            self.streams[stanza] = Streams(upstreams, self.routes.stanzas[stanza], self.loop)
+            self.streams[stanza] = Streams(
+                upstreams, self.routes.stanzas[stanza], self.loop, self.max_connections
+            )
         return self.streams[stanza]
 
     def give(self, exchanges: Exchanges, ticket: bytes, to: str, reply: bytes | None, reason: str) -> None:

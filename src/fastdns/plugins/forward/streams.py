@@ -94,8 +94,18 @@ class Streams:
     connections that were dialed.
     """
 
-    def __init__(self, upstreams: Sequence[Upstream], stanza: Stanza, loop: asyncio.AbstractEventLoop) -> None:
-        """Raises UpstreamError where the stanza's TLS files cannot be used. Nothing is dialed before an ask."""
+    def __init__(
+        self,
+        upstreams: Sequence[Upstream],
+        stanza: Stanza,
+        loop: asyncio.AbstractEventLoop,
+        max_connections: int | None = None,
+    ) -> None:
+        """Raises UpstreamError where the stanza's TLS files cannot be used. Nothing is dialed before an ask.
+
+        max_connections: of one upstream, where there may be fewer than usual.
+        """
+        self.max_connections = max_connections
         self.loop = loop
         self.stanza = stanza
         self.counters: dict[tuple[str, str, str], int] = {}
@@ -166,7 +176,8 @@ class Pool:
         self.to = upstream.to
         self.context = context
         self.shared = upstream.transport == HTTPS
-        self.max_connections = MAX_HTTP2_CONNECTIONS if self.shared else MAX_CONNECTIONS
+        most = MAX_HTTP2_CONNECTIONS if self.shared else MAX_CONNECTIONS
+        self.max_connections = min(most, streams.max_connections or most)
         self.connections: set[Connection] = set()
         self.usable: dict[Connection, None] = {}
         self.waiting: dict[Ask, None] = {}
