@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,3 +244,92 @@ def test_what_the_api_does_not_take_is_found() -> None:
     ]
     (missing,) = unknown_fields("V1PodSpec", {"nodeSelector": {}}, "spec")
     assert missing.startswith("spec: ") and "containers" in missing
+
+
+def refusals(obj: dict[str, Any]) -> list[str]:
+    """What the API server's validation says of a Service or EndpointSlice (pkg/apis/core and discovery)."""
+    spec = obj.get("spec", {})
+    found: list[str] = []
+    port_names: list[str] = []
+    if obj["kind"] == "Service":
+        ports = spec.get("ports", [])
+        port_names = [port.get("name", "") for port in ports]
+        addresses = spec.get("clusterIPs", [])
+        if spec.get("type") == "ExternalName":
+            if addresses or spec.get("clusterIP"):
+                found.append("spec.clusterIPs: may not be set when the type is ExternalName")
+            if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", spec.get("externalName", "")):
+                found.append("spec.externalName: a name of RFC 1123 expected")
+            return found
+        if not ports and addresses != ["None"]:
+            found.append("spec.ports: required value")
+        if addresses and spec.get("clusterIP") != addresses[0]:
+            found.append("spec.clusterIPs[0]: first value must match clusterIP")
+        if addresses != ["None"]:
+            versions = [ipaddress.ip_address(address).version for address in addresses]
+            families = spec.get("ipFamilies", [f"IPv{version}" for version in versions])
+            if len(addresses) > 2 or len(set(versions)) != len(versions):
+                found.append("spec.clusterIPs: at most one address of each family")
+            if [f"IPv{version}" for version in versions] != families[: len(versions)]:
+                found.append("spec.clusterIPs: expected the families of ipFamilies")
+            if max(len(addresses), len(families)) > 1 and spec.get("ipFamilyPolicy") not in (
+                "RequireDualStack",
+                "PreferDualStack",
+            ):
+                found.append("spec.ipFamilyPolicy: may be RequireDualStack or PreferDualStack with two clusterIPs")
+    elif obj["kind"] == "EndpointSlice":
+        ports = obj.get("ports", [])
+        port_names = [port.get("name", "") for port in ports]
+        for endpoint in obj["endpoints"]:
+            if not 1 <= len(endpoint["addresses"]) <= 100:
+                found.append("endpoints.addresses: 1 to 100 expected")
+            for address in map(ipaddress.ip_address, endpoint["addresses"]):
+                if f"IPv{address.version}" != obj["addressType"]:
+                    found.append(f"endpoints.addresses: {address} is not {obj['addressType']}")
+                if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+                    found.append(f"endpoints.addresses: {address} may not be used")
+            if not LABEL.fullmatch(endpoint.get("hostname", "a")):
+                found.append("endpoints.hostname: a label of RFC 1123 expected")
+    else:
+        return found
+    for port in ports:
+        if not 1 <= port["port"] <= 65535 or port.get("protocol", "TCP") not in ("TCP", "UDP", "SCTP"):
+            found.append(f"ports: {port} is none")
+    if len(port_names) > 1 and (not all(map(LABEL.fullmatch, port_names)) or len({*port_names}) != len(port_names)):
+        found.append("ports.name: each its own where there are several")
+    return found
+
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "example/cluster.yaml"])
+def test_manifests_pass_the_apis_validation(name: str) -> None:
+    """The example had two addresses in a Service without ipFamilyPolicy, which a real API server refuses."""
+    for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()):
+        assert refusals(one) == [], f"{one['kind']} {one['metadata']['name']}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "fd00::1"]}, "spec.ipFamilyPolicy: may be"),
+        (
+            {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "10.0.0.2"], "ipFamilyPolicy": "PreferDualStack"},
+            "spec.clusterIPs: at most one address of each family",
+        ),
+        ({"clusterIP": "10.0.0.2", "clusterIPs": ["10.0.0.1"]}, "spec.clusterIPs: first value"),
+        (
+            {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilies": ["IPv6"]},
+            "spec.clusterIPs: expected",
+        ),
+        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": []}, "spec.ports: required"),
+        ({"clusterIP": "10.0.0.1", "ports": [{"port": 0}]}, "ports: "),
+        ({"clusterIP": "10.0.0.1", "ports": [{"port": 1}, {"port": 2}]}, "ports.name: "),
+        ({"type": "ExternalName", "externalName": "no name"}, "spec.externalName: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_apis_validation_refuses_is_found(spec: dict[str, Any], said: str) -> None:
+    found = refusals({"kind": "Service", "spec": {"ports": [{"port": 80}], **spec}})
+    assert len(found) == 1 and found[0].replace("[0]", "").startswith(said)

@@ -589,3 +589,117 @@ async def test_files_that_come_to_and_leave_a_folder(tmp_path: Path, watched: An
 
 def test_the_log_is_the_kubernetes_plugins() -> None:
     assert manifests.log is logging.getLogger("plugin/kubernetes")
+
+
+def write(file: Path, text: str) -> None:
+    """As one that nobody writes to any more."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    os.utime(new, (1_000_000_000, 1_000_000_000))
+    new.rename(file)
+
+
+def slice_of(*addresses: str, kind: str = "IPv4", ports: str = "[{port: 80}]") -> str:
+    endpoints = "".join(f"- addresses: [{one}]\n" for one in addresses)
+    return (
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+        "metadata: {name: s, namespace: ns, labels: {kubernetes.io/service-name: s}}\n"
+        f"addressType: {kind}\nports: {ports}\nendpoints:\n{endpoints}"
+    )
+
+
+WRONG = [
+    (service("a", "10.96.0.999"), 5, "Service ns/a: spec.clusterIP: '10.96.0.999' is no IP address", "addresses"),
+    (service("a", "10.0.0.1}").replace("10.0.0.1}", '10.0.0.1, clusterIPs: [10.0.0.1, "fd00::g"]'), 5,
+     "Service ns/a: spec.clusterIPs[1]: 'fd00::g' is no IP address", "addresses"),
+    (service("a", "10.0.0.1, ports: [{port: 80}, {port: 65536}]"), 5,
+     "Service ns/a: spec.ports[1].port: 65536 is no port; expected 1 to 65535", "ports"),
+    (service("a").replace("clusterIP: 10.0.0.1", "type: ExternalName, externalName: a..b"), 5,
+     "Service ns/a: spec.externalName: 'a..b' is no domain name", "names"),
+    (service("a").replace("clusterIP: 10.0.0.1", "type: ExternalName, externalName: 10.0.0.1"), 5,
+     "Service ns/a: spec.externalName: '10.0.0.1' is no domain name", "names"),
+    (slice_of("10.0.0.1", "10.0.0.256"), 9,
+     "EndpointSlice ns/s: endpoints[1].addresses[0]: '10.0.0.256' is no IPv4 address", "addresses"),
+    (slice_of("10.0.0.1", kind="IPv6"), 8,
+     "EndpointSlice ns/s: endpoints[0].addresses[0]: '10.0.0.1' is no IPv6 address", "addresses"),
+    (slice_of("10.0.0.1", ports="[{port: -1}]"), 6,
+     "EndpointSlice ns/s: ports[0].port: -1 is no port; expected 1 to 65535", "ports"),
+    ("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nstatus: {podIP: fe80::1%eth0}\n", 4,
+     "Pod default/p: status.podIP: 'fe80::1%eth0' is no IP address", "addresses"),
+    ("apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceImport\nmetadata: {name: i}\n"
+     "spec:\n  type: ClusterSetIP\n  ips:\n  - 1.2.3\n", 7,
+     "ServiceImport default/i: spec.ips[0]: '1.2.3' is no IP address", "addresses"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "said", "what"), WRONG, ids=[said for _, _, said, _ in WRONG])
+def test_a_field_that_cannot_be_served_is_said_once_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, line: int, said: str, what: str
+) -> None:
+    """An address 10.96.0.999 was dropped without a word."""
+    caplog.set_level(logging.INFO)
+    file = tmp_path / "a.yaml"
+    counted: list[tuple[str, str]] = []
+    sink = Recorder()
+    source = ManifestSource(
+        [str(file)], sink, resources=RESOURCES, on_left_out=lambda *one: counted.append(one)
+    )
+    write(file, text)
+    source.refresh()
+    (object_of,) = parse_manifests(text, str(file))
+    assert [record.message for record in caplog.records] == [f"{file}:{line} - {said}; it is left out"]
+    assert counted == [(object_of.key[0].name.lower(), what)]
+    assert object_of.key in sink.objects, "the rest of it is served"
+    # Other objects come, and the line is another one: nothing new.
+    write(file, service("neighbour") + ("---\n" if not text.startswith("---") else "") + text)
+    source.refresh()
+    assert len(caplog.records) == len(counted) == 1
+    assert (Resource.SERVICE, "ns", "neighbour") in sink.objects
+    # It is mended.
+    caplog.clear()
+    write(file, service("neighbour"))
+    source.refresh()
+    which = said.partition(": ")[0] + ": " + said.split(": ")[1]
+    assert [record.message for record in caplog.records] == [f"{file} - {which} is not wrong any more"]
+    # And broken once more.
+    write(file, text)
+    source.refresh()
+    assert len(counted) == 2
+
+
+def test_what_is_left_out_leaves_its_neighbours_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    ports = "[{port: 80}, {port: 0}, {name: x, port: 81}]"
+    write(file, slice_of("10.0.0.1", "10.0.0.256", "10.0.0.3", ports=ports))
+    sink = Recorder()
+    ManifestSource([str(file)], sink, resources=RESOURCES).refresh()
+    (served,) = (obj for key, obj in sink.objects.items() if key[0] is Resource.SLICE)
+    assert [endpoint.addresses for endpoint in served.endpoints] == [["10.0.0.1"], [], ["10.0.0.3"]]
+    assert [port.port for port in served.ports] == [80, 81]
+
+
+def test_a_file_full_of_mistakes_does_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "a.yaml"
+    counted: list[tuple[str, str]] = []
+    write(file, "".join(service(f"s{number}", "nonsense") for number in range(100)))
+    source = ManifestSource(
+        [str(file)], Recorder(), resources=RESOURCES, on_left_out=lambda *one: counted.append(one)
+    )
+    source.refresh()
+    assert len(counted) == 100
+    assert len(caplog.records) == manifests.MAX_SAID + 1
+    assert caplog.records[-1].message == f"{file}: {100 - manifests.MAX_SAID} more fields are left out"
+
+
+def test_a_file_that_is_right_again_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    file = tmp_path / "a.yaml"
+    source = ManifestSource([str(file)], Recorder(), resources=RESOURCES)
+    for text in (service("a"), "a: [", service("a"), service("b")):
+        write(file, text)
+        source.refresh()
+    said = [record.message for record in caplog.records if "already" not in record.message]
+    assert len(said) == 2 and "not valid YAML" in said[0]
+    assert said[1] == f"{file} is right again, and is served as it is now"

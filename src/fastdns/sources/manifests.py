@@ -8,6 +8,9 @@ stands exists.
 A file that cannot be read or understood is an error with its file and line, and its last good content goes on being
 served. So is a file that is emptied, a named file that vanishes, or a whole folder; a file that leaves a watched
 folder takes its objects with it. A file that is being written is left until it is whole.
+
+A field that cannot be served, such as an address that is none, is left out alone: the rest of its object is served.
+It is said with file, line, object and field, once, and counted; so is it said when the field is right again.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +32,7 @@ from fastdns.errors import SourceError
 from fastdns.sources.base import Resource, Sink
 from fastdns.sources.kubernetes.objects import TYPES, KubernetesObject, Metadata, Namespace
 from fastdns.sources.selectors import Selector, parse_selector
+from fastdns.sources.validity import mend
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -47,6 +51,8 @@ TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 # libyaml since 0.2.6, where its look ahead meets what is deeper than its own limit.
 LIBRARY_TOO_DEEP = "exceeded maximum nesting depth"
 MAX_FILE_BYTES = 256 * 1024 * 1024
+# Fields of one file, of those that are said at a time; further ones are only counted.
+MAX_SAID = 10
 
 MULTICLUSTER_LABEL = "multicluster.kubernetes.io/service-name"
 KINDS = {
@@ -84,12 +90,24 @@ Loader.yaml_implicit_resolvers = {
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A field that is not served. field: of which object; where: file and line; what: what it is one of."""
+
+    resource: Resource
+    field: str
+    where: str
+    text: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """One object, and where it stands."""
+    """One object, where it stands, and what of it is left out."""
 
     key: Key
     obj: KubernetesObject
     where: str
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def line_of(node: Any, path: str) -> int:
@@ -200,7 +218,19 @@ def parse_manifests(text: str, file: str) -> list[Found]:
             obj.metadata.namespace = obj.metadata.namespace or "default"
         if resource == Resource.SLICE and MULTICLUSTER_LABEL in (obj.metadata.labels or {}):
             resource = Resource.IMPORT_SLICE
-        found.append(Found((resource, obj.metadata.namespace, obj.metadata.name), obj, where))
+        namespace, name = obj.metadata.namespace, obj.metadata.name
+        whose = f"{content['kind']} {namespace}/{name}" if namespace else f"{content['kind']} {name}"
+        left_out = tuple(
+            LeftOut(
+                resource,
+                f"{whose}: {problem.path}",
+                f"{file}:{line_of(node, f'$.{problem.path}')}",
+                problem.text,
+                problem.what,
+            )
+            for problem in mend(resource, obj)
+        )
+        found.append(Found((resource, namespace, name), obj, where, left_out))
     return found
 
 
@@ -224,6 +254,7 @@ class ManifestSource:
         resources: Iterable[Resource],
         labels: str | None = None,
         namespace_labels: str | None = None,
+        on_left_out: Callable[[str, str], None] = lambda resource, what: None,
     ) -> None:
         self.paths = [Path(path) for path in paths]
         self.sink = sink
@@ -234,6 +265,9 @@ class ManifestSource:
         self.published: dict[Key, bytes] = {}
         self.synced = False
         self.complaints: dict[Path, str] = {}
+        # By file: what is left out of it now.
+        self.left_out: dict[Path, dict[tuple[str, str], LeftOut]] = {}
+        self.on_left_out = on_left_out
         # Whether a file is left for later, as it is being written.
         self.unsettled = False
 
@@ -261,6 +295,7 @@ class ManifestSource:
         for gone in [path for path in self.files if path not in listed]:
             del self.files[gone]
             self.complaints.pop(gone, None)
+            self.left_out.pop(gone, None)
             changed = True
         for path in listed:
             file = self.files.setdefault(path, File())
@@ -276,7 +311,9 @@ class ManifestSource:
                 file.signature = signature
                 file.read = True
                 changed = True
-                self.complaints.pop(path, None)
+                if self.complaints.pop(path, None) is not None:
+                    log.info("%s is right again, and is served as it is now", path)
+                self.note(path, found)
             except SourceError as error:
                 file.signature = signature
                 self.complain(path, str(error), file.read)
@@ -313,6 +350,28 @@ class ManifestSource:
         if self.complaints.get(path) != text:
             self.complaints[path] = text
             log.error("%s%s", text, "; what it held before is served on" if served else "")
+
+    def note(self, path: Path, found: list[Found]) -> None:
+        """Say and count what of a file is newly left out, and say what is right again."""
+        before = self.left_out.get(path, {})
+        now = {(one.field, one.text): one for each in found for one in each.left_out}
+        new = [one for key, one in now.items() if key not in before]
+        for one in new:
+            self.on_left_out(one.resource.name.lower(), one.what)
+        for one in new[:MAX_SAID]:
+            log.warning("%s - %s: %s; it is left out", one.where, one.field, one.text)
+        if len(new) > MAX_SAID:
+            log.warning("%s: %d more fields are left out", path, len(new) - MAX_SAID)
+        wrong = {which for which, _ in now}
+        right = [which for which in dict.fromkeys(which for which, _ in before) if which not in wrong]
+        for which in right[:MAX_SAID]:
+            log.info("%s - %s is not wrong any more", path, which)
+        if len(right) > MAX_SAID:
+            log.info("%s: %d more fields are not wrong any more", path, len(right) - MAX_SAID)
+        if now:
+            self.left_out[path] = now
+        else:
+            self.left_out.pop(path, None)
 
     # ------------------------------------------------------------------------------------------- publishing
 

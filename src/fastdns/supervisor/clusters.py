@@ -29,6 +29,7 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
             resources=needed_resources(config),
             labels=config.labels,
             namespace_labels=config.namespace_labels,
+            on_left_out=metrics.left_out,
         )
     from fastdns.sources.kubernetes.source import KubernetesSource
 
