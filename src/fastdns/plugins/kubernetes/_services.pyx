@@ -277,6 +277,14 @@ cdef uint64_t answer_srv(Context* ctx, const Conf* conf, const Request* r, const
                         return candidates
                     # Longer than a domain name may be.
                     continue
+            if not seen.needed:
+                for j in range(distinct):
+                    if not add_srv(ctx, r, weight, numbers[j], target, target_len, conf.ttl_s):
+                        return candidates
+                if not name and not add_address(ctx, &ctx.reply.additional, target, target_len,
+                                                v.addresses + <size_t>i * v.address_len, v.address_len, conf.ttl_s):
+                    return candidates
+                continue
             # What tells targets of one service apart: endpoint name and cluster.
             memcpy(identity, text, size)
             identity_len = size
@@ -288,7 +296,7 @@ cdef uint64_t answer_srv(Context* ctx, const Conf* conf, const Request* r, const
             if not seen_before(ctx, &seen, identity, identity_len + 4):
                 for j in range(distinct):
                     put_u16(identity + identity_len, numbers[j])
-                    if seen.needed and not may_look(ctx, &seen, 1):
+                    if not may_look(ctx, &seen, 1):
                         return candidates
                     if not seen_before(ctx, &seen, identity, identity_len + 2):
                         if not add_srv(ctx, r, weight, numbers[j], target, target_len, conf.ttl_s):

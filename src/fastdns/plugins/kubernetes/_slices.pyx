@@ -67,10 +67,16 @@ cdef uint32_t dashed_name(const uint8_t* address, uint32_t address_len, uint8_t*
 cdef uint32_t undashed(const uint8_t* text, uint32_t size, uint8_t* address) noexcept nogil:
     cdef char spelled[64]
     cdef uint8_t again[64]
-    cdef uint32_t i, family, address_len
+    cdef uint32_t i, family, address_len, first = 0
     if not 0 < size < 46:
         return 0
-    for family in range(2):
+    for i in range(size):
+        # Most names are none of an address: they are told by a letter.
+        if not 48 <= text[i] <= 57 and text[i] != 45:
+            if not 97 <= text[i] <= 102:
+                return 0
+            first = 1
+    for family in range(first, 2):
         for i in range(size):
             spelled[i] = text[i] if text[i] != 45 else 46 if family == 0 else 58
         spelled[size] = 0
