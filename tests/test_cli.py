@@ -219,8 +219,8 @@ def test_check_reads_the_files_that_plugins_read(capsys: pytest.CaptureFixture[s
     assert main(["check", "-conf", str(corefile)]) == 1
     out, err = capsys.readouterr()
     says = (
-        f"missing domain name in weight file {weights}:1: a line with a name alone comes first; the line is skipped, "
-        "and no other is left: correct the file, or empty it"
+        f"missing domain name in weight file {weights}:1: a line with a name alone comes first; the line is "
+        "skipped, and no other is left: correct the file, or empty it"
     )
     assert (out, err) == ("", f"fastdns: plugin/loadbalance: {corefile}:2 - {says}\n")
 

@@ -67,6 +67,13 @@ def host_of(address: Sequence[Any]) -> str:
     host = str(address[0]).partition("%")[0]
     scope = address[3] if len(address) > 3 else 0
     return f"{host}%{scope}" if scope else host
+# Go listens at both families where it is asked to listen at either of these (net, favoriteAddrFamily); so do we.
+WILDCARDS = ("0.0.0.0", "::")
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether it stands for every address: nothing, 0.0.0.0, or :: in any spelling."""
+    return not host or canonical_address(host) in WILDCARDS
 
 
 def ipv4_addresses() -> list[tuple[str, str]]:

@@ -114,6 +114,12 @@ def test_which_listener_serves_what() -> None:
     }
 
 
+def test_every_address_has_three_spellings() -> None:
+    """0.0.0.0 and :: were one family each; and two spellings at a port were two listeners that shared it."""
+    config = load(". {\n health 0.0.0.0:8080\n ready [::]:8080\n prometheus [0:0::0]:8080\n whoami\n}\n")
+    assert wanted_endpoints(config) == [Endpoint("", 8080, ("/health", "/metrics", "/ready"))]
+
+
 def test_one_address_for_probes_and_metrics() -> None:
     config = load(". {\n health :8080\n ready :8080\n prometheus :8080\n whoami\n}\n")
     assert wanted_endpoints(config) == [Endpoint("", 8080, ("/health", "/metrics", "/ready"))]

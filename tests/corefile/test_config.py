@@ -57,6 +57,42 @@ def test_blocks_at_one_address_form_one_listener() -> None:
     assert not config.debug
 
 
+@pytest.mark.parametrize(
+    ("text", "listeners"),
+    [
+        pytest.param("a {\nbind 0.0.0.0\n}", [("0.0.0.0", ["a."], False)], id="one spelling, both families"),
+        pytest.param("a {\nbind 0::0\n}", [("::", ["a."], False)], id="the other one"),
+        pytest.param(
+            "a {\nbind 0.0.0.0\n}\nb {\nbind 0.0.0.0\n}", [("0.0.0.0", ["a.", "b."], False)], id="two blocks"
+        ),
+        pytest.param(
+            "a {\nbind 0.0.0.0\n}\nb {\n}", [("", ["a.", "b."], False)],
+            id="spelled and not: they had the same sockets, and one of them no queries",
+        ),
+        pytest.param(
+            "a {\nbind 0.0.0.0 ::\n}", [("0.0.0.0", ["a."], True), ("::", ["a."], True)], id="each its family"
+        ),
+        pytest.param(
+            "a {\nbind 0.0.0.0\n}\na {\nbind ::\n}", [("0.0.0.0", ["a."], True), ("::", ["a."], True)],
+            id="a block for each family",
+        ),
+        pytest.param(
+            "a {\nbind 0.0.0.0\n}\na:54 {\nbind ::\n}", [("0.0.0.0", ["a."], False), ("::", ["a."], False)],
+            id="other ports",
+        ),
+        pytest.param(
+            "a {\nbind 0.0.0.0\n}\na {\nbind 127.0.0.1\n}",
+            [("0.0.0.0", ["a."], False), ("127.0.0.1", ["a."], False)],
+            id="one address is its own listener",
+        ),
+        pytest.param("a {\nbind ::ffff:127.0.0.1\n}", [("127.0.0.1", ["a."], False)], id="IPv4 written as IPv6"),
+    ],
+)  # fmt: skip
+def test_what_stands_for_every_address(text: str, listeners: list[tuple[str, list[str], bool]]) -> None:
+    found = [(one.address, [zone for zone, _ in one.zones], one.one_family) for one in read(text).listeners]
+    assert found == listeners
+
+
 def test_the_default_port_is_for_keys_without_one() -> None:
     config = load("a b:1 {\n}", default_port=1053, environ={})
     assert [listener.port for listener in config.listeners] == [1053, 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import dns.message
 import dns.query
@@ -19,6 +21,27 @@ WILDCARD = ".:DNS_PORT {\n    whoami\n}\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("wildcard"), WILDCARD) as running:
         yield running
+
+
+@pytest.mark.skipif(not has_address("::1"), reason="this host has no IPv6")
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_either_wildcard_serves_both_families(tmp_path: Path, wildcard: str) -> None:
+    """As CoreDNS: nobody reached `prometheus 0.0.0.0:9153` in a cluster of IPv6 alone."""
+    host = f"[{wildcard}]" if ":" in wildcard else wildcard
+    corefile = (
+        f".:DNS_PORT {{\n bind {wildcard}\n health {host}:HEALTH_PORT\n ready {host}:READY_PORT\n"
+        f" prometheus {host}:METRICS_PORT\n whoami\n}}\n"
+    )
+    with Server(tmp_path, corefile) as server:
+        for address in ("127.0.0.1", "127.0.0.2", "::1"):
+            for tcp in (False, True):
+                reply = server.query("a.example.org", at=address, tcp=tcp)
+                assert reply.additional[0].to_text().split()[4] == ("::1" if ":" in address else "127.0.0.1")
+            shown = f"[{address}]" if ":" in address else address
+            for port, path in (("HEALTH_PORT", "health"), ("READY_PORT", "ready"), ("METRICS_PORT", "metrics")):
+                with urllib.request.urlopen(f"http://{shown}:{server.ports[port]}/{path}", timeout=5) as answer:
+                    assert answer.status == 200
+        assert server.total("coredns_dns_requests_total", server=f"dns://{host}:{server.port}", family="2") == 2
 
 
 def skip_without(address: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fastdns.errors import FastdnsError
 from fastdns.supervisor import in_child as module
-from fastdns.supervisor.in_child import in_child
+from fastdns.supervisor.in_child import NoRoomError, in_child
 from tests.support import children, open_fds, wait_until
 
 
@@ -105,5 +105,5 @@ async def test_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BlockingIOError(11, "")
 
     monkeypatch.setattr(module, "fork_child", full)
-    with pytest.raises(FastdnsError, match=r"^test: no process: Resource temporarily unavailable$"):
+    with pytest.raises(NoRoomError, match=r"^test: no process: Resource temporarily unavailable$"):
         await in_child("test", lambda: b"")

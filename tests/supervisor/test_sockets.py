@@ -109,11 +109,17 @@ def test_places(address: str, port: int, what: tuple[bool, str]) -> None:
 
 def test_places_of_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     assert places(Listener("dns", "127.0.0.1", 53, ())) == [Place("127.0.0.1", 53)]
-    everywhere = Listener("dns", "", 53, ())
-    monkeypatch.setattr(sockets, "has_ipv6", lambda: True)
-    assert places(everywhere) == [Place("0.0.0.0", 53), Place("::", 53)]
-    monkeypatch.setattr(sockets, "has_ipv6", lambda: False)
-    assert places(everywhere) == [Place("0.0.0.0", 53)]
+    both = [Place("0.0.0.0", 53), Place("::", 53)]
+    # CoreDNS serves both families at either of them, and "::" has to start where there is IPv4 alone, too.
+    for address in ("", "0.0.0.0", "::"):
+        everywhere = Listener("dns", address, 53, ())
+        for ipv4, ipv6, wanted in (
+            (True, True, both), (True, False, both[:1]), (False, True, both[1:]), (False, False, both),
+        ):  # fmt: skip
+            monkeypatch.setattr(sockets, "has_ipv4", lambda ipv4=ipv4: ipv4)
+            monkeypatch.setattr(sockets, "has_ipv6", lambda ipv6=ipv6: ipv6)
+            assert places(everywhere) == wanted, (address, ipv4, ipv6)
+    assert places(Listener("dns", "::", 53, (), one_family=True)) == [Place("::", 53)]
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from fastdns.admin.places import MAX_CONNECTIONS, Places
 from fastdns.admin.turns import Turns
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
-from fastdns.supervisor.sockets import ListenError, has_ipv6
+from fastdns.netaddrs import is_wildcard
+from fastdns.supervisor.sockets import ListenError, every_address
 
 if TYPE_CHECKING:
     import ssl
@@ -69,7 +70,7 @@ def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
         ("prometheus", ("/metrics",)),
     ):
         for _, plugin in config.with_plugin(name):
-            address = (plugin.host, plugin.port)
+            address = ("" if is_wildcard(plugin.host) else plugin.host, plugin.port)
             paths.setdefault(address, set()).update(offered)
             file = getattr(plugin, "tls_config_file", None)
             if tls.setdefault(address, file) != file:
@@ -88,9 +89,10 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
             infos = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
             targets = [(info[0], info[4]) for info in infos]
         else:
-            targets = [(socket.AF_INET, ("0.0.0.0", endpoint.port))]
-            if has_ipv6():
-                targets.append((socket.AF_INET6, ("::", endpoint.port)))
+            targets = [
+                (socket.AF_INET6 if ":" in address else socket.AF_INET, (address, endpoint.port))
+                for address in every_address()
+            ]
         for family, address in targets:
             one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             opened.append(one)

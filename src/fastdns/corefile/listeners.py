@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fastdns.corefile.model import Listener, ServerBlock
 from fastdns.errors import CorefileError
+from fastdns.netaddrs import WILDCARDS, is_wildcard
 
 
 class Endpoint(NamedTuple):
@@ -26,7 +27,7 @@ class Endpoint(NamedTuple):
 def group(endpoints: Iterable[Endpoint], blocks: Sequence[ServerBlock]) -> tuple[Listener, ...]:
     """The listeners in order of appearance. Raises CorefileError for a zone that is served twice."""
     seen: dict[tuple[str, int, str], dict[str, Endpoint]] = {}
-    zones: dict[tuple[str, str, int], list[tuple[str, int]]] = {}
+    kept: list[Endpoint] = []
     for endpoint in endpoints:
         served = seen.setdefault((endpoint.transport, endpoint.port, endpoint.zone), {})
         block = blocks[endpoint.block]
@@ -38,6 +39,30 @@ def group(endpoints: Iterable[Endpoint], blocks: Sequence[ServerBlock]) -> tuple
             message = f"cannot serve {endpoint} - zone overlap listener capacity with {other}"
             raise CorefileError(message, block.file, block.line)
         served[endpoint.address] = endpoint
-        address = (endpoint.transport, endpoint.address, endpoint.port)
-        zones.setdefault(address, []).append((endpoint.zone, endpoint.block))
-    return tuple(Listener(*address, tuple(served)) for address, served in zones.items())
+        kept.append(endpoint)
+    return listeners(kept)
+
+
+def listeners(endpoints: Sequence[Endpoint]) -> tuple[Listener, ...]:
+    """The listeners of endpoints that go together.
+
+    What stands for every address is one listener at a port, however it is spelled; but 0.0.0.0 and :: beside each
+    other have one family each.
+    """
+    spelled: dict[tuple[str, int], set[str]] = {}
+    for endpoint in endpoints:
+        if is_wildcard(endpoint.address):
+            spelled.setdefault((endpoint.transport, endpoint.port), set()).add(endpoint.address)
+    zones: dict[tuple[str, str, int, bool], list[tuple[str, int]]] = {}
+    for endpoint in endpoints:
+        address, one_family = endpoint.address, False
+        if is_wildcard(address):
+            spellings = spelled[endpoint.transport, endpoint.port]
+            address = "" if "" in spellings else address
+            one_family = spellings == set(WILDCARDS)
+        key = (endpoint.transport, address, endpoint.port, one_family)
+        zones.setdefault(key, []).append((endpoint.zone, endpoint.block))
+    return tuple(
+        Listener(transport, address, port, tuple(served), one_family)
+        for (transport, address, port, one_family), served in zones.items()
+    )

@@ -28,13 +28,15 @@ class ServerBlock:
 class Listener:
     """One address and port of a transport, and the zones that are served there.
 
-    address: IP text, or "" for every address of both families. zones: (zone, index of its block).
+    address: IP text, or "" for every address of both families. zones: (zone, index of its block). one_family: of
+    0.0.0.0 or ::, which else stand for every address of both families, too: another listener has the other one.
     """
 
     transport: str
     address: str
     port: int
     zones: tuple[tuple[str, int], ...]
+    one_family: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,22 @@ MAX_RESULT_BYTES = 64 << 20
 WHOLE = b"\n.\n"
 
 
+class NoRoomError(FastdnsError):
+    """The system has no room for a process, or no descriptor."""
+
+
 async def in_child(
     title: str, call: Callable[[], bytes], keep_fds: Iterable[int] = (), limit_s: float = 10.0
 ) -> bytes:
     """What call returns, run in a fork of this process. keep_fds: what it needs of the open descriptors.
 
-    Raises FastdnsError where the system has no room for a process, and where call fails, which the log tells, or
-    takes longer than limit_s. The child is reaped by whoever reaps all children.
+    Raises NoRoomError, and FastdnsError where call fails, which the log tells, or takes longer than limit_s. The
+    child is reaped by whoever reaps all children.
     """
     try:
         here, there = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise FastdnsError(f"{title}: no pipe: {os.strerror(error.errno or 0)}") from None
+        raise NoRoomError(f"{title}: no pipe: {os.strerror(error.errno or 0)}") from None
 
     def main(channel: Channel) -> int:
         channel.close()
@@ -43,7 +47,7 @@ async def in_child(
         pid, channel = fork_child(f"fastdns: {title}", main, {there, *keep_fds})
     except OSError as error:
         os.close(here)
-        raise FastdnsError(f"{title}: no process: {os.strerror(error.errno or 0)}") from None
+        raise NoRoomError(f"{title}: no process: {os.strerror(error.errno or 0)}") from None
     finally:
         os.close(there)
     channel.close()

@@ -1,8 +1,8 @@
 """The listening sockets: opened by the supervisor before any fork, kept by it as long as they are configured.
 
 Each worker's place has one UDP socket and one TCP listener an address. A listener on every address is two pairs:
-0.0.0.0, and :: for IPv6 alone (left out where the host has no IPv6). The sockets of one address share its port
-through SO_REUSEPORT, and the kernel spreads clients over them.
+0.0.0.0, and :: for IPv6 alone; a family that the host does not have is left out. The sockets of one address share
+its port through SO_REUSEPORT, and the kernel spreads clients over them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from fastdns.corefile.model import Listener
 from fastdns.errors import FastdnsError
-from fastdns.netaddrs import socket_address
+from fastdns.netaddrs import WILDCARDS, is_wildcard, socket_address
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_BACKLOG = 1024
@@ -47,7 +47,7 @@ class Place:
     @property
     def wildcard(self) -> bool:
         """Whether replies must leave from the address that the query came to."""
-        return self.address in ("0.0.0.0", "::")
+        return self.address in WILDCARDS
 
 
 @dataclass(slots=True)
@@ -61,20 +61,33 @@ class Pair:
 
 def places(listener: Listener) -> list[Place]:
     """The places of one listener."""
-    if listener.address:
+    if not is_wildcard(listener.address) or listener.one_family:
         return [Place(listener.address, listener.port)]
-    found = [Place("0.0.0.0", listener.port)]
-    if has_ipv6():
-        found.append(Place("::", listener.port))
-    return found
+    return [Place(address, listener.port) for address in every_address()]
+
+
+def every_address() -> list[str]:
+    """What stands for every address of this host: a wildcard of each family that it has."""
+    return [address for address, has in (("0.0.0.0", has_ipv4), ("::", has_ipv6)) if has()] or list(WILDCARDS)
+
+
+@functools.cache
+def has_ipv4() -> bool:
+    """Whether this host lets a socket bind to 0.0.0.0. Asked once: a worker's sockets must stay the same."""
+    return has_family(socket.AF_INET, "0.0.0.0")
 
 
 @functools.cache
 def has_ipv6() -> bool:
-    """Whether this host lets a socket bind to ::. Asked once: a worker's sockets must stay the same."""
+    """Whether this host lets a socket bind to ::. Asked once."""
+    return has_family(socket.AF_INET6, "::")
+
+
+def has_family(family: int, wildcard: str) -> bool:
+    """Whether this host lets a socket of a family bind to its wildcard."""
     try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::", 0))
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((wildcard, 0))
     except OSError as error:
         # Others, such as too many open files, say nothing of it.
         return error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)

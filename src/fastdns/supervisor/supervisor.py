@@ -43,7 +43,7 @@ from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.skipped import SkippedLines
 from fastdns.supervisor.cpus import worker_count
 from fastdns.supervisor.descriptors import Files, complaints, needs_of, share, supervisor_complaint
-from fastdns.supervisor.in_child import in_child
+from fastdns.supervisor.in_child import NoRoomError, in_child
 from fastdns.supervisor.loop import timed_loop
 from fastdns.supervisor.metrics import WatcherTotals
 from fastdns.supervisor.oom import OomKills
@@ -287,7 +287,13 @@ class Supervisor:
 
             return metrics.rendered(self, form)
 
-        return await in_child("metrics", rendered, self.sockets.fds())
+        try:
+            return await in_child("metrics", rendered, self.sockets.fds())
+        except NoRoomError:
+            # Nobody needs metrics more than who finds out about that. Once a second at most, the loop waits.
+            from fastdns.admin import metrics
+
+            return metrics.rendered(self, form)
 
     # ----------------------------------------------------------------------------------------------- start
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import read_options, words
-from fastdns.netaddrs import interface_addresses
+from fastdns.netaddrs import canonical_address, interface_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,10 @@ def _addresses(d: Dispenser, texts: tuple[str, ...]) -> list[str]:
         if text in interfaces:
             found += interfaces[text]
             continue
-        try:
-            found.append(str(ip_address(text)))
-        except ValueError:
-            raise d.error(f"{text!r} is neither an IP address nor an interface of this host") from None
+        address = canonical_address(text)
+        if address is None:
+            raise d.error(f"{text!r} is neither an IP address nor an interface of this host")
+        found.append(address)
     return found
 
 

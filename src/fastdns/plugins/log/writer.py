@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fastdns._chain import ServerTable, Worker
 from fastdns.corefile.model import ServerConfig
+from fastdns.netaddrs import is_wildcard
 from fastdns.plugins.log._lines import LineReader
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log.config import Config
@@ -57,7 +58,7 @@ class QueryLog:
             {index: [rule.parts for rule in options.rules] for index, options in formats.items()}
         )
         for table, listener in zip(tables, config.listeners, strict=True):
-            self.reader.add_listener(table, listener.address)
+            self.reader.add_listener(table, "" if is_wildcard(listener.address) else listener.address)
         self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         hot_ring = LogRing(HOT_RING_BYTES, lines_s, self.wake_fd)
         slow_ring = LogRing(SLOW_RING_BYTES, lines_s, self.wake_fd)
