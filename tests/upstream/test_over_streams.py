@@ -246,6 +246,18 @@ def test_clients_over_tcp_are_asked_for_over_tcp_all_the_same() -> None:
         assert addresses(forwarder.ask("c.example.")) == ["192.0.2.9"], "now TCP is known to work"
 
 
+def test_truncated_records_are_better_than_an_error_without_a_question() -> None:
+    """Unbound's `refuse` and old servers say so over TCP, in 12 bytes."""
+    with (
+        Upstream(partial, tcp=lambda asked: asked.wire[:2] + b"\x81\x85" + bytes(8)) as up,
+        Forwarder(forward(up.to, max_fails=0)) as forwarder,
+    ):
+        for number in range(3):
+            reply = forwarder.ask(f"n{number}.example.")
+            assert (reply.rcode(), addresses(reply)) == (0, ["192.0.2.77"])
+        assert len(up.over(tcp=True)) == 1
+
+
 @pytest.mark.parametrize("size", [60, 512, 1500])
 def test_a_truncated_reply_that_ends_within_a_record_sends_the_client_to_tcp(size: int) -> None:
     """Some servers cut where the room ends. The client got SERVFAIL, with the records that were whole."""
