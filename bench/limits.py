@@ -240,13 +240,13 @@ SHAPES: list[tuple[str, Callable[[Cluster], None], list[tuple[str, str]]]] = [
         + [(f"zone-999.pin._zone.{S}", "SRV")],
     ),
     (
-        "12,000 headless Services share an address",
-        lambda c: shared_address(c, 12000, False),
+        "20,000 headless Services share an address",
+        lambda c: shared_address(c, 20000, False),
         [("9.9.9.10.in-addr.arpa", "PTR"), ("cluster.local", "NS"), ("ns.dns.cluster.local", "A")],
     ),
     (
-        "12,000 Services share an endpoint",
-        lambda c: shared_address(c, 12000, True),
+        "20,000 Services share an endpoint",
+        lambda c: shared_address(c, 20000, True),
         [("9.9.9.10.in-addr.arpa", "PTR"), ("cluster.local", "NS"), ("ns.dns.cluster.local", "A")],
     ),
 ]
