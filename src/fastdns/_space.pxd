@@ -16,7 +16,7 @@ cdef struct Segment:
 
 
 cdef class Space:
-    cdef int fd
+    cdef uint8_t* base              # the mapping
     cdef uint32_t first_page        # what is before it is not ours
     cdef uint32_t page_count        # of the mapping
     cdef uint32_t max_pages         # that may be in use or in memory, with those before first_page

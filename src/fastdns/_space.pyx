@@ -1,8 +1,8 @@
 """Where the writer of a zone store puts records, and what of the mapping is in memory (decision 12).
 
 The mapping is pages of 4 KiB. The index and each record of 8 KiB or more have pages of their own. Smaller ones are
-are written one after the other into segments of 16 pages. A segment is freed as a whole, once no record in it is live or
-may still be read. Where live records fill less than two thirds of the segments, the writer moves the records of the
+written one after the other into segments of 16 pages. A segment is freed as a whole, once no record in it is live
+or may still be read. Where live records fill less than two thirds of the segments, the writer moves the records of the
 emptiest segment into the one that is being filled, so that it becomes free.
 
 Free pages are given back to the kernel, but for some that are kept for what comes next. The mapping is larger than
@@ -15,11 +15,10 @@ adopt_pages say what is in use, next_hole finds what is not.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-cdef extern from "fcntl.h" nogil:
-    int fallocate(int fd, int mode, long offset, long length)
+cdef extern from "sys/mman.h" nogil:
+    int madvise(void* addr, size_t length, int advice)
     enum:
-        FALLOC_FL_PUNCH_HOLE
-        FALLOC_FL_KEEP_SIZE
+        MADV_REMOVE
 
 cdef enum:
     PAGE_USED = 1
@@ -32,10 +31,9 @@ cdef inline uint32_t pages_of(uint32_t units) noexcept:
 
 
 cdef class Space:
-    """The pages of a mapping. fd stays the caller's. Nothing is in use at first."""
+    """The pages of a mapping, of which the caller sets base and high_water. Nothing is in use at first."""
 
-    def __cinit__(self, int fd, uint32_t first_page, uint32_t page_count, uint32_t max_pages):
-        self.fd = fd
+    def __cinit__(self, uint32_t first_page, uint32_t page_count, uint32_t max_pages):
         self.first_page = first_page
         self.page_count = page_count
         self.max_pages = max_pages
@@ -124,8 +122,9 @@ cdef class Space:
                     and self.resident_pages - (behind - at) > resident:
                 at -= 1
             if at < behind:
-                if fallocate(self.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, <long>at * PAGE_BYTES,
-                             <long>(behind - at) * PAGE_BYTES) != 0:
+                # By its address: the writer is forked, and its descriptor of the mapping is closed.
+                if madvise(self.base + <size_t>at * PAGE_BYTES, <size_t>(behind - at) * PAGE_BYTES,
+                           MADV_REMOVE) != 0:
                     # A kernel that cannot: then no more addresses may be used than memory may be taken.
                     self.page_count = max(self.max_pages, pages_of(<uint32_t>self.high_water[0]))
                     return

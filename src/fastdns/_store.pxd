@@ -67,7 +67,8 @@ cdef struct StoreHeader:
     uint64_t index_number       # how often the index was replaced
     uint64_t epoch              # alone on its line but for what hardly changes: readers load it once a batch
     uint64_t readers            # no reader has this slot or a higher one, but for SNAPSHOT_READER
-    uint64_t pad1[6]
+    uint64_t resident_pages     # free ones that are kept among them; the writer's, for metrics
+    uint64_t pad1[5]
 
 cdef struct ReaderSlot:
     uint64_t epoch              # 0: not reading

@@ -182,8 +182,13 @@ cdef class Store:
         return self.header.high_water * UNIT_BYTES
 
     @property
+    def resident_bytes(self):
+        """The memory that it takes by the writer's count: with what is kept for reuse."""
+        return self.header.resident_pages * PAGE_BYTES
+
+    @property
     def taken_bytes(self):
-        """The memory that the kernel holds for it: with the header, and what can be reused."""
+        """The memory that the kernel holds for it. In the process that made it: others have closed it."""
         return os.fstat(self.fd).st_blocks * 512
 
 
@@ -196,8 +201,9 @@ cdef class Writer:
     def __cinit__(self, Store store not None):
         self.store = store
         self.h = store.header
-        self.space = Space(store.fd, first_page(), <uint32_t>(store.mapped_bytes // PAGE_BYTES),
+        self.space = Space(first_page(), <uint32_t>(store.mapped_bytes // PAGE_BYTES),
                            <uint32_t>(store.size_bytes // PAGE_BYTES))
+        self.space.base = <uint8_t*>self.h
         self.space.high_water = &self.h.high_water
         # A predecessor may have died while it copied.
         leave_epoch(self.h, SNAPSHOT_READER)
@@ -237,7 +243,7 @@ cdef class Writer:
             self.space.adopt_pages(page, count)
             self.retire(page * PAGE_UNITS, count * PAGE_UNITS, True)
             page += count
-        self.collect_at = 0
+        h.resident_pages = self.space.resident_pages
         return 0
 
     cdef int retire(self, uint32_t at, uint32_t units, bint whole_pages) except -1:
@@ -325,6 +331,7 @@ cdef class Writer:
                 pass
             self.free_unseen()
             self.space.trim()
+            h.resident_pages = self.space.resident_pages
             self.collect_at = self.retired_units + max(<uint64_t>RETIRED_UNITS, h.used_units // 8)
         finally:
             self.collecting = False
@@ -380,6 +387,7 @@ cdef class Writer:
                 f"{self.h.size_bytes} bytes and {units * UNIT_BYTES} more are needed; "
                 f"what it holds is served on. Raise FASTDNS_STORE_MIB")
         self.h.used_units += units
+        self.h.resident_pages = self.space.resident_pages
         return at
 
     cdef int resize_index(self, uint32_t bits) except -1:
