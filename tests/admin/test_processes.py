@@ -99,6 +99,42 @@ def test_the_cpu_time_of_all_outlives_the_processes(fork: Callable[[], int]) -> 
     assert after < before + 0.25
 
 
+def test_memory_that_processes_share_counts_once(fork: Callable[[], int]) -> None:
+    """The sum of what each has resident was shown: 127 MiB where the control group counted 71."""
+    shared = bytearray(os.urandom(1 << 20)) * 64
+    children = [Child("worker", index, 1, pid=fork()) for index in range(3)]
+    together = value(processes_together(server(*children)), "process_resident_memory_bytes")
+    own = usage_of(os.getpid())
+    assert own is not None and own.resident_bytes > len(shared)
+    assert len(shared) < together < 1.5 * own.resident_bytes
+
+
+def test_the_kernel_is_asked_for_the_memory_of_a_bounded_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def share(pid: int) -> int:
+        asked.append(pid)
+        return 10 if len(asked) > 1 else 1000
+
+    usage = usage_of(os.getpid())
+    assert usage is not None
+    monkeypatch.setattr(processes, "usage_of", lambda pid: usage)
+    monkeypatch.setattr(processes, "proportional_bytes", share)
+    children = [Child("worker", index, 1, pid=1000 + index) for index in range(1024)]
+    together = value(processes_together(server(*children)), "process_resident_memory_bytes")
+    assert len(asked) == 64
+    assert together == 1000 + 1024 * 10
+
+
+def test_memory_of_processes_whose_part_the_kernel_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "proportional_bytes", lambda pid: None)
+    own = usage_of(os.getpid())
+    together = value(processes_together(server()), "process_resident_memory_bytes")
+    assert own is not None and together == pytest.approx(own.resident_bytes, rel=0.1)
+
+
 def test_each_process_by_its_name(fork: Callable[[], int]) -> None:
     busy = Child("worker", 0, 1, pid=fork())
     families = list(each_process(server(busy, Child("watcher", 0, 1), Child("worker", 1, 1, pid=None))))

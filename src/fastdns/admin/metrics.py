@@ -231,6 +231,9 @@ class Families(Collector):
             yield CounterMetricFamily(f"fastdns_{name}", documentation, sum(thread[name] for thread in threads))
         store = server.store
         yield GaugeMetricFamily("fastdns_store_bytes", "Bytes of the zone store in use.", store.used_bytes)
+        yield GaugeMetricFamily(
+            "fastdns_store_taken_bytes", "Memory that the zone store takes.", store.resident_bytes
+        )
         yield GaugeMetricFamily("fastdns_store_max_bytes", "The zone store's bound.", store.size_bytes)
         yield GaugeMetricFamily("fastdns_store_records", "Records in the zone store.", store.records)
         ages = GaugeMetricFamily(

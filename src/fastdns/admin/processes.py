@@ -19,6 +19,8 @@ from fastdns.admin.server import Server
 
 STARTED_AT = time.time()
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# Of which the proportional memory is asked in a scrape.
+PROPORTIONAL_PROCESSES = 64
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -100,15 +102,31 @@ def renderer_share_bytes(server: Server) -> int:
     return max(0, share)
 
 
+def memory_together(server: Server, found: dict[int, Usage]) -> int:
+    """What these processes have in memory, each page once, as their control group counts it.
+
+    The kernel walks the page tables of a process to tell: it is asked of 64 processes at most, and each other one
+    counts as the mean of these. Where it does not tell, shared pages count in each process.
+    """
+    asked = list(found)[:PROPORTIONAL_PROCESSES]
+    shares = [share for share in map(proportional_bytes, asked) if share is not None]
+    if not shares:
+        return sum(usage.resident_bytes for usage in found.values())
+    # The first is the supervisor, which is not like the others.
+    likes = shares[1:] or shares
+    return sum(shares) + (len(found) - len(asked)) * sum(likes) // len(likes) + renderer_share_bytes(server)
+
+
 def processes_together(server: Server) -> Iterator[Metric]:
     """process_*: the supervisor and its children as if they were one process, as CoreDNS is."""
     pids = [server.pid, *(child.pid for child in server.children.values() if child.pid is not None)]
-    found = [usage for usage in map(usage_of, pids) if usage is not None]
+    usages = {pid: usage for pid in pids if (usage := usage_of(pid)) is not None}
+    found = list(usages.values())
     # With those that have ended, so that it never falls.
     cpu_s = sum(one.user_s + one.system_s + one.reaped_s for one in found)
     yield CounterMetricFamily("process_cpu_seconds", "Total user and system CPU time spent in seconds.", cpu_s)
     for name, documentation, value in (
-        ("resident_memory_bytes", "Resident memory size in bytes.", sum(one.resident_bytes for one in found)),
+        ("resident_memory_bytes", "Resident memory size in bytes.", memory_together(server, usages)),
         ("virtual_memory_bytes", "Virtual memory size in bytes.", sum(one.virtual_bytes for one in found)),
         ("open_fds", "Number of open file descriptors.", sum(one.open_fds for one in found)),
         ("max_fds", "Maximum number of open file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
