@@ -41,7 +41,7 @@ from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.skipped import SkippedLines
-from fastdns.supervisor.cpus import worker_count
+from fastdns.supervisor.cpus import limit_note, worker_count
 from fastdns.supervisor.descriptors import Files, complaints, needs_of, share, supervisor_complaint
 from fastdns.supervisor.in_child import NoRoomError, in_child
 from fastdns.supervisor.loop import timed_loop
@@ -159,6 +159,8 @@ class Supervisor:
         self.settings = settings
         self.config = config
         self.workers = self.count_workers(config)
+        if note := limit_note(self.configured_workers(config), settings.environ):
+            log.info("%s", note)
         self.max_connections = positive_setting(
             settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000
         )
@@ -208,10 +210,15 @@ class Supervisor:
 
     # ------------------------------------------------------------------------------------------- the facts
 
+    def configured_workers(self, config: ServerConfig) -> int | None:
+        """What multisocket says, or None."""
+        return max(
+            (plugin.sockets for _, plugin in config.with_plugin("multisocket") if plugin.sockets), default=None
+        )
+
     def count_workers(self, config: ServerConfig) -> int:
         """The number of workers of a configuration. Raises FastdnsError."""
-        wanted = [plugin.sockets for _, plugin in config.with_plugin("multisocket") if plugin.sockets]
-        return worker_count(max(wanted, default=None), self.settings.environ)
+        return worker_count(self.configured_workers(config), self.settings.environ)
 
     def state(self) -> State:
         """What plan needs to see."""
