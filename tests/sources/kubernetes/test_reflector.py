@@ -60,7 +60,7 @@ class FakeClient:
         self.asked: list[dict[str, str]] = []
 
     @contextlib.asynccontextmanager
-    async def list(self, path: str, params: Mapping[str, str], **how: Any) -> AsyncIterator[Answer]:
+    async def listing(self, path: str, params: Mapping[str, str], **how: Any) -> AsyncIterator[Answer]:
         self.asked.append(dict(params))
         answer = self.gets.pop(0)
         if isinstance(answer, Exception):

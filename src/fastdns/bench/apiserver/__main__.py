@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tls", action=boolean, default=True)
     parser.add_argument("--auth", action=boolean, default=True)
     parser.add_argument("--gzip", action=boolean, default=True)
+    parser.add_argument("--protobuf", action=boolean, default=True, help="answer in protobuf who takes that")
     parser.add_argument("--window", type=int, default=WINDOW, help="events kept of each resource")
     parser.add_argument("--bookmark-every", type=float, default=BOOKMARK_EVERY_S, help="seconds")
     parser.add_argument("--kubeconfig", type=Path, help="where to write it")
@@ -62,6 +63,7 @@ async def serve(how: argparse.Namespace, directory: Path) -> None:
         port=how.port,
         imports=how.imports,
         gzip=how.gzip,
+        protobuf=how.protobuf,
         directory=directory,
         bookmark_every_s=how.bookmark_every,
     )
@@ -69,6 +71,8 @@ async def serve(how: argparse.Namespace, directory: Path) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    if how.protobuf:
+        server.warm()
     await server.start()
     await control.start(how.control_port)
     kubeconfig = server.kubeconfig(how.kubeconfig or directory / "kubeconfig", how=how.how)

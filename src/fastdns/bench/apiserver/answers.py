@@ -16,7 +16,9 @@ _END = {"k8s.io/initial-events-end": "true"}
 
 
 class Form:
-    """How the objects of one resource are written."""
+    """How the objects of one resource are written: in JSON."""
+
+    content_type = stream_type = "application/json"
 
     def __init__(self, kind: Kind, partial: bool) -> None:
         self.kind = kind
@@ -85,6 +87,10 @@ class Form:
             meta = dict(sorted(meta.items()))
         rest = b"}" if self.partial else self.kind.empty
         return b'{"type":"BOOKMARK","object":%s%s%s}\n' % (self._object_open, encode(meta), rest)
+
+    def error(self, status: dict[str, object]) -> bytes:
+        """An ERROR event."""
+        return error_line(status)
 
 
 def error_line(status: dict[str, object]) -> bytes:

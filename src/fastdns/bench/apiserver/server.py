@@ -23,12 +23,13 @@ from typing import Any
 from aiohttp import web
 
 from fastdns.bench.apiserver import kubeconfig, statuses
-from fastdns.bench.apiserver.answers import Form, error_line, pretty
+from fastdns.bench.apiserver.answers import Form, pretty
 from fastdns.bench.apiserver.discovery import PROBES, document
 from fastdns.bench.apiserver.faults import Fault, Faults, Request
 from fastdns.bench.apiserver.kinds import IMPORTS, KINDS, Kind
 from fastdns.bench.apiserver.options import EXACT, Options, parse
 from fastdns.bench.apiserver.pipe import Cut, Pipe
+from fastdns.bench.apiserver.protobuf import MEDIA_TYPE, ProtobufForm
 from fastdns.bench.apiserver.statuses import Refused
 from fastdns.bench.apiserver.store import Gone, Store, Table, encode
 from fastdns.bench.apiserver.tls import Authority
@@ -50,6 +51,9 @@ UNSIZED_BYTES = 4096
 GZIP_BYTES = 128 * 1024
 
 
+AnyForm = Form | ProtobufForm
+
+
 class ApiServer:
     """The server; everything it does happens on the loop that ``start`` was called on."""
 
@@ -63,6 +67,7 @@ class ApiServer:
         port: int = 0,
         imports: bool = False,
         gzip: bool = True,
+        protobuf: bool = True,
         directory: Path | None = None,
         key_identifiers: bool = True,
         bookmark_every_s: float = BOOKMARK_EVERY_S,
@@ -74,6 +79,8 @@ class ApiServer:
         self.host = host
         self.port = port
         self.gzip = gzip
+        # Whether it answers in protobuf who takes that; custom resources are JSON in any case.
+        self.protobuf = protobuf
         self.bookmark_every_s = bookmark_every_s
         self.future_wait_s = future_wait_s
         self.installed = {plural for plural in KINDS if imports or plural != IMPORTS.plural}
@@ -318,8 +325,7 @@ class ApiServer:
         if invalid and "sendInitialEvents" in query:
             self.faults.take("no_streaming", plural, "watch")
         options = parse(query, kind, namespace, streaming=not invalid)
-        partial = "as=PartialObjectMetadata" in request.headers.get("Accept", "")
-        form = Form(kind, partial)
+        form = self._form(request, kind)
         if not options.watch:
             return await self._list(request, form, options)
         self.watches += 1
@@ -328,6 +334,25 @@ class ApiServer:
             return await self._watch(request, form, options)
         finally:
             self.watches -= 1
+
+    def _form(self, request: web.Request, kind: Kind) -> AnyForm:
+        """How it is answered: the first of what the client takes that this server has."""
+        for clause in request.headers.get("Accept", "*/*").split(","):
+            media, *parameters = [part.strip() for part in clause.split(";")]
+            partial = any(parameter.startswith("as=PartialObjectMetadata") for parameter in parameters)
+            if media == MEDIA_TYPE and self.protobuf and not kind.custom and not partial:
+                return ProtobufForm(kind)
+            if media in ("application/json", "application/*", "*/*"):
+                return Form(kind, partial)
+        raise statuses.not_acceptable()
+
+    def warm(self) -> None:
+        """Write every object in protobuf now, so that the first who asks does not wait for it."""
+        for kind in KINDS.values():
+            if not kind.custom:
+                form = ProtobufForm(kind)
+                for version in self.store.tables[kind.plural].current.values():
+                    form.item(version)
 
     def _route(self, path: str) -> tuple[Kind | None, str, str]:
         """The resource, namespace and name that a path is about."""
@@ -391,7 +416,7 @@ class ApiServer:
 
     # Lists.
 
-    async def _list(self, request: web.Request, form: Form, options: Options) -> web.StreamResponse:
+    async def _list(self, request: web.Request, form: AnyForm, options: Options) -> web.StreamResponse:
         plural = form.kind.plural
         table = self.store.tables[plural]
         start, limit, rv = "", options.limit, None
@@ -421,7 +446,7 @@ class ApiServer:
         if fault := self.faults.take("wrong_version", plural, "list"):
             shown += int(fault.options.get("by", 1000))
         pieces = form.list_(found, shown, token, remaining if options.selector.empty else None)
-        return await self._send_list(request, plural, pieces)
+        return await self._send_list(request, form, pieces)
 
     async def _until(self, version: int) -> None:
         """Waits until the store has a version; Refused where that takes too long."""
@@ -431,9 +456,10 @@ class ApiServer:
                 raise statuses.too_large_version(version, self.store.rv)
             await asyncio.sleep(0.01)
 
-    async def _send_list(self, request: web.Request, plural: str, pieces: Iterable[bytes]) -> web.StreamResponse:
+    async def _send_list(self, request: web.Request, form: AnyForm, pieces: Iterable[bytes]) -> web.StreamResponse:
+        plural = form.kind.plural
         iterator = iter(pieces)
-        if _wants_pretty(request):
+        if _wants_pretty(request) and isinstance(form, Form):
             iterator = iter([pretty(b"".join(iterator))])
         head: list[bytes] = []
         size = 0
@@ -444,10 +470,10 @@ class ApiServer:
                 break
         pipe = Pipe(request, self.faults, plural, "list", self.thaw)
         if size < UNSIZED_BYTES and not self.faults.active:
-            return web.Response(body=b"".join(head), headers=self._headers())
+            return web.Response(body=b"".join(head), headers=self._headers(form.content_type))
         zipped = self.gzip and size > GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", "")
         extra = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"} if zipped else {}
-        await pipe.open({**self._headers(), **extra})
+        await pipe.open({**self._headers(form.content_type), **extra})
         squeeze = zlib.compressobj(1, wbits=31) if zipped else None
         for piece in head:
             await pipe.send(squeeze.compress(piece) if squeeze else piece)
@@ -460,12 +486,12 @@ class ApiServer:
 
     # Watches.
 
-    async def _watch(self, request: web.Request, form: Form, options: Options) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, form: AnyForm, options: Options) -> web.StreamResponse:
         plural = form.kind.plural
         pipe = Pipe(request, self.faults, plural, "watch", self.thaw)
-        await pipe.open(self._headers())
+        await pipe.open(self._headers(form.stream_type))
         if options.initial_events and self.faults.take("no_streaming", plural, "watch"):
-            await pipe.send(error_line(statuses.no_watch_list()))
+            await pipe.send(form.error(statuses.no_watch_list()))
             await pipe.close()
             return pipe.response
         watcher = _Watcher(self, pipe, form, options)
@@ -512,7 +538,7 @@ class _Silence(asyncio.Protocol):
 class _Watcher:
     """One watch: what it has been told, and what it is to be told next."""
 
-    def __init__(self, server: ApiServer, pipe: Pipe, form: Form, options: Options) -> None:
+    def __init__(self, server: ApiServer, pipe: Pipe, form: AnyForm, options: Options) -> None:
         self._faults = server.faults
         self._store = server.store
         self._table: Table = server.store.tables[form.kind.plural]
@@ -572,7 +598,7 @@ class _Watcher:
             if await self._flush():
                 return True
         except Gone as gone:
-            await self._pipe.send(error_line(statuses.too_old(str(gone))))
+            await self._pipe.send(self._form.error(statuses.too_old(str(gone))))
             return False
         now = self._now()
         if now >= self._deadline:
@@ -601,12 +627,12 @@ class _Watcher:
             return True
         if self._faults.take("gone_event", *self._at):
             message = str(Gone(self._told, self._store.rv))
-            await self._pipe.send(error_line(statuses.too_old(message)))
+            await self._pipe.send(self._form.error(statuses.too_old(message)))
             return True
         if self._faults.take("error_event", *self._at):
             body = statuses.internal().body
             assert isinstance(body, dict)
-            await self._pipe.send(error_line(body))
+            await self._pipe.send(self._form.error(body))
             return True
         return False
 

@@ -86,6 +86,11 @@ def bad_request(message: str) -> Refused:
     return Refused(400, status(400, "BadRequest", message))
 
 
+def not_acceptable() -> Refused:
+    message = "only the following media types are accepted: application/json, application/vnd.kubernetes.protobuf"
+    return Refused(406, status(406, "NotAcceptable", message))
+
+
 def invalid_options(causes: list[tuple[str, str, str]]) -> Refused:
     """422 for list options: each cause is its reason, its message and the field."""
     parts = [f"{field}: {message}" for _, message, field in causes]

@@ -58,6 +58,8 @@ class Version(msgspec.Struct, gc=False):
     rest: bytes
     labels: dict[str, str]
     fields: dict[str, str]
+    # The whole of it in protobuf, once somebody has asked for that.
+    protobuf: bytes = b""
 
     def at(self, rv: int) -> Version:
         """The same state under another version, as the event of a deletion shows it."""

@@ -476,7 +476,8 @@ cdef class Frames:
         found = []
         self.wanted = 4
         while total - at >= 4:
-            size = <uint64_t>base[at] << 24 | <uint64_t>base[at + 1] << 16 | <uint64_t>base[at + 2] << 8 | base[at + 3]
+            size = <uint64_t>base[at] << 24 | <uint64_t>base[at + 1] << 16
+            size |= <uint64_t>base[at + 2] << 8 | base[at + 3]
             if size > self.max_bytes:
                 raise ValueError(f"a frame is over {self.max_bytes} bytes")
             if total - at - 4 < size:
@@ -523,7 +524,6 @@ cdef class Items:
         cdef Cursor c
         cdef Field field
         cdef uint64_t total
-        cdef int step
         cdef bytes data
         self.parts.append(chunk)
         self.held += len(chunk)

@@ -251,7 +251,7 @@ class Client:
             return body
 
     @contextlib.asynccontextmanager
-    async def list(
+    async def listing(
         self, path: str, params: Mapping[str, str], *, protobuf: bool = False
     ) -> AsyncIterator[Chunks[bytes]]:
         """The body of one GET as it comes in, bounded in size and time."""

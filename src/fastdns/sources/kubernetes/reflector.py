@@ -80,6 +80,7 @@ STREAM_FAILURES = 2
 BARREN_WATCHES = 5
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
+
 class Contact(Protocol):
     """Hears for each resource whether the server answers, and knows what it can do."""
 
@@ -333,7 +334,7 @@ class Reflector:
         asked = {name: value for name, value in params.items() if value}
         for tries in range(1, PAGE_TRIES + 1):
             try:
-                async with self._client.list(self.watched.path, asked, protobuf=self._protobuf) as chunks:
+                async with self._client.listing(self.watched.path, asked, protobuf=self._protobuf) as chunks:
                     form = self._formats[chunks.is_protobuf]
                     listing = form.listing()
                     async for chunk in chunks:
