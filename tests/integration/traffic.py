@@ -69,7 +69,8 @@ class Udp(socketserver.BaseRequestHandler):
         query = dns.message.from_wire(message)
         self.server.asked[query.question[0].name.to_text().lower()] += 1
         reply = answer(query)
-        wire = reply.to_wire()
+        # By default what the query takes is the most, and more an error.
+        wire = reply.to_wire(max_size=65535)
         if len(wire) > min(MAX_UDP_BYTES, max(512, query.payload)):
             reply.answer.clear()
             reply.flags |= dns.flags.TC
@@ -88,7 +89,7 @@ class Tcp(socketserver.StreamRequestHandler):
             while length := self.rfile.read(2):
                 query = dns.message.from_wire(self.rfile.read(struct.unpack(">H", length)[0]))
                 self.server.asked[query.question[0].name.to_text().lower()] += 1
-                wire = answer(query).to_wire()
+                wire = answer(query).to_wire(max_size=65535)
                 self.wfile.write(struct.pack(">H", len(wire)) + wire)
 
 
