@@ -99,7 +99,7 @@ SUBNETS = [
 
 @pytest.mark.parametrize(("subnets", "well_formed", "why"), SUBNETS, ids=[why for _, _, why in SUBNETS])
 def test_a_client_subnet_is_one_and_well_formed(subnets, well_formed, why):
-    """RFC 7871 section 6. Of two the first was the key of a cache, and both were asked with; an empty one was none."""
+    """RFC 7871 section 6. Of two the first was the key of a cache, and both were asked with."""
     options = [dns.edns.GenericOption(8, data) for data in subnets]
     verdict, details = parse_query(dns.message.make_query("a.", "A", use_edns=0, options=options).to_wire())
     assert verdict == ("accepted" if well_formed else "rejected")

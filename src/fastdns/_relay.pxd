@@ -1,11 +1,11 @@
 """What passes between clients and upstreams, and what ends here: the question as it is asked, the reply's options,
 and error replies that repeat no question.
 
-EDNS is hop by hop (RFC 6891 section 6): what a client says in its OPT record is said to us. So an upstream gets an
-OPT record of our own. Of the client's it has DO, and the client subnet, which is meant for it (RFC 7871). Cookies
-(RFC 7873), padding (RFC 7830), TCP keepalive (RFC 7828), NSID (RFC 5001: "not transitive"), EXPIRE (RFC 7314) and
-whatever else has no meaning for anybody but us. So clients that differ in these wait for one question, and no client
-gets an answer that was made for another one's option.
+EDNS is hop by hop (RFC 6891 section 6): what a client says in its OPT record is said to us. So an upstream gets
+an OPT record of our own. Of the client's it has DO, and the client subnet, which is meant for it (RFC 7871).
+Cookies (RFC 7873), padding (RFC 7830), TCP keepalive (RFC 7828), NSID (RFC 5001: "not transitive"), EXPIRE (RFC
+7314) and all others have no meaning for anybody but us. So clients that differ in these wait for one question, and
+no client gets an answer that was made for another one's option.
 
 Of an upstream's options the client gets the scope of its client subnet, and extended errors (RFC 8914).
 """

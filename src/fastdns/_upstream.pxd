@@ -199,7 +199,7 @@ cdef struct Attempt:
     uint8_t resent
     bint again                      # a reply in another case has led to an attempt over a stream
     bint malformed                  # a reply has come that cannot be read; the true one may be right behind it
-    bint unsent                     # the kernel had no room for it; what does not come back says nothing of who was asked
+    bint unsent                     # there was no room for it on its way out: silence says nothing of the upstream
     uint16_t error_flags            # of an error reply without a question that has come; 0: none
     uint64_t error_ns               # when
     uint64_t sent_ns

@@ -2099,7 +2099,9 @@ cdef class Exchanges:
         if at == NULL:
             return False
         memcpy(at, <const uint8_t*>ticket, sizeof(StreamTicket))
-        (<StreamTicket*>at).failed = REPLIED if message is not None else HAD_NO_ROOM if had_no_room else FAILED
+        (<StreamTicket*>at).failed = REPLIED
+        if message is None:
+            (<StreamTicket*>at).failed = HAD_NO_ROOM if had_no_room else FAILED
         if size:
             memcpy(at + sizeof(StreamTicket), <const uint8_t*>message, size)
         publish_u64(&self.engine.answers.head, end)

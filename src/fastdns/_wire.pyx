@@ -611,8 +611,8 @@ cdef bint same_name(const uint8_t* name, uint32_t name_len, const Query* q) noex
 
 
 # How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
-# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand. It allows to compress those of
-# all types of RFC 1035, but readers that know no MD, MF, MB, MG, MR or MINFO take their rdata as it comes.
+# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand. It allows to compress those
+# of all types of RFC 1035, but readers that know no MD, MF, MB, MG, MR or MINFO take their rdata as it comes.
 cdef struct RdataLayout:
     uint16_t fixed
     uint8_t names

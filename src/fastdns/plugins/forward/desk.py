@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fastdns._upstream import Exchanges
-from fastdns.plugins.forward.upstreams import UpstreamError
+from fastdns.plugins.forward.upstreams import Shortage, UpstreamError
 
 if TYPE_CHECKING:
     from fastdns._stats import Stats
@@ -57,7 +57,7 @@ class Desk:
                 self.of(route.stanza).ask(route.place, message, timeout_s, give)
             except UpstreamError as error:
                 # Its TLS files have gone since the start; they are tried again with the next question.
-                give(None, str(error))
+                give(None, Shortage(error))
 
     def of(self, stanza: int) -> Streams:
         """The streams of a stanza, made when they are first needed."""
@@ -75,7 +75,7 @@ class Desk:
         if reply is None:
             self.reasons[to] = reason
             log.debug("%s: %s", to, reason)
-        if not exchanges.give_answer(ticket, reply):
+        if not exchanges.give_answer(ticket, reply, isinstance(reason, Shortage)):
             self.loop.call_later(RETRY_S, self.give, exchanges, ticket, to, reply, reason)
         elif exchanges not in self.given:
             self.given.add(exchanges)

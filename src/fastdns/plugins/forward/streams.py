@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastdns.netaddrs import socket_address, zone_of
 from fastdns.plugins.forward.asks import Ask, Done, Usual
 from fastdns.plugins.forward.config import DNS, HTTPS, PORTS, Stanza
-from fastdns.plugins.forward.upstreams import Upstream, host_port, tls_context
+from fastdns.plugins.forward.upstreams import Shortage, Upstream, host_port, tls_context
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
@@ -63,7 +63,11 @@ MAX_MESSAGE_BYTES = 65535
 PROTO = {"dns": "tcp", "tls": "tcp-tls", "https": "https"}
 HITS, MISSES = "proxy_conn_cache_hits", "proxy_conn_cache_misses"
 
-STOPPED = "proxy: transport stopped"
+STOPPED = Shortage("proxy: transport stopped")
+# What a call fails with for want of descriptors, memory or ports of ours.
+SHORTAGES = {
+    errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRINUSE,
+}  # fmt: skip
 SHORT = "dns: short read"
 
 DOH_PATH = "/dns-query"
@@ -118,8 +122,9 @@ class Streams:
         """Send a query to an upstream; over HTTPS with ID 0 instead of its own.
 
         message: 12 to 65535 bytes. timeout_s covers all of it, the dial included. done: called once, never before
-        ask has returned, with the reply, which has the ID of the message, and ""; or with None and the reason.
-        Nothing else in the reply is looked at. Returns what cancels the ask, after which done is not called.
+        ask has returned, with the reply, which has the ID of the message, and ""; or with None and the reason, which
+        is a Shortage where the upstream was not asked. Nothing else in the reply is looked at. Returns what cancels
+        the ask, after which done is not called.
         """
         pool = self.pools[upstream_index]
         if pool.prefix:
@@ -187,7 +192,7 @@ class Pool:
         self.dials: dict[asyncio.Task[None], None] = {}
         self.prefix = ""
         # The error of an ask that finds no room.
-        self.full_error = f"{MAX_WAITING} queries wait for a connection to {self.to}"
+        self.full_error = Shortage(f"{MAX_WAITING} queries wait for a connection to {self.to}")
         if self.shared:
             # What Go puts before every error of an HTTP request.
             self.prefix = f'{self.stanza.doh_method.capitalize()} "https://{self.to}{DOH_PATH}": '
@@ -227,7 +232,7 @@ class Pool:
         """An ask does not wait any longer, and neither does what was dialed for it."""
         del self.waiting[ask]
         if not self.dials:
-            return f"all {len(self.connections)} connections to {self.to} are busy: i/o timeout"
+            return Shortage(f"all {len(self.connections)} connections to {self.to} are busy: i/o timeout")
         if len(self.dials) > self.wanted_dials:
             task = next(iter(self.dials))
             del self.dials[task]
@@ -381,7 +386,7 @@ class Pool:
         except TimeoutError:
             error = f"{self.dialing}: i/o timeout"
         except DialError as problem:
-            error = str(problem)
+            error = problem.reason
         finally:
             self.dials.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
         if error:
@@ -444,11 +449,16 @@ class Pool:
             return "EOF"
         # Negative: getaddrinfo's, for a source address of the other family.
         text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        return f"{self.dialing}: {step}: {text.lower()}"
+        reason = f"{self.dialing}: {step}: {text.lower()}"
+        return Shortage(reason) if error.errno in SHORTAGES else reason
 
 
 class DialError(Exception):
-    """A connection that could not be had; str() is the error of the asks that wait for it."""
+    """A connection that could not be had; reason is the error of the asks that wait for it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Connection(asyncio.Protocol):
@@ -901,7 +911,8 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def _tell(done: Done, prefix: str, reply: bytes | None, error: str) -> None:
-    done(reply, f"{prefix}{error}" if error else "")
+    text = f"{prefix}{error}" if error else ""
+    done(reply, Shortage(text) if isinstance(error, Shortage) else text)
 
 
 def _tls_error(error: ssl.SSLError, upstream: Upstream) -> str:

@@ -46,6 +46,12 @@ LENGTH = struct.Struct(">H")
 log = logging.getLogger("plugin/forward")
 
 
+class Shortage(str):
+    """Why an upstream was not asked: something of ours was used up, a place or a descriptor."""
+
+    __slots__ = ()
+
+
 class UpstreamError(CorefileError):
     """Upstreams that cannot be had: a file, a host name or a certificate that a stanza names does not serve."""
 
