@@ -20,7 +20,7 @@ from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
 from fastdns._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES, MAX_ASKED_UDP_BYTES, NOTIMP, REFUSED,
-    SERVFAIL, Query, accept,
+    SERVFAIL, accept,
     answers_question, parse_reply, put_u16, reply_reset,
 )
 
@@ -710,7 +710,7 @@ cdef void attempt_failed(Engine* e, uint32_t index, uint32_t which, uint8_t erro
     cdef uint32_t upstream = x.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
     cdef bint at_once = e.now_ns - x.attempts[which].sent_ns < AGAIN_NS
-    if x.attempts[which].state == OVER_STREAM and error != ERROR_MALFORMED:
+    if x.attempts[which].state == OVER_STREAM and error != ERROR_MALFORMED and not shortage:
         stream_failed(e, x, u)
     end_attempt(e, index, which)
     x.failed += 1

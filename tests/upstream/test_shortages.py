@@ -8,11 +8,26 @@ import socket
 import time
 from collections.abc import Iterator
 
+import dns.flags
 import pytest
 
 from fastdns._stats import upstream_layout
 from tests.support import wait_until
-from tests.upstream.support import HOST, SLOW, Forwarder, Upstream, addresses, echo, forward, good, question, silent
+from tests.upstream.support import (
+    HOST,
+    SLOW,
+    Asked,
+    Forwarder,
+    Reply,
+    Upstream,
+    addresses,
+    echo,
+    forward,
+    good,
+    question,
+    response,
+    silent,
+)
 
 DOWN_AFTER = 3
 
@@ -139,3 +154,22 @@ def test_what_finds_no_room_on_its_way_out_is_sent_soon() -> None:
         wait_until(lambda: len(delivered) == count)
         assert {reply[3] & 0xF for reply in delivered} == {0}
         assert of_slow(forwarder, "silent") == 0
+
+
+def test_a_truncated_reply_and_no_descriptor_for_tcp() -> None:
+    """That TCP was not tried does not show that it does not work there: the next one is asked for over it."""
+
+    def truncated(asked: Asked) -> Reply:
+        return response(asked.message, flags=dns.flags.TC)
+
+    with Upstream(echo, tcp=good) as up, Forwarder(forward(up.to)) as forwarder:
+        client = forwarder.client()
+        forwarder.call(prepared(forwarder))
+        client.send(question(0))
+        assert client.receive_wire()[3] & 0xF == 0
+        up.script = truncated
+        with nothing_opens():
+            client.send(question(1))
+            assert client.receive().flags & dns.flags.TC
+        assert not forwarder.table.shared.avoids_streams(forwarder.routes.upstreams[0].slot)
+        assert addresses(forwarder.ask()) == ["192.0.2.1"]

@@ -122,9 +122,9 @@ class Streams:
         """Send a query to an upstream; over HTTPS with ID 0 instead of its own.
 
         message: 12 to 65535 bytes. timeout_s covers all of it, the dial included. done: called once, never before
-        ask has returned, with the reply, which has the ID of the message, and ""; or with None and the reason, which
-        is a Shortage where the upstream was not asked. Nothing else in the reply is looked at. Returns what cancels
-        the ask, after which done is not called.
+        ask has returned, with the reply, which has the ID of the message, and ""; or with None and the reason, a
+        Shortage where the upstream was not asked. Nothing else in the reply is looked at. Returns what cancels the
+        ask, after which done is not called.
         """
         pool = self.pools[upstream_index]
         if pool.prefix:
