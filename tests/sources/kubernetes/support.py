@@ -88,6 +88,7 @@ class CountingMetrics:
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.waits_s: list[float] = []
         self.relists: Counter[tuple[str, str]] = Counter()
+        self.left_outs: Counter[tuple[str, str]] = Counter()
 
     def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
         assert seconds >= 0 and verb == "GET"
@@ -98,6 +99,9 @@ class CountingMetrics:
 
     def relist(self, resource: str, why: str) -> None:
         self.relists[resource, why] += 1
+
+    def left_out(self, resource: str, what: str) -> None:
+        self.left_outs[resource, what] += 1
 
 
 def key(obj: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from fastdns.errors import SourceError
 from fastdns.sources.base import Resource
 from fastdns.sources.kubernetes.client import Gone, ServerError, TooManyRequests, api_error
+from fastdns.sources.kubernetes.consistency import INCONSISTENT, ConsistencyCheck
 from fastdns.sources.kubernetes.digest import key_of
 from fastdns.sources.kubernetes.reflector import Reflector, Stream, Timing, backoff_s
 from fastdns.sources.kubernetes.resources import Watched
+from fastdns.sources.kubernetes.skipped import MAX_SAID
 from tests.sources.kubernetes.support import CountingMetrics, RecordingSink
 
 
@@ -58,6 +61,10 @@ class FakeClient:
     def __init__(self, gets: list[Any] = [], watches: list[Any] = []) -> None:  # noqa: B006
         self.gets, self.watches = list(gets), list(watches)
         self.asked: list[dict[str, str]] = []
+
+    async def get(self, path: str, params: Mapping[str, str], **how: Any) -> bytes:
+        self.asked.append(dict(params))
+        return json.dumps(self.gets.pop(0)).encode()
 
     @contextlib.asynccontextmanager
     async def listing(self, path: str, params: Mapping[str, str], **how: Any) -> AsyncIterator[Answer]:
@@ -174,6 +181,64 @@ def test_a_malformed_object_is_named_and_the_others_go_on(caplog: pytest.LogCapt
     assert names(made) == {"ns/good": 4} and made.version == "4"
     assert "services" in made.watched.path and "ns/bad is skipped" in caplog.text
     assert made.digest.get(key_of("ns", "bad")) == 3
+
+
+def test_a_malformed_object_is_said_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Each change of it, and each listing, was a line in the log: any tenant could fill it."""
+    caplog.set_level(logging.INFO)
+    made = reflector()
+    stream = Stream(made, listing=False)
+    for version in range(3, 8):
+        stream.take([event("MODIFIED", "bad", version, ports="none")])
+    assert caplog.text.count("ns/bad is skipped") == 1
+    assert made._metrics.left_outs == {("service", "object"): 5}
+    stream.take([event("MODIFIED", "bad", 8)])
+    stream.take([event("MODIFIED", "bad", 9)])
+    assert caplog.text.count("services ns/bad can be read now".replace("services", made.name)) == 1
+    stream.take([event("MODIFIED", "bad", 10, ports="none")])
+    assert caplog.text.count("ns/bad is skipped") == 2
+
+
+def test_many_malformed_objects_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    made = reflector()
+    stream = Stream(made, listing=False)
+    for number in range(3 * MAX_SAID):
+        stream.take([event("ADDED", f"bad{number}", number + 1, ports="none")])
+    assert caplog.text.count("is skipped") == MAX_SAID
+    assert made._metrics.left_outs.total() == 3 * MAX_SAID and len(made._skipped.present) == MAX_SAID
+    for number in range(3 * MAX_SAID):
+        stream.take([event("DELETED", f"bad{number}", number + 1000)])
+    assert not made._skipped.present
+
+
+def test_a_malformed_object_that_is_deleted_is_gone() -> None:
+    """It was noted as one that is there, so that the next check listed everything anew."""
+    made = reflector()
+    stream = Stream(made, listing=False)
+    stream.take([event("ADDED", "a", 3), event("DELETED", "a", 4, ports="none"), event("ADDED", "b", 5)])
+    assert names(made) == {"ns/b": 5} and made.version == "5"
+    assert made.digest.get(key_of("ns", "a")) is None
+    assert made._metrics.left_outs == {}
+
+
+async def test_what_a_list_has_of_malformed_objects_leaves_the_others_alone() -> None:
+    """No metadata, metadata of another kind, fields of another kind."""
+    odd: list[Any] = [{}, {"metadata": []}, {"metadata": {"name": 5}}, {"metadata": {"name": "x"}, "spec": 5}]
+    listed = page(("a", 1), ("b", 2), version=9)
+    listed["items"][1:1] = odd
+    made = reflector(FakeClient(gets=[listed]))
+    await made._list_pages(0)
+    assert names(made) == {"ns/a": 1, "ns/b": 2} and made.version == "9"
+    assert made._metrics.left_outs == {("service", "object"): len(odd)}
+
+
+async def test_an_unreadable_object_does_not_cost_the_others_their_check() -> None:
+    listed = page(("a", 1), ("lost", 7), version=9)
+    listed["items"][1:1] = [None, {"metadata": {"name": 5}}]
+    made = reflector(FakeClient(gets=[listed]))
+    made._stream = Stream(made, listing=False)
+    made._stream.take([event("ADDED", "a", 1)])
+    assert await ConsistencyCheck(made, made._client, settle_s=0).run() == INCONSISTENT
 
 
 def test_an_object_with_malformed_labels_is_named_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -145,6 +145,8 @@ class Metrics(Protocol):
 
     def relist(self, resource: str, why: str) -> None: ...
 
+    def left_out(self, resource: str, what: str) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -156,6 +158,9 @@ class NoMetrics:
         pass
 
     def relist(self, resource: str, why: str) -> None:
+        pass
+
+    def left_out(self, resource: str, what: str) -> None:
         pass
 
 

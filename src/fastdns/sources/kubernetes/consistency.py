@@ -18,8 +18,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
@@ -57,11 +58,20 @@ class ObjectWithMetadata(msgspec.Struct, gc=False):
 
 
 class MetadataPage(msgspec.Struct):
+    """One page, its items unread: one that cannot be read is not to cost the others their check."""
+
     metadata: ListMetadata
-    items: list[ObjectWithMetadata] | None = None
+    items: list[msgspec.Raw] | None = None
+
+    def readable(self) -> Iterator[ObjectMetadata]:
+        """Those that can be read."""
+        for item in self.items or ():
+            with contextlib.suppress(*UNREADABLE):
+                yield OBJECTS.decode(item).metadata
 
 
 PAGES = msgspec.json.Decoder(MetadataPage)
+OBJECTS = msgspec.json.Decoder(ObjectWithMetadata)
 
 # What a check found.
 SAME = ""
@@ -139,8 +149,7 @@ class ConsistencyCheck:
         differences: dict[int, int | None] = {}
         while True:
             page = await list_metadata(self._client, watched.path, params)
-            for item in page.items or ():
-                meta = item.metadata
+            for meta in page.readable():
                 key, version = key_of(meta.namespace, meta.name), version_of(meta.resourceVersion)
                 listed.set(key, version)
                 if held.get(key) != version:
@@ -178,9 +187,9 @@ async def identity(client: Client) -> str | None:
         if e.code in (401, 429) or e.code >= 500:
             raise
         return None
-    for item in page.items or ():
-        if item.metadata.name == IDENTITY_NAMESPACE:
-            return item.metadata.uid or None
+    for meta in page.readable():
+        if meta.name == IDENTITY_NAMESPACE:
+            return meta.uid or None
     return None
 
 

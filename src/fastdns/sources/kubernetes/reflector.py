@@ -13,8 +13,8 @@ Rules:
   from the last version. Failures wait with jittered exponential backoff, longer where the server says so.
 - What is silent while the server answers others is asked for again at once: a listing here, an open watch where
   someone else has noticed (``reopen``).
-- An object that cannot be understood is logged by name and skipped; what was known of it stays until the next
-  listing.
+- An object that cannot be understood is skipped: said by name once, counted, and said when it can be read again.
+  What was known of it stays until the next listing.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ from fastdns.sources.kubernetes.formats import (
     UNREADABLE,
     Format,
     ListMetadata,
+    Name,
     Status,
     format_of,
 )
-from fastdns.sources.kubernetes.objects import Metadata
+from fastdns.sources.kubernetes.objects import TYPES, Metadata
 from fastdns.sources.kubernetes.resources import Watched
+from fastdns.sources.kubernetes.skipped import SkippedObjects
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -170,6 +172,7 @@ class Reflector:
         self._degraded = False
         # Whether the listing by pages that is under way has told the sink so.
         self._sink_begun = False
+        self._skipped = SkippedObjects(watched.resource.name.lower(), self.name, metrics)
 
     # Called by others
 
@@ -366,7 +369,10 @@ class Reflector:
                 self._malformed(form, item, e, digest)
                 continue
             meta = obj.metadata
-            digest.set(key_of(meta.namespace, meta.name), version_of(meta.resourceVersion))
+            key = key_of(meta.namespace, meta.name)
+            digest.set(key, version_of(meta.resourceVersion))
+            if key in self._skipped.present:
+                self._skipped.right(key, where_of(meta))
             try:
                 sink.upsert(resource, obj)
             except Exception as e:
@@ -381,6 +387,8 @@ class Reflector:
         self._sink.flush()
         self.version = version
         self.digest = digest
+        for key in [key for key in self._skipped.present if digest.get(key) is None]:
+            self._skipped.gone(key)
         self.listings += 1
         self._stream_failures = 0
         if self._degraded:
@@ -469,21 +477,23 @@ class Reflector:
     def _malformed(self, form: Format, raw: bytes, error: Exception, digest: Digest) -> None:
         """Logs an object that is skipped, and notes its version so that a check does not miss it."""
         meta = form.name_of(raw)
+        key = key_of(meta.namespace, meta.name)
         if meta.name:
-            key = key_of(meta.namespace, meta.name)
             digest.set(key, version_of(meta.resourceVersion))
             if self.touched is not None:
                 self.touched.add(key)
-        where = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name or "without a name"
-        log.error(
-            "%s", SourceError(f"{self.name} {where} is skipped: {error}; expected the shape the API gives it")
-        )
+        self._skipped.skip(key, where_of(meta), error)
 
     def _rejected(self, meta: Metadata, error: Exception) -> None:
         """Logs what the sink raised for one object; the others go on."""
         log.error("%s %s/%s is not served: %s", self.name, meta.namespace, meta.name, error)
         if not isinstance(error, FastdnsError):
             self._log("what the sink raised:", error)
+
+
+def where_of(meta: Metadata | Name) -> str:
+    """Which object it is, for the log."""
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name or "without a name"
 
 
 class Stream:
@@ -504,6 +514,7 @@ class Stream:
         reflector = self._reflector
         sink, resource = reflector._sink, reflector.watched.resource
         decode = self.format.event_of
+        skipped = reflector._skipped
         digest, touched = self._digest, reflector.touched
         try:
             for line in batch:
@@ -522,6 +533,8 @@ class Stream:
                     self._start()
                     key = key_of(meta.namespace, meta.name)
                     digest.set(key, version_of(meta.resourceVersion))
+                    if key in skipped.present:
+                        skipped.right(key, where_of(meta))
                     try:
                         sink.upsert(resource, obj)
                     except Exception as e:
@@ -530,6 +543,7 @@ class Stream:
                     self._start()
                     key = key_of(meta.namespace, meta.name)
                     digest.discard(key)
+                    skipped.gone(key)
                     try:
                         sink.delete(resource, obj)
                     except Exception as e:
@@ -585,6 +599,26 @@ class Stream:
         if kind == "ERROR":
             self._error(line)
         self._start()
-        self._reflector._malformed(self.format, raw, error, self._digest)
+        meta = self.format.name_of(raw)
+        if kind == "DELETED" and meta.name:
+            # Its name is all that is needed.
+            self._delete(meta)
+        else:
+            self._reflector._malformed(self.format, raw, error, self._digest)
         self.took = True
-        self._advance(self.format.name_of(raw).resourceVersion)
+        self._advance(meta.resourceVersion)
+
+    def _delete(self, meta: Name) -> None:
+        """Takes out an object of which no more than the name can be read."""
+        reflector = self._reflector
+        key = key_of(meta.namespace, meta.name)
+        self._digest.discard(key)
+        reflector._skipped.gone(key)
+        if reflector.touched is not None:
+            reflector.touched.add(key)
+        resource = reflector.watched.resource
+        named: Any = TYPES[resource](metadata=Metadata(name=meta.name, namespace=meta.namespace))
+        try:
+            reflector._sink.delete(resource, named)
+        except Exception as e:
+            reflector._rejected(named.metadata, e)
