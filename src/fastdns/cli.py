@@ -5,7 +5,9 @@ Exit codes: 0 after an orderly end, 1 for what cannot be served, 2 for a wrong c
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from fastdns import __version__
 from fastdns.corefile import ServerConfig, default_config, load, load_file
 from fastdns.corefile.keys import is_preferred
 from fastdns.errors import FastdnsError
+from fastdns.inherited import check_process, open_standard_streams, take_signals
 from fastdns.plugins import AVAILABLE, ORDER
 from fastdns.plugins.checks import check_files
 
@@ -46,6 +49,7 @@ Environment:
 
 DEFAULT_FILE = "Corefile"
 DEMO_PORT = 1053
+DEMO_HTTP_PORTS = (8080, 8181, 9153)
 
 DEMO_COREFILE = """\
 cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
@@ -191,7 +195,9 @@ def serve(flags: Flags, load_config: Callable[[], ServerConfig], announce: Calla
     from fastdns.supervisor.supervisor import Settings, run
 
     log.set_up()
+    take_signals()
     try:
+        check_process()
         config = load_config()
         return run(Settings(load_config, announce, dict(os.environ), flags.get("pidfile") or None), config)
     except FastdnsError as error:
@@ -255,6 +261,19 @@ def demo_manifests() -> Path:
     return local if local.exists() else Path(str(resources.files("fastdns") / "example.yaml"))
 
 
+def is_taken(port: int, kind: socket.SocketKind) -> bool:
+    """Whether a program has a port of 127.0.0.1. Two servers of one user would share it, each with some queries."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            # Connections that have ended do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
 def main_demo(arguments: list[str]) -> int:
     """``fastdns demo``: an example cluster on the loopback, with health, ready and metrics."""
     flags = parse_flags(arguments, {"dns.port", "p", "manifests", "help", "h"})
@@ -268,6 +287,11 @@ def main_demo(arguments: list[str]) -> int:
     if not manifests.exists():
         return fatal(f"{manifests}: no such file or folder")
     text = DEMO_COREFILE.format(port=port, manifests=manifests.resolve())
+    stream, both = (socket.SOCK_STREAM,), (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    for taken, kinds in ((port, both), *((http_port, stream) for http_port in DEMO_HTTP_PORTS)):
+        if any(is_taken(taken, kind) for kind in kinds):
+            hint = " or give -dns.port another port" if taken == port else ""
+            return fatal(f"127.0.0.1:{taken} is taken, by another demo perhaps; end what has it{hint}")
 
     def announce(config: ServerConfig) -> None:
         at = f"@127.0.0.1 -p {port}"
@@ -307,6 +331,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {"bench": main_bench, "check":
 def main(arguments: list[str] | None = None) -> int:
     """The entry point; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    open_standard_streams()
     try:
         if words and words[0] in COMMANDS:
             return COMMANDS[words[0]](words[1:])

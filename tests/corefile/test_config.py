@@ -98,6 +98,19 @@ def test_the_default_port_is_for_keys_without_one() -> None:
     assert [listener.port for listener in config.listeners] == [1053, 1]
 
 
+def test_a_block_without_an_address_beside_others() -> None:
+    config = read("a {\nbind 127.0.0.1 {\nexcept 127.0.0.1\n}\n}\nb {\n}")
+    assert config.warnings == ("plugin/bind: Corefile:4 - no address is left to listen at",)
+    assert [listener.zones for listener in config.listeners] == [(("b.", 1),)]
+    assert config.blocks[0].plugins["bind"].addresses == ()
+
+
+def test_no_address_for_any_block() -> None:
+    """It ended in a traceback of the workers."""
+    with pytest.raises(CorefileError, match=r"^Corefile:3 - .*bind: no address is left to listen at"):
+        read("\na {\nbind lo {\nexcept 127.0.0.1 ::1\n}\n}")
+
+
 @pytest.mark.parametrize("text", ["", "# nothing", "(s) {\nwhoami\n}", "import *.none"])
 def test_without_a_block_the_built_in_corefile_is_served(text: str) -> None:
     config = load(text, "/nonexistent/Corefile", default_port=1053, environ={})

@@ -118,7 +118,6 @@ GOOD: dict[str, list[Case]] = {
             {"addresses": ("127.0.0.1", "127.0.0.2")},
             why="an exception is of its own occurrence",
         ),
-        Case("bind 127.0.0.1 {;except 127.0.0.1;}", {"addresses": ()}, why="nothing is left"),
     ],
     "ready": [
         Case("ready", {"host": "", "port": 8181, "monitor": "until-ready"}, why="defaults"),
@@ -538,7 +537,6 @@ def test_bad_options(name: str, case: Bad) -> None:
     ("text", "warning"),
     [
         ("root /no/such/directory", "plugin/root: Root path does not exist: /no/such/directory"),
-        ("bind 127.0.0.1 {;except 127.0.0.1;}", "plugin/bind: Corefile:4 - no address is left to listen at"),
         (
             "kubernetes a {;endpoint http://b http://c;}",
             "plugin/kubernetes: only the first endpoint is used, http://b",

@@ -67,6 +67,9 @@ def load(
     keys = [_keys(block) for block in raw.blocks]
     blocks = _blocks(raw.blocks, keys, warnings)
     listeners = group(_endpoints(blocks, keys, default_port), blocks)
+    if blocks and not listeners:
+        file, line = blocks[0].places["bind"]
+        raise CorefileError("bind: no address is left to listen at: except takes all of them", file, line)
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,

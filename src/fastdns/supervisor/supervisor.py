@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastdns import log as log_setup
 from fastdns._stats import Stats
@@ -66,6 +66,8 @@ from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
 from fastdns.supervisor.threads import in_thread
 from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
+
+T = TypeVar("T")
 
 log = logging.getLogger("fastdns")
 kubernetes_log = logging.getLogger("plugin/kubernetes")
@@ -112,6 +114,17 @@ def positive_setting(environ: Mapping[str, str], name: str, default: int, high: 
     if not text.isdecimal() or not low <= int(text) <= high:
         raise FastdnsError(f"{name} must be {low} to {high}, got {text!r}")
     return int(text)
+
+
+def mapped(what: str, make: Callable[[], T]) -> T:
+    """Shared memory. Raises FastdnsError that says what to do where there is none."""
+    try:
+        return make()
+    except (OSError, MemoryError):
+        raise FastdnsError(
+            f"{what} cannot be mapped; raise the bound of address space (ulimit -v), or lower "
+            "FASTDNS_STORE_MIB"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -169,9 +182,9 @@ class Supervisor:
         self.files_said: list[str] = []
         self.max_held_bytes = positive_setting(settings.environ, "FASTDNS_MAX_TCP_MIB", 32, 32768) << 20
         store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
-        self.store = Store(store_mib << 20)
+        self.store = mapped(f"the zone store of {store_mib} MiB", lambda: Store(store_mib << 20))
         self.slots = SlotTable()
-        self.stats = Stats(self.slots.total)
+        self.stats = mapped("the table of counters", lambda: Stats(self.slots.total))
         self.sockets = SocketTable()
         self.nameservers = Nameservers()
         self.log_lines_s = positive_setting(settings.environ, "FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
