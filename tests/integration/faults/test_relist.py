@@ -43,3 +43,31 @@ def test_a_full_relist_takes_a_quarter_more_at_most(tmp_path: Path) -> None:
     print(f"{SERVICES} services: {steady} steady, {peak} at most while listed anew, {ratio:.2f} of it")
     assert memory.looks > 5
     assert ratio <= PROMISE
+
+
+def test_an_expired_continue_token_takes_a_quarter_more_at_most(tmp_path: Path) -> None:
+    """The third try lists everything in one answer, which was held whole and decoded whole."""
+    corefile = COREFILE.replace('manifests "MANIFESTS"', f'kubeconfig "{tmp_path}/kubeconfig"')
+    with (
+        Process(services=SERVICES, endpoints=10, kubeconfig=tmp_path / "kubeconfig") as api,
+        Server(tmp_path, corefile) as fastdns,
+    ):
+        wait_until(lambda: fastdns.http("/ready") == (200, "OK"), 60)
+        listed = fastdns.total(RELISTS, why="gone")
+        steady = cluster.steady(fastdns.process.pid)
+        with cluster.Memory(fastdns.process.pid) as memory:
+            for resource in cluster.RESOURCES:
+                api.fault("expired_continue", resource=resource, verb="list")
+                api.fault("no_streaming", resource=resource, verb="watch")
+                api.fault("gone", resource=resource, verb="watch", times=1)
+            api.post("disconnect")
+            wait_until(lambda: fastdns.total(RELISTS, why="gone") >= listed + 3, 60)
+            api.post("put", service("last", "default", cluster_ips=["10.98.0.1"]))
+            wait_until(lambda: fastdns.addresses("last.default.svc.cluster.local.") == ["10.98.0.1"], 60)
+            time.sleep(SETTLE_S)
+        asked = [request["query"] for request in api.get("requests")]
+        after = cluster.steady(fastdns.process.pid)
+    peak = cluster.memory_mib(memory.peak)
+    print(f"{SERVICES} services: {steady} steady, {peak} at most while listed whole, {after} after it")
+    assert any("limit" not in query and "watch" not in query for query in asked), "nothing was listed whole"
+    assert peak["all"] <= PROMISE * steady["all"] and after["all"] <= PROMISE * steady["all"]
