@@ -64,7 +64,7 @@ async def probe(port: int) -> None:
 
 
 async def test_250_scrapers(fastdns: Server) -> None:
-    """/health took 2.4 s, and reaping as long: each scrape was rendered for itself, in the loop that does all else."""
+    """/health took 2.4 s, and reaping as long: each scrape was rendered for itself, in the loop that reaps."""
     health, metrics = fastdns.ports["HEALTH_PORT"], fastdns.ports["METRICS_PORT"]
     async with asyncio.timeout(120), asking(metrics, "/metrics") as answers:
         begun = time.monotonic()
