@@ -264,7 +264,7 @@ def test_a_hundred_thousand_in_flight() -> None:
             grown.append(rss_bytes() - begun)
             # Others are still served at once: the table is not slow for being full.
             full_at = time.monotonic()
-            client.send(b"\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\xff")
+            client.send(b"\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\xfe")
             assert drain(client, 1) == [REFUSED]
             assert time.monotonic() - full_at < 0.5
             with upstream.answering():
