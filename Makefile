@@ -10,32 +10,43 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
 
-.PHONY: run build debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck bench clean
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
-run: build
-	$(BIN)/fastdns demo
+.PHONY: run build debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck package \
+	bench clean
 
-build: $(VENV)/.built
+# Only what serves; the packages are fetched while the compiler works.
+run: | $(VENV)/.tools
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.installed $(VENV)/.built
+	@$(BIN)/fastdns demo
 
-$(VENV)/.venv:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools>=77'
-	touch $@
+# What serves, and what tests and measures.
+build: $(VENV)/.dev $(VENV)/.built
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet cython
-	# The next step builds in place: pip would compile everything once before, elsewhere.
-	FASTDNS_NO_EXTENSIONS=1 $(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
-	touch $@
+$(VENV)/.tools:
+	@echo "Python environment: $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) 'setuptools>=77' 'cython>=3.1'
+	@touch $@
 
-$(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/python setup.py --quiet build_ext --inplace
-	# As an installation has it: a server that compiles its modules at each start takes half as long again.
-	$(BIN)/python -m compileall -q src
-	touch $@
+# FASTDNS_NO_EXTENSIONS: they are built in place; pip would compile everything once more, elsewhere.
+$(VENV)/.installed: pyproject.toml | $(VENV)/.tools
+	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable .
+	@touch $@
 
-debug: $(VENV)/.installed
-	FASTDNS_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
+$(VENV)/.dev: $(VENV)/.installed
+	@echo "Packages of tests and tools"
+	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.built: $(SOURCES) | $(VENV)/.tools
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@# As an installation has it: a server that compiles its modules at each start takes half as long again.
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+debug: $(VENV)/.dev
+	FASTDNS_DEBUG=1 FASTDNS_WARNINGS=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
 
 # A copy of the sources, built with address and undefined-behaviour sanitizers; the ordinary build stays.
 SANITIZED := build/sanitized
@@ -44,7 +55,7 @@ SANITIZE_ENV = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)/src):$(abspath .)
 
-$(SANITIZED)/.built: $(VENV)/.installed $(SOURCES)
+$(SANITIZED)/.built: $(VENV)/.dev $(SOURCES)
 	mkdir -p $(SANITIZED)
 	rm -rf $(SANITIZED)/src
 	cp -rL src setup.py pyproject.toml README.md $(SANITIZED)
@@ -101,6 +112,10 @@ lint: build
 
 typecheck: build
 	$(BIN)/mypy
+
+# Source distribution and wheel, to dist/; each is installed into an empty environment, and asked.
+package: $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.package
 
 # Everything that is installed side by side: a section of bench/RESULTS.md and the README's plot.
 compare: build

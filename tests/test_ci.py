@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CLIENTS = [
-    "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "dnsperf", "faketime",
+INSTALLED = [
+    "ccache", "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "dnsperf", "faketime",
     "iproute2", "mount", "util-linux",
 ]  # fmt: skip
-STEPS = ["make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000"]
+STEPS = ["make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000", "make package"]
 
 
 # Under a newer one there is nothing to say.
@@ -60,21 +60,21 @@ def run(
 
 def test_what_is_missing_is_installed(tmp_path: Path) -> None:
     install = "apt-get -qq install --yes --no-install-recommends"
-    commands = ["apt-get -qq update", *(f"{install} {package}" for package in CLIENTS), *STEPS]
+    commands = ["apt-get -qq update", *(f"{install} {package}" for package in INSTALLED), *STEPS]
     assert run(tmp_path) == (commands, "")
 
 
 def test_what_cannot_be_installed_is_said_and_does_not_end_it(tmp_path: Path) -> None:
     done, said = run(tmp_path, apt='case "$*" in *ldnsutils) exit 100;; esac')
     assert said == ".ci/run: ldnsutils cannot be installed; tests that need it are skipped\n"
-    after = CLIENTS[CLIENTS.index("ldnsutils") + 1 :]
+    after = INSTALLED[INSTALLED.index("ldnsutils") + 1 :]
     assert done[-len(after) - len(STEPS) :] == [*(line for line in done if line.split()[-1] in after), *STEPS]
 
 
 @pytest.mark.parametrize(("user", "apt"), [(1000, "exit 0"), (0, None)], ids=["not root", "no apt-get"])
 def test_what_is_not_ours_to_install_is_said(tmp_path: Path, user: int, apt: str | None) -> None:
     done, said = run(tmp_path, user=user, apt=apt)
-    packages = " ".join(CLIENTS)
+    packages = " ".join(INSTALLED)
     assert said == f".ci/run: missing here, and not ours to install: {packages}; tests that need them are skipped\n"
     assert done == STEPS
 

@@ -1,28 +1,32 @@
 """Reads what a run counts, from the memory that it counts in."""
 
-from libc.stdint cimport uint8_t, uint64_t
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint64_t
 
 from fastdns.bench.result import Result, Wrong
 
 COUNTS_BYTES = sizeof(Counts)
 
 
-cdef const Counts* counts_in(const uint8_t[::1] memory) except NULL:
-    if memory.shape[0] < <Py_ssize_t>sizeof(Counts):
-        raise ValueError(f"{sizeof(Counts)} bytes expected, got {memory.shape[0]}")
-    return <const Counts*>&memory[0]
+cdef Counts* counts_in(object memory, bint writable) except NULL:
+    cdef Py_buffer view
+    PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+    cdef Counts* counts = <Counts*>view.buf
+    cdef Py_ssize_t size = view.len
+    PyBuffer_Release(&view)
+    if size < <Py_ssize_t>sizeof(Counts):
+        raise ValueError(f"counters: {sizeof(Counts)} bytes expected, got {size}")
+    return counts
 
 
-def stop(uint8_t[::1] memory):
+def stop(memory not None):
     """End the run that counts there, at once: what is under way is interrupted."""
-    if memory.shape[0] < <Py_ssize_t>sizeof(Counts):
-        raise ValueError(f"{sizeof(Counts)} bytes expected, got {memory.shape[0]}")
-    (<Counts*>&memory[0]).stop = 1
+    counts_in(memory, True).stop = 1
 
 
-def read_result(const uint8_t[::1] memory):
+def read_result(memory not None):
     """What a run has given so far. Of one that goes on, sums may differ by what happens while they are read."""
-    cdef const Counts* c = counts_in(memory)
+    cdef const Counts* c = counts_in(memory, False)
     cdef uint64_t end_ns = max(c.last_ns, c.asked_ns)
     cdef uint64_t asking_ns = c.asked_ns - c.begin_ns if c.asked_ns > c.begin_ns else 0
     cdef list histogram = []

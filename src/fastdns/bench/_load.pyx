@@ -16,7 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fastdns.bench._answers cimport Said, read_said
-from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, Counts, bucket_of
+from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, Counts, bucket_of, counts_in
 from fastdns.bench._lanes cimport (
     ANSWERED, CLOSED, CONNECTING, GIVEN_UP, GONE, MAX_WINDOW, NO_PLACE, OPEN, UNDER_WAY, Gone, Lane, Place,
     free_lane, make_places, next_place, release_place, remember_gone, take_place,
@@ -130,7 +130,6 @@ cdef class Load:
                   uint64_t queries_per_connection=0, counters=None):
         cdef uint32_t i, window
         cdef int k
-        cdef uint8_t[::1] view
         if not 1 <= sockets <= MAX_LANES:
             raise ValueError(f"sockets must be 1 to {MAX_LANES}, got {sockets}")
         window = (outstanding + sockets - 1) // sockets
@@ -158,10 +157,7 @@ cdef class Load:
         self.local_at = <const sockaddr*><const char*>self.local
         self.local_size = len(self.local)
         self.counters = bytearray(COUNTS_BYTES) if counters is None else counters
-        view = self.counters
-        if view.shape[0] < <Py_ssize_t>sizeof(Counts):
-            raise ValueError(f"counters: {sizeof(Counts)} bytes expected, got {view.shape[0]}")
-        self.counts = <Counts*>&view[0]
+        self.counts = counts_in(self.counters, True)
         self.lanes = <Lane*>calloc(sockets, sizeof(Lane))
         self.polls = <pollfd*>calloc(sockets, sizeof(pollfd))
         self.room = <uint8_t*>calloc(BATCH, ROOM)
