@@ -216,6 +216,18 @@ def test_items_are_found_by_their_name_alone() -> None:
         assert found == [b'{"items":[{"a":"}]"}]}', b"{}"] and cut.is_whole
 
 
+def test_items_that_are_no_objects_are_items_too() -> None:
+    """They made the rest of the list no JSON, so that nothing of it was served."""
+    body = b'{"items":[null, 12 ,{"a":1},"te,]xt",[1],true],"metadata":{"resourceVersion":"7"}}'
+    for size in (1, 2, 3, 5, 1000):
+        listing = JsonFormat(Resource.SERVICE).listing()
+        found = [item for at in range(0, len(body), size) for item in listing.feed(body[at : at + size])]
+        assert found == [b"null", b"12", b'{"a":1}', b'"te,]xt"', b"[1]", b"true"]
+        assert listing.metadata().resourceVersion == "7"
+    with pytest.raises(ValueError, match="over 10 bytes"):
+        JsonItems(10).feed(b'{"items":[12345678901234')
+
+
 def test_mangled_protobuf_is_refused_or_read_and_nothing_else() -> None:
     rng = random.Random(13)
     obj = {"metadata": {"name": "a", "namespace": "b", "labels": {"kubernetes.io/service-name": "c"}},

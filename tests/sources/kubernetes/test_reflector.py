@@ -222,8 +222,9 @@ def test_a_malformed_object_that_is_deleted_is_gone() -> None:
 
 
 async def test_what_a_list_has_of_malformed_objects_leaves_the_others_alone() -> None:
-    """No metadata, metadata of another kind, fields of another kind."""
+    """No metadata, metadata of another kind, fields of another kind, and what is no object at all."""
     odd: list[Any] = [{}, {"metadata": []}, {"metadata": {"name": 5}}, {"metadata": {"name": "x"}, "spec": 5}]
+    odd += [None, 5, "text", [1]]
     listed = page(("a", 1), ("b", 2), version=9)
     listed["items"][1:1] = odd
     made = reflector(FakeClient(gets=[listed]))

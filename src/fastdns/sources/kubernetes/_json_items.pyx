@@ -26,6 +26,7 @@ cdef class JsonItems:
     cdef bint in_text
     cdef bint escaped
     cdef bint in_items          # of the list's array of items
+    cdef bint in_scalar         # an item that is no object: null, a number, a text
     cdef size_t key_at          # in other: where the last text at depth 1 begins
 
     def __init__(self, max_bytes):
@@ -63,6 +64,9 @@ cdef class JsonItems:
                     self.in_text = False
             elif byte == QUOTE:
                 self.in_text = True
+                if self.depth == 2 and self.in_items and not self.in_scalar:
+                    self.in_scalar = True
+                    kept = at - 1
                 if self.depth == 1:
                     self.key_at = len(self.other) + <size_t>(at - kept)
             elif byte == OPEN_OBJECT or byte == OPEN_ARRAY:
@@ -71,6 +75,8 @@ cdef class JsonItems:
                     kept = at
                     self.in_items = self.other[self.key_at:].replace(b" ", b"").startswith(b'items":')
                 elif self.depth == 2 and self.in_items:
+                    if self.in_scalar:
+                        raise ValueError("its JSON has no comma between two items")
                     kept = at - 1
                 self.depth += 1
             elif byte == CLOSE_OBJECT or byte == CLOSE_ARRAY:
@@ -83,18 +89,31 @@ cdef class JsonItems:
                     found.append(bytes(self.item))
                     self.item = bytearray()
                 elif self.in_items and self.depth == 1:
+                    if self.in_scalar:
+                        self.end_scalar(kept, at - 1, found)
                     self.in_items = False
                     kept = at - 1
             elif self.in_items and self.depth == 2:
-                # Between two items: commas and blanks; anything else is what the decoder of rest refuses.
-                if not (byte == COMMA or byte == 32 or byte == 9 or byte == 10 or byte == 13):
-                    self.keep(at - 1, at, self.other)
-                kept = at
-        if self.in_items and self.depth > 2:
+                if byte == COMMA or byte == 32 or byte == 9 or byte == 10 or byte == 13:
+                    if self.in_scalar:
+                        self.end_scalar(kept, at - 1, found)
+                    kept = at
+                elif not self.in_scalar:
+                    # Who decodes the items says what is wrong with this one.
+                    self.in_scalar = True
+                    kept = at - 1
+        if self.in_items and (self.depth > 2 or self.in_scalar):
             self.keep(kept, end, self.item)
         elif not self.in_items:
             self.keep(kept, end, self.other)
         return found
+
+    cdef int end_scalar(self, const uint8_t* kept, const uint8_t* end, list found) except -1:
+        self.keep(kept, end, self.item)
+        found.append(bytes(self.item))
+        self.item = bytearray()
+        self.in_scalar = False
+        return 0
 
     cdef int keep(self, const uint8_t* at, const uint8_t* end, bytearray where) except -1:
         if len(where) + <size_t>(end - at) > self.max_bytes:
