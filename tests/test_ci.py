@@ -95,10 +95,10 @@ def test_the_newest_python_is_tested_too(tmp_path: Path, installed: dict[str, st
         for name, version in installed.items()
     }
     done, said = run(tmp_path, more=more)
-    assert done[-5:] == [*STEPS, f"make test-many PYTHON={asked}"]
+    assert done[-len(STEPS) - 1 :] == [*STEPS, f"make test-many PYTHON={asked}"]
     assert said == ""
 
 
 def test_the_same_python_is_not_tested_twice(tmp_path: Path) -> None:
     more = {"python3.14": f'test "$1" = -c || echo Python {platform.python_version()}'}
-    assert run(tmp_path, more=more)[0][-4:] == STEPS
+    assert run(tmp_path, more=more)[0][-len(STEPS) :] == STEPS

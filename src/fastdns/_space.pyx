@@ -1,9 +1,9 @@
 """Where the writer of a zone store puts records, and what of the mapping is in memory (decision 12).
 
-The mapping is pages of 4 KiB. The index and each record of 8 KiB or more have pages of their own. Smaller ones are
-written one after the other into segments of 16 pages. A segment is freed as a whole, once no record in it is live
-or may still be read. Where live records fill less than two thirds of the segments, the writer moves the records of the
-emptiest segment into the one that is being filled, so that it becomes free.
+The mapping is pages of 4 KiB. The index and each record of 8 KiB or more have pages of their own. Smaller ones
+are written one after the other into segments of 16 pages. A segment is freed as a whole, once no record in it is
+live or may still be read. Where live records fill less than two thirds of the segments, the writer moves the
+records of the emptiest segment into the one that is being filled, so that it becomes free.
 
 Free pages are given back to the kernel, but for some that are kept for what comes next. The mapping is larger than
 the memory that may be taken, so that holes between large records cost addresses and no memory.

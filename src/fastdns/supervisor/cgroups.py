@@ -1,7 +1,7 @@
 """The control groups of this process, version 1 and 2, as files: see cgroups(7), proc(5).
 
-/proc/self/cgroup says which group it is. /proc/self/mountinfo says where the hierarchy is mounted, from which group.
-In a cgroup namespace both begin at the container's own group. Outside one, the path is the host's.
+/proc/self/cgroup says which group it is. /proc/self/mountinfo says where the hierarchy is mounted, from which
+group. In a cgroup namespace both begin at the container's own group. Outside one, the path is the host's.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ cdef struct PackedEndpoint:
     uint8_t address[16]
     uint16_t name               # as in Section's names
     uint16_t zone
+    uint32_t place              # in the slice, from 0
 
 # One slice while it is collected; the arrays grow and are used again.
 cdef struct Packing:

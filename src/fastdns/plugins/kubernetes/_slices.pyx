@@ -277,6 +277,7 @@ cdef int add_address(Packing* p, const uint8_t* text, uint32_t size) except -1 n
     memcpy(e.address, address, p.address_len)
     e.name = name
     e.zone = p.zone
+    e.place = p.count
     p.count += 1
     return 0
 
@@ -302,6 +303,15 @@ cdef int compare_endpoints(const void* a, const void* b) noexcept nogil:
     return order
 
 
+cdef int compare_and_place(const void* a, const void* b) noexcept nogil:
+    cdef int order = compare_endpoints(a, b)
+    return order if order else compare_places(a, b)
+
+
+cdef int compare_places(const void* a, const void* b) noexcept nogil:
+    return -1 if (<const PackedEndpoint*>a).place < (<const PackedEndpoint*>b).place else 1
+
+
 cdef extern from "stdlib.h" nogil:
     void qsort(void* base, size_t count, size_t size, int (*compare)(const void*, const void*) noexcept nogil)
 
@@ -324,7 +334,10 @@ cdef int compare_names(const void* a, const void* b, void* packing) noexcept nog
 
 
 cdef uint32_t order_endpoints(Packing* p) noexcept nogil:
-    """Sort, and drop what is there twice. Returns how many have a name of their own."""
+    """Sort, and drop what is there twice. Returns how many have a name of their own.
+
+    Names stay in the order of the slice, of which an answer takes the first: nobody searches them by address.
+    """
     cdef uint32_t i, kept = 0, named = 0
     cdef bint ordered = True
     for i in range(1, p.count):
@@ -332,7 +345,7 @@ cdef uint32_t order_endpoints(Packing* p) noexcept nogil:
             ordered = False
             break
     if not ordered:
-        qsort(p.endpoints, p.count, sizeof(PackedEndpoint), compare_endpoints)
+        qsort(p.endpoints, p.count, sizeof(PackedEndpoint), compare_and_place)
     for i in range(p.count):
         if kept and compare_endpoints(&p.endpoints[kept - 1], &p.endpoints[i]) == 0:
             continue
@@ -341,6 +354,8 @@ cdef uint32_t order_endpoints(Packing* p) noexcept nogil:
         kept += 1
         named += p.endpoints[i].name < NO_NAME
     p.count = kept
+    if p.address_len == ADDRESS_IS_NAME:
+        qsort(p.endpoints, p.count, sizeof(PackedEndpoint), compare_places)
     return named
 
 

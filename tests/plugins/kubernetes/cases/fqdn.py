@@ -183,3 +183,38 @@ THEMES.append(
         ],
     )
 )
+
+ZONED = """
+kind: Namespace
+metadata: {name: prod}
+---
+kind: Service
+metadata: {name: s, namespace: prod}
+spec: {clusterIP: None, clusterIPs: [None], ports: [{name: pg, protocol: TCP, port: 5432}]}
+---
+kind: EndpointSlice
+metadata: {name: s-1, namespace: prod, labels: {kubernetes.io/service-name: s}}
+addressType: FQDN
+endpoints:
+- {addresses: [s.prod.svc.cluster.local], zone: rack.1}
+- {addresses: [db.nowhere.example], zone: z1}
+- {addresses: [s.prod.svc.cluster.local], zone: z1}
+ports: [{name: pg, protocol: TCP, port: 5432}]
+"""
+
+THEMES.append(
+    Theme(
+        "fqdn by zone",
+        Options(zonal=True),
+        ZONED,
+        cases=[
+            Case(
+                f"z1.pin._zone.s.{AT}",
+                "A",
+                [f"z1.pin._zone.s.{AT} 5 IN CNAME db.nowhere.example."],
+                why="the first name of the zone, in the order of the slice, whatever other zones have before it",
+                coredns="CoreDNS gives every name a CNAME record",
+            ),
+        ],
+    )
+)
