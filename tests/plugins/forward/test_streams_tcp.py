@@ -590,3 +590,20 @@ async def test_several_upstreams_have_connections_of_their_own() -> None:
         assert (await asker.ask(query(2), index=1)).reply
         assert (one.queries, two.queries) == ([query(1)], [query(2)])
         assert asker.count(MISSES, index=0) == asker.count(MISSES, index=1) == 1
+
+
+@on_uvloop
+async def test_a_connection_that_never_ends_does_not_keep_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """close() waited for ever where the loop did not say that a connection had ended, as with one of TLS."""
+
+    class Kept(set):  # type: ignore[type-arg]
+        def discard(self, connection: object) -> None:
+            pass
+
+    monkeypatch.setattr(streams, "CLOSE_S", 0.05)
+    async with StreamServer() as server, asking(server.upstream()) as asker:
+        assert (await asker.ask(query())).reply
+        (pool,) = asker.streams.pools
+        pool.connections = Kept(pool.connections)
+        await asyncio.wait_for(asker.streams.close(), 10)
+        assert pool.connections

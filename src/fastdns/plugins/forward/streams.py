@@ -44,6 +44,8 @@ MAX_WAITING = 1024
 DIAL_S = 5.0
 # To exchange close_notify (RFC 8446 section 6.1) before the socket is closed.
 TLS_SHUTDOWN_S = 1.0
+# For connections to end after close; what has not ended then is aborted.
+CLOSE_S = 2.0
 # How often idle connections are looked at, if there are any.
 SWEEP_S = 1.0
 # An HTTP/2 connection that has answered nothing for so long when an ask on it runs out of time gets no new ones.
@@ -144,8 +146,13 @@ class Streams:
         for pool in self.pools:
             pool.stop()
         await asyncio.gather(*dials, return_exceptions=True)
-        while any(pool.connections for pool in self.pools):
-            await asyncio.sleep(0)
+        # A peer may leave its part of the goodbye out for ever.
+        ends = self.loop.time() + CLOSE_S
+        while (left := [one for pool in self.pools for one in pool.connections]) and self.loop.time() < ends:
+            await asyncio.sleep(0.001)
+        for connection in left:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def count(self, name: str, upstream: Upstream) -> None:
         """One more."""
