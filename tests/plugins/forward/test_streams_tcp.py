@@ -607,3 +607,4 @@ async def test_a_connection_that_never_ends_does_not_keep_a_worker(monkeypatch: 
         pool.connections = Kept(pool.connections)
         await asyncio.wait_for(asker.streams.close(), 10)
         assert pool.connections
+        pool.connections.clear()

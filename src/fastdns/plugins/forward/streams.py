@@ -153,6 +153,9 @@ class Streams:
         for connection in left:
             if connection.transport is not None:
                 connection.transport.abort()
+        if left:
+            # The loop tells connections in its next turn.
+            await asyncio.sleep(0.001)
 
     def count(self, name: str, upstream: Upstream) -> None:
         """One more."""
