@@ -154,8 +154,10 @@ class Streams:
             if connection.transport is not None:
                 connection.transport.abort()
         if left:
-            # The loop tells connections in its next turn.
+            # The loop tells connections in its next turn. It has been seen not to tell one over TLS at all.
             await asyncio.sleep(0.001)
+            for pool in self.pools:
+                pool.connections.clear()
 
     def count(self, name: str, upstream: Upstream) -> None:
         """One more."""
