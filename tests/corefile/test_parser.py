@@ -122,6 +122,7 @@ BAD = [
     Bad("a,", 1, "zone is expected after the comma", why="a comma at the end"),
     Bad(". {\n\nnothing\n}", 3, "unknown directive 'nothing'", why="an unknown directive"),
     Bad(". {\nwhoamy\n}", 2, "did you mean 'whoami'?", why="a misspelled directive"),
+    Bad(". {\nproxy . 192.0.2.1\n}", 2, "'proxy'; CoreDNS has removed it: use forward", why="a removed directive"),
     Bad("import", 1, "import needs one argument", why="import without an argument"),
     Bad(". {\nimport\nwhoami\n}", 2, "import needs one argument", why="import and the next line"),
     Bad('import ""', 1, "import needs the name", why="import of nothing"),

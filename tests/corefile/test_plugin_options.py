@@ -445,6 +445,8 @@ BAD: dict[str, list[Bad]] = {
             why="weighted and prefer"),
     ],
     "kubernetes": [
+        Bad("kubernetes x.test {;upstream;}", "'upstream'; CoreDNS has removed it", line=3, why="a removed option"),
+        Bad("kubernetes x.test {;resyncperiod 1m;}", "changes are watched", line=3, why="another removed option"),
         Bad("kubernetes 10.0.0.0/8", "no reverse zone", why="only reverse zones"),
         Bad("kubernetes", "no reverse zone", zones="10.in-addr.arpa", why="only reverse zones in the block"),
         Bad("kubernetes 8.b.d.0.1.0.0.2.ip6.arpa", "no reverse zone", why="only reverse zones"),

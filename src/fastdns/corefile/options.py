@@ -11,6 +11,7 @@ from typing import Any
 
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import KeyProblem, parse_zones
+from fastdns.corefile.removed import OPTIONS, removed
 
 Reader = Callable[[Dispenser], Any]
 # Reads one option into the fields of the plugin's Config that is being made.
@@ -201,7 +202,7 @@ def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, An
             import difflib
 
             near = difflib.get_close_matches(d.text[:64], table, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = removed(OPTIONS.get((d.plugin, d.text))) or (f"; did you mean {near[0]!r}?" if near else "")
             raise d.error(f"unknown option {d.text!r}{hint}")
         option(d, fields)
         count += 1

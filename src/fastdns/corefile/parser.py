@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from fastdns.corefile.imports import Importer
 from fastdns.corefile.lexer import Token, tokenize
+from fastdns.corefile.removed import DIRECTIVES, removed
 from fastdns.corefile.values import clean, substitute
 from fastdns.errors import CorefileError
 
@@ -191,7 +192,8 @@ class _Parser:
         import difflib
 
         near = difflib.get_close_matches(name[:64], self._known, n=1)
-        return f"unknown directive {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        hint = removed(DIRECTIVES.get(name)) or (f"; did you mean {near[0]!r}?" if near else "")
+        return f"unknown directive {name!r}{hint}"
 
     def _import(self) -> None:
         self._take()
