@@ -260,7 +260,8 @@ def test_questions_that_are_only_alike_are_few_targets_and_all_answered(cache: s
         replies = {(reply := client.receive()).id: addresses(reply) for _ in range(200)}
         assert replies == {number: [f"10.0.0.{number}"] for number in range(200)}
         assert forwarder.failed() == {}
-        assert most <= MOST_TARGETS
+        # The next question goes out while the one that was answered is being forgotten.
+        assert most <= MOST_TARGETS + 1
         forwarder.settles()
 
 
