@@ -20,6 +20,8 @@ class Dispenser:
         self._file = file
         self._at = -1
         self._depth = 0
+        # How many arguments the option has to have for its block to end on its line; None: it may not.
+        self.ends_after: int | None = None
 
     @property
     def text(self) -> str:
@@ -64,11 +66,14 @@ class Dispenser:
         return True
 
     def remaining_args(self) -> list[str]:
-        """What is left of the line, up to a ``{``."""
-        args = []
+        """What is left of the line, up to a ``{``, or to a ``}`` where the option may end its block."""
+        args: list[str] = []
         while self._next_on_line() and self._tokens[self._at + 1].text != "{":
+            ends = self._tokens[self._at + 1].text == "}"
+            if ends and self.ends_after is not None and len(args) >= self.ends_after:
+                break
             self.next()
-            if self.text == "}":
+            if ends:
                 raise self.error("unexpected '}': it has to stand on a line of its own")
             args.append(self.text)
         return args

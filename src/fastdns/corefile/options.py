@@ -24,6 +24,8 @@ _MAX_DURATION_S = (2**63 - 1) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
+NOTHING: Mapping[str, int] = {}
+
 
 def parse_duration_s(text: str) -> float:
     """Seconds of a duration in Go's syntax, ``1h2m3.5s``: each number has a unit. Raises ValueError.
@@ -193,8 +195,14 @@ def extend(name: str, reader: Reader) -> Option:
     return read
 
 
-def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any]) -> int:
-    """Reads the block that may open here into fields; returns how many options it had."""
+def read_options(
+    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int] = NOTHING
+) -> int:
+    """Reads the block that may open here into fields; returns how many options it had.
+
+    ending: the options behind which CoreDNS takes the block's closing brace on the same line, with how many
+    arguments they must have for that. It depends on how each of them reads its arguments there.
+    """
     count = 0
     while d.next_block():
         option = table.get(d.text)
@@ -204,6 +212,8 @@ def read_options(d: Dispenser, table: Mapping[str, Option], fields: dict[str, An
             near = difflib.get_close_matches(d.text[:64], table, n=1)
             hint = removed(OPTIONS.get((d.plugin, d.text))) or (f"; did you mean {near[0]!r}?" if near else "")
             raise d.error(f"unknown option {d.text!r}{hint}")
+        d.ends_after = ending.get(d.text)
         option(d, fields)
+        d.ends_after = None
         count += 1
     return count

@@ -87,7 +87,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     for _ in d.occurrences(once=True):
         config = _arguments(d, config)
         fields: dict[str, Any] = {"success": config.success, "denial": config.denial}
-        read_options(d, OPTIONS, fields)
+        read_options(d, OPTIONS, fields, ENDING)
         if (alone := fields.pop("policy", None)) is not None:
             if "stale" not in fields:
                 raise alone
@@ -229,3 +229,6 @@ OPTIONS: dict[str, Option] = {
     "disable": _disable,
     "keepttl": store("keep_ttl", flag),
 }
+
+# Behind these CoreDNS takes the closing brace on their line.
+ENDING = {"success": 3, "denial": 3, "disable": 1}

@@ -43,7 +43,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         target = at_most_one(d)
         if target not in (None, "stdout"):
             raise d.error(f"errors are logged to stdout only, got {target!r}")
-        read_options(d, OPTIONS, fields)
+        read_options(d, OPTIONS, fields, ENDING)
     return Config(**fields)
 
 
@@ -78,3 +78,6 @@ def _pattern(d: Dispenser, text: str) -> re.Pattern[str]:
 
 
 OPTIONS = {"stacktrace": store("stacktrace", flag), "consolidate": extend("consolidations", _consolidate)}
+
+# Behind these CoreDNS takes the closing brace on their line.
+ENDING = {"stacktrace": 0}

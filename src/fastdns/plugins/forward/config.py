@@ -182,7 +182,7 @@ def _stanza(d: Dispenser, block: BlockContext) -> Stanza:
         raise d.error(f"at most {MAX_TO} upstreams may be named, got {len(args) - 1}")
     fields["from_zone"] = _from_zone(d, args[0], block)
     fields["to"] = tuple(_to(d, text, block) for text in args[1:])
-    read_options(d, OPTIONS, fields)
+    read_options(d, OPTIONS, fields, ENDING)
     fields["tls"] = _tls_files(fields.get("tls", ()), block)
     stanza = Stanza(**fields)
     _check_ages(d, stanza)
@@ -437,3 +437,10 @@ def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
 
 def _warn(block: BlockContext, file: str, line: int, text: str) -> None:
     block.warnings.append(f"plugin/forward: {file}:{line} - {text}")
+
+# Behind these CoreDNS takes the closing brace on their line.
+ENDING = {
+    "except": 1, "expire": 1, "max_age": 1, "max_idle_conns": 1, "read_timeout": 1, "max_fails": 1,
+    "max_connect_attempts": 1, "doh_method": 1, "tls_servername": 1, "policy": 1, "max_concurrent": 1,
+    "source_address": 1,
+}  # fmt: skip

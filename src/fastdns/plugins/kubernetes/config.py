@@ -93,7 +93,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         if not possible:
             raise d.error("at least one zone that is no reverse zone is needed, or in-addr.arpa or ip6.arpa itself")
         fields["primary"] = next((zone for zone in possible if not is_reverse(zone)), possible[0])
-        read_options(d, OPTIONS, fields)
+        read_options(d, OPTIONS, fields, ENDING)
         _check_namespaces(d, fields)
         _check_zones(d, fields)
         _check_source(d, fields)
@@ -214,3 +214,6 @@ OPTIONS: dict[str, Option] = {
     "snapshot": _snapshot,
     "guard": _guard,
 }
+
+# Behind these CoreDNS takes the closing brace on their line.
+ENDING = {"endpoint": 1, "namespaces": 0, "ttl": 1, "fallthrough": 0, "ignore": 1, "startup_timeout": 1}
