@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -129,6 +130,112 @@ def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help(capsys: pytest.CaptureFixture[str], words: str) -> None:
     assert main(words.split()) == 0
     assert capsys.readouterr().out.startswith("Usage: fastdns")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("check -h", "Usage: fastdns check"),
+        ("help check", "Usage: fastdns check"),
+        ("demo --help", "Usage: fastdns demo"),
+        ("help demo", "Usage: fastdns demo"),
+        ("help", "Usage: fastdns [flags]"),
+    ],
+)
+def test_each_command_has_its_own_help(capsys: pytest.CaptureFixture[str], words: str, says: str) -> None:
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.startswith(says)
+
+
+def test_help_of_bench_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["help", "bench"])
+    assert "fastdns bench" in capsys.readouterr().out
+
+
+def test_help_of_nothing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "chek"]) == 1
+    assert capsys.readouterr().err == "fastdns: no command 'chek': one of bench, check, demo expected\n"
+
+
+def test_a_wrong_flag_of_a_command_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "-nope"]) == 2
+    assert "Usage: fastdns check" in capsys.readouterr().err
+
+
+def test_version_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.startswith(f"fastdns-{__version__}\n")
+
+
+def test_the_package_can_be_run(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "fastdns", "version"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, f"fastdns-{__version__}")
+
+
+WRONG = """\
+example.org { # 1
+    proxy . 192.0.2.1
+    forward . 192.0.2.1 { # 3
+        policy rundom
+        max_fails x
+        expire 10s
+    }
+    cache 0
+}
+tls://example.net { # 10
+    dnssec
+    kubernetes {
+        upstream
+        pods sometimes
+    }
+}
+"""
+
+
+def test_check_names_every_mistake(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It named the first one only: a Corefile of five mistakes took five rounds."""
+    path = tmp_path / "Corefile"
+    path.write_text(WRONG)
+    assert main(["check", "-conf", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [int(re.search(r"Corefile:(\d+) - ", line)[1]) for line in err.splitlines()]  # type: ignore[index]
+    assert lines == [2, 4, 5, 8, 10, 11, 13, 14]
+    assert "'proxy'; CoreDNS has removed it: use forward" in err
+
+
+def test_check_for_programs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "Corefile"
+    path.write_text(WRONG)
+    assert main(["check", "-json", "-conf", str(path)]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert not said["right"] and said["listeners"] == [] and said["sha512"] is None
+    wanted = {"file": str(path), "line": 4, "plugin": "forward"}
+    assert any(wanted.items() <= one.items() for one in said["problems"])
+    path.write_text(WHOAMI)
+    assert main(["check", "--json", "-conf", str(path)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["right"] and said["problems"] == []
+    assert all(zone["plugins"][-1] == "whoami" for one in said["listeners"] for zone in one["zones"])
+    assert said["listeners"]
+
+
+@pytest.mark.parametrize("words", [[], ["-conf", "absent"], ["-json"]], ids=["none", "named", "for programs"])
+def test_an_absent_corefile_is_no_success(tmp_path: Path, words: list[str]) -> None:
+    ended = run(tmp_path, "check", *words)
+    assert ended.returncode == 1
+    assert "no such file" in (ended.stdout if words == ["-json"] else ended.stderr)
+
+
+def test_nothing_on_standard_input_is_no_success(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert main(["check", "-conf", "stdin"]) == 1
+    assert capsys.readouterr().err == "fastdns: stdin: no Corefile in it\n"
 
 
 def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -13,20 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastdns import __version__
+from fastdns import __version__, check
+from fastdns.check import name_warnings
 from fastdns.corefile import ServerConfig, default_config, load, load_file
-from fastdns.corefile.keys import is_preferred
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import FastdnsError
 from fastdns.inherited import check_process, open_standard_streams, take_signals
 from fastdns.plugins import AVAILABLE, ORDER
-from fastdns.plugins.checks import check_files
 
 USAGE = """\
 Usage: fastdns [flags]                serve
-       fastdns check [-conf FILE]     validate a Corefile and print what would be served
+       fastdns check [-conf FILE]     name each mistake of a Corefile, or print what would be served
        fastdns demo [-dns.port PORT] [-manifests PATH]
                                       serve an example cluster on 127.0.0.1
        fastdns bench [options]        load a DNS server and measure it; -h lists the options
+       fastdns help [COMMAND]         this, or what a command takes
+       fastdns version                the version, and what it runs on
 
 Flags, with one or two dashes:
   -conf FILE        Corefile to load; "stdin" reads standard input (default "Corefile")
@@ -37,7 +39,7 @@ Flags, with one or two dashes:
   -version          print the version and exit
 
 Environment:
-  FASTDNS_WORKERS              worker processes (default: CPUs by affinity and cgroup quota)
+  FASTDNS_WORKERS              worker processes (default: CPUs by affinity, cgroup quota and memory)
   FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
   FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
   FASTDNS_MAX_TCP_MIB          bound of what TCP connections hold in all workers, in MiB (default 32)
@@ -47,6 +49,27 @@ Environment:
   FASTDNS_LOG_LINES_S          bound of log's lines a second a serving thread (default 100000)
 """
 
+CHECK_USAGE = """\
+Usage: fastdns check [-conf FILE] [-dns.port PORT] [-json]
+
+Reads a Corefile and the files that its plugins read. Names each mistake with its file and line, and exits with 1;
+or prints what would be served, and exits with 0. Serves nothing, and connects to nothing.
+
+Flags, with one or two dashes:
+  -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
+  -dns.port, -p N   port of server blocks that name none (default 53)
+  -json             print an object for programs: right, problems, problems_left_out, warnings, listeners, sha512
+"""
+DEMO_USAGE = """\
+Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
+
+Serves an example cluster on 127.0.0.1, UDP and TCP, with /health on port 8080, /ready on 8181 and /metrics on 9153.
+The manifests are watched: what is changed in them is answered at once.
+
+Flags, with one or two dashes:
+  -dns.port, -p N   port (default 1053)
+  -manifests PATH   a file or folder of YAML or JSON (default: the example that comes with fastdns)
+"""
 DEFAULT_FILE = "Corefile"
 DEMO_PORT = 1053
 DEMO_HTTP_PORTS = (8080, 8181, 9153)
@@ -94,7 +117,7 @@ class Flags:
         return int(text)
 
 
-BOOLEANS = {"quiet", "version", "plugins", "help", "h"}
+BOOLEANS = {"quiet", "version", "plugins", "json", "help", "h"}
 SERVE_FLAGS = {"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version", "help", "h"}
 TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
@@ -132,12 +155,6 @@ def version_lines() -> list[str]:
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
     python = ".".join(map(str, sys.version_info[:3]))
     return [f"fastdns-{__version__}", f"linux/{machine}, python{python}, {os.environ.get('FASTDNS_REVISION', '')}"]
-
-
-def name_warnings(zone: str) -> list[str]:
-    """What CoreDNS prints before a zone whose name is unusual. Its reader knows the line as it is, no log line."""
-    spelled = zone.replace("\\", "\\\\").replace('"', '\\"')
-    return [] if is_preferred(zone) else [f'Warning: Domain "{spelled}" does not follow RFC1035 preferred syntax']
 
 
 def zone_lines(config: ServerConfig) -> list[str]:
@@ -222,35 +239,43 @@ def main_serve(arguments: list[str]) -> int:
 
 
 def main_check(arguments: list[str]) -> int:
-    """``fastdns check``: exit code 1 and the error where the Corefile cannot be served.
+    """``fastdns check``: exit code 1 and each mistake where the Corefile cannot be served.
 
     The files that plugins read are looked at, too. Whether a cluster can be connected to is not: its account and
     credentials are those of the host that serves.
     """
-    flags = parse_flags(arguments, {"conf", "dns.port", "p", "help", "h"})
+    flags = parse_flags(arguments, {"conf", "dns.port", "p", "json", "help", "h"})
     if flags.on("help") or flags.on("h"):
-        print(USAGE, end="")
+        print(CHECK_USAGE, end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
-    if flags.get("conf") and flags.get("conf") != "stdin" and not Path(flags.get("conf")).exists():
-        return fatal(f"{flags.get('conf')}: no such file")
-    try:
-        config = loader(flags)()
-        warnings = [*config.warnings, *check_files(config)]
-    except FastdnsError as error:
-        return fatal(error)
-    for warning in warnings:
-        print(f"[WARNING] {warning}")
-    for listener in config.listeners:
-        where = listener.address or "every address"
-        print(f"{listener.transport} port {listener.port} on {where}")
-        for zone, index in listener.zones:
-            block = config.blocks[index]
-            print("".join(f"{warning}\n" for warning in name_warnings(zone)), end="")
-            print(f"  {zone}  {' '.join(block.plugins) or '(no plugins: REFUSED)'}  [{block.file}:{block.line}]")
-    print(f"sha512 {config.sha512}")
-    return 0
+    report = check.check(what_to_check(flags))
+    if flags.on("json"):
+        print(check.as_json(report))
+    else:
+        for lines, output in ((check.problem_lines(report), sys.stderr), (check.served_lines(report), sys.stdout)):
+            print("".join(f"{line}\n" for line in lines), end="", file=output, flush=True)
+    return 0 if report.right else 1
+
+
+def what_to_check(flags: Flags) -> Callable[[Mistakes], ServerConfig]:
+    """What reads the Corefile. Without one the server has a default, which nobody wants to have checked."""
+    port = flags.port(53)
+    name = flags.get("conf") or DEFAULT_FILE
+
+    def read(mistakes: Mistakes) -> ServerConfig:
+        if name == "stdin":
+            text = "" if sys.stdin.isatty() else sys.stdin.read()
+            if not text.strip():
+                raise FastdnsError("stdin: no Corefile in it")
+            return load(text, "stdin", default_port=port, mistakes=mistakes)
+        if not Path(name).exists():
+            hint = "" if flags.get("conf") else "; name the Corefile with -conf"
+            raise FastdnsError(f"{name}: no such file{hint}")
+        return load_file(name, default_port=port, mistakes=mistakes)
+
+    return read
 
 
 def demo_manifests() -> Path:
@@ -278,7 +303,7 @@ def main_demo(arguments: list[str]) -> int:
     """``fastdns demo``: an example cluster on the loopback, with health, ready and metrics."""
     flags = parse_flags(arguments, {"dns.port", "p", "manifests", "help", "h"})
     if flags.on("help") or flags.on("h"):
-        print(USAGE, end="")
+        print(DEMO_USAGE, end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
@@ -325,19 +350,39 @@ def main_bench(arguments: list[str]) -> int:
     return main(arguments)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"bench": main_bench, "check": main_check, "demo": main_demo}
+def main_help(arguments: list[str]) -> int:
+    """``fastdns help``: the usage of all of it, or of a command."""
+    if not arguments:
+        print(USAGE, end="")
+        return 0
+    if arguments[0] == "bench":
+        return main_bench(["-h"])
+    if arguments[0] not in USAGES:
+        return fatal(f"no command {arguments[0]!r}: one of bench, {', '.join(USAGES)} expected")
+    print(USAGES[arguments[0]], end="")
+    return 0
+
+
+def main_version(arguments: list[str]) -> int:
+    """``fastdns version``: as -version."""
+    return main_serve(["-version", *arguments])
+
+
+USAGES = {"check": CHECK_USAGE, "demo": DEMO_USAGE}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "bench": main_bench, "check": main_check, "demo": main_demo, "help": main_help, "version": main_version,
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The entry point; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     open_standard_streams()
+    command = words[0] if words and words[0] in COMMANDS else ""
     try:
-        if words and words[0] in COMMANDS:
-            return COMMANDS[words[0]](words[1:])
-        return main_serve(words)
+        return COMMANDS[command](words[1:]) if command else main_serve(words)
     except UsageError as error:
-        print(f"{error}\n{USAGE}", file=sys.stderr, end="", flush=True)
+        print(f"{error}\n{USAGES.get(command, USAGE)}", file=sys.stderr, end="", flush=True)
         return 2
     except FastdnsError as error:
         return fatal(error)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastdns.corefile import Listener, ServerConfig, default_config, load, load_file
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
 from fastdns.plugins import AVAILABLE, ORDER
 
@@ -308,6 +309,24 @@ def test_any_text_is_a_config_or_a_corefile_error(text: str) -> None:
         else:
             assert config.blocks
     assert time.monotonic() - start < 5.0
+
+
+@given(st.one_of(st.text(), st.lists(WORDS, max_size=40).map(" ".join)))
+def test_who_goes_on_after_mistakes_finds_the_first_one_too(text: str) -> None:
+    """Whether mistakes are kept does not change what is a mistake, and reading ends."""
+    for whole in (text, ". {\n" + text + "\n}"):
+        try:
+            load(whole, "/nonexistent/Corefile", environ={"X": "a b{"})
+            first = None
+        except CorefileError as error:
+            first = str(error)
+        mistakes = Mistakes(keep=True)
+        with mistakes.noted():
+            load(whole, "/nonexistent/Corefile", environ={"X": "a b{"}, mistakes=mistakes)
+        found = [str(error) for error in mistakes.found]
+        assert bool(found) == (first is not None)
+        # A later block's key is looked at before an earlier one's options, in both.
+        assert first is None or first in found
 
 
 @given(st.lists(WORDS, max_size=12).map(" ".join), st.sampled_from(sorted(AVAILABLE)))

@@ -15,6 +15,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import DNS, Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
 from fastdns.corefile.listeners import Endpoint, group
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
 from fastdns.corefile.values import clean, read_text
@@ -29,7 +30,11 @@ DEFAULT_COREFILE = ".:PORT {\n    whoami\n    log\n}\n"
 
 
 def load_file(
-    path: str, *, default_port: int = DEFAULT_PORT, environ: Mapping[str, str] | None = None
+    path: str,
+    *,
+    default_port: int = DEFAULT_PORT,
+    environ: Mapping[str, str] | None = None,
+    mistakes: Mistakes | None = None,
 ) -> ServerConfig:
     """Loads a Corefile from disk; see load. Raises CorefileError if it cannot be read, too."""
     try:
@@ -37,7 +42,7 @@ def load_file(
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CorefileError(f"cannot read the Corefile {path}: {reason}") from None
-    return load(text, path, default_port=default_port, environ=environ)
+    return load(text, path, default_port=default_port, environ=environ, mistakes=mistakes)
 
 
 def default_config(port: int = DEFAULT_PORT) -> ServerConfig:
@@ -51,21 +56,26 @@ def load(
     *,
     default_port: int = DEFAULT_PORT,
     environ: Mapping[str, str] | None = None,
+    mistakes: Mistakes | None = None,
 ) -> ServerConfig:
     """Reads a Corefile; raises CorefileError with the place of the first mistake.
 
     file: its name in messages, and what relative imports are relative to. default_port: for keys that name
-    none. environ: what ``{$NAME}`` refers to; that of this process unless given.
+    none. environ: what ``{$NAME}`` refers to; that of this process unless given. mistakes: where they are kept, as
+    many as can be told are in them before the first is raised.
     """
+    mistakes = mistakes or Mistakes()
     environ = os.environ if environ is None else environ
     file = clean(file)
-    raw = parse(text, file, environ, ORDER)
+    raw = parse(text, file, environ, ORDER, mistakes)
     read: dict[str, Any] = {"sha512": _sha512(raw, file), "files": (file, *raw.files), "source": file}
-    if not raw.blocks:
+    if not raw.blocks and not mistakes.found:
         return replace(default_config(default_port), warnings=tuple(dict.fromkeys(raw.warnings)), **read)
     warnings = list(raw.warnings)
-    keys = [_keys(block) for block in raw.blocks]
-    blocks = _blocks(raw.blocks, keys, warnings)
+    keys = [_keys(block, mistakes) for block in raw.blocks]
+    blocks = _blocks(raw.blocks, keys, warnings, mistakes)
+    if mistakes.found:
+        raise mistakes.found[0]
     listeners = group(_endpoints(blocks, keys, default_port), blocks)
     if blocks and not listeners:
         file, line = blocks[0].places["bind"]
@@ -79,21 +89,26 @@ def load(
     )
 
 
-def _keys(block: RawBlock) -> list[Key]:
+def _keys(block: RawBlock, mistakes: Mistakes) -> list[Key]:
     keys = []
     for token in block.keys:
-        try:
-            key = parse_key(token.text)
-        except KeyProblem as problem:
-            raise CorefileError(str(problem), token.file, token.line) from None
-        if key.transport != DNS:
-            raise CorefileError(
-                f"{token.text!r}: the transport {key.transport} is not available in this version of fastdns",
-                token.file,
-                token.line,
-            )
-        keys.append(key)
+        with mistakes.noted():
+            keys.append(_key(token))
     return keys
+
+
+def _key(token: Token) -> Key:
+    try:
+        key = parse_key(token.text)
+    except KeyProblem as problem:
+        raise CorefileError(str(problem), token.file, token.line) from None
+    if key.transport != DNS:
+        raise CorefileError(
+            f"{token.text!r}: the transport {key.transport} is not available in this version of fastdns",
+            token.file,
+            token.line,
+        )
+    return key
 
 
 def _zones(keys: list[Key]) -> tuple[str, ...]:
@@ -102,17 +117,20 @@ def _zones(keys: list[Key]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(firsts + [zone for key in keys for zone in key.zones[1:]]))
 
 
-def _blocks(raw: list[RawBlock], keys: list[list[Key]], warnings: list[str]) -> tuple[ServerBlock, ...]:
+def _blocks(
+    raw: list[RawBlock], keys: list[list[Key]], warnings: list[str], mistakes: Mistakes
+) -> tuple[ServerBlock, ...]:
     contexts = [
         BlockContext(
-            zones=_zones(block_keys),
+            # Where no key is right its plugins are read all the same.
+            zones=_zones(block_keys) or (".",),
             file=block.keys[0].file,
             bound="bind" in block.directives,
             warnings=warnings,
         )
         for block, block_keys in zip(raw, keys, strict=True)
     ]
-    plugins = _configure(raw, contexts)
+    plugins = _configure(raw, contexts, mistakes)
     return tuple(
         ServerBlock(
             index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index],
@@ -122,28 +140,34 @@ def _blocks(raw: list[RawBlock], keys: list[list[Key]], warnings: list[str]) -> 
     )  # fmt: skip
 
 
-def _configure(blocks: list[RawBlock], contexts: list[BlockContext]) -> list[dict[str, Any]]:
+def _configure(
+    blocks: list[RawBlock], contexts: list[BlockContext], mistakes: Mistakes
+) -> list[dict[str, Any]]:
     """Of each block, plugin name to Config. Parses a plugin for all blocks before the next, as CoreDNS does."""
     plugins: list[dict[str, Any]] = [{} for _ in blocks]
     for name in ORDER:
         for index, block in enumerate(blocks):
             if name not in block.directives:
                 continue
-            config = _plugin(name, block.directives[name], contexts[index])
-            plugins[index][name] = config
-            if name == "root":
-                contexts[index] = replace(contexts[index], root=config.path)
+            with mistakes.noted():
+                config = _plugin(name, block.directives[name], contexts[index], mistakes)
+                plugins[index][name] = config
+                if name == "root":
+                    contexts[index] = replace(contexts[index], root=config.path)
     return plugins
 
 
-def _plugin(name: str, tokens: list[Token], context: BlockContext) -> Any:
+def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mistakes) -> Any:
     if name not in AVAILABLE:
         raise CorefileError(
-            "it is not available in this version of fastdns", tokens[0].file, tokens[0].line, name
+            "it is not available in this version of fastdns: remove it, or keep CoreDNS for this block",
+            tokens[0].file,
+            tokens[0].line,
+            name,
         )
     # Only what the Corefile uses is imported: every worker pays for it in memory.
     module = importlib.import_module(f"fastdns.plugins.{name}.config")
-    return module.parse(Dispenser(name, tokens, context.file), context)
+    return module.parse(Dispenser(name, tokens, context.file, mistakes), context)
 
 
 def _endpoints(

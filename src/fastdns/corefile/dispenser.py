@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fastdns.corefile.lexer import Token
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
 
 
@@ -14,8 +15,12 @@ class Dispenser:
     The methods that move return whether they did. Every error carries the place of the current token.
     """
 
-    def __init__(self, plugin: str, tokens: Sequence[Token], file: str = "Corefile") -> None:
+    def __init__(
+        self, plugin: str, tokens: Sequence[Token], file: str = "Corefile", mistakes: Mistakes | None = None
+    ) -> None:
         self.plugin = plugin
+        # Of its options: the others are read all the same where mistakes are kept.
+        self.mistakes = mistakes or Mistakes()
         self._tokens = tokens
         self._file = file
         self._at = -1
@@ -64,6 +69,14 @@ class Dispenser:
             self._depth = 0
             return False
         return True
+
+    def ends_with_line(self) -> bool:
+        """Passes over what is left of a line behind a mistake; whether the block has ended in it."""
+        while self.text != "}" and self._next_on_line() and self.next():
+            pass
+        if self.text == "}":
+            self._depth = 0
+        return self._depth == 0
 
     def remaining_args(self) -> list[str]:
         """What is left of the line, up to a ``{``, or to a ``}`` where the option may end its block."""

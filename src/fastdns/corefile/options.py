@@ -205,15 +205,26 @@ def read_options(
     """
     count = 0
     while d.next_block():
-        option = table.get(d.text)
-        if option is None:
-            import difflib
-
-            near = difflib.get_close_matches(d.text[:64], table, n=1)
-            hint = removed(OPTIONS.get((d.plugin, d.text))) or (f"; did you mean {near[0]!r}?" if near else "")
-            raise d.error(f"unknown option {d.text!r}{hint}")
-        d.ends_after = ending.get(d.text)
-        option(d, fields)
-        d.ends_after = None
         count += 1
+        right = False
+        with d.mistakes.noted():
+            _read_option(d, table, fields, ending)
+            right = True
+        d.ends_after = None
+        if not right and d.ends_with_line():
+            break
     return count
+
+
+def _read_option(
+    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int]
+) -> None:
+    option = table.get(d.text)
+    if option is None:
+        import difflib
+
+        near = difflib.get_close_matches(d.text[:64], table, n=1)
+        hint = removed(OPTIONS.get((d.plugin, d.text))) or (f"; did you mean {near[0]!r}?" if near else "")
+        raise d.error(f"unknown option {d.text!r}{hint}")
+    d.ends_after = ending.get(d.text)
+    option(d, fields)

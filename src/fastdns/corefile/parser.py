@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from fastdns.corefile.imports import Importer
 from fastdns.corefile.lexer import Token, tokenize
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.removed import DIRECTIVES, removed
 from fastdns.corefile.values import clean, substitute
 from fastdns.errors import CorefileError
@@ -35,14 +36,22 @@ class RawCorefile:
     warnings: list[str]
 
 
-def parse(text: str, file: str, environ: Mapping[str, str], directives: Iterable[str]) -> RawCorefile:
-    """Raises CorefileError for broken grammar, imports that fail, and names outside ``directives``."""
-    return _Parser(text, file, environ, directives).parse()
+def parse(
+    text: str, file: str, environ: Mapping[str, str], directives: Iterable[str], mistakes: Mistakes | None = None
+) -> RawCorefile:
+    """Raises CorefileError for broken grammar, imports that fail, and names outside ``directives``.
+
+    Where mistakes are kept, a name outside is passed over with its options, and broken grammar ends what is read.
+    """
+    return _Parser(text, file, environ, directives, mistakes or Mistakes()).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, file: str, environ: Mapping[str, str], directives: Iterable[str]) -> None:
+    def __init__(
+        self, text: str, file: str, environ: Mapping[str, str], directives: Iterable[str], mistakes: Mistakes
+    ) -> None:
         self._file = file
+        self._mistakes = mistakes
         self._environ = dict(environ)
         self._known = tuple(directives)
         self._importer = Importer(self._environ)
@@ -53,10 +62,11 @@ class _Parser:
 
     def parse(self) -> RawCorefile:
         blocks = []
-        while self._coming:
-            block = self._block()
-            if block is not None and block.keys:
-                blocks.append(block)
+        with self._mistakes.noted():
+            while self._coming:
+                block = self._block()
+                if block is not None and block.keys:
+                    blocks.append(block)
         return RawCorefile(blocks, self._importer.files, self._importer.warnings)
 
     # Tokens
@@ -159,9 +169,11 @@ class _Parser:
     def _directive(self, block: RawBlock) -> None:
         first = self._take()
         name = self._value(first)
-        if name not in self._known:
-            raise self._error(self._unknown(name))
-        tokens = block.directives.setdefault(name, [])
+        tokens: list[Token] = []
+        with self._mistakes.noted():
+            if name not in self._known:
+                raise self._error(self._unknown(name))
+            tokens = block.directives.setdefault(name, tokens)
         tokens.append(first._replace(text=name))
         open_at: list[Token] = []
         closed = False

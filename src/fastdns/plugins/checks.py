@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.skipped import SkippedLines
@@ -25,16 +26,24 @@ def said_of(name: str, block: ServerBlock) -> Iterator[None]:
         raise FastdnsError(f"plugin/{name}: {file}:{line} - {error}") from None
 
 
-def check_files(config: ServerConfig, skipped: SkippedLines | None = None) -> list[str]:
-    """Reads the files that plugins will read. Returns warnings; raises FastdnsError. skipped: for bad lines."""
+def check_files(
+    config: ServerConfig, skipped: SkippedLines | None = None, mistakes: Mistakes | None = None
+) -> list[str]:
+    """Reads the files that plugins will read. Returns warnings; raises FastdnsError. skipped: for bad lines.
+
+    mistakes: where they are kept, all that is wrong is noted there, and nothing raised.
+    """
+    mistakes = mistakes or Mistakes()
     warnings: list[str] = []
-    check_stanzas(config)
-    check_snapshots(config)
+    with mistakes.noted():
+        check_stanzas(config)
+    with mistakes.noted():
+        check_snapshots(config)
     for block, options in config.with_plugin("loadbalance"):
         if options.weight_file is not None:
             from fastdns.plugins.loadbalance.weights import check_weights
 
-            with said_of("loadbalance", block):
+            with mistakes.noted(), said_of("loadbalance", block):
                 found = check_weights(options, skipped or SkippedLines())
                 warnings += [f"plugin/loadbalance: {warning}" for warning in found]
     return warnings
