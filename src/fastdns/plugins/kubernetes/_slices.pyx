@@ -354,7 +354,7 @@ cdef uint32_t order_endpoints(Packing* p) noexcept nogil:
         kept += 1
         named += p.endpoints[i].name < NO_NAME
     p.count = kept
-    if p.address_len == ADDRESS_IS_NAME:
+    if p.address_len == ADDRESS_IS_NAME and p.count > 1:
         qsort(p.endpoints, p.count, sizeof(PackedEndpoint), compare_places)
     return named
 
