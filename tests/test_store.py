@@ -97,7 +97,7 @@ FIXED_BYTES = 256 << 10
 def assert_bounded(store: Store) -> None:
     """What the kernel holds for a store is within twice of what its records and their index use."""
     assert store.taken_bytes <= 2 * store.used_bytes + FIXED_BYTES, (store.taken_bytes, store.used_bytes)
-    # The writer's own count has the whole of the tables before the records, of which the kernel has what is used. It
+    # The writer's own count has all of the tables before the records, of which the kernel has what is used. It
     # has all free pages that are kept, an eighth of what is used at most; some may never have been written.
     assert store.taken_bytes <= store.resident_bytes
     assert store.resident_bytes <= store.taken_bytes + 2 * FIXED_BYTES + store.used_bytes // 8
