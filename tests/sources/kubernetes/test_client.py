@@ -190,6 +190,27 @@ async def test_an_endless_line_is_refused(
             pass
 
 
+@pytest.mark.parametrize(
+    ("cut", "event"),
+    [(api.lines, b"x" * 60 + b"\n"), (api.frames, (60).to_bytes(4, "big") + b"x" * 60)],
+    ids=["JSON", "protobuf"],
+)
+async def test_a_watch_may_bring_more_than_a_list(
+    monkeypatch: pytest.MonkeyPatch, cut: Callable[[Any], AsyncIterator[list[bytes]]], event: bytes
+) -> None:
+    """The bound of a list ended watches in protobuf, which go on for minutes."""
+    monkeypatch.setattr(api, "MAX_LIST_BYTES", 100)
+
+    class Content:
+        left = 10
+
+        async def read_some(self) -> bytes:
+            self.left -= 1
+            return event if self.left >= 0 else b""
+
+    assert sum([len(batch) async for batch in cut(Content())]) == 10
+
+
 def test_the_rate_limiter_counts_as_client_go_does() -> None:
     now = 0.0
     limiter = RateLimiter(2.0, 3, lambda: now)

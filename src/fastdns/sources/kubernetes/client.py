@@ -263,7 +263,7 @@ class Client:
         wait_s = self._response_timeout_s
         async with self._slot(), self._open_list(path, params, protobuf, wait_s, wait_s) as response:
             async with asyncio.timeout(LIST_TIMEOUT_S) as limit:
-                yield Chunks(response, chunks(response))
+                yield Chunks(response, chunks(response, MAX_LIST_BYTES))
             if limit.expired():
                 raise Stalled("a list has not come to its end in time")
 
@@ -476,8 +476,11 @@ def is_protobuf(response: Response) -> bool:
     return kind.partition(";")[0].strip().lower() == PROTOBUF
 
 
-async def chunks(response: Response) -> AsyncIterator[bytes]:
-    """A body to its end. Raises Unreachable where it breaks off or has too much, Stalled where nothing comes."""
+async def chunks(response: Response, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+    """A body to its end.
+
+    Raises Unreachable where it breaks off, or has over max_bytes; Stalled where nothing comes.
+    """
     size = 0
     while True:
         try:
@@ -487,8 +490,8 @@ async def chunks(response: Response) -> AsyncIterator[bytes]:
         if not chunk:
             return
         size += len(chunk)
-        if size > MAX_LIST_BYTES:
-            raise Unreachable(f"an answer is over {MAX_LIST_BYTES} bytes")
+        if max_bytes is not None and size > max_bytes:
+            raise Unreachable(f"an answer is over {max_bytes} bytes")
         yield chunk
 
 
@@ -511,13 +514,7 @@ async def lines(response: Response) -> AsyncIterator[list[bytes]]:
     """
     rest: list[bytes] = []
     rest_bytes = 0
-    while True:
-        try:
-            chunk = await response.read_some()
-        except TRANSPORT_ERRORS as e:
-            raise unreachable(e) from e
-        if not chunk:
-            break
+    async for chunk in chunks(response):
         head, separator, tail = chunk.rpartition(b"\n")
         if not separator:
             rest.append(chunk)
