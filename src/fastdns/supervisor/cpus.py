@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ from fastdns.supervisor.cgroups import group_folders
 
 MAX_WORKERS = 1024
 MIB = 1 << 20
-# What a server of a large cluster needs besides workers, and each worker: see docs/performance.md.
+# What a server of a large cluster needs besides workers, and each worker: see docs/performance.md. Before Python
+# 3.12 workers share less.
 BASE_BYTES = 80 * MIB
-WORKER_BYTES = 5 * MIB
+WORKER_BYTES = (7 if sys.version_info >= (3, 12) else 10) * MIB // 2
 
 
 def whole_number(path: Path) -> int | None:

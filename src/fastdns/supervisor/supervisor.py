@@ -41,6 +41,7 @@ from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.skipped import SkippedLines
+from fastdns.supervisor._sharing import immortalize
 from fastdns.supervisor.cpus import limit_note, worker_count
 from fastdns.supervisor.descriptors import Files, complaints, needs_of, share, supervisor_complaint
 from fastdns.supervisor.in_child import NoRoomError, in_child
@@ -325,6 +326,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self.wake.set)
         import_steps(self.config)
         gc.collect()
+        immortalize()
         gc.freeze()
         acting = loop.create_task(self.keep_acting())
         serving = loop.create_task(self.serve())

@@ -32,6 +32,7 @@ from fastdns.admin.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
+from fastdns.supervisor._sharing import give_back_zeros
 from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
@@ -233,6 +234,7 @@ class WorkerProcess:
         if self.query_log is not None:
             self.query_log.start(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
+        give_back_zeros()
         thread.start()
         give_way()
         loop.add_reader(self.channel.fileno(), self.on_message)
