@@ -17,12 +17,8 @@ from typing import Any
 
 from fastdns._chain import NativeStep, ServerTable, Worker
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._packing import address_bytes
-from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes._step import KubernetesStep
-from fastdns.plugins.loadbalance._step import LoadbalanceStep
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import (
+from fastdns.plugins.kubernetes.objects import (
     Endpoint,
     EndpointSlice,
     Metadata,
@@ -31,6 +27,10 @@ from fastdns.sources.kubernetes.objects import (
     Service,
     ServiceSpec,
 )
+from fastdns.plugins.kubernetes.records._packing import address_bytes
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.sink import Resource
+from fastdns.plugins.loadbalance._step import LoadbalanceStep
 
 LIMIT_US = 1000
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "AAAA": 28, "SRV": 33}

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import Endpoint, EndpointSlice, Metadata, Port, Service, ServiceSpec
+from fastdns.plugins.kubernetes.objects import Endpoint, EndpointSlice, Metadata, Port, Service, ServiceSpec
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.sink import Resource
 
 STORE_BYTES = 512 << 20
 MIB = 1 << 20

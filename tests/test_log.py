@@ -44,7 +44,7 @@ def read(fd: int) -> list[str]:
     [
         ("plugin/errors", logging.ERROR, "[ERROR] plugin/errors: 2 a.example. A: text"),
         ("fastdns", logging.INFO, "[INFO] 2 a.example. A: text"),
-        ("fastdns.sources", logging.WARNING, "[WARNING] 2 a.example. A: text"),
+        ("fastdns.plugins", logging.WARNING, "[WARNING] 2 a.example. A: text"),
         ("plugin/kubernetes", logging.DEBUG, "[DEBUG] plugin/kubernetes: 2 a.example. A: text"),
     ],
 )

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastdns import tls
 from fastdns.bench.apiserver import ApiServer
 from fastdns.bench.apiserver.tls import Authority
-from tests.sources.kubernetes.support import running, until_equal
+from tests.plugins.kubernetes.api.support import running, until_equal
 
 SOURCES = Path(tls.__file__).parent
 

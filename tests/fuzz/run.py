@@ -26,12 +26,12 @@ from fastdns._stats import Stats
 from fastdns._store import Store, Writer
 from fastdns._wire import copy_reply, parse_query
 from fastdns.plugins.errors._step import ErrorsStep
-from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes._step import KubernetesStep
+from fastdns.plugins.kubernetes.manifests import ManifestSource
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from fastdns.plugins.prometheus._step import PrometheusStep
-from fastdns.sources.base import Resource
-from fastdns.sources.manifests import ManifestSource
 from fastdns.wire_names import wire_name
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes.config import Config
 from fastdns.plugins.kubernetes.guard import Guard
-from fastdns.plugins.kubernetes.snapshot import Head
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import Metadata, Service, ServiceSpec
+from fastdns.plugins.kubernetes.objects import Metadata, Service, ServiceSpec
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.sink import Resource
+from fastdns.plugins.kubernetes.snapshot.file import Head
 from fastdns.supervisor.clusters import Cluster
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.snapshots import BYTES_S, MIN_INTERVAL_S, SnapshotKeeper

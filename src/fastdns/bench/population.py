@@ -17,7 +17,7 @@ from fastdns.bench.messages import Query
 from fastdns.errors import FastdnsError
 
 if TYPE_CHECKING:
-    from fastdns.sources.kubernetes.objects import Endpoint, EndpointSlice
+    from fastdns.plugins.kubernetes.objects import Endpoint, EndpointSlice
 
 KINDS = ("service", "headless", "srv", "ptr")
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -50,8 +50,8 @@ class Population:
 def read_population(path: Path) -> Population:
     """Everything that a Corefile's clusters say. Raises BenchError."""
     from fastdns.corefile import load_file
-    from fastdns.sources.base import Resource
-    from fastdns.sources.manifests import SUFFIXES, decoded, parse_manifests
+    from fastdns.plugins.kubernetes.manifests import SUFFIXES, decoded, parse_manifests
+    from fastdns.plugins.kubernetes.sink import Resource
 
     population = Population()
     try:

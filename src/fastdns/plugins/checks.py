@@ -86,7 +86,7 @@ async def check_accounts(config: ServerConfig, environ: Mapping[str, str]) -> No
     """Looks for what API servers are to be reached with, on this host. Raises FastdnsError."""
     for block, options in config.with_plugin("kubernetes"):
         if not options.manifests:
-            from fastdns.sources.kubernetes.connection import check
+            from fastdns.plugins.kubernetes.api.connection import check
 
             with said_of("kubernetes", block):
                 await check(options, environ=environ)

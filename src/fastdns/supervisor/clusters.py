@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from fastdns._store import Writer
-from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes.guard import Guard
-from fastdns.plugins.kubernetes.snapshot import UID_CHARACTERS
-from fastdns.sources.kubernetes.resources import needed_resources
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.resources import needed_resources
+from fastdns.plugins.kubernetes.snapshot.file import UID_CHARACTERS
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.snapshots import SnapshotKeeper
 
@@ -21,7 +21,7 @@ log = logging.getLogger("plugin/kubernetes")
 def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
     """The source that a kubernetes block names: manifests, or an API server. Imports only that one's client."""
     if config.manifests:
-        from fastdns.sources.manifests import ManifestSource
+        from fastdns.plugins.kubernetes.manifests import ManifestSource
 
         return ManifestSource(
             config.manifests,
@@ -31,7 +31,7 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
             namespace_labels=config.namespace_labels,
             on_left_out=metrics.left_out,
         )
-    from fastdns.sources.kubernetes.source import KubernetesSource
+    from fastdns.plugins.kubernetes.api.source import KubernetesSource
 
     return KubernetesSource(config, sink, metrics=metrics, environ=os.environ)
 

@@ -1,4 +1,4 @@
-"""When a cluster's snapshot is read and written: see plugins/kubernetes/snapshot.py for the file.
+"""When a cluster's snapshot is read and written: see plugins/kubernetes/snapshot/file.py for the file.
 
 Rules:
 - It is read once, by the first watcher, before anything is listed: at once, whether or not the API server answers.
@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from fastdns._store import Store
 from fastdns.errors import SourceError, StoreFull
-from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.plugins.kubernetes._snapshot import restore
-from fastdns.plugins.kubernetes.snapshot import Head, fingerprint, read_snapshot, write_snapshot
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.snapshot._records import restore
+from fastdns.plugins.kubernetes.snapshot.file import Head, fingerprint, read_snapshot, write_snapshot
 
 log = logging.getLogger("plugin/kubernetes")
 

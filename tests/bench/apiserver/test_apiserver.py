@@ -22,8 +22,8 @@ from fastdns.bench.apiserver.kinds import BY_NAME, KINDS
 from fastdns.bench.apiserver.process import Process
 from fastdns.bench.apiserver.selectors import parse_labels
 from fastdns.bench.apiserver.statuses import continue_token
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import TYPES
+from fastdns.plugins.kubernetes.objects import TYPES
+from fastdns.plugins.kubernetes.sink import Resource
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SERVICES = "/api/v1/services"

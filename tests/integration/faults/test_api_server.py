@@ -1,7 +1,7 @@
 """An API server that goes away, lies, stalls and is replaced: names that existed throughout are answered.
 
 Each fault lasts a moment in which the cluster changes; a query for a name that has come tells when all is well.
-What the source does with each is tested in tests/sources; here it is the whole server that must not show it.
+What the source does with each is tested in tests/plugins/kubernetes/api; here the whole server is tested.
 """
 
 from __future__ import annotations

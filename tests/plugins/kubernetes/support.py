@@ -20,12 +20,12 @@ import yaml
 
 from fastdns._chain import ServerTable, Worker
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes._packing import address_bytes
-from fastdns.plugins.kubernetes._records import ClusterWriter
 from fastdns.plugins.kubernetes._step import KubernetesStep
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import TYPES
-from fastdns.sources.selectors import parse_selector
+from fastdns.plugins.kubernetes.objects import TYPES
+from fastdns.plugins.kubernetes.records._packing import address_bytes
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.selectors import parse_selector
+from fastdns.plugins.kubernetes.sink import Resource
 
 NOW = 1_700_000_000
 SERVICE_LABEL = "kubernetes.io/service-name"

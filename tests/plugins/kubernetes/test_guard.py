@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastdns.plugins.kubernetes.guard import Guard
-from fastdns.sources.base import Resource
+from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import Cluster, Options, summary
 
 GRACE_S = 100.0

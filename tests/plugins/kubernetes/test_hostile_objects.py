@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from fastdns.plugins.kubernetes._snapshot import Copy, restore
+from fastdns.plugins.kubernetes.snapshot._records import Copy, restore
 from tests.plugins.kubernetes.reference import Reference, is_address
 from tests.plugins.kubernetes.support import Cluster, Options, summary
 

@@ -11,10 +11,7 @@ import pytest
 
 from fastdns._store import Store, Writer
 from fastdns.errors import SourceError, StoreFull
-from fastdns.plugins.kubernetes._packing import address_bytes, endpoint_name, label, seconds_since, wire_name
-from fastdns.plugins.kubernetes._records import ClusterWriter
-from fastdns.sources.base import Resource
-from fastdns.sources.kubernetes.objects import (
+from fastdns.plugins.kubernetes.objects import (
     Conditions,
     Endpoint,
     EndpointSlice,
@@ -25,6 +22,15 @@ from fastdns.sources.kubernetes.objects import (
     ServiceSpec,
     TargetRef,
 )
+from fastdns.plugins.kubernetes.records._packing import (
+    address_bytes,
+    endpoint_name,
+    label,
+    seconds_since,
+    wire_name,
+)
+from fastdns.plugins.kubernetes.records._sink import ClusterWriter
+from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import NOW, Cluster, Options, load_objects, summary
 
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fastdns._store import Store, Writer
 from fastdns.errors import SourceError, StoreFull
-from fastdns.plugins.kubernetes._snapshot import Copy, restore
-from fastdns.plugins.kubernetes.snapshot import (
+from fastdns.plugins.kubernetes.snapshot._records import Copy, restore
+from fastdns.plugins.kubernetes.snapshot.file import (
     DIGEST_BYTES,
     HEADER,
     TRAILER,
@@ -464,7 +464,7 @@ def test_a_store_that_grows_all_the_time_is_not_copied_for_ever(tmp_path: Path, 
         def chunk(self) -> bytes | None:
             return None
 
-    monkeypatch.setattr("fastdns.plugins.kubernetes.snapshot.Copy", Growing)
+    monkeypatch.setattr("fastdns.plugins.kubernetes.snapshot.file.Copy", Growing)
     with pytest.raises(OSError, match="has grown 5 times"):
         write_snapshot(str(tmp_path / "file"), head(), Store(1 << 20), 0)
     assert not names(tmp_path)

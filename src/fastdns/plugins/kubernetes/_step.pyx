@@ -26,14 +26,14 @@ from fastdns._wire cimport (
     TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone,
     parse_question_name, put_u16, put_u32, scratch,
 )
-from fastdns.plugins.kubernetes._nameservers cimport answer_nameservers, is_nameserver_name
-from fastdns.plugins.kubernetes._pods cimport answer_pod
-from fastdns.plugins.kubernetes._request cimport (
+from fastdns.plugins.kubernetes.answers._nameservers cimport answer_nameservers, is_nameserver_name
+from fastdns.plugins.kubernetes.answers._pods cimport answer_pod
+from fastdns.plugins.kubernetes.answers._request cimport (
     EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Alias, Conf, Found, Pods, Request, Zone, add_name, label_is, label_of,
     namespace_exposed, same_lowered, service_key,
 )
-from fastdns.plugins.kubernetes._reverse cimport answer_reverse, is_reverse, reverse_address
-from fastdns.plugins.kubernetes._services cimport answer_service
+from fastdns.plugins.kubernetes.answers._reverse cimport answer_reverse, is_reverse, reverse_address
+from fastdns.plugins.kubernetes.answers._services cimport answer_service
 
 cdef enum:
     MAX_CHAIN = 11              # CNAMEs that an ExternalName may lead through

@@ -24,7 +24,7 @@ from fastdns.corefile.options import (
     words,
 )
 from fastdns.errors import SourceError
-from fastdns.sources.selectors import parse_selector
+from fastdns.plugins.kubernetes.selectors import parse_selector
 
 MAX_TTL_S = 3600
 SNAPSHOT_MAX_AGE_S = 24 * 3600.0

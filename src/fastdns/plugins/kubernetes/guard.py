@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from fastdns.sources.base import Resource
+from fastdns.plugins.kubernetes.sink import Resource
 
 log = logging.getLogger("plugin/kubernetes")
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fastdns.sources.base import Resource
+from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import (
     Case,
     Options,

@@ -1,0 +1,101 @@
+"""Pods: names that spell an address, ``10-1-2-3.NS.pod`` (Kubernetes DNS specification 1.1.0, section 2.3)."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp, memcpy
+
+from fastdns._chain cimport Context
+from fastdns._store cimport find, hash_bytes
+from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
+from fastdns.plugins.kubernetes.records._layout cimport KIND_POD
+from fastdns.plugins.kubernetes.answers._request cimport (
+    EXISTS, NAME_ERROR, PODS_DISABLED, PODS_VERIFIED, Conf, Found, Request, add_address, add_srv, label_of,
+    spelled_zone,
+)
+
+cdef extern from "arpa/inet.h" nogil:
+    const char* inet_ntop(int family, const void* src, char* dst, unsigned int size)
+    int inet_pton(int family, const char* src, void* dst)
+    enum:
+        AF_INET
+        AF_INET6
+
+
+cdef uint32_t pod_address(const uint8_t* label, uint8_t* address, bint* canonical) noexcept nogil:
+    """The address that a pod's label spells: its length, or 0. canonical: it is spelled as it is written."""
+    cdef char text[64]
+    cdef char again[64]
+    cdef uint32_t i, dashes = 0, size = label[0]
+    cdef bint doubled = False
+    for i in range(size):
+        text[i] = label[1 + i]
+        if text[i] == 45:
+            dashes += 1
+            if i and label[i] == 45:
+                doubled = True
+    text[size] = 0
+    cdef bint v4 = dashes == 3 and not doubled
+    for i in range(size):
+        if text[i] == 45:
+            text[i] = 46 if v4 else 58
+        elif text[i] == 46 or text[i] == 58:
+            # A label may hold any byte; these would change what the text means.
+            return 0
+        elif text[i] == 0:
+            return 0
+    if v4:
+        if inet_pton(AF_INET, text, address) != 1:
+            return 0
+        canonical[0] = True
+        return 4
+    if inet_pton(AF_INET6, text, address) != 1:
+        return 0
+    inet_ntop(AF_INET6, address, again, 64)
+    canonical[0] = memcmp(text, again, size + 1) == 0
+    if memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0:
+        memcpy(address, address + 12, 4)
+        return 4
+    return 16
+
+
+cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype) noexcept nogil:
+    """A name of at least three labels that ends in pod; up to two labels left of the address are ignored."""
+    cdef const uint8_t* label
+    cdef uint8_t key[2 + 16 + 64]
+    cdef uint8_t* address
+    cdef uint8_t* target
+    cdef uint32_t size, total, labels_len
+    cdef bint canonical = False
+    if conf.pods == PODS_DISABLED or r.labels > 5:
+        return NAME_ERROR
+    address = scratch(ctx.reply, 16)
+    if address == NULL:
+        return NAME_ERROR
+    label = label_of(r, r.labels - 3)
+    size = pod_address(label, address, &canonical)
+    if size == 0:
+        return NAME_ERROR
+    if conf.pods == PODS_VERIFIED:
+        if not canonical:
+            return NAME_ERROR
+        key[0] = conf.source
+        key[1] = KIND_POD
+        memcpy(key + 2, address, size)
+        label = label_of(r, r.labels - 2)
+        memcpy(key + 2 + size, label, label[0] + 1)
+        total = 2 + size + label[0] + 1
+        if find(ctx.store, hash_bytes(ctx.store.seed, key, total), key, total) == NULL:
+            return NAME_ERROR
+    if qtype == (TYPE_A if size == 4 else TYPE_AAAA):
+        add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, address, size, conf.ttl_s)
+    elif qtype == TYPE_SRV:
+        # Lowercased labels, then the zone as asked.
+        label = label_of(r, r.labels - 3)
+        labels_len = r.q.name_len - r.zone.name_len - r.q.label_at[r.labels - 3]
+        total = labels_len + r.zone.name_len
+        target = scratch(ctx.reply, total)
+        if target != NULL:
+            memcpy(target, label, labels_len)
+            memcpy(target + labels_len, spelled_zone(ctx, r), r.zone.name_len)
+            add_srv(ctx, r, 100, 0, target, total, conf.ttl_s)
+            add_address(ctx, &ctx.reply.additional, target, total, address, size, conf.ttl_s)
+    return EXISTS

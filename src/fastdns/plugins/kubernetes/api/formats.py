@@ -1,0 +1,192 @@
+"""What answers of the API server are written in, and how they are read: JSON, or Kubernetes' protobuf.
+
+Both cut a list into items and a watch into events as the bytes come, so that one object is held at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from fastdns.plugins.kubernetes.api._json_items import JsonItems
+from fastdns.plugins.kubernetes.api._protobuf import (
+    Items,
+    decode_event,
+    decode_name,
+    decode_object,
+    decode_status,
+    unwrap,
+)
+from fastdns.plugins.kubernetes.objects import TYPES
+from fastdns.plugins.kubernetes.sink import Resource
+
+# Of one object, and of one event.
+MAX_ITEM_BYTES = 16 << 20
+# What msgspec raises on bytes that are not what they should be: also bad UTF-8 and bottomless nesting.
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+JSON = "application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+# Custom resources are JSON only.
+PROTOBUF_RESOURCES = frozenset(Resource) - {Resource.IMPORT}
+
+T = TypeVar("T")
+
+
+class Status(msgspec.Struct):
+    """meta/v1 Status, the body of every refusal."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class Event(msgspec.Struct, Generic[T], gc=False):
+    """One event of a watch."""
+
+    type: str
+    object: T
+
+
+class RawEvent(msgspec.Struct, gc=False):
+    """An event whose object is not what it should be."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Name(msgspec.Struct, gc=False):
+    """As much of an object's metadata as names it, whatever the rest looks like."""
+
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+
+
+class Named(msgspec.Struct, gc=False):
+    """As much of any object as names it."""
+
+    metadata: Name
+
+
+class ListMetadata(msgspec.Struct):
+    resourceVersion: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct):
+    """A list without its items."""
+
+    metadata: ListMetadata
+
+
+PAGES = msgspec.json.Decoder(Page)
+RAW_EVENTS = msgspec.json.Decoder(RawEvent)
+NAMES = msgspec.json.Decoder(Named)
+STATUSES = msgspec.json.Decoder(Status)
+
+
+class Listing(Protocol):
+    """A list as it comes in. metadata: once it is whole. Both raise UNREADABLE."""
+
+    def feed(self, chunk: bytes) -> list[bytes]: ...
+
+    def metadata(self) -> ListMetadata: ...
+
+
+class Format(Protocol):
+    """How one resource is read. All but name_of raise UNREADABLE."""
+
+    def listing(self) -> Listing: ...
+
+    def object_of(self, item: bytes) -> Any: ...
+
+    def name_of(self, item: bytes) -> Name: ...
+
+    def event_of(self, line: bytes) -> Event[Any]:
+        """An event with its object; of type ERROR, with anything."""
+        ...
+
+    def raw_event_of(self, line: bytes) -> tuple[str, bytes]:
+        """The type of an event, and its object unread, as name_of takes it."""
+        ...
+
+    def status_of(self, line: bytes) -> Status:
+        """The status in an event of type ERROR."""
+        ...
+
+
+class JsonListing:
+    def __init__(self) -> None:
+        self._items = JsonItems(MAX_ITEM_BYTES)
+        self.feed = self._items.feed
+
+    def metadata(self) -> ListMetadata:
+        return PAGES.decode(self._items.rest).metadata
+
+
+class JsonFormat:
+    """JSON: an event a line."""
+
+    def __init__(self, resource: Resource) -> None:
+        kind: Any = TYPES[resource]
+        self.object_of = msgspec.json.Decoder(kind).decode
+        self.event_of = msgspec.json.Decoder(Event[kind]).decode
+        self.listing = JsonListing
+
+    def name_of(self, item: bytes) -> Name:
+        try:
+            return NAMES.decode(item).metadata
+        except UNREADABLE:
+            return Name()
+
+    def raw_event_of(self, line: bytes) -> tuple[str, bytes]:
+        event = RAW_EVENTS.decode(line)
+        return event.type, bytes(event.object)
+
+    def status_of(self, line: bytes) -> Status:
+        return STATUSES.decode(RAW_EVENTS.decode(line).object)
+
+
+class ProtobufListing:
+    def __init__(self) -> None:
+        self._items = Items(MAX_ITEM_BYTES)
+        self.feed = self._items.feed
+
+    def metadata(self) -> ListMetadata:
+        if not self._items.is_whole:
+            raise ValueError("the list breaks off")
+        return ListMetadata(self._items.resource_version, self._items.continue_token)
+
+
+class ProtobufFormat:
+    """Protobuf: an event a frame."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self.listing = ProtobufListing
+
+    def object_of(self, item: bytes) -> Any:
+        return decode_object(self._resource, item)
+
+    def name_of(self, item: bytes) -> Name:
+        namespace, name, version = decode_name(item)
+        return Name(name, namespace, version)
+
+    def event_of(self, line: bytes) -> Event[Any]:
+        kind, envelope = decode_event(line)
+        return Event(kind, None if kind == "ERROR" else decode_object(self._resource, unwrap(envelope)[1]))
+
+    def raw_event_of(self, line: bytes) -> tuple[str, bytes]:
+        kind, envelope = decode_event(line)
+        return kind, unwrap(envelope)[1]
+
+    def status_of(self, line: bytes) -> Status:
+        code, message = decode_status(unwrap(decode_event(line)[1])[1])
+        return Status(message=message, code=code)
+
+
+def format_of(resource: Resource, *, is_protobuf: bool) -> Format:
+    """How an answer about a resource is read."""
+    return ProtobufFormat(resource) if is_protobuf else JsonFormat(resource)

@@ -1,0 +1,126 @@
+"""Reads kubeconfigs that hold plain data: certificates, keys and tokens, in the file or in files that it names.
+
+Whatever else a file holds, and whatever is wrong with one, is for the kubernetes package, which takes most of a
+second to import: read_plain then gives None. What it does give is what the package would (tests compare both).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from pathlib import Path
+from typing import Any
+
+from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api.connection import Credentials, read_pem
+
+USER_KEYS = {
+    "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile",
+}  # fmt: skip
+CLUSTER_KEYS = {
+    "server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name",
+}  # fmt: skip
+
+
+class NotPlain(Exception):
+    """For the package to read."""
+
+
+def read_plain(path: Path, context: str | None) -> Credentials | None:
+    """The credentials of a context, None for the current one; or None where the file is not plain."""
+    import yaml
+
+    if ":" in str(path) or str(path).startswith("~"):
+        # The package takes a list of files, and knows homes.
+        return None
+    try:
+        content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        return Plain(content, context, path.resolve().parent).credentials()
+    except (NotPlain, OSError, ValueError, yaml.YAMLError, SourceError):
+        return None
+
+
+class Plain:
+    """One context of a file's content. Raises NotPlain."""
+
+    def __init__(self, content: Any, context: str | None, folder: Path) -> None:
+        self.folder = folder
+        content = mapping(content)
+        name = text(content, "current-context") if context is None else context
+        links = mapping(named(content, "contexts", name).get("context"))
+        self.cluster = only(named(content, "clusters", text(links, "cluster")), "cluster", CLUSTER_KEYS)
+        self.user = {}
+        if "user" in links:
+            self.user = only(named(content, "users", text(links, "user")), "user", USER_KEYS)
+
+    def credentials(self) -> Credentials:
+        """As the package gives them."""
+        found = Credentials(
+            host_url=text(self.cluster, "server").rstrip("/"),
+            insecure=self.flag("insecure-skip-tls-verify"),
+            server_name=text(self.cluster, "tls-server-name") if "tls-server-name" in self.cluster else None,
+        )
+        if found.host_url.startswith("https"):
+            found.ca_pem = self.pem(self.cluster, "certificate-authority", "PEM certificates")
+            found.cert_pem = self.pem(self.user, "client-certificate", "a PEM client certificate")
+            found.key_pem = self.pem(self.user, "client-key", "a PEM key")
+        if "token" in self.user:
+            found.authorization = f"Bearer {text(self.user, 'token')}"
+        elif "tokenFile" in self.user:
+            token_file = (self.folder / text(self.user, "tokenFile")).resolve()
+            token_file.read_text("ascii")
+            found.token_file = str(token_file)
+        return found
+
+    def flag(self, key: str) -> bool:
+        """A boolean of the cluster, False where it is not there."""
+        value = self.cluster.get(key, False)
+        if not isinstance(value, bool):
+            raise NotPlain
+        return value
+
+    def pem(self, where: dict[str, Any], key: str, expected: str) -> str | None:
+        """What stands under KEY-data, or in the file under KEY."""
+        if f"{key}-data" in where:
+            try:
+                return base64.b64decode(text(where, f"{key}-data"), validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                raise NotPlain from None
+        if key not in where:
+            return None
+        return read_pem(Path(os.path.normpath(self.folder / text(where, key))), expected)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A mapping with names as keys."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise NotPlain
+    return value
+
+
+def text(where: dict[str, Any], key: str) -> str:
+    """A text that is not empty."""
+    value = where.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise NotPlain
+    return value
+
+
+def named(content: dict[str, Any], section: str, name: str) -> dict[str, Any]:
+    """The one entry of a section that has a name."""
+    entries = content.get(section)
+    if not isinstance(entries, list):
+        raise NotPlain
+    found = [mapping(entry) for entry in entries if mapping(entry).get("name") == name]
+    if len(found) != 1:
+        raise NotPlain
+    return found[0]
+
+
+def only(entry: dict[str, Any], key: str, known: set[str]) -> dict[str, Any]:
+    """What an entry holds, where it holds nothing but what is known."""
+    held = mapping(entry.get(key))
+    if not held.keys() <= known:
+        raise NotPlain
+    return held

@@ -1,0 +1,44 @@
+"""Objects of one resource that cannot be read: counted, said once each, and said when they can be read again."""
+
+from __future__ import annotations
+
+import logging
+
+from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api.client import Metrics
+
+log = logging.getLogger("plugin/kubernetes")
+
+# Objects that are remembered; more of them are counted only.
+MAX_SAID = 100
+
+
+class SkippedObjects:
+    """Which ones are skipped now, by the keys of the digest."""
+
+    def __init__(self, resource: str, name: str, metrics: Metrics) -> None:
+        self.present: set[int] = set()
+        self._resource = resource
+        self._name = name
+        self._metrics = metrics
+
+    def skip(self, key: int, where: str, error: Exception) -> None:
+        """An object cannot be read. where: its name."""
+        self._metrics.left_out(self._resource, "object")
+        if key in self.present or len(self.present) >= MAX_SAID:
+            return
+        self.present.add(key)
+        log.error(
+            "%s", SourceError(f"{self._name} {where} is skipped: {error}; expected the shape the API gives it")
+        )
+        if len(self.present) == MAX_SAID:
+            log.error("%d of %s are skipped: further ones are only counted", MAX_SAID, self._name)
+
+    def right(self, key: int, where: str) -> None:
+        """One that was skipped can be read."""
+        self.gone(key)
+        log.info("%s %s can be read now", self._name, where)
+
+    def gone(self, key: int) -> None:
+        """One that was skipped is deleted."""
+        self.present.discard(key)

@@ -1,0 +1,250 @@
+"""The cluster's objects from the API server: every resource that is watched, and how the whole of it is doing.
+
+Rules:
+- What is watched: see resources.py.
+- An outage is logged once when it begins and once when it ends; meanwhile nothing is taken from the sink.
+- Nothing but cancelling ends a source: whatever cannot be had now is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api import consistency
+from fastdns.plugins.kubernetes.api.client import Client, Metrics, NoMetrics, ServerError, Unreachable
+from fastdns.plugins.kubernetes.api.connection import SERVICE_ACCOUNT, Connection, resolve
+from fastdns.plugins.kubernetes.api.consistency import ConsistencyCheck, identity
+from fastdns.plugins.kubernetes.api.reflector import Reflector, Timing
+from fastdns.plugins.kubernetes.resources import watched_resources
+from fastdns.plugins.kubernetes.sink import Sink
+
+log = logging.getLogger("plugin/kubernetes")
+
+# Replicas see a server come back together; their checks need not begin together.
+RECOVERY_SPREAD_S = 5.0
+# From a broken connection to the question whose cluster it is; watches that break all the time ask no more often.
+IDENTITY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTiming:
+    """When the consistency checks come."""
+
+    period_min_s: float = consistency.PERIOD_MIN_S
+    period_max_s: float = consistency.PERIOD_MAX_S
+    settle_s: float = consistency.SETTLE_S
+    retry_s: float = consistency.RETRY_S
+    recovery_spread_s: float = RECOVERY_SPREAD_S
+    identity_s: float = IDENTITY_S
+    rand: Callable[[], float] = field(default=random.random)
+
+    def period_s(self) -> float:
+        """Until the next check."""
+        return self.period_min_s + (self.period_max_s - self.period_min_s) * self.rand()
+
+
+class Outage:
+    """Whether the API server answers, over all resources: logs the beginning and the end, once each."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.streams_lists = True
+        self.last_contact: float | None = None
+        self.host_url: Callable[[], str] = lambda: ""
+        self.on_recovery: list[Callable[[], None]] = []
+        self.on_break: list[Callable[[], None]] = []
+        self._clock = clock
+        self._lost: set[str] = set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server was reached, and every resource that asked last was answered."""
+        return self.last_contact is not None and not self._lost
+
+    def reached(self, name: str) -> None:
+        """The server has answered for one resource."""
+        self.last_contact = self._clock()
+        if name in self._lost:
+            self._lost.discard(name)
+            if not self._lost:
+                log.info("the API server%s is reached again", self._where())
+                # It may have been upgraded, or be another one.
+                self.streams_lists = True
+                for call in self.on_recovery:
+                    call()
+
+    def _where(self) -> str:
+        url = self.host_url()
+        return f" {url}" if url else ""
+
+    def lost(self, name: str, error: SourceError) -> None:
+        """The server could not be asked for one resource, or had no answer."""
+        if not self._lost:
+            log.error("cannot reach the API server%s: %s; serving the last known state", self._where(), error)
+        self._lost.add(name)
+
+    def broken(self) -> None:
+        """A watch has ended before its time: who answers next may be another server."""
+        for call in self.on_break:
+            call()
+
+
+class KubernetesSource:
+    """Keeps a sink equal to what the API server says.
+
+    options has the attributes endpoint, tls, kubeconfig, context, qps, burst, max_inflight, labels,
+    namespace_labels, pods, noendpoints and multicluster, as the kubernetes plugin parses them.
+    """
+
+    def __init__(
+        self,
+        options: Any,
+        sink: Sink,
+        *,
+        metrics: Metrics | None = None,
+        environ: Mapping[str, str] | None = None,
+        service_account: Path = SERVICE_ACCOUNT,
+        timing: Timing | None = None,
+        checks: CheckTiming | None = None,
+        connect: Callable[[], Awaitable[Connection]] | None = None,
+    ) -> None:
+        self._options = options
+        self._environ = os.environ if environ is None else environ
+        self._service_account = service_account
+        self._metrics: Metrics = metrics or NoMetrics()
+        self._timing = timing or Timing()
+        self._checks = checks or CheckTiming()
+        self._outage = Outage()
+        # The uid of the cluster's kube-system namespace, once it is known.
+        self.identity: str | None = None
+        self._client = Client(
+            connect or self._resolve,
+            metrics=self._metrics,
+            qps=options.qps or 0,
+            burst=options.burst or 0,
+            max_inflight=options.max_inflight or 0,
+        )
+        self._outage.host_url = lambda: self._client.host_url
+        self._client.on_frozen.append(self._reopen)
+        self.reflectors = tuple(
+            Reflector(watched, self._client, sink, self._outage, metrics=self._metrics, timing=self._timing)
+            for watched in watched_resources(options)
+        )
+
+    @property
+    def last_contact(self) -> float | None:
+        """When the API server last said anything, in Unix seconds; None: never since the start.
+
+        A healthy server speaks at least once a minute.
+        """
+        return self._outage.last_contact
+
+    @property
+    def connected(self) -> bool:
+        """Whether no resource is cut off from the server."""
+        return self._outage.is_over
+
+    @property
+    def synced(self) -> bool:
+        """Whether every needed resource was listed at least once."""
+        return all(reflector.listings for reflector in self.reflectors if reflector.watched.needed)
+
+    def relist(self, why: str) -> None:
+        """Lists everything anew; answers stay meanwhile."""
+        for reflector in self.reflectors:
+            reflector.relist(why)
+
+    def _reopen(self, since_s: float) -> None:
+        """Opens those watches anew that were silent since then, by the monotonic clock."""
+        names = [reflector.name for reflector in self.reflectors if reflector.reopen(since_s)]
+        if names:
+            log.warning(
+                "a connection to the API server was silent while others are answered; "
+                "opening the silent watches anew: %s",
+                ", ".join(names),
+            )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with self._client, asyncio.TaskGroup() as tasks:
+            for reflector in self.reflectors:
+                tasks.create_task(reflector.run(), name=f"reflector {reflector.name}")
+                check = ConsistencyCheck(reflector, self._client, settle_s=self._checks.settle_s)
+                tasks.create_task(self._check(reflector, check), name=f"check {reflector.name}")
+            tasks.create_task(self._identify(), name="identity")
+
+    async def _resolve(self) -> Connection:
+        return await resolve(self._options, environ=self._environ, service_account=self._service_account)
+
+    async def _check(self, reflector: Reflector, check: ConsistencyCheck) -> None:
+        """Checks one resource for ever."""
+        recovered = self._recovery()
+        answered = True
+        while True:
+            if await self._pause(recovered, self._checks.period_s() if answered else self._checks.retry_s):
+                await asyncio.sleep(self._checks.recovery_spread_s * self._checks.rand())
+            begun_s = time.monotonic()
+            answered = True
+            try:
+                found = await check.run()
+            except SourceError as e:
+                log.debug("the check of %s failed: %s", reflector.name, e)
+                answered = not isinstance(e, (Unreachable, ServerError))
+                continue
+            except Exception:
+                log.exception("the check of %s failed", reflector.name)
+                continue
+            if found == consistency.INCONSISTENT:
+                reflector.relist(found, by_pages=True)
+                self._reopen(begun_s)
+            elif found == consistency.REPLACED:
+                log.warning("the API server's state is older than what it said before; listing all anew")
+                self.relist(found)
+
+    async def _identify(self) -> None:
+        """Notices another cluster behind the same address: at once where a connection broke, now and then else."""
+        recovered = self._recovery()
+        self._outage.on_break.append(recovered.set)
+        while True:
+            try:
+                found = await identity(self._client)
+            except SourceError as e:
+                log.debug("the uid of the cluster is not known: %s", e)
+                found = None
+            except Exception:
+                log.exception("asking for the uid of the cluster failed")
+                found = None
+            if found is not None:
+                if self.identity not in (None, found):
+                    log.warning("the API server speaks for another cluster now; listing all anew")
+                    self._outage.streams_lists = True
+                    # The guard of the sink holds what it lacks, all the same: so it looks where its data are lost.
+                    self.relist(consistency.REPLACED)
+                self.identity = found
+            if await self._pause(recovered, self._checks.period_s()):
+                await asyncio.sleep(self._checks.identity_s)
+
+    def _recovery(self) -> asyncio.Event:
+        """An event that is set at the end of each outage."""
+        recovered = asyncio.Event()
+        self._outage.on_recovery.append(recovered.set)
+        return recovered
+
+    @staticmethod
+    async def _pause(recovered: asyncio.Event, seconds: float) -> bool:
+        """Waits for the next check; True where the end of an outage calls for it at once."""
+        try:
+            async with asyncio.timeout(seconds):
+                await recovered.wait()
+        except TimeoutError:
+            return False
+        recovered.clear()
+        return True

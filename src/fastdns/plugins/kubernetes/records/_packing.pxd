@@ -1,0 +1,16 @@
+"""Records of services as bytes: heads and sections put together, and taken apart. See _layout.pxd."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastdns.plugins.kubernetes.records._layout cimport ServiceHead
+from fastdns.plugins.kubernetes.records._ports cimport PortTable
+
+cdef bytes pack_head(int svc_type, list addresses, PortTable* ports, bytes external)
+cdef bytes head_of(bytes payload)
+cdef list split_sections(bytes payload)
+cdef bint head_has(const ServiceHead* head, const uint8_t* address, uint32_t size) noexcept nogil
+cdef bint endpoints_have(const uint8_t* payload, uint32_t payload_len, const uint8_t* address,
+                         uint32_t size) noexcept nogil
+cdef set head_addresses(bytes payload)
+cdef tuple changed_addresses(bytes old, bytes new)
+cdef bytes join_record(bytes head, list sections)

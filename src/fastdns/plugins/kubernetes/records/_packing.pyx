@@ -1,0 +1,274 @@
+"""From an object's fields to the bytes of a record, and back: see _layout.pxd for the layout."""
+
+import socket
+import struct
+from datetime import datetime
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.string cimport memcmp, memcpy, memset
+
+from fastdns._store cimport hash_bytes
+from fastdns.plugins.kubernetes.records._layout cimport (
+    ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, SectionView, SectionWalk, next_section, open_section,
+    section_has, walk_sections,
+)
+from fastdns.plugins.kubernetes.records._ports cimport finish_ports
+from fastdns.plugins.kubernetes.records._slices cimport dashed_name, endpoint_text, is_label
+from fastdns.errors import SourceError, StoreFull
+
+cdef enum:
+    MAX_RECORD_BYTES = 0x40000000
+
+cdef object HEAD = struct.Struct("<BBBBHHIII")
+
+
+def address_bytes(text: str) -> bytes | None:
+    """4 or 16 bytes of an address in text form (IPv4-mapped IPv6 as IPv4), or None."""
+    try:
+        if ":" not in text:
+            return socket.inet_pton(socket.AF_INET, text)
+        packed = socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError, UnicodeEncodeError):
+        return None
+    if packed[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
+        return packed[12:]
+    return packed
+
+
+def endpoint_name(address: bytes) -> str:
+    """The name of an endpoint without hostname: its address with dashes."""
+    cdef uint8_t out[64]
+    cdef uint32_t size = dashed_name(<const uint8_t*>address, len(address), out)
+    return out[:size].decode()
+
+
+cdef bint is_label_text(bytes raw):
+    return is_label(raw, len(raw))
+
+
+def label(text: str) -> bytes:
+    """One label in wire form, lowercased. Raises SourceError where it is none."""
+    raw = text.encode()
+    if not is_label_text(raw):
+        raise SourceError(f"{text[:80]!r} is not a DNS label: 1 to 63 letters, digits, hyphens and underscores "
+                          "expected, no hyphen at an end")
+    return bytes((len(raw),)) + raw.lower()
+
+
+def wire_name(text: str) -> bytes | None:
+    """A domain name in uncompressed wire form, or None where it is none. No escapes: Kubernetes has none."""
+    out = bytearray()
+    for part in text.removesuffix(".").split("."):
+        raw = part.encode()
+        if not is_label_text(raw):
+            return None
+        out.append(len(raw))
+        out += raw
+    out.append(0)
+    return bytes(out) if len(out) <= 255 else None
+
+
+cdef bytes pack_head(int svc_type, list addresses, PortTable* ports, bytes external):
+    """The part of a service record that its Service object gives; flags and section fields still zero.
+
+    addresses: of both families, 4 or 16 bytes each, at most MAX_CLUSTER_IPS of a family.
+    """
+    cdef bytes ports_raw = finish_ports(ports) if ports != NULL else b""
+    ip4 = [one for one in addresses if len(one) == 4]
+    ip6 = [one for one in addresses if len(one) == 16]
+    body = b"".join(ip4) + b"".join(ip6) + ports_raw + external
+    body += b"\0" * (-(HEAD.size + len(body)) % 8)
+    return HEAD.pack(svc_type, 0, len(ip4), len(ip6), ports.count if ports != NULL else 0, len(external),
+                     len(ports_raw), 0, HEAD.size + len(body)) + body
+
+
+cdef bytes head_of(bytes payload):
+    """The head of a service record as pack_head gives it."""
+    cdef uint32_t size = (<const ServiceHead*><const uint8_t*>payload).sections_at
+    cdef bytes head = PyBytes_FromStringAndSize(<const char*><const uint8_t*>payload, size)
+    cdef ServiceHead* made = <ServiceHead*><uint8_t*><const uint8_t*>head
+    made.flags = 0
+    made.section_count = 0
+    return head
+
+
+cdef list split_sections(bytes payload):
+    """The sections of a service record, each as bytes."""
+    cdef SectionWalk walk
+    cdef SectionView v
+    sections = []
+    walk_sections(payload, len(payload), &walk)
+    while next_section(&walk, &v):
+        sections.append(PyBytes_FromStringAndSize(<const char*>v.s, v.s.total_len))
+    return sections
+
+
+cdef bint head_has(const ServiceHead* head, const uint8_t* address, uint32_t size) noexcept nogil:
+    cdef const uint8_t* at = <const uint8_t*>head + sizeof(ServiceHead)
+    cdef uint32_t _i
+    cdef uint32_t count = head.ip4_count if size == 4 else head.ip6_count
+    if size == 16:
+        at += 4 * head.ip4_count
+    for _i in range(count):
+        if memcmp(at, address, size) == 0:
+            return True
+        at += size
+    return False
+
+
+cdef bint endpoints_have(const uint8_t* payload, uint32_t payload_len, const uint8_t* address,
+                         uint32_t size) noexcept nogil:
+    cdef SectionWalk walk
+    cdef SectionView v
+    walk_sections(payload, payload_len, &walk)
+    while next_section(&walk, &v):
+        if section_has(&v, address, size):
+            return True
+    return False
+
+
+cdef set head_addresses(bytes payload):
+    """The ClusterIPs of a head."""
+    cdef const ServiceHead* head = <const ServiceHead*><const uint8_t*>payload
+    cdef const uint8_t* at = <const uint8_t*>payload + sizeof(ServiceHead)
+    cdef uint32_t i
+    found = {at[i * 4:(i + 1) * 4] for i in range(head.ip4_count)}
+    at += 4 * head.ip4_count
+    return found | {at[i * 16:(i + 1) * 16] for i in range(head.ip6_count)}
+
+
+cdef inline bint open_bytes(bytes section, SectionView* v) noexcept:
+    """Nothing to see in a section that is None, and in that of names, which are no addresses."""
+    v.count = 0
+    v.address_len = 0
+    v.addresses = NULL
+    return section is not None and open_section(section, len(section), v) and v.address_len != ADDRESS_IS_NAME
+
+
+cdef tuple changed_addresses(bytes old, bytes new):
+    """What one slice had and has not, and what it has and had not: (removed, added), as lists.
+
+    Both are ordered by address.
+    """
+    cdef SectionView a
+    cdef SectionView b
+    cdef uint32_t i = 0, j = 0, size
+    cdef uint32_t a_count = a.count if open_bytes(old, &a) else 0
+    cdef uint32_t b_count = b.count if open_bytes(new, &b) else 0
+    cdef const uint8_t* x = NULL
+    cdef const uint8_t* y = NULL
+    cdef int order
+    removed = []
+    added = []
+    while i < a_count or j < b_count:
+        if i < a_count:
+            x = a.addresses + <size_t>i * a.address_len
+            if i and memcmp(x - a.address_len, x, a.address_len) == 0:
+                i += 1
+                continue
+        if j < b_count:
+            y = b.addresses + <size_t>j * b.address_len
+            if j and memcmp(y - b.address_len, y, b.address_len) == 0:
+                j += 1
+                continue
+        if j == b_count:
+            order = -1
+        elif i == a_count:
+            order = 1
+        elif a.address_len != b.address_len:
+            # Of a slice that has changed its family nothing stays.
+            order = -1
+        else:
+            order = memcmp(x, y, a.address_len)
+        if order < 0:
+            size = a.address_len
+            removed.append(x[:size])
+        elif order > 0:
+            size = b.address_len
+            added.append(y[:size])
+        i += order <= 0
+        j += order >= 0
+    return removed, added
+
+
+cdef inline bint mark(uint8_t* seen, uint64_t hash) noexcept nogil:
+    """Whether the bit of a hash was set; it is now."""
+    cdef uint32_t bit = <uint32_t>(hash >> 48)
+    cdef bint was = seen[bit >> 3] >> (bit & 7) & 1
+    seen[bit >> 3] |= 1 << (bit & 7)
+    return was
+
+
+cdef bint may_repeat(list sections) noexcept:
+    """Whether an address or a name may occur twice; False only where none does."""
+    cdef uint8_t addresses[8192]    # a bit a hash
+    cdef uint8_t names[8192]
+    cdef uint8_t lowered[64]
+    cdef uint8_t derived[64]
+    cdef const uint8_t* text
+    cdef SectionView v
+    cdef uint32_t i, j, size
+    cdef bint any_named = False
+    memset(addresses, 0, sizeof(addresses))
+    for section in sections:
+        if not open_section(<bytes>section, len(<bytes>section), &v):
+            continue
+        any_named |= v.named_count != 0 or v.address_len == ADDRESS_IS_NAME
+        if v.address_len == ADDRESS_IS_NAME:
+            # Their places say nothing about what stands in another slice.
+            if len(sections) > 1 and v.count:
+                return True
+            continue
+        for i in range(v.count):
+            if mark(addresses, hash_bytes(1, v.addresses + <size_t>i * v.address_len, v.address_len)):
+                return True
+    if not any_named:
+        # Every name is made of its address.
+        return False
+    memset(names, 0, sizeof(names))
+    for section in sections:
+        if not open_section(<bytes>section, len(<bytes>section), &v):
+            continue
+        for i in range(v.count):
+            size = endpoint_text(&v, i, derived, &text)
+            for j in range(size):
+                lowered[j] = text[j] | 32 if 65 <= text[j] <= 90 else text[j]
+            if mark(names, hash_bytes(1, lowered, size)):
+                return True
+    return False
+
+
+cdef bytes join_record(bytes head, list sections):
+    """A service record of a head and sections, its flags found. Raises StoreFull over MAX_RECORD_BYTES."""
+    cdef SectionView v
+    cdef uint32_t flags = 0
+    cdef size_t size = len(head)
+    cdef bytes payload
+    cdef uint8_t* out
+    for section in sections:
+        size += len(<bytes>section)
+        if open_section(<bytes>section, len(<bytes>section), &v) and v.count:
+            flags |= FLAG_HAS_ENDPOINTS
+    if size > MAX_RECORD_BYTES:
+        raise StoreFull(f"a Service with its EndpointSlices takes {size} bytes; {MAX_RECORD_BYTES} are the most")
+    if flags and may_repeat(sections):
+        flags |= FLAG_MAY_REPEAT
+    payload = PyBytes_FromStringAndSize(NULL, size)
+    out = <uint8_t*><const uint8_t*>payload
+    memcpy(out, <const uint8_t*>head, len(head))
+    (<ServiceHead*>out).flags = flags
+    (<ServiceHead*>out).section_count = len(sections)
+    out += len(head)
+    for section in sections:
+        memcpy(out, <const uint8_t*><bytes>section, len(<bytes>section))
+        out += len(<bytes>section)
+    return payload
+
+
+def seconds_since(stamp: str, now: float) -> float | None:
+    """Seconds from an RFC 3339 time to now (Unix), or None where it is no such time."""
+    try:
+        at = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return None if at.tzinfo is None else now - at.timestamp()
