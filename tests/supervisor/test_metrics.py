@@ -6,6 +6,7 @@ import gc
 import json
 from typing import Any
 
+from fastdns.plugins.kubernetes.metrics import ClusterMetrics
 from fastdns.supervisor.metrics import GARBAGE, WatcherMetrics, WatcherTotals
 
 REQUESTS = "coredns_kubernetes_rest_client_requests_total"
@@ -26,8 +27,9 @@ def test_series_add_up_over_watchers() -> None:
     totals = WatcherTotals()
     for _ in range(2):
         metrics = WatcherMetrics()
-        metrics.request("GET", "api", "200", "GET", 0.3)
-        metrics.observe_latency("cluster_ip", 0.0015)
+        cluster = ClusterMetrics(metrics)
+        cluster.request("GET", "api", "200", "GET", 0.3)
+        cluster.observe_latency("cluster_ip", 0.0015)
         totals.update(sent(metrics))
         totals.update(sent(metrics))
         totals.restart()

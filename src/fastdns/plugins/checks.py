@@ -66,20 +66,21 @@ def check_stanzas(config: ServerConfig) -> None:
 
 def check_snapshots(config: ServerConfig) -> None:
     """Two clusters cannot share a snapshot. Raises FastdnsError. Blocks that are alike share one cluster."""
-    from fastdns.supervisor.sources import SourceTable
+    blocks = list(config.with_plugin("kubernetes"))
+    if not any(options.snapshot for _, options in blocks):
+        return
+    from fastdns.plugins.kubernetes.numbers import shared_snapshot
 
-    owners: dict[str, tuple[ServerBlock, Any]] = {}
-    for block, options in config.with_plugin("kubernetes"):
-        if options.snapshot is None:
-            continue
-        first, source = owners.setdefault(options.snapshot, (block, SourceTable.identity(options)))
-        if source != SourceTable.identity(options):
-            file, line = first.places["kubernetes"]
-            with said_of("kubernetes", block):
-                raise FastdnsError(
-                    f"the snapshot {options.snapshot} is that of the kubernetes at {file}:{line}, too; blocks "
-                    "whose options differ need one each"
-                )
+    found = shared_snapshot(blocks)
+    if found is not None:
+        first, second = found
+        file, line = first.places["kubernetes"]
+        options: Any = second.plugins["kubernetes"]
+        with said_of("kubernetes", second):
+            raise FastdnsError(
+                f"the snapshot {options.snapshot} is that of the kubernetes at {file}:{line}, too; blocks "
+                "whose options differ need one each"
+            )
 
 
 async def check_accounts(config: ServerConfig, environ: Mapping[str, str]) -> None:

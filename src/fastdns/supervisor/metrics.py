@@ -8,49 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastdns.admin.server import Family
+from fastdns.plugins.kubernetes.metrics import COUNTERS, HISTOGRAMS, OWN
 
-PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
-# The Prometheus client's default buckets.
-DEFAULT_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-LATENCY = "kubernetes_dns_programming_duration_seconds"
-REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
-RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
-REQUESTS = "kubernetes_rest_client_requests_total"
-RELISTS = "kubernetes_relists_total"
-HELD = "kubernetes_held_listings_total"
-SNAPSHOTS = "kubernetes_snapshots_total"
-LEFT_OUT = "kubernetes_left_out_total"
-# Families that CoreDNS does not have.
-OWN = {RELISTS, HELD, SNAPSHOTS, LEFT_OUT}
-
-HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
-    LATENCY: (
-        "Histogram of the time (in seconds) it took to program a dns instance.",
-        ("service_kind",),
-        PROGRAMMING_BOUNDS_S,
-    ),
-    REQUEST_DURATION: (
-        "Request latency in seconds. Broken down by verb and host.",
-        ("verb", "host"),
-        DEFAULT_BOUNDS_S,
-    ),
-    RATE_LIMITER: (
-        "Client side rate limiter latency in seconds. Broken down by verb and host.",
-        ("verb", "host"),
-        DEFAULT_BOUNDS_S,
-    ),
-}
-COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    REQUESTS: (
-        "Number of HTTP requests, partitioned by status code, method, and host.",
-        ("code", "method", "host"),
-    ),
-    RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
-    HELD: ("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
-    LEFT_OUT: ("Objects that were taken without what of them cannot be served, by what.", ("resource", "what")),
-    SNAPSHOTS: ("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
-}
 # Names of the Prometheus client for Python, with the field of gc.get_stats; the label process is ours.
 GARBAGE: dict[str, tuple[str, str]] = {
     "python_gc_objects_collected_total": ("Objects collected during gc", "collected"),
@@ -84,34 +43,9 @@ class WatcherMetrics:
         series[bisect_left(bounds, value)] += 1
         series[-1] += value
 
-    def observe_latency(self, kind: str, seconds: float) -> None:
-        """The time from an endpoint's change to its publication. kind: cluster_ip, headless_with_selector."""
-        self.observe(LATENCY, (kind,), seconds)
-
-    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
-        """One HTTP request to the API server; code is "<error>" where none came back."""
-        self.observe(REQUEST_DURATION, (verb, host), seconds)
-        self.series.setdefault((REQUESTS, (code, method, host)), [0.0])[0] += 1
-
-    def rate_limited(self, verb: str, host: str, seconds: float) -> None:
-        """How long a request waited for its turn."""
-        self.observe(RATE_LIMITER, (verb, host), seconds)
-
-    def relist(self, resource: str, why: str) -> None:
-        """A resource is listed afresh."""
-        self.series.setdefault((RELISTS, (resource, why)), [0.0])[0] += 1
-
-    def listing_held(self, zone: str, resource: str) -> None:
-        """The guard of a cluster holds a listing."""
-        self.series.setdefault((HELD, (zone, resource)), [0.0])[0] += 1
-
-    def left_out(self, resource: str, what: str) -> None:
-        """Of an object something is not served: "object", "addresses", "names", "ports" or "zones"."""
-        self.series.setdefault((LEFT_OUT, (resource, what)), [0.0])[0] += 1
-
-    def snapshot(self, zone: str, result: str) -> None:
-        """What became of a snapshot: "written", "failed", "served" or "refused"."""
-        self.series.setdefault((SNAPSHOTS, (zone, result)), [0.0])[0] += 1
+    def count(self, name: str, labels: tuple[str, ...]) -> None:
+        """Add one to a counter."""
+        self.series.setdefault((name, labels), [0.0])[0] += 1
 
     def report(self) -> list[Any]:
         """Everything since the process began, as JSON can carry it."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
+from fastdns.plugins.kubernetes.numbers import NUMBERS_EACH, identity
 
-# A cluster takes a pair: multicluster objects count their serial on the second.
-NUMBERS = range(0, 64, 2)
+NUMBERS = range(0, 64, NUMBERS_EACH)
 
 
 class SourceTable:
@@ -21,31 +21,20 @@ class SourceTable:
         # Numbers whose records in the store, if any, are of an earlier holder.
         self.fresh: set[int] = set()
 
-    @staticmethod
-    def identity(options: Any) -> Any:
-        """What must be equal for two blocks to share a source: all that is not about answering."""
-        return (
-            options.endpoint, options.tls, options.kubeconfig, options.context, options.manifests,
-            options.qps, options.burst, options.max_inflight, options.namespace_labels, options.labels,
-            options.pods == "verified", options.endpoint_pod_names, options.noendpoints,
-            bool(options.multicluster), options.zonal, options.snapshot, options.snapshot_max_age_s,
-            options.guard_percent, options.guard_grace_s,
-        )  # fmt: skip
-
     def assign(self, config: ServerConfig) -> list[int]:
         """The numbers of a configuration's clusters, new ones where they are not known yet. Raises FastdnsError."""
         assigned = []
         for _, options in config.with_plugin("kubernetes"):
-            identity = self.identity(options)
-            if identity not in self.numbers:
+            cluster = identity(options)
+            if cluster not in self.numbers:
                 free = [number for number in NUMBERS if number not in self.numbers.values()]
                 if not free:
                     raise FastdnsError(f"more than {len(NUMBERS)} clusters at a time")
-                self.numbers[identity] = free[0]
+                self.numbers[cluster] = free[0]
                 self.fresh.add(free[0])
-            self.known[self.numbers[identity]] = options
-            if self.numbers[identity] not in assigned:
-                assigned.append(self.numbers[identity])
+            self.known[self.numbers[cluster]] = options
+            if self.numbers[cluster] not in assigned:
+                assigned.append(self.numbers[cluster])
         return assigned
 
     def activate(self, numbers: list[int]) -> None:
@@ -63,7 +52,7 @@ class SourceTable:
     def by_block(self, config: ServerConfig) -> dict[int, int]:
         """Block index to source number."""
         return {
-            block.index: self.numbers[self.identity(options)]
+            block.index: self.numbers[identity(options)]
             for block, options in config.with_plugin("kubernetes")
         }
 
@@ -72,9 +61,9 @@ class SourceTable:
 
         The next watcher drops their records, if the one that runs is not told to.
         """
-        gone = [identity for identity, number in self.numbers.items() if number not in self.active]
-        for identity in gone:
-            number = self.numbers.pop(identity)
+        gone = [cluster for cluster, number in self.numbers.items() if number not in self.active]
+        for cluster in gone:
+            number = self.numbers.pop(cluster)
             self.known.pop(number, None)
             self.fresh.add(number)
         return bool(gone)

@@ -39,6 +39,7 @@ from fastdns.errors import FastdnsError
 from fastdns.netaddrs import host_addresses
 from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.checks import check_accounts, check_files
+from fastdns.plugins.kubernetes.numbers import is_known, is_listed, snapshot_age_s
 from fastdns.plugins.steps import Runtime, import_steps
 from fastdns.skipped import SkippedLines
 from fastdns.supervisor._sharing import immortalize
@@ -264,13 +265,13 @@ class Supervisor:
     def synced(self, numbers: list[int]) -> bool:
         """Whether the store holds the listings of these sources, and not those of earlier holders of a number."""
         return not self.sources.fresh.intersection(numbers) and all(
-            self.store.source(number)[0] for number in numbers
+            is_listed(self.store, number) for number in numbers
         )
 
     def known(self, numbers: list[int]) -> bool:
         """Whether the store holds the listings of these sources, or snapshots; not those of earlier holders."""
         return not self.sources.fresh.intersection(numbers) and all(
-            self.store.source(number)[0] or self.store.restored_at(number) for number in numbers
+            is_known(self.store, number) for number in numbers
         )
 
     def snapshot_ages_s(self) -> dict[str, float]:
@@ -279,9 +280,7 @@ class Supervisor:
         for number in self.sources.active:
             options = self.sources.known[number]
             if options.snapshot is not None:
-                restored_at = self.store.restored_at(number)
-                stale = restored_at and not self.store.source(number)[0]
-                age_s = max(0.001, time.time() - restored_at) if stale else 0.0
+                age_s = snapshot_age_s(self.store, number)
                 ages[options.primary] = max(age_s, ages.get(options.primary, 0.0))
         return ages
 

@@ -16,7 +16,9 @@ from typing import Any
 import uvloop
 
 from fastdns._store import Store, Writer
-from fastdns.supervisor.clusters import Cluster
+from fastdns.plugins.kubernetes.cluster import Cluster
+from fastdns.plugins.kubernetes.metrics import ClusterMetrics
+from fastdns.plugins.kubernetes.numbers import first_of_pair, mark_unknown
 from fastdns.supervisor.metrics import WatcherMetrics
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sources import NUMBERS
@@ -59,8 +61,9 @@ class WatcherProcess:
         loop.add_reader(self.channel.fileno(), self.on_message)
         if self.plan.fresh:
             self.purge(lambda number: number in self.plan.fresh)
+        metrics = ClusterMetrics(self.metrics)
         self.clusters = [
-            Cluster(number, config, self.writer, self.metrics) for number, config in self.plan.sources.items()
+            Cluster(number, config, self.writer, metrics) for number, config in self.plan.sources.items()
         ]
         for cluster in self.clusters:
             cluster.restore()
@@ -104,14 +107,13 @@ class WatcherProcess:
                 self.purge(lambda number: number not in self.plan.sources)
 
     def purge(self, is_gone: Callable[[int], bool]) -> None:
-        """Remove the records of sources. A source has two numbers: its own, which is even, and the next."""
+        """Remove the records of sources."""
         for key, _ in self.plan.store.items():
-            if is_gone(key[0] & ~1):
+            if is_gone(first_of_pair(key[0])):
                 self.writer.remove(key)
         for number in NUMBERS:
             if is_gone(number):
-                self.writer.set_source(number, synced=False, restored_at=0)
-                self.writer.set_source(number + 1, synced=False)
+                mark_unknown(self.writer, number)
         self.writer.reclaim()
 
     async def beat(self) -> None:

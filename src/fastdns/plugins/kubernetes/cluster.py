@@ -9,16 +9,16 @@ from typing import Any
 
 from fastdns._store import Writer
 from fastdns.plugins.kubernetes.guard import Guard
+from fastdns.plugins.kubernetes.metrics import ClusterMetrics
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.resources import needed_resources
 from fastdns.plugins.kubernetes.snapshot.file import UID_CHARACTERS
-from fastdns.supervisor.metrics import WatcherMetrics
-from fastdns.supervisor.snapshots import SnapshotKeeper
+from fastdns.plugins.kubernetes.snapshot.keeper import SnapshotKeeper
 
 log = logging.getLogger("plugin/kubernetes")
 
 
-def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> Any:
+def make_source(config: Any, sink: ClusterWriter, metrics: ClusterMetrics) -> Any:
     """The source that a kubernetes block names: manifests, or an API server. Imports only that one's client."""
     if config.manifests:
         from fastdns.plugins.kubernetes.manifests import ManifestSource
@@ -39,7 +39,7 @@ def make_source(config: Any, sink: ClusterWriter, metrics: WatcherMetrics) -> An
 class Cluster:
     """A source by its number in the store. restore, then run; tick each second meanwhile; close at the end."""
 
-    def __init__(self, number: int, config: Any, writer: Writer, metrics: WatcherMetrics) -> None:
+    def __init__(self, number: int, config: Any, writer: Writer, metrics: ClusterMetrics) -> None:
         self.config = config
         self.metrics = metrics
         guard = None

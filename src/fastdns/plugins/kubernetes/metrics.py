@@ -1,0 +1,94 @@
+"""The metrics of a cluster that is followed: their families, and what sources, sink, guard and snapshot count."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
+# The Prometheus client's default buckets.
+DEFAULT_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+LATENCY = "kubernetes_dns_programming_duration_seconds"
+REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
+RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
+REQUESTS = "kubernetes_rest_client_requests_total"
+RELISTS = "kubernetes_relists_total"
+HELD = "kubernetes_held_listings_total"
+SNAPSHOTS = "kubernetes_snapshots_total"
+LEFT_OUT = "kubernetes_left_out_total"
+# Families that CoreDNS does not have.
+OWN = frozenset({RELISTS, HELD, SNAPSHOTS, LEFT_OUT})
+
+# By name: documentation, labels, bounds of the buckets.
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    LATENCY: (
+        "Histogram of the time (in seconds) it took to program a dns instance.",
+        ("service_kind",),
+        PROGRAMMING_BOUNDS_S,
+    ),
+    REQUEST_DURATION: (
+        "Request latency in seconds. Broken down by verb and host.",
+        ("verb", "host"),
+        DEFAULT_BOUNDS_S,
+    ),
+    RATE_LIMITER: (
+        "Client side rate limiter latency in seconds. Broken down by verb and host.",
+        ("verb", "host"),
+        DEFAULT_BOUNDS_S,
+    ),
+}
+# By name: documentation, labels.
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    REQUESTS: (
+        "Number of HTTP requests, partitioned by status code, method, and host.",
+        ("code", "method", "host"),
+    ),
+    RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
+    HELD: ("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
+    LEFT_OUT: ("Objects that were taken without what of them cannot be served, by what.", ("resource", "what")),
+    SNAPSHOTS: ("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
+}
+
+
+class Recorder(Protocol):
+    """Keeps series by name and label values."""
+
+    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None: ...
+
+    def count(self, name: str, labels: tuple[str, ...]) -> None: ...
+
+
+class ClusterMetrics:
+    """Counts for one cluster, or for several together."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def observe_latency(self, kind: str, seconds: float) -> None:
+        """The time from an endpoint's change to its publication. kind: cluster_ip, headless_with_selector."""
+        self.recorder.observe(LATENCY, (kind,), seconds)
+
+    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
+        """One HTTP request to the API server; code is "<error>" where it got no answer."""
+        self.recorder.observe(REQUEST_DURATION, (verb, host), seconds)
+        self.recorder.count(REQUESTS, (code, method, host))
+
+    def rate_limited(self, verb: str, host: str, seconds: float) -> None:
+        """How long a request waited for its turn."""
+        self.recorder.observe(RATE_LIMITER, (verb, host), seconds)
+
+    def relist(self, resource: str, why: str) -> None:
+        """A resource is listed afresh."""
+        self.recorder.count(RELISTS, (resource, why))
+
+    def listing_held(self, zone: str, resource: str) -> None:
+        """The guard of a cluster holds a listing."""
+        self.recorder.count(HELD, (zone, resource))
+
+    def left_out(self, resource: str, what: str) -> None:
+        """A part of an object is not served: "object", "addresses", "names", "ports" or "zones"."""
+        self.recorder.count(LEFT_OUT, (resource, what))
+
+    def snapshot(self, zone: str, result: str) -> None:
+        """The result for a snapshot: "written", "failed", "served" or "refused"."""
+        self.recorder.count(SNAPSHOTS, (zone, result))
