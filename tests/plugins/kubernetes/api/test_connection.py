@@ -18,15 +18,15 @@ from fastdns.bench.apiserver import ApiServer
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.api.connection import (
     Connection,
-    TokenFile,
     check,
     checked_url,
     from_endpoint,
     from_kubeconfig,
     in_cluster,
-    proxy_from_environment,
     resolve,
 )
+from fastdns.plugins.kubernetes.api.files import TokenFile
+from fastdns.plugins.kubernetes.api.proxies import proxy_from_environment
 from tests.plugins.kubernetes.api.support import options, until
 
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.connection import ask_package
 from fastdns.plugins.kubernetes.api.kubeconfig import read_plain
+from fastdns.plugins.kubernetes.api.package import ask_package
 
 PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 DATA = base64.b64encode(PEM.encode()).decode()

@@ -40,7 +40,8 @@ from fastdns.http.client import (
     keep_alive,
 )
 from fastdns.plugins.kubernetes.api._protobuf import MAGIC, Frames, decode_status, unwrap
-from fastdns.plugins.kubernetes.api.connection import Connection, TokenFile, reason
+from fastdns.plugins.kubernetes.api.connection import Connection
+from fastdns.plugins.kubernetes.api.files import TokenFile, reason
 from fastdns.plugins.kubernetes.api.formats import JSON, MAX_ITEM_BYTES, PROTOBUF, STATUSES, UNREADABLE
 
 log = logging.getLogger("plugin/kubernetes")

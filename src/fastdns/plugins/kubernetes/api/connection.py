@@ -5,9 +5,8 @@ Rules:
 - Certificates and keys are read when resolved and kept as PEM; resolving again picks up what was rotated.
 - The service account's token stays a file: it is read again when the file changes, at least every 60 s, and
   when the server refuses it.
-- A kubeconfig of plain data is read here (kubeconfig.py), any other by the ``kubernetes`` package in a short-lived
-  child process: importing it costs some 60 MB and most of a second, and exec plugins then run outside of the
-  process that holds the cluster.
+- A kubeconfig of plain data is read in this process (kubeconfig.py), any other one by the ``kubernetes`` package in
+  a child process (package.py).
 - What is missing or broken before any server is asked ends the start (``check``), as in CoreDNS; a server that
   cannot be reached, and a credential plugin that fails, are for the source to try again.
 - Every error is a SourceError that names the file or option and says what was expected there. Where CoreDNS has
@@ -16,17 +15,10 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
-import ipaddress
-import json
 import os
-import signal
 import ssl
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,12 +26,12 @@ from urllib.parse import urlsplit
 
 from fastdns import tls
 from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api.files import TokenFile, read_pem
+from fastdns.plugins.kubernetes.api.kubeconfig import read_plain
+from fastdns.plugins.kubernetes.api.package import CREDENTIALS_TIMEOUT_S, ask_package
+from fastdns.plugins.kubernetes.api.proxies import checked_proxy, proxy_from_environment
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-TOKEN_MAX_AGE_S = 60.0
-# An exec plugin may have to ask a cloud for a token; client-go waits for ever.
-CREDENTIALS_TIMEOUT_S = 60.0
-MAX_CREDENTIAL_FILE_BYTES = 4 << 20
 # Of a Connection, what a session is made of; the rest goes with each request.
 WAY = ("host_url", "ca_pem", "cert_pem", "key_pem", "server_name", "insecure", "proxy_url")
 
@@ -95,37 +87,6 @@ class Connection:
                         "expected a PEM certificate and its unencrypted PEM key"
                     ) from e
         return context
-
-
-class TokenFile:
-    """A bearer token that is replaced on disk while it is in use."""
-
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path = path
-        self._clock = clock
-        self._stamp: tuple[int, int, int] | None = None
-        self._read_at = 0.0
-        self._token = ""
-
-    def read(self, force: bool = False) -> str:
-        """The current token. One that cannot be read any more is used on until it is refused."""
-        now = self._clock()
-        try:
-            found = self.path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
-            if not force and stamp == self._stamp and now - self._read_at < TOKEN_MAX_AGE_S:
-                return self._token
-            token = self.path.read_text("ascii").strip()
-            if not token:
-                raise SourceError(f"{self.path} is empty; expected the service account's token")
-        except (OSError, ValueError, SourceError) as e:
-            if self._token:
-                return self._token
-            if isinstance(e, SourceError):
-                raise
-            raise SourceError(f"open {self.path}: {reason(e)}; expected a bearer token") from e
-        self._token, self._stamp, self._read_at = token, stamp, now
-        return token
 
 
 async def resolve(
@@ -214,23 +175,6 @@ def in_cluster(environ: Mapping[str, str], service_account: Path = SERVICE_ACCOU
     )
 
 
-@dataclass(slots=True, kw_only=True)
-class Credentials:
-    """What fastdns.plugins.kubernetes.api.credentials prints: a connection, or an error."""
-
-    host_url: str = ""
-    ca_pem: str | None = None
-    cert_pem: str | None = None
-    key_pem: str | None = None
-    server_name: str | None = None
-    insecure: bool = False
-    authorization: str | None = None
-    token_file: str | None = None
-    proxy_url: str | None = None
-    expires_at: float | None = None
-    error: str | None = None
-
-
 async def from_kubeconfig(
     path: Path,
     context: str | None,
@@ -240,8 +184,6 @@ async def from_kubeconfig(
     plugins: bool = True,
 ) -> Connection:
     """A context of a kubeconfig; see resolve."""
-    from fastdns.plugins.kubernetes.api.kubeconfig import read_plain
-
     read_pem(path, "a kubeconfig")
     found = read_plain(path, context)
     if found is None:
@@ -260,81 +202,6 @@ async def from_kubeconfig(
     )
 
 
-async def ask_package(
-    path: Path,
-    context: str | None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    timeout_s: float = CREDENTIALS_TIMEOUT_S,
-    plugins: bool = True,
-) -> Credentials:
-    """What the kubernetes package makes of a kubeconfig, in a child process. Raises SourceError."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "fastdns.plugins.kubernetes.api.credentials",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(os.environ if environ is None else environ),
-    )
-    try:
-        asked = json.dumps(
-            {"kubeconfig": str(path), "context": context, "plugins": plugins, "parent": os.getpid()}
-        ).encode()
-        async with asyncio.timeout(timeout_s):
-            printed, complaint = await child.communicate(asked)
-    except TimeoutError:
-        raise SourceError(
-            f"{path}: no credentials within {timeout_s:g} s; expected its exec plugin to answer by then"
-        ) from None
-    finally:
-        # A plugin that hangs is in its group, too.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    try:
-        found = Credentials(**json.loads(printed))
-    except (TypeError, ValueError):
-        last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise SourceError(
-            f"{path}: reading it failed with status {child.returncode}: {''.join(last) or 'no output'}"
-        ) from None
-    if found.error is not None:
-        raise SourceError(f"{path}: {found.error}")
-    return found
-
-
-def proxy_from_environment(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY ask for, as Go's net/http reads them."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    names = ("HTTPS_PROXY", "https_proxy") if parts.scheme == "https" else ("HTTP_PROXY", "http_proxy")
-    proxy = next((environ[name] for name in names if environ.get(name)), None)
-    if proxy is None or host == "localhost":
-        return None
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-    if address is not None and address.is_loopback:
-        return None
-    excluded = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
-    for item in filter(None, (item.strip().lower() for item in excluded.split(","))):
-        if item == "*" or item in (host, f"{host}:{parts.port}"):
-            return None
-        if address is not None:
-            with contextlib.suppress(ValueError):
-                if address in ipaddress.ip_network(item, strict=False):
-                    return None
-        elif host.endswith("." + item.lstrip(".")):
-            return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
 def checked_url(url: str, where: str) -> str:
     """url without a trailing slash. Raises SourceError unless it is an http or https URL with a host."""
     try:
@@ -345,36 +212,3 @@ def checked_url(url: str, where: str) -> str:
     if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
         raise SourceError(f"{where}: {url!r} is no URL of an API server; expected https://HOST[:PORT]")
     return url.rstrip("/")
-
-
-def checked_proxy(url: str, where: str) -> None:
-    """Raises SourceError unless url is a proxy that can be used: not SOCKS."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        # Of who uses it nothing is shown: there may be a password.
-        shown = f"{url.partition('://')[0]}://{url.rpartition('@')[2]}" if "@" in url else url
-        raise SourceError(f"{where}: {shown!r} is no proxy that can be used; expected http://HOST:PORT")
-
-
-def read_pem(path: Path, expected: str) -> str:
-    """The text of a credential file. Raises SourceError naming it."""
-    try:
-        if path.stat().st_size > MAX_CREDENTIAL_FILE_BYTES:
-            raise SourceError(f"{path} is over {MAX_CREDENTIAL_FILE_BYTES} bytes; expected {expected}")
-        text = path.read_text("utf-8")
-    except (OSError, ValueError) as e:
-        raise SourceError(f"open {path}: {reason(e)}; expected {expected}") from e
-    if not text.strip():
-        raise SourceError(f"{path} is empty; expected {expected}")
-    return text
-
-
-def reason(error: BaseException) -> str:
-    """An error in few words: what the system says, or the class where it says nothing."""
-    if isinstance(error, OSError) and error.strerror and error.__class__.__module__ == "builtins":
-        return error.strerror.lower()
-    return str(error) or error.__class__.__name__

@@ -22,7 +22,8 @@ from typing import Any
 
 from fastdns.children import die_with_parent
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.connection import Credentials, read_pem
+from fastdns.plugins.kubernetes.api.files import read_pem
+from fastdns.plugins.kubernetes.api.kubeconfig import Credentials
 
 
 class Complaints(logging.Handler):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.connection import Credentials, read_pem
+from fastdns.plugins.kubernetes.api.files import read_pem
 
 USER_KEYS = {
     "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile",
@@ -21,6 +22,23 @@ USER_KEYS = {
 CLUSTER_KEYS = {
     "server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name",
 }  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class Credentials:
+    """What a context of a kubeconfig says: a connection, or an error. The child process prints one as JSON."""
+
+    host_url: str = ""
+    ca_pem: str | None = None
+    cert_pem: str | None = None
+    key_pem: str | None = None
+    server_name: str | None = None
+    insecure: bool = False
+    authorization: str | None = None
+    token_file: str | None = None
+    proxy_url: str | None = None
+    expires_at: float | None = None
+    error: str | None = None
 
 
 class NotPlain(Exception):

@@ -1,0 +1,70 @@
+"""Has a kubeconfig resolved by the ``kubernetes`` package, in a short-lived child process (credentials.py).
+
+Importing the package costs some 60 MB and most of a second, and exec plugins then run outside of the process that
+holds the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api.kubeconfig import Credentials
+
+# An exec plugin may have to ask a cloud for a token; client-go waits for ever.
+CREDENTIALS_TIMEOUT_S = 60.0
+
+
+async def ask_package(
+    path: Path,
+    context: str | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    timeout_s: float = CREDENTIALS_TIMEOUT_S,
+    plugins: bool = True,
+) -> Credentials:
+    """What the kubernetes package makes of a kubeconfig, in a child process. Raises SourceError."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fastdns.plugins.kubernetes.api.credentials",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(os.environ if environ is None else environ),
+    )
+    try:
+        asked = json.dumps(
+            {"kubeconfig": str(path), "context": context, "plugins": plugins, "parent": os.getpid()}
+        ).encode()
+        async with asyncio.timeout(timeout_s):
+            printed, complaint = await child.communicate(asked)
+    except TimeoutError:
+        raise SourceError(
+            f"{path}: no credentials within {timeout_s:g} s; expected its exec plugin to answer by then"
+        ) from None
+    finally:
+        # A plugin that hangs is in its group, too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    try:
+        found = Credentials(**json.loads(printed))
+    except (TypeError, ValueError):
+        last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise SourceError(
+            f"{path}: reading it failed with status {child.returncode}: {''.join(last) or 'no output'}"
+        ) from None
+    if found.error is not None:
+        raise SourceError(f"{path}: {found.error}")
+    return found
