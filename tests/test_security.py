@@ -2,7 +2,7 @@
 
 Those of upstreams are in tests/upstream (test_hostile, test_lies: IDs and ports, birthdays, replies that displace
 the true one, UPDATE and NOTIFY), of the cache in tests/plugins/cache (test_answers: the key), of streams in
-tests/listeners and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong order, TSIG
+tests/transports and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong order, TSIG
 and the rules of zone transfers come with the plugins that could have them: acl, rewrite, tsig, transfer.
 """
 

@@ -20,12 +20,12 @@ import pytest
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.corefile import load
-from fastdns.listeners.tcp import Connections
 from fastdns.plugins.steps import Runtime
 from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import channel_pair
 from fastdns.supervisor.sockets import SocketTable, places
 from fastdns.supervisor.worker import SLOW_NICE, Recovery, Slots, WorkerPlan, WorkerProcess, recovery_of
+from fastdns.transports.tcp import Connections
 from tests.support import WEB, Server, free_port, wait_until
 
 QUERY = dns.message.make_query("panic.example.org", "A", use_edns=0)

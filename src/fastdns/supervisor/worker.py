@@ -30,12 +30,12 @@ from fastdns._upstream import Exchanges
 from fastdns._wire import build_reply
 from fastdns.admin.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
-from fastdns.listeners.tcp import Connection, Connections, Deliver, Limits
 from fastdns.plugins.steps import Runtime, build_steps
 from fastdns.supervisor._sharing import give_back_zeros
 from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
+from fastdns.transports.tcp import Connection, Connections, Deliver, Limits
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns._slow import PARKED
-from fastdns.listeners.held import FREED_PART
-from tests.listeners.test_tcp import Connection, FakeTransport, World, cut, frame, peers
+from fastdns.transports.held import FREED_PART
+from tests.transports.test_tcp import Connection, FakeTransport, World, cut, frame, peers
 
 KIB = 1024
 HALF = b"\xff\xff" + b"x" * 65_500

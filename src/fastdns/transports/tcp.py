@@ -25,7 +25,7 @@ from typing import cast
 
 from fastdns._slow import PARKED
 from fastdns._stats import Stats
-from fastdns.listeners.held import HeldBytes
+from fastdns.transports.held import HeldBytes
 
 LENGTH = struct.Struct(">H")
 MAX_MESSAGE_BYTES = 65535

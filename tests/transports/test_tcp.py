@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fastdns._slow import PARKED
 from fastdns._stats import Stats
-from fastdns.listeners import tcp
-from fastdns.listeners.tcp import TURN_QUERIES, WRITE_HIGH_BYTES, Connection, Connections, Limits
+from fastdns.transports import tcp
+from fastdns.transports.tcp import TURN_QUERIES, WRITE_HIGH_BYTES, Connection, Connections, Limits
 
 
 def frame(message: bytes) -> bytes:
