@@ -25,7 +25,7 @@ from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import channel_pair
 from fastdns.supervisor.sockets import SocketTable, places
 from fastdns.supervisor.worker import SLOW_NICE, Recovery, Slots, WorkerPlan, WorkerProcess, recovery_of
-from fastdns.transports.tcp import Connections
+from fastdns.transports.clients import Clients
 from tests.support import WEB, Server, free_port, wait_until
 
 QUERY = dns.message.make_query("panic.example.org", "A", use_edns=0)
@@ -130,14 +130,14 @@ def test_who_has_connected_when_a_listener_is_left(process: WorkerProcess) -> No
 
     async def leave() -> list[bytes]:
         loop = asyncio.get_running_loop()
-        process.connections = Connections(loop, 10, process.plan.stats, 2)
+        process.clients = Clients(loop, 10, process.plan.stats, 2)
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(socket.create_connection(to)) for _ in range(3)]
             for client in clients[1:]:
                 client.sendall(framed)
             await process.stop_listening(loop)
             process.plan.pairs[0][0].tcp.close()
-            process.connections.drain()
+            process.clients.drain()
             # Also what comes after the listener is gone.
             clients[0].sendall(framed)
             for client in clients:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fastdns._slow import PARKED
 from fastdns.transports.held import FREED_PART
-from tests.transports.test_tcp import Connection, FakeTransport, World, cut, frame, peers
+from fastdns.transports.tcp import TcpConnection
+from tests.transports.support import FakeTransport, World, cut, frame, peers
 
 KIB = 1024
 HALF = b"\xff\xff" + b"x" * 65_500
@@ -18,10 +19,10 @@ HALF = b"\xff\xff" + b"x" * 65_500
 
 def held(world: World) -> int:
     """What all connections hold in truth."""
-    return sum(connection.held_bytes() for connection in list(world.connections.held.holders))
+    return sum(connection.held_bytes() for connection in list(world.clients.held.holders))
 
 
-def live(opened: list[tuple[Connection, FakeTransport]]) -> int:
+def live(opened: list[tuple[TcpConnection, FakeTransport]]) -> int:
     return sum(not transport.ended for _, transport in opened)
 
 
@@ -37,7 +38,7 @@ def test_half_messages_of_one_client() -> None:
         for at in range(0, len(HALF), 16 * KIB):
             if not flood[-1][1].ended:
                 flood[-1][0].data_received(HALF[at : at + 16 * KIB])
-        assert world.connections.held.total <= 4096 * KIB
+        assert world.clients.held.total <= 4096 * KIB
     assert sum(len(connection.pending) for connection, transport in flood if not transport.ended) <= 4096 * KIB
     assert 40 < live(flood) < 70
     assert world.stats.closed(0)["held_bytes"] == 800 - live(flood)
@@ -54,7 +55,7 @@ def test_half_messages_of_many_clients() -> None:
     for number in range(50, 250):
         connection, _ = world.connect(peer=peers(number))
         connection.data_received(HALF)
-        assert world.connections.held.total <= 1024 * KIB
+        assert world.clients.held.total <= 1024 * KIB
     assert live(small) == 50
 
 
@@ -69,7 +70,7 @@ def test_replies_that_are_not_read_in_small_parts() -> None:
             if not transport.ended:
                 connection.data_received(frame(b"q" * 500))
             world.loop.turn()
-        assert world.connections.held.total <= 1024 * KIB
+        assert world.clients.held.total <= 1024 * KIB
     waiting = sum(transport.waiting for connection, transport in flood if connection.transport is not None)
     assert waiting <= 1024 * KIB
     assert 0 < live(flood) < 100
@@ -94,7 +95,7 @@ def test_replies_from_upstreams_that_are_not_read() -> None:
     assert len(delivers) == 50
     for deliver in delivers:
         deliver(b"r" * 60_000)
-        assert world.connections.held.total <= 1024 * KIB
+        assert world.clients.held.total <= 1024 * KIB
     assert 10 < live(flood) < 20
 
 
@@ -131,8 +132,8 @@ def test_a_pass_over_all_is_paid_for(monkeypatch: Any) -> None:
     """At the bound each query of anybody made one."""
     world = World(max_connections=4096, max_held_bytes=1024 * KIB)
     passes = itertools.count()
-    real = world.connections.held.refresh
-    monkeypatch.setattr(world.connections.held, "refresh", lambda: (next(passes), real()))
+    real = world.clients.held.refresh
+    monkeypatch.setattr(world.clients.held, "refresh", lambda: (next(passes), real()))
     for _ in range(1000):
         world.connect(peer=peers(2))[0].data_received(HALF[: 16 * KIB])
     assert next(passes) <= 1000 * 20 * KIB // (1024 * KIB // FREED_PART) + 1
@@ -143,7 +144,7 @@ def test_a_pass_over_all_is_paid_for(monkeypatch: Any) -> None:
 def test_the_sum_is_what_connections_hold(steps: list[tuple[int, int, int]]) -> None:
     """Whatever happens, nothing is counted for ever, and never less than there is."""
     world = World(max_connections=6, max_held_bytes=256 * KIB, write_s=5, idle_s=5, read_s=5)
-    opened: list[tuple[Connection, FakeTransport]] = []
+    opened: list[tuple[TcpConnection, FakeTransport]] = []
     for number, what, size in steps:
         if what == 0 or not opened:
             opened.append(world.connect(cut, peer=peers(number), room=[float("inf"), 10][number % 2]))
@@ -157,14 +158,14 @@ def test_the_sum_is_what_connections_hold(steps: list[tuple[int, int, int]]) -> 
             transport.close()
         else:
             world.loop.go_on(2.0)
-        bytes_held = world.connections.held
+        bytes_held = world.clients.held
         assert held(world) <= bytes_held.total <= 256 * KIB
         owners = {id(one.owner): one.owner for one in bytes_held.holders}
         assert sum(owner.held for owner in owners.values()) == bytes_held.total
-        assert bytes_held.holders.keys() <= {*world.connections.open, *world.connections.closing}
+        assert bytes_held.holders.keys() <= {*world.clients.open, *world.clients.closing}
     while world.loop.soon:
         world.loop.turn()
     for _ in range(20):
         world.loop.go_on(3.0)
-    assert not world.connections.busy
-    assert not world.connections.held.holders and not world.connections.held.total
+    assert not world.clients.busy
+    assert not world.clients.held.holders and not world.clients.held.total

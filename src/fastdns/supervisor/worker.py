@@ -35,7 +35,10 @@ from fastdns.supervisor._sharing import give_back_zeros
 from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
-from fastdns.transports.tcp import Connection, Connections, Deliver, Limits
+from fastdns.transports import Deliver
+from fastdns.transports.clients import Clients
+from fastdns.transports.limits import Limits
+from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
@@ -119,9 +122,9 @@ def give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE)
 
 
-def limits_of(config: ServerConfig, listener: Listener, max_connections: int) -> Limits:
+def limits_of(config: ServerConfig, listener: Listener) -> Limits:
     """What the timeouts plugin says of a listener: the last block that names it has its way."""
-    limits = Limits(max_connections=max_connections)
+    limits = Limits()
     for _, block in sorted(listener.zones, key=lambda entry: entry[1]):
         timeouts = config.blocks[block].plugins.get("timeouts")
         if timeouts is None:
@@ -131,7 +134,6 @@ def limits_of(config: ServerConfig, listener: Listener, max_connections: int) ->
             write_s=limits.write_s if timeouts.write_s is None else timeouts.write_s,
             idle_s=limits.idle_s if timeouts.idle_s is None else timeouts.idle_s,
             max_queries=limits.max_queries if timeouts.max_tcp_queries is None else timeouts.max_tcp_queries,
-            max_connections=max_connections,
         )
     return limits
 
@@ -227,7 +229,7 @@ class WorkerProcess:
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
         loop = asyncio.get_running_loop()
-        self.connections = Connections(
+        self.clients = Clients(
             loop, self.plan.files.clients, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
         )
         await self.listen(loop)
@@ -295,11 +297,11 @@ class WorkerProcess:
                 self.code = 1
                 loop.call_soon_threadsafe(self.done.set)
 
-    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], Connection]]]:
+    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], TcpConnection]]]:
         """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
-            limits = limits_of(self.plan.config, self.plan.config.listeners[index], self.plan.files.clients)
-            connect = partial(Connection, partial(self.serve, index), limits, self.connections)
+            limits = limits_of(self.plan.config, self.plan.config.listeners[index])
+            connect = partial(TcpConnection, partial(self.serve, index), limits, self.clients)
             for pair in pairs:
                 yield pair.tcp, connect
 
@@ -311,7 +313,7 @@ class WorkerProcess:
 
     async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
-        waiting = list[tuple[socket.socket, Callable[[], Connection]]]()
+        waiting = list[tuple[socket.socket, Callable[[], TcpConnection]]]()
         for listener, connect in self.listeners():
             with contextlib.suppress(OSError):
                 waiting.append((listener.dup(), connect))
@@ -420,13 +422,13 @@ class WorkerProcess:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
         self.hot.stop()
         await self.stop_listening(asyncio.get_running_loop())
-        self.connections.drain()
+        self.clients.drain()
         asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
         await self.hot_ended.wait()
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
                 self.leave(index, pair.udp)
-        while self.connections.busy or self.slow.waits:
+        while self.clients.busy or self.slow.waits:
             await asyncio.sleep(0.02)
         if self.desk is not None:
             await self.desk.close()

@@ -1,0 +1,13 @@
+"""The transports: each moves DNS messages between clients and the chain.
+
+``table`` has a row for each of them. A transport that is served has a file of its own. All stream transports share
+``clients``, which bounds what clients may take of a worker.
+"""
+
+from collections.abc import Callable
+
+# Takes the reply to a query that was suspended, or None for no reply. Returns False where the client is gone.
+Deliver = Callable[[bytes | None], object]
+# Takes a message, the client's address (4 or 16 bytes), its port and a Deliver. Returns the reply, None for no
+# reply, or PARKED: then Deliver gets either of these later.
+Serve = Callable[[bytes, bytes, int, Deliver], object]

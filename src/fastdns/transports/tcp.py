@@ -1,14 +1,7 @@
-"""DNS over TCP (RFC 7766): moves bytes between connections and the chain, on the slow thread's event loop.
+"""DNS over TCP (RFC 7766): moves messages between connections and the chain, on the event-loop thread.
 
-A message is two bytes of length and as many bytes. Queries on a connection are answered as they finish, in any
-order (RFC 7766 section 6.2.1.1). A connection ends when it is idle, when its peer does not read, when it has asked
-as often as it may, or when a new one needs its place.
-
-Clients are told apart by their address. While there is room one may have it all; where there is none left, a new
-connection takes the place of one of the client that has most, the longest quiet. In each turn of the event loop a
-client is served TURN_QUERIES queries, over all of its connections: what it has sent beyond that waits for the next
-turn, behind what others have sent meanwhile. What all connections hold in memory is bounded as well (``held``).
-What becomes of connections, and of queries that get no reply, is counted.
+Queries on a connection are answered as they finish, in any order (RFC 7766 section 6.2.1.1). A connection is closed
+when it is idle, when its client does not read, when it has asked as often as it may, or when ``Clients`` says so.
 """
 
 from __future__ import annotations
@@ -16,311 +9,87 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import struct
 import sys
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 from fastdns._slow import PARKED
-from fastdns._stats import Stats
-from fastdns.transports.held import HeldBytes
+from fastdns.dns.framing import count_messages, framed, messages
+from fastdns.transports import Serve
+from fastdns.transports.client import Client
+from fastdns.transports.clients import Clients
+from fastdns.transports.limits import Limits
+from fastdns.transports.unsent import Unsent
 
-LENGTH = struct.Struct(">H")
-MAX_MESSAGE_BYTES = 65535
 # What is read at once, of one connection.
 READ_BYTES = 16 * 1024
-# Of replies that wait for one peer to read; its queries are not read meanwhile.
+# At so many bytes of replies that its client has not read, no more queries of a connection are read.
 WRITE_HIGH_BYTES = 64 * 1024
-# Those to earlier queries still come; a peer that leaves so much unread is cut off.
+# Replies to earlier queries still come. At so many bytes the connection is closed.
 WRITE_MOST_BYTES = 512 * 1024
-# Peers at a time that leave replies unread; of more of them the longest such one is cut off.
-MAX_UNREAD = 128
-# What one write of replies takes beside its bytes until they are sent: its mark, and the transport's own.
-WRITE_EXTRA_BYTES = 256
-MAX_HELD_BYTES = 32 << 20
-CHECK_S = 0.5
-# From drain to the end of every connection, whatever it waits for. Less than the supervisor's patience.
-DRAIN_S = 4.0
-
-# Queries of one client in a turn of the loop.
-TURN_QUERIES = 32
-# Of one connection's queries that wait for upstreams; the next ones are not read meanwhile.
+# Queries of one connection that wait for upstreams. With so many of them no more queries are read.
 MAX_WAITING = 128
 
-# False: nobody is there any more.
-Deliver = Callable[[bytes | None], object]
-# message, client address, its port, deliver: the reply, None for silence, or PARKED: deliver gets either later.
-Serve = Callable[[bytes, bytes, int, Deliver], object]
+# Everything is read into this buffer, and copied out of it before anything else is read.
+BUFFER = bytearray(READ_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a connection may take. Times are in seconds; max_queries -1 has no limit."""
+class TcpConnection(asyncio.BufferedProtocol):
+    """The connection of one client: frames in, frames out."""
 
-    read_s: float = 3.0
-    write_s: float = 5.0
-    idle_s: float = 10.0
-    max_queries: int = -1
-    max_connections: int = 4096
-
-
-class Client:
-    """The connections of one address, the longest quiet first, and its queries of this turn of the loop."""
-
-    __slots__ = ("address", "closing", "deferred", "held", "left", "open", "turn")
-
-    def __init__(self, address: bytes) -> None:
-        self.address = address
-        self.open: dict[Connection, None] = {}
-        self.closing: dict[Connection, None] = {}
-        # Connections with queries that wait for the next turn.
-        self.deferred: deque[Connection] = deque()
-        self.turn = -1
-        self.left = 0
-        # Bytes of all its connections, as HeldBytes has counted them.
-        self.held = 0
-
-    @property
-    def count(self) -> int:
-        """How many places it has."""
-        return len(self.open) + len(self.closing)
-
-
-class Connections:
-    """The open connections of one worker, the longest quiet first. Closes what has run out of time or of its share.
-
-    One timer serves all connections: deadlines are looked at each CHECK_S. stats, slot: where things are counted.
-    max_held_bytes: of queries and replies of all connections together.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        max_connections: int,
-        stats: Stats,
-        slot: int,
-        max_held_bytes: int = MAX_HELD_BYTES,
-    ) -> None:
-        self.loop = loop
-        self.max_connections = max_connections
-        self.stats = stats
-        self.slot = slot
-        self.open: dict[Connection, None] = {}
-        # Those that still send what their peers have to read, and will take no more queries.
-        self.closing: dict[Connection, None] = {}
-        self.unread: dict[Connection, None] = {}
-        self.held = HeldBytes(max_held_bytes)
-        self.clients: dict[bytes, Client] = {}
-        # The clients that have so many places, and the most that anybody has.
-        self.by_count: dict[int, dict[Client, None]] = {}
-        self.most = 0
-        # Clients with queries that wait for the next turn of the loop.
-        self.behind: dict[Client, None] = {}
-        self.turn = 0
-        self.draining = False
-        self.ends = float("inf")
-        # What is read goes through here.
-        self.buffer = bytearray(READ_BYTES)
-        self.timer = loop.call_later(CHECK_S, self.check)
-
-    def failed(self, reason: str, queries: int) -> None:
-        """So many queries get no reply."""
-        if queries:
-            self.stats.count_failed(self.slot, reason, "none", queries)
-
-    # Places
-
-    def client(self, address: bytes) -> Client:
-        """Who has this address."""
-        client = self.clients.get(address)
-        if client is None:
-            client = self.clients[address] = Client(address)
-        return client
-
-    def recount(self, client: Client, before: int) -> None:
-        """A client has more or fewer places than before."""
-        now = client.count
-        if now == before:
-            return
-        if before:
-            del self.by_count[before][client]
-            if not self.by_count[before]:
-                del self.by_count[before]
-        if now:
-            self.by_count.setdefault(now, {})[client] = None
-        elif self.clients.get(client.address) is client:
-            del self.clients[client.address]
-        if now > self.most:
-            self.most = now
-        elif before == self.most and before not in self.by_count:
-            # One less than before; or nobody is left.
-            self.most = now
-
-    def add(self, connection: Connection) -> None:
-        """Take a new connection; where there is no place, one makes room."""
-        self.stats.count_opened(self.slot)
-        client = connection.owner
-        before = client.count
-        self.open[connection] = client.open[connection] = None
-        self.recount(client, before)
-        if len(self.open) + len(self.closing) > self.max_connections:
-            self.make_room(client)
-
-    def make_room(self, newcomer: Client) -> None:
-        """End one of the client that has most places, the newcomer if it is one of those; the longest quiet."""
-        if self.most > 1:
-            client = newcomer if newcomer.count == self.most else next(iter(self.by_count[self.most]))
-            next(iter(client.closing or client.open)).end("client_share")
-        else:
-            next(iter(self.closing or self.open)).end("room")
-
-    def touch(self, connection: Connection) -> None:
-        """A connection has asked something: it is the least quiet one now."""
-        if self.open.pop(connection, 0) is None:
-            self.open[connection] = None
-            del connection.owner.open[connection]
-            connection.owner.open[connection] = None
-
-    def finish(self, connection: Connection) -> None:
-        """A connection only sends what is left, and has write_s for it."""
-        if self.open.pop(connection, 0) is None:
-            del connection.owner.open[connection]
-            self.closing[connection] = connection.owner.closing[connection] = None
-        connection.deadline = self.loop.time() + connection.limits.write_s
-
-    def remove(self, connection: Connection) -> None:
-        """A connection is gone, or will be at once."""
-        client = connection.owner
-        before = client.count
-        for places in (self.open, self.closing, client.open, client.closing, self.unread):
-            places.pop(connection, None)
-        self.held.forget(connection)
-        self.recount(client, before)
-
-    def leaves_unread(self, connection: Connection) -> None:
-        """A peer does not read. Replies for all such peers together are bounded."""
-        self.unread[connection] = None
-        if len(self.unread) > MAX_UNREAD:
-            next(iter(self.unread)).end("unread")
-
-    # Turns
-
-    def allowance(self, client: Client) -> int:
-        """How many more queries of a client are served in this turn of the loop."""
-        if client.turn != self.turn:
-            client.turn = self.turn
-            client.left = TURN_QUERIES
-        return client.left
-
-    def defer(self, connection: Connection) -> None:
-        """A connection's next queries wait for the next turn."""
-        connection.owner.deferred.append(connection)
-        self.wait_for_turn(connection.owner)
-
-    def wait_for_turn(self, client: Client) -> None:
-        """A client has connections whose next queries wait."""
-        if not self.behind:
-            self.loop.call_soon(self.next_turn)
-        self.behind[client] = None
-
-    def next_turn(self) -> None:
-        """Serve what waits, of each client as much."""
-        self.turn += 1
-        behind, self.behind = self.behind, {}
-        for client in behind:
-            # Who is put off again comes after the others; who would only be put off is not asked.
-            while client.deferred and self.allowance(client):
-                client.deferred.popleft().catch_up()
-            if client.deferred:
-                self.wait_for_turn(client)
-
-    # Time
-
-    def check(self) -> None:
-        """Close what is past its deadline; cut off what does not read."""
-        now = self.loop.time()
-        over = now >= self.ends
-        for connection in [one for one in (*self.closing, *self.open) if over or now >= one.deadline]:
-            connection.time_out("drained" if over else "idle")
-        self.held.refresh()
-        self.stats.set_held(self.slot, self.held.total)
-        self.timer = self.loop.call_later(CHECK_S, self.check)
-
-    def drain(self) -> None:
-        """Close every connection as soon as what it has asked is answered and sent."""
-        self.draining = True
-        self.ends = self.loop.time() + DRAIN_S
-        for connection in list(self.open):
-            connection.close_when_quiet()
-
-    @property
-    def busy(self) -> bool:
-        """Whether any connection is left."""
-        return bool(self.open or self.closing)
-
-
-class Connection(asyncio.BufferedProtocol):
-    """One peer: frames in, frames out."""
-
-    def __init__(self, serve: Serve, limits: Limits, connections: Connections) -> None:
+    def __init__(self, serve: Serve, limits: Limits, clients: Clients) -> None:
         self.serve = serve
         self.limits = limits
-        self.connections = connections
+        self.clients = clients
         self.transport: asyncio.Transport | None = None
-        self.client = b"\0\0\0\0"
-        self.client_port = 0
-        self.owner = Client(self.client)
+        self.address = b"\0\0\0\0"
+        self.port = 0
+        self.owner = Client(self.address)
         self.pending = bytearray()
         self.asked = 0
         self.waiting = 0
         self.paused = False
         self.reading = True
-        # Its next queries wait for the next turn of the loop.
+        # Its next queries wait for the client's next turn.
         self.deferred = False
-        # Its peer sends no more.
+        # The client sends no more.
         self.ended = False
         # Nothing more is served: it closes when all that was asked is answered.
         self.finishing = False
         self.closing = False
+        self.aborted = False
         self.why = "peer"
         self.deadline = float("inf")
-        # Bytes of replies; those of whole writes that the kernel has taken; and where the other writes end, with
-        # how many replies each has.
-        self.written = self.sent = 0
-        self.marks: deque[tuple[int, int]] = deque()
-        self.aborted = False
+        self.unsent = Unsent()
+
+    # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
         self.transport = cast(asyncio.Transport, transport)
-        transport = self.transport
         peer = transport.get_extra_info("peername") or ("0.0.0.0", 0)
-        self.client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-        self.client_port = peer[1]
-        self.owner = self.connections.client(self.client)
+        self.address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
+        self.port = peer[1]
+        self.owner = self.clients.client(self.address)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-        self.deadline = self.connections.loop.time() + self.limits.read_s
-        self.connections.add(self)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self.deadline = self.clients.loop.time() + self.limits.read_s
+        self.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         if exc is not None and self.paused:
-            # How much of it the kernel had taken it does not tell any more.
-            self.connections.failed("unread", sum(count for _, count in self.marks))
-        self.connections.failed("unserved", self.whole_messages())
-        self.connections.remove(self)
-        self.connections.stats.count_closed(self.connections.slot, self.why)
+            # The event loop does not tell any more how much of it the kernel had taken.
+            self.clients.failed("unread", self.unsent.replies())
+        self.clients.failed("unserved", count_messages(self.pending))
+        self.clients.gone(self, self.why)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        return self.connections.buffer
+        return BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(memoryview(self.connections.buffer)[:nbytes])
+        self.data_received(memoryview(BUFFER)[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Take what has come."""
@@ -330,58 +99,59 @@ class Connection(asyncio.BufferedProtocol):
         elif len(self.pending) < READ_BYTES:
             # To be counted.
             self.pending += data
-        self.connections.held.count(self)
+        self.clients.held.count(self)
 
-    def held_bytes(self) -> int:
-        """What it holds in memory: what has come and is not served, and what its peer has not read."""
-        if self.transport is None or self.aborted:
-            return 0
-        self.forget_sent(self.transport.get_write_buffer_size())
-        pending = sys.getsizeof(self.pending) if self.pending else 0
-        # The transport frees a write as a whole.
-        return pending + self.written - self.sent + len(self.marks) * WRITE_EXTRA_BYTES
+    def eof_received(self) -> bool:
+        # Closing sends the replies that are there. Other queries are answered first.
+        self.ended = True
+        return self.waiting > 0 or (count_messages(self.pending) > 0 and not self.finishing)
 
-    def forget_sent(self, unsent: int) -> None:
-        """Drop the marks of what the kernel has taken."""
-        while self.marks and self.marks[0][0] <= self.written - unsent:
-            self.sent = self.marks.popleft()[0]
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self.closing:
+            return
+        self.deadline = self.clients.loop.time() + self.limits.write_s
+        self.read_on()
+        self.clients.leaves_unread(self)
 
-    def whole_messages(self) -> int:
-        """How many messages have come and are not served."""
-        at = count = 0
-        while len(self.pending) - at >= 2:
-            at += 2 + LENGTH.unpack_from(self.pending, at)[0]
-            count += at <= len(self.pending)
-        return count
+    def resume_writing(self) -> None:
+        self.paused = False
+        self.clients.reads_again(self)
+        if self.closing:
+            return
+        if self.transport is not None:
+            self.answer_pending()
+            if not self.closing:
+                self.read_on()
+                self.settle(progress=True)
+            self.clients.held.count(self)
+
+    # Queries and replies
 
     def answer_pending(self) -> None:
-        """Answer every whole message that has come, unless the peer leaves replies unread or is to wait."""
+        """Answer every whole message that has come, unless replies are left unread or the client has to wait."""
         if self.deferred:
             return
         at = count = 0
         replies = bytearray()
-        size = len(self.pending)
-        left = begun = self.connections.allowance(self.owner)
-        while self.takes_more() and size - at >= 2:
-            (length,) = LENGTH.unpack_from(self.pending, at)
-            if size - at - 2 < length:
+        left = begun = self.clients.turns.allowance(self.owner)
+        for message, end in messages(self.pending):
+            if not self.takes_more():
                 break
             if not left:
                 self.deferred = True
                 break
             left -= 1
-            message = bytes(self.pending[at + 2 : at + 2 + length])
-            at += 2 + length
+            at = end
             self.asked += 1
-            reply = self.serve(message, self.client, self.client_port, self.deliver)
+            reply = self.serve(message, self.address, self.port, self.deliver)
             if reply is PARKED:
                 self.waiting += 1
             elif isinstance(reply, bytes):
-                replies += LENGTH.pack(len(reply))
-                replies += reply
+                replies += framed(reply)
                 count += 1
             if len(replies) >= WRITE_HIGH_BYTES:
-                # May pause us: what is left of the input waits.
+                # May pause this connection: then the rest of the input waits.
                 self.send(bytes(replies), count)
                 replies.clear()
                 count = 0
@@ -394,18 +164,18 @@ class Connection(asyncio.BufferedProtocol):
         if replies:
             self.send(bytes(replies), count)
         if at:
-            self.connections.touch(self)
+            self.clients.touch(self)
         if self.deferred:
-            self.connections.defer(self)
+            self.clients.turns.defer(self)
         self.read_on()
         self.settle(progress=bool(at))
 
     def catch_up(self) -> None:
-        """Its turn has come."""
+        """Serve what was deferred: the client has its next turn."""
         self.deferred = False
         if self.transport is not None and not self.closing:
             self.answer_pending()
-            self.connections.held.count(self)
+            self.clients.held.count(self)
 
     def takes_more(self) -> bool:
         """Whether another message may be answered now."""
@@ -415,8 +185,35 @@ class Connection(asyncio.BufferedProtocol):
             and self.waiting < MAX_WAITING
         )
 
+    def deliver(self, reply: bytes | None) -> bool:
+        """Send the reply to a query that has waited for an upstream. Returns False where the client is gone."""
+        self.waiting -= 1
+        if self.transport is None or self.closing:
+            return False
+        if reply is not None:
+            self.send(framed(reply), 1)
+        if self.pending:
+            self.answer_pending()
+        if not self.closing:
+            self.read_on()
+            self.settle(progress=True)
+        self.clients.held.count(self)
+        return True
+
+    def send(self, data: bytes, replies: int) -> None:
+        """Send replies. Closes the connection instead where the client leaves too many unread."""
+        transport = cast(asyncio.Transport, self.transport)
+        unsent = transport.get_write_buffer_size()
+        if unsent > WRITE_MOST_BYTES:
+            self.clients.failed("unread", replies)
+            self.end("unread")
+            return
+        self.unsent.update(unsent)
+        self.unsent.add(len(data), replies)
+        transport.write(data)
+
     def read_on(self) -> None:
-        """Read, or not while there is enough to do: what is not read here waits at the peer's."""
+        """Read, unless there is enough to do: then what the client sends stays in its own buffers."""
         wanted = not (self.paused or self.deferred or self.waiting >= MAX_WAITING)
         if self.transport is not None and wanted != self.reading and not self.ended:
             self.reading = wanted
@@ -425,73 +222,30 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self.transport.pause_reading()
 
-    def send(self, data: bytes, replies: int) -> None:
-        """Send replies, unless there are too many already that the peer does not read."""
-        transport = cast(asyncio.Transport, self.transport)
-        unsent = transport.get_write_buffer_size()
-        if unsent > WRITE_MOST_BYTES:
-            self.connections.failed("unread", replies)
-            self.end("unread")
-            return
-        self.forget_sent(unsent)
-        self.written += len(data)
-        self.marks.append((self.written, replies))
-        transport.write(data)
+    def held_bytes(self) -> int:
+        """What it holds in memory now: queries that are not whole or not served, and replies that are not read."""
+        if self.transport is None or self.aborted:
+            return 0
+        self.unsent.update(self.transport.get_write_buffer_size())
+        pending = sys.getsizeof(self.pending) if self.pending else 0
+        return pending + self.unsent.held_bytes()
 
-    def deliver(self, reply: bytes | None) -> bool:
-        """The reply to a query that has waited for an upstream. False where it has nobody to go to."""
-        self.waiting -= 1
-        if self.transport is None or self.closing:
-            return False
-        if reply is not None:
-            self.send(LENGTH.pack(len(reply)) + reply, 1)
-        if self.pending:
-            self.answer_pending()
-        if not self.closing:
-            self.read_on()
-            self.settle(progress=True)
-        self.connections.held.count(self)
-        return True
+    # Its end
 
     def settle(self, *, progress: bool) -> None:
         """Set the deadline that follows from what the connection waits for, or close it."""
         if self.paused:
             return
         if self.waiting or self.deferred:
-            # Each of them ends in time.
+            # Each of these ends in time.
             self.deadline = float("inf")
-        elif self.finishing or (self.ended and not self.whole_messages()):
+        elif self.finishing or (self.ended and not count_messages(self.pending)):
             self.close(self.why)
-        elif self.connections.draining and not self.pending:
+        elif self.clients.draining and not self.pending:
             self.close("drained")
         elif progress:
-            # A message that dribbles in has as long as an idle connection, not longer.
-            self.deadline = self.connections.loop.time() + self.limits.idle_s
-
-    def pause_writing(self) -> None:
-        self.paused = True
-        if self.closing:
-            return
-        self.deadline = self.connections.loop.time() + self.limits.write_s
-        self.read_on()
-        self.connections.leaves_unread(self)
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self.connections.unread.pop(self, None)
-        if self.closing:
-            return
-        if self.transport is not None:
-            self.answer_pending()
-            if not self.closing:
-                self.read_on()
-                self.settle(progress=True)
-            self.connections.held.count(self)
-
-    def eof_received(self) -> bool:
-        # What has been asked and is answered, closing sends; the rest is answered first.
-        self.ended = True
-        return self.waiting > 0 or (self.whole_messages() > 0 and not self.finishing)
+            # A message that comes byte by byte has as long as an idle connection, not longer.
+            self.deadline = self.clients.loop.time() + self.limits.idle_s
 
     def finish_for(self, why: str) -> None:
         """Take no more queries."""
@@ -509,19 +263,19 @@ class Connection(asyncio.BufferedProtocol):
             self.closing = True
             self.why = why
             if self.transport.get_write_buffer_size():
-                self.connections.finish(self)
+                self.clients.finish(self, self.limits.write_s)
             else:
-                self.connections.remove(self)
+                self.clients.remove(self)
             self.transport.close()
 
     def end(self, why: str) -> None:
-        """Close at once: what its peer has not read is lost."""
+        """Close at once. Replies that the client has not read are lost."""
         transport = self.transport
         if transport is None:
             return
         if unsent := transport.get_write_buffer_size():
-            self.connections.failed("unread", sum(n for end, n in self.marks if end > self.written - unsent))
-            self.marks.clear()
+            self.clients.failed("unread", self.unsent.replies(unsent))
+            self.unsent.clear()
             if not self.closing:
                 self.why = why
             self.closing = self.aborted = True
@@ -530,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close(why)
 
     def time_out(self, why: str) -> None:
-        """The deadline is over: for a peer that asks nothing, or for one that does not read."""
+        """Close: the deadline is over, for a client that asks nothing or for one that does not read."""
         if self.paused or self.closing:
             self.end("unread" if self.paused and why == "idle" else why)
         else:

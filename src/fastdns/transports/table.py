@@ -1,0 +1,55 @@
+"""The table of transports. What differs between transports is asked of their rows, never of a name or a flag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastdns.dns.framing import MAX_MESSAGE_BYTES
+
+# How messages arrive. On a stream they have any size that a message may have. A datagram's reply has at most the
+# bytes that its client has announced (RFC 6891 section 6.2.3), and without EDNS MIN_DATAGRAM_BYTES.
+STREAM, DATAGRAM = "stream", "datagram"
+
+# RFC 1035 section 2.3.4
+MIN_DATAGRAM_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """One way for DNS messages to come and go.
+
+    scheme: what stands before :// in the key of a server block. default_port: of a key that names no port.
+    delivery: STREAM or DATAGRAM. proto: the protocol of its sockets, as CoreDNS's label proto has it.
+    """
+
+    name: str
+    scheme: str
+    default_port: int
+    delivery: str
+    proto: str
+
+    @property
+    def max_reply_bytes(self) -> int:
+        """The largest reply to a client that announces nothing."""
+        return MAX_MESSAGE_BYTES if self.delivery == STREAM else MIN_DATAGRAM_BYTES
+
+
+UDP = Transport("udp", "dns", 53, DATAGRAM, "udp")
+TCP = Transport("tcp", "dns", 53, STREAM, "tcp")
+TLS = Transport("tls", "tls", 853, STREAM, "tcp")
+HTTPS = Transport("https", "https", 443, STREAM, "tcp")
+HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp")
+QUIC = Transport("quic", "quic", 853, STREAM, "udp")
+GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp")
+
+# Every transport that CoreDNS has; with the ports of its plugin/pkg/transport.
+TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
+# The transports that this version serves. In the order of their numbers in native code (_chain.pxd).
+SERVED = (UDP, TCP)
+
+# The scheme of a key that names none.
+DEFAULT_SCHEME = UDP.scheme
+# What CoreDNS reads as a scheme. It has no server for unix.
+SCHEMES = frozenset({*(transport.scheme for transport in TRANSPORTS), "unix"})
+SERVED_SCHEMES = frozenset(transport.scheme for transport in SERVED)
+DEFAULT_PORTS = {transport.scheme: transport.default_port for transport in TRANSPORTS}
