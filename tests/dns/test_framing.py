@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastdns.dns.framing import MAX_MESSAGE_BYTES, count_messages, framed, messages
+from fastdns.dns._framing import MAX_MESSAGE_BYTES, append_framed, count_messages, framed, message_at
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.binary(max_size=300))
-def test_whole_messages_and_where_they_end(sent: list[bytes], last: bytes) -> None:
+def test_whole_messages_one_after_the_other(sent: list[bytes], last: bytes) -> None:
     """Behind the whole messages stands one without its last byte."""
-    stream = bytearray(b"".join(map(framed, sent)) + framed(last)[:-1])
-    found = list(messages(stream))
-    assert [message for message, _ in found] == sent
-    ends = [end for _, end in found]
-    assert ends == [sum(len(one) + 2 for one in sent[: n + 1]) for n in range(len(sent))]
+    stream = bytearray()
+    for message in sent:
+        append_framed(stream, message)
+    stream += framed(last)[:-1]
+    at, found = 0, list[bytes]()
+    while (message_found := message_at(stream, at)) is not None:
+        found.append(message_found)
+        at += 2 + len(message_found)
+    assert found == sent
     assert count_messages(stream) == len(sent)
 
 
-@pytest.mark.parametrize("size", [0, 1, MAX_MESSAGE_BYTES])
+@pytest.mark.parametrize("size", [0, 1, 255, 256, MAX_MESSAGE_BYTES])
 def test_every_length_of_a_message(size: int) -> None:
     wire = framed(b"m" * size)
     assert wire == size.to_bytes(2, "big") + b"m" * size
-    assert list(messages(bytearray(wire))) == [(b"m" * size, size + 2)]
+    assert message_at(bytearray(b"before" + wire + b"behind"), 6) == b"m" * size
 
 
 def test_a_message_that_no_length_can_say() -> None:
-    with pytest.raises(struct.error):
-        framed(bytes(MAX_MESSAGE_BYTES + 1))
+    out = bytearray(b"before")
+    for call in (framed, lambda message: append_framed(out, message)):
+        with pytest.raises(ValueError, match="at most 65535 bytes expected, got 65536"):
+            call(bytes(MAX_MESSAGE_BYTES + 1))
+    assert out == b"before"
+
+
+@pytest.mark.parametrize("at", [-1, 3, 1 << 40])
+def test_a_place_outside(at: int) -> None:
+    with pytest.raises(IndexError):
+        message_at(bytearray(b"\0\0"), at)
+    assert message_at(bytearray(b"\0\0"), 2) is None

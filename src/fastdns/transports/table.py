@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastdns.dns.framing import MAX_MESSAGE_BYTES
+from fastdns.dns._framing import MAX_MESSAGE_BYTES
 
 # How messages arrive. On a stream they have any size that a message may have. A datagram's reply has at most the
 # bytes that its client has announced (RFC 6891 section 6.2.3), and without EDNS MIN_DATAGRAM_BYTES.

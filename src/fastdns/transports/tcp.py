@@ -13,7 +13,7 @@ import sys
 from typing import cast
 
 from fastdns._slow import PARKED
-from fastdns.dns.framing import count_messages, framed, messages
+from fastdns.dns._framing import append_framed, count_messages, framed, message_at
 from fastdns.transports import Serve
 from fastdns.transports.client import Client
 from fastdns.transports.clients import Clients
@@ -135,20 +135,18 @@ class TcpConnection(asyncio.BufferedProtocol):
         at = count = 0
         replies = bytearray()
         left = begun = self.clients.turns.allowance(self.owner)
-        for message, end in messages(self.pending):
-            if not self.takes_more():
-                break
+        while self.takes_more() and (message := message_at(self.pending, at)) is not None:
             if not left:
                 self.deferred = True
                 break
             left -= 1
-            at = end
+            at += 2 + len(message)
             self.asked += 1
             reply = self.serve(message, self.address, self.port, self.deliver)
             if reply is PARKED:
                 self.waiting += 1
             elif isinstance(reply, bytes):
-                replies += framed(reply)
+                append_framed(replies, reply)
                 count += 1
             if len(replies) >= WRITE_HIGH_BYTES:
                 # May pause this connection: then the rest of the input waits.
