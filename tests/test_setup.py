@@ -94,7 +94,7 @@ def test_the_readme_of_an_index_has_no_relative_link(bare: Path) -> None:
     targets = re.findall(r"\]\(([^)]*)\)", text)
     assert len(targets) == len(re.findall(r"\]\(([^)]*)\)", (ROOT / "README.md").read_text())) > 20
     assert [target for target in targets if not target.startswith(f"{home}/")] == []
-    assert f"]({home}/blob/main/docs/overload.md)" in text
+    assert f"]({home}/blob/main/docs/explanation/overload.md)" in text
     assert re.search(rf"!\[[^]]*\]\({home}/raw/main/docs/compare\.svg\)", text)
 
 

@@ -1,4 +1,4 @@
-"""docs/bench.md says what is so: its command lines are read, its file of expected answers is."""
+"""docs/reference/bench.md says what is so: its command lines are read, its file of expected answers is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from fastdns.bench.expected import parse_expected
 from fastdns.bench.options import EPILOG, parse, parser
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "bench.md").read_text()
+DOCUMENT = (Path(__file__).parents[2] / "docs/reference/bench.md").read_text()
 BLOCKS = re.findall(r"^```\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     re.split(r" {3,}(?=\S)", line)[0]
@@ -33,7 +33,7 @@ def test_examples_are_command_lines(command: str) -> None:
 
 def test_the_file_of_expected_answers_is_read() -> None:
     [text] = [block for block in BLOCKS if block.startswith("; name")]
-    assert len(parse_expected(text.splitlines(), "docs/bench.md")) == 7
+    assert len(parse_expected(text.splitlines(), "docs/reference/bench.md")) == 7
 
 
 def test_every_option_is_in_the_help_and_documented_ones_exist() -> None:

@@ -29,7 +29,7 @@ Examples:
   fastdns bench -d names.txt -l 2 --versus new=127.0.0.1:1053 --versus old=127.0.0.1:2053 --pid new=71 --pid old=85
   fastdns bench --check expected.txt -s 127.0.0.1 -p 1053            right answers, or exit code 1
 
-`fastdns bench cluster -h` is about the way of a change through a cluster. More: docs/bench.md.
+`fastdns bench cluster -h` is about the way of a change through a cluster. More: docs/reference/bench.md.
 """
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}

@@ -15,8 +15,8 @@ from fastdns.supervisor.cgroups import group_folders
 
 MAX_WORKERS = 1024
 MIB = 1 << 20
-# What a server of a large cluster needs besides workers, and each worker: see docs/performance.md. Before Python
-# 3.12 workers share less.
+# What a server of a large cluster needs besides workers, and each worker: see docs/explanation/performance.md.
+# Workers share less before Python 3.12.
 BASE_BYTES = 80 * MIB
 WORKER_BYTES = (7 if sys.version_info >= (3, 12) else 10) * MIB // 2
 
