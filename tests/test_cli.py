@@ -21,7 +21,7 @@ import pytest
 from fastdns import __version__
 from fastdns.cli import SERVE_FLAGS, Flags, main, parse_flags, version_lines
 from fastdns.errors import FastdnsError
-from fastdns.plugins import AVAILABLE
+from fastdns.plugins.order import available
 from tests.support import COREFILE, Server, free_port, http_get, wait_until
 
 WHOAMI = """\
@@ -123,7 +123,7 @@ def test_version(capsys: pytest.CaptureFixture[str], words: str) -> None:
 
 def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-plugins"]) == 0
-    assert capsys.readouterr().out.splitlines() == sorted(AVAILABLE)
+    assert capsys.readouterr().out.splitlines() == sorted(available())
 
 
 @pytest.mark.parametrize("words", ["-help", "-h", "--help", "check -h", "demo -help"])
@@ -491,7 +491,7 @@ def test_demo(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_environment_is_1(tmp_path: Path, environ: dict[str, str], says: str) -> None:
-    (tmp_path / "Corefile").write_text(WHOAMI)
+    (tmp_path / "Corefile").write_text(WHOAMI.replace("whoami", "whoami\nprometheus 127.0.0.1:0"))
     ended = run(tmp_path, **environ)
     assert (ended.returncode, ended.stderr) == (1, f"fastdns: {says}\n")
 

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dns.message
 import pytest
@@ -29,10 +28,10 @@ from fastdns._stats import Stats
 from fastdns._udp import HotLoop
 from fastdns._upstream import Exchanges
 from fastdns.corefile import load
-from fastdns.plugins.cache.shared import share_caches
-from fastdns.plugins.steps import Runtime, passing_zones
-from fastdns.supervisor.routes import RouteTable
-from fastdns.supervisor.worker import build_tables
+from fastdns.plugins.api import Runtime
+from fastdns.plugins.cache.shared import passing_zones, share_caches
+from fastdns.plugins.forward.routes import RouteTable
+from fastdns.supervisor.assembly import build_tables
 from tests import hot_thread_peer
 from tests.plugins.kubernetes.support import Cluster
 
@@ -80,15 +79,6 @@ fails:1053 {{
 
 
 @dataclass
-class Plan:
-    """As much of a WorkerPlan as build_tables takes."""
-
-    config: Any
-    runtime: Runtime
-    zone_slots: dict[tuple[str, str], int]
-
-
-@dataclass
 class Serving:
     """What serves: one worker, its socket, and another worker on the same tables."""
 
@@ -104,8 +94,8 @@ def serving(upstream: int) -> Iterator[Serving]:
     cluster = Cluster(objects=OBJECTS)
     table = RouteTable()
     routes = asyncio.run(table.find(config))
-    runtime = Runtime({0: 0}, (), routes, table.shared, share_caches(config))
-    tables, _ = build_tables(Plan(config, runtime, {}))
+    prepared = {"forward": routes, "cache": share_caches(config)}
+    tables, _ = build_tables(config, Runtime({("kubernetes", 0): 0}, (), prepared), {})
     stats = Stats(2)
     worker = Worker(tables[0], cluster.store, 0, stats, 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

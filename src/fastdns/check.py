@@ -11,7 +11,9 @@ from fastdns.corefile import ServerConfig
 from fastdns.corefile.keys import is_preferred
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError, FastdnsError
-from fastdns.plugins.checks import check_files
+from fastdns.plugins.api import Check
+from fastdns.plugins.order import named
+from fastdns.skipped import SkippedLines
 
 
 @dataclass(slots=True)
@@ -40,7 +42,10 @@ def check(load: Callable[[Mistakes], ServerConfig]) -> Report:
     report = Report(mistakes)
     with mistakes.noted():
         config = load(mistakes)
-        report.warnings += [*config.warnings, *check_files(config, mistakes=mistakes)]
+        look = Check(config, SkippedLines(), mistakes)
+        for plugin in named(config):
+            plugin.check(look)
+        report.warnings += [*config.warnings, *look.warnings]
         report.config = None if mistakes.found else config
     mistakes.found.sort(key=_place)
     return report

@@ -19,7 +19,7 @@ from fastdns.corefile import ServerConfig, default_config, load, load_file
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import FastdnsError
 from fastdns.inherited import check_process, open_standard_streams, take_signals
-from fastdns.plugins import AVAILABLE, ORDER
+from fastdns.plugins import order
 
 USAGE = """\
 Usage: fastdns [flags]                serve
@@ -233,7 +233,7 @@ def main_serve(arguments: list[str]) -> int:
         print("\n".join(version_lines()))
         return 0
     if flags.on("plugins"):
-        print("\n".join(sorted(AVAILABLE & set(ORDER))))
+        print("\n".join(sorted(order.available())))
         return 0
     return serve(flags, loader(flags), announcer(flags.on("quiet")))
 

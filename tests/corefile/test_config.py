@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fastdns.corefile import Listener, ServerConfig, default_config, load, load_file
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
-from fastdns.plugins import AVAILABLE, ORDER
+from fastdns.plugins.order import ORDER, available
 
 
 def read(text: str, **environ: str) -> ServerConfig:
@@ -180,14 +180,14 @@ def test_the_same_zone_or_address_may_be_used_twice(text: str) -> None:
     assert len(read(text).listeners) == 2
 
 
-@pytest.mark.parametrize("name", sorted(set(ORDER) - AVAILABLE))
+@pytest.mark.parametrize("name", sorted(set(ORDER) - set(available())))
 def test_plugins_of_coredns_that_are_not_there_yet_are_named(name: str) -> None:
     with pytest.raises(CorefileError, match="not available in this version of fastdns") as caught:
         read(f". {{\nwhoami\n{name}\n}}")
     assert (caught.value.plugin, caught.value.line) == (name, 3)
 
 
-@pytest.mark.parametrize("name", sorted(AVAILABLE))
+@pytest.mark.parametrize("name", sorted(available()))
 def test_parsers_of_available_plugins_are_pure(name: str) -> None:
     text = f". {{\n{name}\n}}"
     outcomes = []
@@ -292,7 +292,7 @@ def test_the_checksum_covers_imported_files_and_the_environment(tmp_path: Path) 
 # Any text
 
 WORDS = st.sampled_from(
-    [*sorted(AVAILABLE), ".", "a:53", "10.0.0.0/25", "{", "}", "\n", "\n", "import", "(s)", "s", "1s", "-1", "5",
+    [*sorted(available()), ".", "a:53", "10.0.0.0/25", "{", "}", "\n", "\n", "import", "(s)", "s", "1s", "-1", "5",
      ":80", "ttl", "pods", "fallthrough", "endpoint", "consolidate", "prefer", "read", "except", "[", "\\", '"',
      "{$X}", "tls://a", "forward", "#"]
 )  # fmt: skip
@@ -329,7 +329,7 @@ def test_who_goes_on_after_mistakes_finds_the_first_one_too(text: str) -> None:
         assert first is None or first in found
 
 
-@given(st.lists(WORDS, max_size=12).map(" ".join), st.sampled_from(sorted(AVAILABLE)))
+@given(st.lists(WORDS, max_size=12).map(" ".join), st.sampled_from(sorted(available())))
 def test_any_options_are_a_config_or_a_corefile_error(text: str, name: str) -> None:
     try:
         load(f". {{\n{name} {text}\n}}", "/nonexistent/Corefile", environ={})

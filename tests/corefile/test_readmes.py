@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastdns.corefile import load
-from fastdns.plugins import AVAILABLE
+from fastdns.plugins.order import available
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "src/fastdns/plugins"
@@ -45,7 +45,7 @@ def test_the_zones_of_a_plugin_are_asked_for_where_it_is(text: str) -> None:
             assert any(f".{zone}".endswith(f".{key}") or key == "." for key in block.zones), zone
 
 
-@pytest.mark.parametrize("name", sorted(AVAILABLE))
+@pytest.mark.parametrize("name", sorted(available()))
 def test_every_plugin_has_a_readme_with_an_example(name: str) -> None:
     text = (PLUGINS / name / "README.md").read_text()
     assert text.startswith(f"# {name}\n")

@@ -121,7 +121,7 @@ def test_root_corefile_serves_every_name_on_port_53() -> None:
     ]
     (_, forward), (_, loadbalance) = config.with_plugin("forward")[0], config.with_plugin("loadbalance")[0]
     assert loadbalance is not None
-    assert forward.stanzas[0].effective_policy(loadbalance=True) == "round_robin"
+    assert forward.stanzas[0].effective_policy(take_turns=True) == "round_robin"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from fastdns.corefile import load
+from fastdns.corefile import ServerConfig, load
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import FastdnsError
-from fastdns.plugins.checks import check_accounts, check_files
+from fastdns.plugins.api import Check
 from fastdns.plugins.forward.upstreams import MAX_STANZAS
+from fastdns.plugins.order import named
+from fastdns.skipped import SkippedLines
 from tests.upstream.support import Forwarder
+
+
+def check_files(config: ServerConfig) -> list[str]:
+    """The warnings of all plugins."""
+    check = Check(config, SkippedLines(), Mistakes())
+    for plugin in named(config):
+        plugin.check(check)
+    return check.warnings
+
+
+async def check_accounts(config: ServerConfig) -> None:
+    """Those of all plugins, in an empty environment."""
+    for plugin in named(config):
+        await plugin.check_accounts(config, {})
 
 
 @pytest.mark.parametrize(
@@ -36,19 +53,19 @@ async def test_a_cluster_that_cannot_be_asked(
     (tmp_path / "broken").write_text("clusters: {")
     config = load(f"cluster.local {{\nerrors\nkubernetes {{\n{options}\n}}\n}}", environ={})
     with pytest.raises(FastdnsError) as caught:
-        await check_accounts(config, {})
+        await check_accounts(config)
     assert str(caught.value).startswith(f"plugin/kubernetes: Corefile:3 - {says}")
     assert check_files(config) == []
 
 
 async def test_a_server_that_nobody_runs_is_no_error() -> None:
     config = load("cluster.local {\nkubernetes {\nendpoint http://127.0.0.1:1\n}\n}", environ={})
-    await check_accounts(config, {})
+    await check_accounts(config)
 
 
 async def test_manifests_need_no_account() -> None:
     config = load("cluster.local {\nkubernetes {\nmanifests absent.yaml\n}\n}", environ={})
-    await check_accounts(config, {})
+    await check_accounts(config)
     assert check_files(config) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from fastdns._chain import ServerTable, Worker
 from fastdns._stats import Stats
-from fastdns.admin.metrics import of_zone
+from fastdns.metrics.queries import of_zone
 from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.plugins.whoami._step import WhoamiStep
 

@@ -9,15 +9,27 @@ from pathlib import Path
 import pytest
 
 from fastdns.corefile import load
-from fastdns.plugins.forward import streams
-from fastdns.supervisor import descriptors
-from fastdns.supervisor.descriptors import Files, Needs, complaints, needs_of, share, supervisor_complaint
-from fastdns.supervisor.routes import Routes, RouteTable
+from fastdns.plugins.api import Demand
+from fastdns.plugins.forward import descriptors, streams
+from fastdns.plugins.forward.descriptors import demands
+from fastdns.plugins.forward.routes import Routes, RouteTable
+from fastdns.supervisor.descriptors import Files, Needs, complaints, share, supervisor_complaint
 from tests.support import COREFILE, Server
 from tests.upstream.support import Forwarder, Upstream, forward, good
 
+
+def needs_with(places: int, clients: int, datagrams: int = 0, framed: int = 0, https: int = 0) -> Needs:
+    """Those of a configuration with so many upstreams that are asked that way."""
+    of = f"each of {framed + https} upstreams"
+    return Needs(places, clients, (
+        Demand("sockets", 16, 2 * datagrams, "UDP sockets", of, first=True),
+        Demand("streams", 128, framed, "connections", of),
+        Demand("http2_streams", 4, https, "connections", of),
+    ))  # fmt: skip
+
+
 # As the issue has it: 15 upstreams, 16 sockets in each of two tables and 128 streams each.
-MANY = Needs(places=2, clients=4096, datagrams=15, framed=15)
+MANY = needs_with(places=2, clients=4096, datagrams=15, framed=15)
 
 
 def routes_of(text: str) -> Routes:
@@ -36,15 +48,15 @@ def test_what_a_configuration_needs() -> None:
         "forward a. 192.0.2.1 192.0.2.2 tls://192.0.2.3\nforward b. https://192.0.2.4 192.0.2.5\n"
         "forward . 192.0.2.1 192.0.2.6 {\nforce_tcp\n}"
     )
-    needs = needs_of(routes, 2, 4096)
-    assert needs == Needs(places=2, clients=4096, datagrams=3, framed=6, https=1)
+    needs = Needs(2, 4096, tuple(demands(routes)))
+    assert needs == needs_with(places=2, clients=4096, datagrams=3, framed=6, https=1)
     assert needs.all == 40 + 8 + 4096 + 3 * 32 + 6 * 128 + 4
-    assert needs_of(Routes(), 1, 100).all == 40 + 4 + 100
+    assert Needs(1, 100, tuple(demands(Routes()))).all == 40 + 4 + 100
 
 
 def test_all_fits() -> None:
     files = share(1 << 20, MANY)
-    assert files == Files(4096, 16, 128)
+    assert files == Files(4096, {"sockets": 16, "streams": 128, "http2_streams": 4})
     assert complaints(1 << 20, MANY, files) == []
     assert share(MANY.all, MANY) == files
 
@@ -54,26 +66,27 @@ def test_all_fits() -> None:
     "needs",
     [
         MANY,
-        Needs(places=1, clients=4096),
-        Needs(places=2, clients=4096, datagrams=1, framed=1),
-        Needs(places=2, clients=10, datagrams=128, framed=128),
-        Needs(places=4, clients=4096, https=15),
-        Needs(places=2, clients=4096, framed=15),
+        needs_with(places=1, clients=4096),
+        needs_with(places=2, clients=4096, datagrams=1, framed=1),
+        needs_with(places=2, clients=10, datagrams=128, framed=128),
+        needs_with(places=4, clients=4096, https=15),
+        needs_with(places=2, clients=4096, framed=15),
     ],
     ids=["many", "no upstream", "one", "most", "https", "tls"],
 )
 def test_what_is_shared_out_is_there(limit: int, needs: Needs) -> None:
     """15 upstreams, 16 sockets a table and 128 streams each did not fit into the 200 that were kept for them."""
     files = share(limit, needs)
-    taken = needs.total(files.clients, files.sockets, files.streams)
+    sockets, streams = files.allowed["sockets"], files.allowed["streams"]
+    taken = needs.total(files.clients, files.allowed)
     assert (taken <= limit) == files.enough
-    assert files.clients >= 1 and files.sockets >= 1 and files.streams >= 1
+    assert files.clients >= 1 and sockets >= 1 and streams >= 1
     assert files.clients <= needs.clients
     said = complaints(limit, needs, files)
     assert bool(said) == (needs.all > limit)
     if not files.enough:
-        assert (files.clients, files.streams) == (1, 1), "nothing less can be had"
-        assert files.sockets == 1 or not needs.datagrams
+        assert (files.clients, streams) == (1, 1), "nothing less can be had"
+        assert sockets == 1 or not needs.demands[0].files_each
         assert "too few" in said[-1]
     elif needs.all > limit:
         # Nothing is wasted: a step more of anything would not fit, but for what divides badly.
@@ -82,11 +95,12 @@ def test_what_is_shared_out_is_there(limit: int, needs: Needs) -> None:
 
 def test_what_is_said_of_few() -> None:
     files = share(1024, MANY)
-    assert (files.sockets, files.clients > 300, files.streams > 10) == (10, True, True)
+    streams = files.allowed["streams"]
+    assert (files.allowed["sockets"], files.clients > 300, streams > 10) == (10, True, True)
     assert complaints(1024, MANY, files) == [
         f"1024 file descriptors leave room for {files.clients} TCP connections a worker, not 4096; raise the limit "
         f"(ulimit -n) to {MANY.all}, or set FASTDNS_MAX_TCP_CONNECTIONS",
-        f"1024 file descriptors leave room for 10 UDP sockets, not 16 and {files.streams} connections, not 128, to "
+        f"1024 file descriptors leave room for 10 UDP sockets, not 16 and {streams} connections, not 128, to "
         f"each of 15 upstreams in a worker; raise the limit (ulimit -n) to {MANY.all}",
     ]
 

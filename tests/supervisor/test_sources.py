@@ -6,7 +6,8 @@ import pytest
 
 from fastdns.corefile import ServerConfig, load
 from fastdns.errors import FastdnsError
-from fastdns.supervisor.sources import NUMBERS, SourceTable
+from fastdns.supervisor.numbers import NUMBERS
+from fastdns.supervisor.sources import SourceTable
 
 
 def config(*blocks: str) -> ServerConfig:
@@ -23,7 +24,7 @@ def test_a_number_for_each_cluster() -> None:
     table = SourceTable()
     served = config("manifests /a", "manifests /b")
     assert table.assign(served) == [0, 2]
-    assert table.by_block(served) == {0: 0, 1: 2}
+    assert table.by_block(served) == {("kubernetes", 0): 0, ("kubernetes", 1): 2}
     assert table.fresh == {0, 2}
 
 
@@ -35,7 +36,7 @@ def test_options_about_answers_do_not_make_another_cluster(options: str) -> None
     table.assign(config("manifests /a"))
     served = config("manifests /a", f"manifests /a\n{options}")
     assert table.assign(served) == [0]
-    assert table.by_block(served) == {0: 0, 1: 0}
+    assert table.by_block(served) == {("kubernetes", 0): 0, ("kubernetes", 1): 0}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_failed_reload_leaves_the_old_numbers() -> None:
     table.activate(numbers)
     table.begun()
     assert table.options().keys() == {0}
-    assert table.by_block(old) == {0: 0}
+    assert table.by_block(old) == {("kubernetes", 0): 0}
     assert table.fresh == {2}, "nobody has followed /b to its end"
     assert table.assign(config("manifests /b")) == [2]
 
@@ -83,5 +84,5 @@ def test_a_failed_reload_leaves_the_old_numbers() -> None:
 def test_too_many_clusters() -> None:
     table = SourceTable()
     assert len(table.assign(config(*(f"manifests /{n}" for n in range(len(NUMBERS)))))) == 32
-    with pytest.raises(FastdnsError, match="more than 32 clusters at a time"):
+    with pytest.raises(FastdnsError, match="more than 32 sources at a time"):
         table.assign(config("manifests /one-more"))

@@ -34,11 +34,11 @@ from fastdns._udp import HotLoop
 from fastdns._upstream import Exchanges
 from fastdns.corefile import load
 from fastdns.netaddrs import socket_address
+from fastdns.plugins.api import Runtime
 from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.forward.desk import Desk
-from fastdns.plugins.steps import Runtime
-from fastdns.supervisor.routes import RouteTable
-from fastdns.supervisor.worker import build_tables
+from fastdns.plugins.forward.routes import RouteTable
+from fastdns.supervisor.assembly import build_tables
 from tests.support import wait_until
 
 HOST = "127.0.0.1"
@@ -344,8 +344,8 @@ class Forwarder:
         self.routes = asyncio.run(self.table.find(self.config))
         self.stats = Stats(2)
         self.caches = share_caches(self.config)
-        runtime = Runtime({}, (), self.routes, self.table.shared, self.caches)
-        self.tables, self.steps = build_tables(_Plan(self.config, runtime))
+        runtime = Runtime(prepared={"forward": self.routes, "cache": self.caches})
+        self.tables, self.steps = build_tables(self.config, runtime, {})
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         stanzas = max(1, len(self.routes.stanzas))
         self.exchanges, self.slow_exchanges = (
@@ -474,15 +474,3 @@ class Forwarder:
     def settles(self) -> None:
         """Wait until nothing is in flight."""
         wait_until(lambda: self.out == 0, why="nothing is in flight any more")
-
-
-@dataclass
-class _Plan:
-    """As much of a WorkerPlan as build_tables takes."""
-
-    config: Any
-    runtime: Runtime
-
-    @property
-    def zone_slots(self) -> dict[tuple[str, str], int]:
-        return {}

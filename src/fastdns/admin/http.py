@@ -1,4 +1,4 @@
-"""The HTTP endpoints: /health and /ready on the listeners of both plugins, /metrics on prometheus's.
+"""The HTTP listeners that plugins want.
 
 Which listener serves what is decided by one function, ``wanted_endpoints``; opening is all or nothing, so that a
 reload that cannot have its ports leaves the old ones.
@@ -18,7 +18,9 @@ from fastdns.admin.places import MAX_CONNECTIONS, Places
 from fastdns.admin.turns import Turns
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
-from fastdns.netaddrs import is_wildcard
+from fastdns.netaddrs import host_of, is_wildcard
+from fastdns.plugins.api import Endpoint
+from fastdns.plugins.order import named
 from fastdns.supervisor.sockets import ListenError, every_address
 
 if TYPE_CHECKING:
@@ -32,16 +34,6 @@ ACCEPTED = 8
 # Of what one peer has to read, in the kernel; of what it has sent, a head is enough.
 SEND_BUFFER_BYTES = 64 * 1024
 RECEIVE_BUFFER_BYTES = 32 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One HTTP listener. host "" is every address. tls_config_file: the prometheus plugin's, or None."""
-
-    host: str
-    port: int
-    paths: tuple[str, ...]
-    tls_config_file: str | None = None
 
 
 @dataclass(slots=True)
@@ -64,18 +56,17 @@ def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
     """
     paths: dict[tuple[str, int], set[str]] = {}
     tls: dict[tuple[str, int], str | None] = {}
-    for name, offered in (
-        ("health", ("/health", "/ready")),
-        ("ready", ("/health", "/ready")),
-        ("prometheus", ("/metrics",)),
-    ):
-        for _, plugin in config.with_plugin(name):
-            address = ("" if is_wildcard(plugin.host) else plugin.host, plugin.port)
-            paths.setdefault(address, set()).update(offered)
-            file = getattr(plugin, "tls_config_file", None)
+    for plugin in named(config):
+        for _, options in config.with_plugin(plugin.name):
+            wanted = plugin.endpoint(options)
+            if wanted is None:
+                continue
+            address = ("" if is_wildcard(wanted.host) else wanted.host, wanted.port)
+            paths.setdefault(address, set()).update(wanted.paths)
+            file = wanted.tls_config_file
             if tls.setdefault(address, file) != file:
                 ways = " and ".join(f"with tls {one}" if one else "without tls" for one in (tls[address], file))
-                raise FastdnsError(f"plugin/{name}: {plugin.host}:{plugin.port} is to be served {ways}")
+                raise FastdnsError(f"plugin/{plugin.name}: {wanted.host}:{wanted.port} is to be served {ways}")
     return [Endpoint(*address, tuple(sorted(offered)), tls[address]) for address, offered in paths.items()]
 
 
@@ -114,11 +105,11 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
 
 
 class AdminServer:
-    """The open endpoints. handlers: path to what answers it. max_connections: of each endpoint."""
+    """The open endpoints. handlers: gives what answers each path. max_connections: of each endpoint."""
 
     def __init__(
         self,
-        handlers: Mapping[str, Handler],
+        handlers: Callable[[], Mapping[str, Handler]],
         tls: Callable[[str], ssl.SSLContext],
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
@@ -154,7 +145,8 @@ class AdminServer:
     async def open(self, endpoint: Endpoint) -> None:
         """Open one endpoint."""
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
-        handlers = {path: self.handlers[path] for path in endpoint.paths}
+        found = self.handlers()
+        handlers = {path: found[path] for path in endpoint.paths}
         opened = Open([], Places(self.turns, self.max_connections))
 
         def connect() -> Connection:
@@ -168,6 +160,15 @@ class AdminServer:
             one.listen(BACKLOG)
             opened.servers.append(server)
         self.running[endpoint] = opened
+
+    def address_of(self, path: str) -> tuple[str, int] | None:
+        """Where a path is served: no name to look up, which takes a thread. None where it is not."""
+        for endpoint, opened in self.running.items():
+            if path in endpoint.paths and opened.addresses:
+                address = opened.addresses[0]
+                host = host_of(address)
+                return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), address[1]
+        return None
 
     async def close(self, endpoint: Endpoint) -> None:
         """Close one endpoint."""

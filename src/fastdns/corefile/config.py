@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,10 @@ from fastdns.corefile.listeners import Endpoint, group
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
+from fastdns.corefile.settings import together
 from fastdns.corefile.values import clean, read_text
 from fastdns.errors import CorefileError
-from fastdns.plugins import AVAILABLE, ORDER
+from fastdns.plugins import order
 
 DEFAULT_FILE = "Corefile"
 DEFAULT_PORT = 53
@@ -67,7 +67,7 @@ def load(
     mistakes = mistakes or Mistakes()
     environ = os.environ if environ is None else environ
     file = clean(file)
-    raw = parse(text, file, environ, ORDER, mistakes)
+    raw = parse(text, file, environ, order.ORDER, mistakes)
     read: dict[str, Any] = {"sha512": _sha512(raw, file), "files": (file, *raw.files), "source": file}
     if not raw.blocks and not mistakes.found:
         return replace(default_config(default_port), warnings=tuple(dict.fromkeys(raw.warnings)), **read)
@@ -78,13 +78,14 @@ def load(
         raise mistakes.found[0]
     listeners = group(_endpoints(blocks, keys, default_port), blocks)
     if blocks and not listeners:
-        file, line = blocks[0].places["bind"]
-        raise CorefileError("bind: no address is left to listen at: except takes all of them", file, line)
+        plugins = blocks[0].plugins
+        name = next(name for name in plugins if order.load(name).settings(plugins[name]).addresses == ())
+        file, line = blocks[0].places[name]
+        raise CorefileError(f"{name}: no address is left to listen at: except takes all of them", file, line)
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,
         warnings=tuple(dict.fromkeys(warnings)),
-        debug=any("debug" in block.plugins for block in blocks),
         **read,
     )
 
@@ -125,7 +126,6 @@ def _blocks(
             # Where no key is right its plugins are read all the same.
             zones=_zones(block_keys) or (".",),
             file=block.keys[0].file,
-            bound="bind" in block.directives,
             warnings=warnings,
         )
         for block, block_keys in zip(raw, keys, strict=True)
@@ -135,6 +135,7 @@ def _blocks(
         ServerBlock(
             index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index],
             {name: (tokens[0].file, tokens[0].line) for name, tokens in block.directives.items()},
+            together(order.load(name).settings(config) for name, config in plugins[index].items()),
         )
         for index, block in enumerate(raw)
     )  # fmt: skip
@@ -145,20 +146,19 @@ def _configure(
 ) -> list[dict[str, Any]]:
     """Of each block, plugin name to Config. Parses a plugin for all blocks before the next, as CoreDNS does."""
     plugins: list[dict[str, Any]] = [{} for _ in blocks]
-    for name in ORDER:
+    for name in order.ORDER:
         for index, block in enumerate(blocks):
             if name not in block.directives:
                 continue
             with mistakes.noted():
                 config = _plugin(name, block.directives[name], contexts[index], mistakes)
                 plugins[index][name] = config
-                if name == "root":
-                    contexts[index] = replace(contexts[index], root=config.path)
+                contexts[index] = order.load(name).context(config, contexts[index])
     return plugins
 
 
 def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mistakes) -> Any:
-    if name not in AVAILABLE:
+    if not order.is_available(name):
         raise CorefileError(
             "it is not available in this version of fastdns: remove it, or keep CoreDNS for this block",
             tokens[0].file,
@@ -166,8 +166,7 @@ def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mis
             name,
         )
     # Only what the Corefile uses is imported: every worker pays for it in memory.
-    module = importlib.import_module(f"fastdns.plugins.{name}.config")
-    return module.parse(Dispenser(name, tokens, context.file, mistakes), context)
+    return order.load(name).parse(Dispenser(name, tokens, context.file, mistakes), context)
 
 
 def _endpoints(
@@ -175,7 +174,7 @@ def _endpoints(
 ) -> Iterator[Endpoint]:
     """Every zone at every address of its block, in order."""
     for block, block_keys in zip(blocks, keys, strict=True):
-        addresses = block.plugins["bind"].addresses if "bind" in block.plugins else ("",)
+        addresses = ("",) if block.settings.addresses is None else block.settings.addresses
         for key in block_keys:
             port = default_port if key.port is None else key.port
             for zone in key.zones:

@@ -11,14 +11,13 @@ class BlockContext:
     """The block whose plugin is being configured.
 
     zones: normalized, CIDR keys expanded. root: the directory of the root plugin, against which later
-    plugins resolve their files. bound: whether the block has a bind plugin. warnings: what the user should
+    plugins resolve their files. warnings: what the user should
     read although the Corefile is served; parse may append.
     """
 
     zones: tuple[str, ...]
     file: str
     root: str = "."
-    bound: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def resolve(self, path: str) -> str:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fastdns.errors import FastdnsError
 
+if TYPE_CHECKING:
+    from fastdns.corefile.model import ServerBlock
+
 # A Corefile of nothing but mistakes does not fill a terminal, or memory.
 MAX_FOUND = 100
+
+
+@contextlib.contextmanager
+def said_of(name: str, block: ServerBlock) -> Iterator[None]:
+    """Begin errors as CoreDNS does, and with the place of the plugin's directive."""
+    try:
+        yield
+    except FastdnsError as error:
+        file, line = block.places[name]
+        raise FastdnsError(f"plugin/{name}: {file}:{line} - {error}") from None
 
 
 class Mistakes:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastdns.corefile.settings import DEFAULTS, Settings
+
 
 @dataclass(frozen=True, slots=True)
 class ServerBlock:
     """One block: its zones and its plugins' configurations.
 
     zones: fully qualified, lowercased, CIDR keys expanded, in key order (expanded ones last).
-    plugins: plugin name to its Config, in the order of ``fastdns.plugins.ORDER``. places: plugin name to the file
-    and line of its directive, the first one where it is repeated.
+    plugins: plugin name to its Config, in the order of ``fastdns.plugins.order``. places: plugin name to the file
+    and line of its directive, the first one where it is repeated. settings: what the plugins set together.
     """
 
     index: int
@@ -22,6 +24,7 @@ class ServerBlock:
     zones: tuple[str, ...]
     plugins: Mapping[str, Any]
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    settings: Settings = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,12 @@ class ServerConfig:
     sha512: str
     files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    debug: bool = False
     source: str = field(default="Corefile")
+
+    @property
+    def debug(self) -> bool:
+        """Whether any block asks for a log for debugging."""
+        return any(block.settings.debug for block in self.blocks)
 
     def with_plugin(self, name: str) -> list[tuple[ServerBlock, Any]]:
         """Every block that has a plugin, with its configuration there."""

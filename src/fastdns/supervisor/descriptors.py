@@ -1,4 +1,4 @@
-"""How a worker's file descriptors are shared out: among clients over TCP, and the sockets and streams of upstreams.
+"""How a worker's file descriptors are shared out: among clients over TCP, and what plugins need for others.
 
 Everything is counted by what it may take at most, so that no part of a worker finds the descriptors gone. Where the
 limit is too low for all, each part gets less, and the log says what and how much. Nothing is opened here.
@@ -6,95 +6,102 @@ limit is too low for all, each part gets less, and the log says what and how muc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from fastdns.plugins.forward.config import DNS, HTTPS
-from fastdns.supervisor.routes import Routes
+from fastdns.plugins.api import Demand
 
 # Standard streams, the channel, two event loops and their wakeups, the store, logs; and some more.
 WORKER_FILES = 40
 # Of one address: a UDP socket and a TCP listener, and for each of them a second one while it is drained.
 FILES_A_PLACE = 4
-# Each thread of a worker that serves clients has a table of questions, with sockets of its own.
-TABLES = 2
-# As _upstream.SOCKETS: more ports are more for a forger to guess.
-MAX_SOCKETS = 16
-# As the pools of plugins/forward/streams.py have them.
-MAX_STREAMS, MAX_HTTP2_STREAMS = 128, 4
 # The supervisor's own, beside the sockets of its workers and its endpoints.
 SUPERVISOR_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Bounds in one worker. clients: TCP connections that it accepts; sockets: over UDP to one upstream, in each of
-    its tables; streams: connections to one upstream. enough: whether all of that fits into the limit."""
+    """Bounds in one worker. clients: TCP connections that it accepts; allowed: by the name of a demand.
+
+    enough: whether all of that fits into the limit.
+    """
 
     clients: int
-    sockets: int = MAX_SOCKETS
-    streams: int = MAX_STREAMS
+    allowed: Mapping[str, int] = field(default_factory=dict)
     enough: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a configuration can take at most. datagrams, framed, https: how many upstreams are asked that way."""
+    """What a configuration can take at most: at so many places, for so many clients, and for plugins."""
 
     places: int
     clients: int
-    datagrams: int = 0
-    framed: int = 0
-    https: int = 0
+    demands: tuple[Demand, ...] = ()
 
     @property
     def fixed(self) -> int:
         """What is there whatever happens."""
         return WORKER_FILES + FILES_A_PLACE * self.places
 
-    def total(self, clients: int, sockets: int, streams: int) -> int:
+    def total(self, clients: int, allowed: Mapping[str, int]) -> int:
         """The descriptors of a worker with these bounds."""
-        return (
-            self.fixed
-            + clients
-            + TABLES * sockets * self.datagrams
-            + streams * self.framed
-            + min(streams, MAX_HTTP2_STREAMS) * self.https
-        )
+        return self.fixed + clients + sum(allowed[one.name] * one.files_each for one in self.demands)
+
+    @property
+    def most(self) -> dict[str, int]:
+        """All that plugins may use."""
+        return {one.name: one.most for one in self.demands}
 
     @property
     def all(self) -> int:
         """The descriptors of a worker that gets all that it may use."""
-        return self.total(self.clients, MAX_SOCKETS, MAX_STREAMS)
+        return self.total(self.clients, self.most)
 
+    def up_to(self, bound: int, *, first: bool) -> dict[str, int]:
+        """The demands of one kind, each up to a bound; the other ones 0."""
+        return {one.name: min(bound, one.most) if one.first == first else 0 for one in self.demands}
 
-def needs_of(routes: Routes, places: int, clients: int) -> Needs:
-    """What a worker with these upstreams, at so many addresses, may take. clients: the bound of TCP connections."""
-    transports = [route.upstream.transport for route in routes.upstreams]
-    https = transports.count(HTTPS)
-    datagrams = sum(
-        route.upstream.transport == DNS and not routes.stanzas[route.stanza].force_tcp for route in routes.upstreams
-    )
-    return Needs(places, clients, datagrams, len(transports) - https, https)
+    def highest(self, *, first: bool) -> int:
+        """The largest of the demands of one kind."""
+        return max((one.most for one in self.demands if one.first == first), default=1)
 
 
 def share(limit: int, needs: Needs) -> Files:
     """The bounds that fit into so many descriptors. Each is 1 at least, so they may still be too many.
 
-    UDP sockets come first, but take a third at most; clients and streams share the rest, as far as both want more
-    than half of it.
+    Demands that are first take a third at most; clients and the other demands share the rest, as far as both want
+    more than half of it.
     """
     if needs.all <= limit:
-        return Files(needs.clients)
-    sockets = MAX_SOCKETS
-    while sockets > 1 and 3 * TABLES * sockets * needs.datagrams > limit - needs.fixed:
-        sockets -= 1
-    left = max(0, limit - needs.total(0, sockets, 0))
+        return Files(needs.clients, needs.most)
+    early = needs.highest(first=True)
+    while early > 1 and 3 * (needs.total(0, needs.up_to(early, first=True)) - needs.fixed) > limit - needs.fixed:
+        early -= 1
+    left = max(0, limit - needs.total(0, needs.up_to(early, first=True)))
     room = max(left // 2, left - needs.clients)
-    streams = MAX_STREAMS
-    while streams > 1 and needs.total(0, 0, streams) - needs.fixed > room:
-        streams -= 1
-    clients = max(1, min(needs.clients, limit - needs.total(0, sockets, streams)))
-    return Files(clients, sockets, streams, needs.total(clients, sockets, streams) <= limit)
+    late = needs.highest(first=False)
+    while late > 1 and needs.total(0, needs.up_to(late, first=False)) - needs.fixed > room:
+        late -= 1
+    allowed = {one.name: min(early if one.first else late, one.most) for one in needs.demands}
+    clients = max(1, min(needs.clients, limit - needs.total(0, allowed)))
+    return Files(clients, allowed, needs.total(clients, allowed) <= limit)
+
+
+def less(demands: Sequence[Demand], files: Files) -> dict[str, list[str]]:
+    """What plugins get less of than they may use, by what it belongs to. Of demands for the same, the largest."""
+    found: dict[str, dict[str, Demand]] = {}
+    for one in sorted(demands, key=lambda one: one.most):
+        if one.files_each:
+            found.setdefault(one.of, {})[one.what] = one
+    return {
+        of: [
+            f"{files.allowed[one.name]} {what}, not {one.most}"
+            for what, one in of_this.items()
+            if files.allowed[one.name] < one.most
+        ]
+        for of, of_this in found.items()
+    }
 
 
 def complaints(limit: int, needs: Needs, files: Files) -> list[str]:
@@ -106,19 +113,13 @@ def complaints(limit: int, needs: Needs, files: Files) -> list[str]:
             f"{limit} file descriptors leave room for {files.clients} TCP connections a worker, not "
             f"{needs.clients}; {remedy}, or set FASTDNS_MAX_TCP_CONNECTIONS"
         )
-    upstreams = needs.framed + needs.https
-    lost = []
-    if needs.datagrams and files.sockets < MAX_SOCKETS:
-        lost.append(f"{files.sockets} UDP sockets, not {MAX_SOCKETS}")
-    if upstreams and files.streams < (MAX_STREAMS if needs.framed else MAX_HTTP2_STREAMS):
-        lost.append(f"{files.streams} connections, not {MAX_STREAMS if needs.framed else MAX_HTTP2_STREAMS}")
-    if lost:
-        found.append(
-            f"{limit} file descriptors leave room for {' and '.join(lost)}, to each of {upstreams} upstreams in a "
-            f"worker; {remedy}"
-        )
+    for of, lost in less(needs.demands, files).items():
+        if lost:
+            found.append(
+                f"{limit} file descriptors leave room for {' and '.join(lost)}, to {of} in a worker; {remedy}"
+            )
     if not files.enough:
-        least = needs.total(1, 1, 1)
+        least = needs.total(1, {one.name: 1 for one in needs.demands})
         found.append(f"{limit} file descriptors are too few: a worker may need {least}, and then some queries fail")
     return found
 

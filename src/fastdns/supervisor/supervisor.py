@@ -16,39 +16,39 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.admin.delays import LoopDelays
-from fastdns.admin.health import Health
-from fastdns.admin.http import AdminServer, Endpoint, wanted_endpoints
-from fastdns.admin.labels import DROPPED, server_name
+from fastdns.admin.http import AdminServer, wanted_endpoints
 from fastdns.admin.places import MAX_CONNECTIONS
-from fastdns.admin.ready import Readiness
-from fastdns.admin.rendering import Renderings
 from fastdns.admin.webconfig import TlsFromFile
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerConfig
+from fastdns.environ import Number
 from fastdns.errors import FastdnsError
+from fastdns.metrics.labels import DROPPED, server_name
+from fastdns.metrics.measured import WatcherTotals
 from fastdns.netaddrs import host_addresses
-from fastdns.plugins.cache.shared import share_caches
-from fastdns.plugins.checks import check_accounts, check_files
-from fastdns.plugins.kubernetes.numbers import is_known, is_listed, snapshot_age_s
-from fastdns.plugins.steps import Runtime, import_steps
+from fastdns.plugins.api import Check, Demand, Endpoint, Runtime
+from fastdns.plugins.order import named
+from fastdns.plugins.steps import import_workers
 from fastdns.skipped import SkippedLines
 from fastdns.supervisor._sharing import immortalize
 from fastdns.supervisor.cpus import limit_note, worker_count
-from fastdns.supervisor.descriptors import Files, complaints, needs_of, share, supervisor_complaint
+from fastdns.supervisor.descriptors import Files, Needs, complaints, share, supervisor_complaint
 from fastdns.supervisor.in_child import NoRoomError, in_child
 from fastdns.supervisor.loop import timed_loop
-from fastdns.supervisor.metrics import WatcherTotals
+from fastdns.supervisor.numbers import is_known, is_listed
 from fastdns.supervisor.oom import OomKills
+from fastdns.supervisor.parts import Parts
 from fastdns.supervisor.plan import (
     Action,
     Child,
@@ -62,34 +62,40 @@ from fastdns.supervisor.plan import (
     plan,
 )
 from fastdns.supervisor.processes import Channel, fork_child, raise_file_limit
-from fastdns.supervisor.routes import Nameservers, Routes, RouteTable
 from fastdns.supervisor.slots import SlotTable
 from fastdns.supervisor.sockets import Place, SocketTable, places
 from fastdns.supervisor.sources import SourceTable
 from fastdns.supervisor.threads import in_thread
 from fastdns.supervisor.worker import Slots, WorkerPlan, worker_main
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
 T = TypeVar("T")
 
 log = logging.getLogger("fastdns")
-kubernetes_log = logging.getLogger("plugin/kubernetes")
 reload_log = logging.getLogger("plugin/reload")
 
 DRAIN_S = 5.0
 # A generation that is not ready by then has failed.
 GENERATION_READY_S = 30.0
 RETRY_S = 1.0
-# How often files of nameservers are looked at.
-NAMESERVERS_S = 5.0
+# How often plugins look whether what they have prepared has changed.
+CHANGES_S = 5.0
 # The supervisor looks at its children at least each second. Where it has not, it did not run itself.
 STOOD_STILL_S = 2.0
 SYNC_POLL_S = 0.1
 # At first: from a snapshot or from files it takes no longer than this.
 FIRST_SYNC_POLL_S = 0.002
 SYNC_LOG_S = 0.5
-# How long a reload waits for the listings of a cluster that is answered from the old ones meanwhile.
+# How long a reload waits for the listing of a source whose zones are answered from an old one meanwhile.
 RELOAD_SYNC_S = 60.0
-DEFAULT_STORE_MIB = 512
+MAX_TCP_CONNECTIONS = Number("FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000)
+MAX_TCP_MIB = Number("FASTDNS_MAX_TCP_MIB", 32, 32768)
+STORE_MIB = Number("FASTDNS_STORE_MIB", 512, 32768)
+LOG_LINES_S = Number("FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
+MAX_IN_FLIGHT = Number("FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
+MAX_HTTP_CONNECTIONS = Number("FASTDNS_MAX_HTTP_CONNECTIONS", MAX_CONNECTIONS, 65536)
 MAX_ZONE_SLOTS = 256
 # A worker's part of what TCP connections may hold: the largest reply to one client, and the next query, fit in.
 MIN_HELD_BYTES = 256 * 1024
@@ -106,16 +112,6 @@ class Settings:
     announce: Callable[[ServerConfig], None]
     environ: Mapping[str, str]
     pidfile: str | None = None
-
-
-def positive_setting(environ: Mapping[str, str], name: str, default: int, high: int, low: int = 1) -> int:
-    """A whole number from the environment. Raises FastdnsError that names it and its range."""
-    text = environ.get(name, "")
-    if not text:
-        return default
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise FastdnsError(f"{name} must be {low} to {high}, got {text!r}")
-    return int(text)
 
 
 def mapped(what: str, make: Callable[[], T]) -> T:
@@ -157,7 +153,7 @@ class Due(Enum):
 
     LOOK = "the reload plugin's interval is over"
     ASKED = "SIGUSR1"
-    NAMESERVERS = "a file of nameservers, or an interface, has changed"
+    CHANGED = "what a plugin has prepared has changed"
 
 
 def key_of(child: Child) -> Key:
@@ -176,43 +172,34 @@ class Supervisor:
         self.workers = self.count_workers(config)
         if note := limit_note(self.configured_workers(config), settings.environ):
             log.info("%s", note)
-        self.max_connections = positive_setting(
-            settings.environ, "FASTDNS_MAX_TCP_CONNECTIONS", 4096, 1_000_000
-        )
+        environ = settings.environ
+        self.max_connections = MAX_TCP_CONNECTIONS.of(environ)
         self.file_limit = raise_file_limit()
         # What the log has last said of it.
         self.files_said: list[str] = []
-        self.max_held_bytes = positive_setting(settings.environ, "FASTDNS_MAX_TCP_MIB", 32, 32768) << 20
-        store_mib = positive_setting(settings.environ, "FASTDNS_STORE_MIB", DEFAULT_STORE_MIB, 32768)
+        self.max_held_bytes = MAX_TCP_MIB.of(environ) << 20
+        store_mib = STORE_MIB.of(environ)
         self.store = mapped(f"the zone store of {store_mib} MiB", lambda: Store(store_mib << 20))
         self.slots = SlotTable()
         self.stats = mapped("the table of counters", lambda: Stats(self.slots.total))
         self.sockets = SocketTable()
-        self.nameservers = Nameservers()
-        self.log_lines_s = positive_setting(settings.environ, "FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
-        self.max_in_flight = positive_setting(settings.environ, "FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
+        self.log_lines_s = LOG_LINES_S.of(environ)
+        self.max_in_flight = MAX_IN_FLIGHT.of(environ)
         self.skipped = SkippedLines()
-        self.routes = RouteTable(self.skipped)
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}
         self.watcher_totals = WatcherTotals()
         self.oom_kills = OomKills()
-        self.readiness = Readiness(config, self.unready_plugins, self.ready_notes)
-        self.health = Health(self.serving)
-        max_age_ms = positive_setting(settings.environ, "FASTDNS_METRICS_MAX_AGE_MS", 1000, 60_000, low=0)
-        self.renderings = Renderings(self.render, max_age_ms / 1000)
-        self.admin = AdminServer(
-            {"/health": self.health.handle, "/ready": self.readiness.handle, "/metrics": self.renderings.handle},
-            TlsFromFile,
-            positive_setting(settings.environ, "FASTDNS_MAX_HTTP_CONNECTIONS", MAX_CONNECTIONS, 65536),
-        )
+        self.parts = Parts(self)
+        self.admin = AdminServer(self.parts.handlers, TlsFromFile, MAX_HTTP_CONNECTIONS.of(environ))
         self.generation = 1
         self.children: dict[Key, Child] = {}
         self.running: dict[Key, Running] = {}
         # Of each generation that has or had workers: what they serve.
         self.configs: dict[int, ServerConfig] = {1: config}
         self.runtimes: dict[int, Runtime] = {}
-        self.stopping = False
+        # From the call to stop on; and once the children are to end.
+        self.stopping = self.ending = False
         # Whether this host has what the configuration needs: until then the watcher asks nobody.
         self.checked = False
         self.reload_failed = 0
@@ -226,10 +213,8 @@ class Supervisor:
     # ------------------------------------------------------------------------------------------- the facts
 
     def configured_workers(self, config: ServerConfig) -> int | None:
-        """What multisocket says, or None."""
-        return max(
-            (plugin.sockets for _, plugin in config.with_plugin("multisocket") if plugin.sockets), default=None
-        )
+        """What the Corefile says, or None."""
+        return max((block.settings.workers for block in config.blocks if block.settings.workers), default=None)
 
     def count_workers(self, config: ServerConfig) -> int:
         """The number of workers of a configuration. Raises FastdnsError."""
@@ -253,14 +238,45 @@ class Supervisor:
                 beat = oldest / 1e9 if oldest else child.started_at
             if beat is not None:
                 self.children[key] = replace(child, last_beat=max(beat, self.resumed_at))
-        return State(self.generation, tuple(self.children.values()), self.stopping)
+        return State(self.generation, tuple(self.children.values()), self.ending)
 
-    def unready_plugins(self) -> list[str]:
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of the server."""
+        return self.settings.environ
+
+    def counted_slots(self) -> list[int]:
+        """The counter slots whose sum is the server's."""
+        return self.slots.counted()
+
+    def prepared(self, name: str) -> Any:
+        """What a plugin has prepared for the generation that serves; None where it has nothing."""
+        runtime = self.runtimes.get(self.generation)
+        return None if runtime is None else runtime.prepared.get(name)
+
+    def unready(self) -> list[str]:
         """The plugins that keep /ready at 503."""
-        unready = []
-        if not self.known(self.sources.active):
-            unready.append("kubernetes")
-        return unready
+        return self.parts.unready()
+
+    def notes(self) -> list[str]:
+        """What plugins say beside readiness."""
+        return self.parts.notes()
+
+    def active_sources(self, name: str) -> Mapping[int, Any]:
+        """The sources of a plugin that the watcher follows."""
+        return self.sources.of(name)
+
+    def is_known(self, number: int) -> bool:
+        """Whether the store holds what a source has listed or restored."""
+        return self.known([number])
+
+    def http_address(self, path: str) -> tuple[str, int] | None:
+        """Where this server serves a path; None where it does not."""
+        return self.admin.address_of(path)
+
+    def plugin_families(self) -> Iterator[Metric]:
+        """The families of the plugins that serve."""
+        return self.parts.families()
 
     def synced(self, numbers: list[int]) -> bool:
         """Whether the store holds the listings of these sources, and not those of earlier holders of a number."""
@@ -274,24 +290,6 @@ class Supervisor:
             is_known(self.store, number) for number in numbers
         )
 
-    def snapshot_ages_s(self) -> dict[str, float]:
-        """By zone: how old the snapshot is that is served of a cluster; 0 where its listing is served."""
-        ages: dict[str, float] = {}
-        for number in self.sources.active:
-            options = self.sources.known[number]
-            if options.snapshot is not None:
-                age_s = snapshot_age_s(self.store, number)
-                ages[options.primary] = max(age_s, ages.get(options.primary, 0.0))
-        return ages
-
-    def ready_notes(self) -> list[str]:
-        """What /ready says beside OK."""
-        return [
-            f"kubernetes: {zone} from a snapshot that is {age_s:.0f} s old"
-            for zone, age_s in self.snapshot_ages_s().items()
-            if age_s
-        ]
-
     def serving(self) -> bool:
         """Whether a worker answers, or may still start to."""
         workers = [child for child in self.children.values() if child.role == "worker"]
@@ -303,17 +301,17 @@ class Supervisor:
         def rendered() -> bytes:
             # What is needed once may stay until the end of the process.
             gc.disable()
-            from fastdns.admin import metrics
+            from fastdns.metrics import families
 
-            return metrics.rendered(self, form)
+            return families.rendered(self, form)
 
         try:
             return await in_child("metrics", rendered, self.sockets.fds())
         except NoRoomError:
             # Nobody needs metrics more than who finds out about that. Once a second at most, the loop waits.
-            from fastdns.admin import metrics
+            from fastdns.metrics import families
 
-            return metrics.rendered(self, form)
+            return families.rendered(self, form)
 
     # ----------------------------------------------------------------------------------------------- start
 
@@ -323,7 +321,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGHUP):
             loop.add_signal_handler(number, self.on_signal, number)
         loop.add_signal_handler(signal.SIGCHLD, self.wake.set)
-        import_steps(self.config)
+        self.parts.make(self.config)
+        import_workers(self.config)
         gc.collect()
         immortalize()
         gc.freeze()
@@ -347,7 +346,6 @@ class Supervisor:
     async def serve(self) -> None:
         """Start, then follow the Corefile, until cancelled. Raises FastdnsError where it cannot start."""
         await self.start()
-        probing = asyncio.get_running_loop().create_task(self.health.probe(self.admin))
         try:
             while True:
                 try:
@@ -356,7 +354,7 @@ class Supervisor:
                     log.exception("following the Corefile has failed; it is tried again in %g s", RETRY_S)
                     await asyncio.sleep(RETRY_S)
         finally:
-            probing.cancel()
+            self.parts.stop()
 
     async def start(self) -> None:
         """Everything up to the first ready generation. Raises FastdnsError."""
@@ -364,15 +362,16 @@ class Supervisor:
         numbers = self.sources.assign(self.config)
         self.sources.activate(numbers)
         if numbers:
-            # It reads snapshots while the host is looked at here.
+            # It reads what earlier runs have kept while the host is looked at here.
             self.children["watcher", 0, 1] = Child("watcher", 0, 1)
             self.wake.set()
             await asyncio.sleep(0)
         await self.check(self.config)
         self.assign_zone_slots(self.config)
-        routes = await self.routes.find(self.config)
-        self.nameservers.follow(routes)
-        self.warn_of_files(self.config, routes)
+        prepared = await self.parts.prepare(self.config)
+        self.parts.serve(self.config, prepared)
+        self.warn_of_files(self.config, prepared)
+        self.watcher_totals.measures = self.parts.measures()
         await self.admin.open_new(wanted_endpoints(self.config))
         self.checked = True
         for key, running in self.running.items():
@@ -380,7 +379,7 @@ class Supervisor:
                 running.channel.send(follow=True)
         if numbers:
             await self.wait_for_sync(self.config, numbers, self.known)
-        self.runtimes[1] = self.runtime(self.config, routes)
+        self.runtimes[1] = self.runtime(self.config, prepared)
         self.sockets.open(self.places(self.config), self.workers)
         for index in range(self.workers):
             self.children["worker", index, 1] = Child("worker", index, 1)
@@ -388,6 +387,7 @@ class Supervisor:
         if not await self.comes_up(self.generation):
             raise FastdnsError("the workers do not start; see the lines above")
         self.write_pidfile()
+        self.parts.run()
         self.settings.announce(self.config)
 
     def warn(self, config: ServerConfig) -> None:
@@ -395,23 +395,22 @@ class Supervisor:
         log_setup.set_up(debug=config.debug)
         for warning in config.warnings:
             log.warning("%s", warning)
-        for block, plugin in config.with_plugin("reload"):
-            del block, plugin
+        if any(block.settings.look_interval_s for block in config.blocks):
             reload_log.info("Running configuration SHA512 = %s", config.sha512)
-            break
 
     async def check(self, config: ServerConfig) -> None:
         """Look at what a configuration needs of this host besides its ports. Raises FastdnsError."""
-        await check_accounts(config, self.settings.environ)
-        for warning in check_files(config, self.skipped):
+        for plugin in named(config):
+            await plugin.check_accounts(config, self.environ)
+        check = Check(config, self.skipped, Mistakes())
+        for plugin in named(config):
+            plugin.check(check)
+        for warning in check.warnings:
             log.warning("%s", warning)
 
-    def runtime(self, config: ServerConfig, routes: Routes) -> Runtime:
-        """What the steps of a configuration need. Caches that fit go on from the generation that serves now."""
-        old = self.runtimes.get(self.generation)
-        caches = share_caches(config, old.caches if old else ())
-        numbers = self.sources.by_block(config)
-        return Runtime(numbers, tuple(host_addresses()), routes, self.routes.shared, caches)
+    def runtime(self, config: ServerConfig, prepared: Mapping[str, Any]) -> Runtime:
+        """What the workers of a configuration share."""
+        return Runtime(self.sources.by_block(config), tuple(host_addresses()), prepared)
 
     def places(self, config: ServerConfig) -> list[Place]:
         """Every place of a configuration, each once."""
@@ -429,30 +428,36 @@ class Supervisor:
         self, config: ServerConfig, numbers: list[int], is_enough: Callable[[list[int]], bool]
     ) -> None:
         """Wait for what is enough of the sources, as long as startup_timeout allows."""
-        limit_s = max((plugin.startup_timeout_s for _, plugin in config.with_plugin("kubernetes")), default=0.0)
+        limit_s = max(
+            (
+                plugin.startup_timeout_s(options)
+                for plugin in named(config)
+                for _, options in config.with_plugin(plugin.name)
+            ),
+            default=0.0,
+        )
         begun = time.monotonic()
         said = begun
         while not is_enough(numbers):
             now = time.monotonic()
-            if now - begun >= limit_s:
-                kubernetes_log.warning("starting server with unsynced Kubernetes API")
-                return
-            if now - said >= SYNC_LOG_S:
+            late = now - begun >= limit_s
+            if late or now - said >= SYNC_LOG_S:
                 said = now
-                kubernetes_log.info("waiting for Kubernetes API before starting server")
+                for plugin in self.sources.plugins([number for number in numbers if not is_enough([number])]):
+                    plugin_log = logging.getLogger(f"plugin/{plugin.name}")
+                    if late:
+                        plugin_log.warning("%s", plugin.unlisted)
+                    else:
+                        plugin_log.info("%s", plugin.waiting)
+            if late:
+                return
             await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
 
     def forgotten(self, config: ServerConfig) -> list[str]:
-        """The zones of clusters that are known now, and of which a configuration's sources know nothing yet."""
-        old, new = self.sources.by_block(self.config), self.sources.by_block(config)
-        known: set[str] = set()
-        unknown: set[str] = set()
-        for block, options in self.config.with_plugin("kubernetes"):
-            if self.known([old[block.index]]):
-                known.update(options.zones)
-        for block, options in config.with_plugin("kubernetes"):
-            if not self.known([new[block.index]]):
-                unknown.update(options.zones)
+        """The zones that are known now, and of which a configuration's sources know nothing yet."""
+        old, new = (set(self.sources.by_block(one).values()) for one in (self.config, config))
+        known = self.sources.zones(self.config, {number for number in old if self.known([number])})
+        unknown = self.sources.zones(config, {number for number in new if not self.known([number])})
         return sorted(known & unknown)
 
     async def keep_what_is_known(self, config: ServerConfig) -> None:
@@ -461,7 +466,7 @@ class Supervisor:
         while zones := self.forgotten(config):
             if time.monotonic() >= ends:
                 which = ", ".join(zones)
-                raise NotListedError(f"plugin/kubernetes: {which} cannot be listed as the Corefile says now")
+                raise NotListedError(f"the sources of {which} cannot be listed as the Corefile says now")
             await asyncio.sleep(SYNC_POLL_S)
 
     async def comes_up(self, generation: int) -> bool:
@@ -534,7 +539,7 @@ class Supervisor:
                 self.release(running.slots)
         if child.role == "watcher":
             self.watcher_totals.restart()
-        if child.draining or self.stopping:
+        if child.draining or self.ending:
             del self.children[key]
             return
         self.deaths[child.role] += 1
@@ -554,7 +559,7 @@ class Supervisor:
         """Free a dead worker's slots; its counts go to the totals."""
         for slot in (slots.hot, slots.slow):
             self.store.clear_reader(slot)
-            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), self.routes.slots_in_use())
+            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), self.parts.counters_in_use())
         self.slots.release(slots)
 
     def zones_in_use(self) -> int:
@@ -617,17 +622,21 @@ class Supervisor:
         self.children[key] = replace(child, pid=pid, started_at=now, ready=False, last_beat=None)
         asyncio.get_running_loop().add_reader(channel.fileno(), self.on_message, key)
 
-    def files_of(self, config: ServerConfig, routes: Routes | None) -> Files:
-        """How a worker of this configuration shares its descriptors out."""
-        needs = needs_of(routes or Routes(), len(self.places(config)), self.max_connections)
-        return share(self.file_limit, needs)
+    def needs_of(self, config: ServerConfig, prepared: Mapping[str, Any]) -> Needs:
+        """The file descriptors that a worker of this configuration can take at most."""
+        demands: list[Demand] = self.parts.demands(prepared)
+        return Needs(len(self.places(config)), self.max_connections, tuple(demands))
 
-    def warn_of_files(self, config: ServerConfig, routes: Routes) -> None:
+    def files_of(self, config: ServerConfig, prepared: Mapping[str, Any]) -> Files:
+        """How a worker of this configuration shares its descriptors out."""
+        return share(self.file_limit, self.needs_of(config, prepared))
+
+    def warn_of_files(self, config: ServerConfig, prepared: Mapping[str, Any]) -> None:
         """Say what a configuration cannot have for want of file descriptors, unless it was said before."""
-        places = len(self.places(config))
-        needs = needs_of(routes, places, self.max_connections)
+        needs = self.needs_of(config, prepared)
         said = complaints(self.file_limit, needs, share(self.file_limit, needs))
-        own = supervisor_complaint(self.file_limit, self.count_workers(config), places, self.admin.max_connections)
+        workers = self.count_workers(config)
+        own = supervisor_complaint(self.file_limit, workers, needs.places, self.admin.max_connections)
         said += [own] if own else []
         for text in said:
             if text not in self.files_said:
@@ -648,7 +657,7 @@ class Supervisor:
             self.store,
             self.stats,
             slots,
-            self.files_of(config, self.runtimes[child.generation].routes),
+            self.files_of(config, self.runtimes[child.generation].prepared),
             max(MIN_HELD_BYTES, self.max_held_bytes // self.count_workers(config)),
             max(1, self.max_in_flight // self.count_workers(config)),
             child.index,
@@ -711,8 +720,8 @@ class Supervisor:
 
     async def lameduck(self) -> None:
         """Serve on with everything but /ready, for as long as health says."""
-        self.readiness.close()
-        lameduck_s = max((plugin.lameduck_s for _, plugin in self.config.with_plugin("health")), default=0.0)
+        self.stopping = True
+        lameduck_s = max((block.settings.lameduck_s for block in self.config.blocks), default=0.0)
         if not lameduck_s or not any(child.ready for child in self.children.values() if child.role == "worker"):
             return
         logging.getLogger("plugin/health").info("Going into lameduck mode for %gs", lameduck_s)
@@ -725,8 +734,7 @@ class Supervisor:
 
     async def stop(self, acting: asyncio.Task[None]) -> None:
         """End every child: drained within DRAIN_S, or at once."""
-        self.stopping = True
-        self.readiness.close()
+        self.stopping = self.ending = True
         self.wake.set()
         deadline = time.monotonic() + DRAIN_S + 0.5
         while any(child.pid is not None for child in self.children.values()) and time.monotonic() < deadline:
@@ -749,8 +757,7 @@ class Supervisor:
         while True:
             due = await self.reload_due()
             asked = due is Due.ASKED
-            if due is Due.NAMESERVERS:
-                log.info("A file of nameservers, or an interface of upstreams, has changed")
+            if due is Due.CHANGED:
                 await self.reload(self.config)
                 continue
             try:
@@ -770,18 +777,18 @@ class Supervisor:
 
     async def reload_due(self) -> Due:
         """Wait until there is a reason to look at the configuration again."""
-        found = self.config.with_plugin("reload")
         due = float("inf")
-        if found:
-            options = found[-1][1]
-            due = time.monotonic() + options.interval_s + random.uniform(-0.5, 0.5) * options.jitter_s
+        for block in self.config.blocks:
+            if (interval_s := block.settings.look_interval_s) is not None:
+                jitter_s = random.uniform(-0.5, 0.5) * block.settings.look_jitter_s
+                due = time.monotonic() + interval_s + jitter_s
         while time.monotonic() < due:
             try:
-                async with asyncio.timeout(min(NAMESERVERS_S, max(0.0, due - time.monotonic()))):
+                async with asyncio.timeout(min(CHANGES_S, max(0.0, due - time.monotonic()))):
                     await self.reload_asked.wait()
             except TimeoutError:
-                if self.nameservers.changed():
-                    return Due.NAMESERVERS
+                if self.parts.has_changed():
+                    return Due.CHANGED
             else:
                 self.reload_asked.clear()
                 return Due.ASKED
@@ -811,10 +818,11 @@ class Supervisor:
         workers = self.count_workers(config)
         self.warn(config)
         await self.check(config)
-        import_steps(config)
+        import_workers(config)
         self.assign_zone_slots(config)
-        routes = await self.routes.find(config)
-        self.warn_of_files(config, routes)
+        prepared = await self.parts.prepare(config)
+        self.warn_of_files(config, prepared)
+        self.watcher_totals.measures = self.parts.measures()
         generation = max(self.configs) + 1
         added_endpoints: list[Endpoint] = []
         added_sockets: list[tuple[int, Place]] = []
@@ -830,7 +838,7 @@ class Supervisor:
             # Of addresses that are served: what these sockets are given waits for the new workers from now on.
             added_sockets += self.sockets.open(wanted, workers)
             self.configs[generation] = config
-            self.runtimes[generation] = self.runtime(config, routes)
+            self.runtimes[generation] = self.runtime(config, prepared)
             for index in range(workers):
                 self.children["worker", index, generation] = Child("worker", index, generation)
             self.wake.set()
@@ -850,8 +858,8 @@ class Supervisor:
         # What only the old workers have open they answer to the end, then close: nothing comes in unread.
         self.sockets.keep_only(wanted, workers)
         self.generation = generation
-        self.nameservers.follow(routes)
-        self.readiness.reset(config)
+        self.parts.serve(config, prepared)
+        self.parts.run()
         await self.admin.close_others(wanted_endpoints(config))
         await self.finish(old_generation)
 
@@ -924,7 +932,9 @@ class Supervisor:
         self.wake.set()
 
 
-def watch(sources: Mapping[int, Any], store: Store, fresh: frozenset[int], hold: bool, channel: Channel) -> int:
+def watch(
+    sources: Mapping[int, tuple[str, Any]], store: Store, fresh: frozenset[int], hold: bool, channel: Channel
+) -> int:
     """The body of the watcher process. What only it needs is imported here, so that nobody else has it."""
     from fastdns.supervisor.watcher import WatcherPlan, watcher_main
 

@@ -1,8 +1,8 @@
 """The watcher process: runs every source, and is the only writer of the zone store.
 
-It takes over a store as it finds it: what a predecessor published goes on being served, and is swept once the
-sources have listed their clusters. A store that holds nothing of a cluster yet begins with its snapshot. Sources
-that no generation serves any more are removed when the supervisor says ``purge``.
+It takes over a store as it finds it. What a predecessor has published goes on being served; each source sweeps it
+once it has listed all that there is. Sources that no generation serves any more are removed when the supervisor
+says ``purge``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Any
 import uvloop
 
 from fastdns._store import Store, Writer
-from fastdns.plugins.kubernetes.cluster import Cluster
-from fastdns.plugins.kubernetes.metrics import ClusterMetrics
-from fastdns.plugins.kubernetes.numbers import first_of_pair, mark_unknown
-from fastdns.supervisor.metrics import WatcherMetrics
+from fastdns.metrics.measured import WatcherMetrics
+from fastdns.plugins.api import Source
+from fastdns.plugins.order import load
+from fastdns.supervisor.numbers import NUMBERS, first_of_pair, mark_unknown
 from fastdns.supervisor.processes import Channel
-from fastdns.supervisor.sources import NUMBERS
 
 log = logging.getLogger("fastdns")
 
@@ -30,13 +29,13 @@ BEAT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WatcherPlan:
-    """The sources to run: the number of each in the store, and its kubernetes options.
+    """The sources to run: the number of each in the store, its plugin's name, and the plugin's config in a block.
 
     fresh: numbers under which the store may still hold records of a source that is gone. hold: ask nobody before
-    the supervisor says ``follow``; snapshots are served meanwhile.
+    the supervisor says ``follow``; what earlier runs have kept is served meanwhile.
     """
 
-    sources: Mapping[int, Any]
+    sources: Mapping[int, tuple[str, Any]]
     store: Store
     fresh: frozenset[int] = frozenset()
     hold: bool = False
@@ -49,8 +48,9 @@ class WatcherProcess:
         self.plan = plan
         self.channel = channel
         self.writer = Writer(plan.store)
-        self.metrics = WatcherMetrics()
-        self.clusters: list[Cluster] = []
+        plugins = [load(name) for name, _ in plan.sources.values()]
+        self.metrics = WatcherMetrics({name: measure for one in plugins for name, measure in one.measures.items()})
+        self.sources: list[Source] = []
         self.may_follow = asyncio.Event()
         self.done = asyncio.Event()
         self.code = 0
@@ -61,22 +61,22 @@ class WatcherProcess:
         loop.add_reader(self.channel.fileno(), self.on_message)
         if self.plan.fresh:
             self.purge(lambda number: number in self.plan.fresh)
-        metrics = ClusterMetrics(self.metrics)
-        self.clusters = [
-            Cluster(number, config, self.writer, metrics) for number, config in self.plan.sources.items()
+        self.sources = [
+            load(name).source(number, config, self.writer, self.metrics)
+            for number, (name, config) in self.plan.sources.items()
         ]
-        for cluster in self.clusters:
-            cluster.restore()
+        for source in self.sources:
+            source.restore()
         self.channel.send(ready=True)
         if not self.plan.hold:
             self.may_follow.set()
         tasks = [loop.create_task(self.beat())]
-        tasks += [loop.create_task(self.follow(cluster.run)) for cluster in self.clusters]
+        tasks += [loop.create_task(self.follow(source.run)) for source in self.sources]
         await self.done.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(cluster.close() for cluster in self.clusters))
+        await asyncio.gather(*(source.close() for source in self.sources))
         return self.code
 
     async def follow(self, run: Callable[[], Any]) -> None:
@@ -117,13 +117,13 @@ class WatcherProcess:
         self.writer.reclaim()
 
     async def beat(self) -> None:
-        """Say that the loop runs, and what has been measured; let time pass for the clusters."""
+        """Say that the loop runs, and what has been measured; let time pass for the sources."""
         while True:
-            for cluster in self.clusters:
+            for source in self.sources:
                 try:
-                    cluster.tick()
+                    source.tick()
                 except Exception:
-                    log.exception("a cluster's guard or snapshot has failed")
+                    log.exception("a source has failed at what it does each second")
             self.channel.send(metrics=self.metrics.report())
             await asyncio.sleep(BEAT_S)
 

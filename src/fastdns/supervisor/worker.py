@@ -17,32 +17,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvloop
 
-from fastdns._chain import NativeStep, ServerTable, Worker
+from fastdns._chain import Worker
 from fastdns._slow import PARKED, SlowPath
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
 from fastdns._upstream import Exchanges
 from fastdns._wire import build_reply
-from fastdns.admin.labels import DROPPED, server_name
-from fastdns.corefile.model import Listener, ServerConfig
-from fastdns.plugins.steps import Runtime, build_steps
+from fastdns.corefile.model import ServerConfig
+from fastdns.metrics.labels import server_name
+from fastdns.plugins.api import InWorker, Runtime
+from fastdns.plugins.order import used
 from fastdns.supervisor._sharing import give_back_zeros
+from fastdns.supervisor.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
 from fastdns.supervisor.descriptors import Files
 from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
 from fastdns.transports import Deliver
 from fastdns.transports.clients import Clients
-from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import TcpConnection
-
-if TYPE_CHECKING:
-    from fastdns.plugins.forward.desk import Desk
-    from fastdns.plugins.log.writer import QueryLog
 
 log = logging.getLogger("fastdns")
 
@@ -59,8 +56,6 @@ SLOW_PART = 4
 SLOW_NICE = 5
 MIN_UDP_BYTES = 512
 SERVFAIL = 2
-# Of an error whose reason the streams know better.
-STREAM_ERROR = "{}: connection failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +89,6 @@ class WorkerPlan:
     log_lines_s: int
 
 
-def build_tables(plan: WorkerPlan) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
-    """The server table of each listener, and the steps of each block by plugin."""
-    steps = [build_steps(block, plan.runtime) for block in plan.config.blocks]
-    chains = [list(by_plugin.values()) for by_plugin in steps]
-    tables = []
-    for listener in plan.config.listeners:
-        server = server_name(listener)
-        zones = [
-            (zone, block, plan.zone_slots.get((server, zone)) if "prometheus" in steps[block] else None)
-            for zone, block in listener.zones
-        ]
-        # What is in no class that we know may be in one that an upstream does.
-        forwards = any("forward" in steps[block] for _, block in listener.zones)
-        tables.append(ServerTable(zones, chains, plan.zone_slots.get((server, DROPPED)), forwards))
-    return tables, steps
-
-
 def give_way() -> None:
     """Let this thread, but none that there is already, come after others where there are not CPUs enough.
 
@@ -122,54 +100,24 @@ def give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE)
 
 
-def limits_of(config: ServerConfig, listener: Listener) -> Limits:
-    """What the timeouts plugin says of a listener: the last block that names it has its way."""
-    limits = Limits()
-    for _, block in sorted(listener.zones, key=lambda entry: entry[1]):
-        timeouts = config.blocks[block].plugins.get("timeouts")
-        if timeouts is None:
-            continue
-        limits = Limits(
-            read_s=limits.read_s if timeouts.read_s is None else timeouts.read_s,
-            write_s=limits.write_s if timeouts.write_s is None else timeouts.write_s,
-            idle_s=limits.idle_s if timeouts.idle_s is None else timeouts.idle_s,
-            max_queries=limits.max_queries if timeouts.max_tcp_queries is None else timeouts.max_tcp_queries,
-        )
-    return limits
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What a listener does where answering fails unexpectedly: it goes on, or with debug ends the worker.
-
-    server: the listener's name in the log. stacktrace: the log says where it failed.
-    """
-
-    server: str
-    stacktrace: bool
-    debug: bool
-
-
-def recovery_of(config: ServerConfig, listener: Listener) -> Recovery:
-    """What the errors and debug plugins of any of a listener's blocks say, as the block is not known any more."""
-    plugins = [config.blocks[block].plugins for _, block in listener.zones]
-    return Recovery(
-        server_name(listener),
-        stacktrace=any("errors" in has and has["errors"].stacktrace for has in plugins),
-        debug=any("debug" in has for has in plugins),
-    )
-
-
 class WorkerProcess:
     """The running worker. run returns the exit code."""
 
     def __init__(self, plan: WorkerPlan, channel: Channel) -> None:
         self.plan = plan
         self.channel = channel
-        tables, self.steps = build_tables(plan)
-        routes = plan.runtime.routes
-        forwards = routes is not None and bool(routes.upstreams)
-        hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
+        tables, self.steps = build_tables(plan.config, plan.runtime, plan.zone_slots)
+        self.tables = tables
+        self.hot_worker = hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
+        self.slow_workers = [
+            Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables
+        ]
+        # Each after those that it needs.
+        self.parts: dict[str, InWorker] = {}
+        for plugin in used(plan.config):
+            part = plugin.in_worker(self)
+            if part is not None:
+                self.parts[plugin.name] = part
         self.hot = HotLoop(
             hot_worker,
             [
@@ -177,54 +125,72 @@ class WorkerProcess:
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
             ],
-            self.exchanges(plan.slots.hot, plan.max_in_flight) if forwards else None,
+            self.exchanges(plan.slots.hot, plan.max_in_flight),
         )
-        slow = [Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables]
         room = max(1, plan.max_in_flight // SLOW_PART)
-        self.slow = SlowPath(slow, self.exchanges(plan.slots.slow, room) if forwards else None)
+        self.slow = SlowPath(self.slow_workers, self.exchanges(plan.slots.slow, room))
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
-        self.workers = [hot_worker, *slow]
-        self.recoveries = [recovery_of(plan.config, listener) for listener in plan.config.listeners]
-        self.reporters = self.make_reporters()
-        self.query_log = self.make_query_log(tables, hot_worker, slow)
+        self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
+        self.recoveries = [
+            recovery_of(server_name(listener), settings)
+            for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
+        ]
         self.servers: list[asyncio.Server] = []
         self.left: list[socket.socket] = []
-        self.desk: Desk | None = None
         self.done = asyncio.Event()
         self.hot_ended = asyncio.Event()
         self.code = 0
         self.crash: Exception | None = None
 
-    def exchanges(self, slot: int, room: int) -> Exchanges:
-        """A table of so many questions to upstreams, for the thread with this slot."""
-        runtime = self.plan.runtime
-        assert runtime.routes is not None and runtime.upstreams is not None
-        routes = runtime.routes
-        return Exchanges(
-            routes.table(), runtime.upstreams, self.plan.stats, slot, room, max(1, len(routes.stanzas)),
-            sockets=self.plan.files.sockets,
-        )
+    # What plugins may know: see plugins.api.WorkerView.
 
-    def make_reporters(self) -> dict[int, Any]:
-        """What writes the errors of each block that has the plugin."""
-        with_errors = self.plan.config.with_plugin("errors")
-        if not with_errors:
-            return {}
-        from fastdns.plugins.errors.reporter import Reporter
+    @property
+    def config(self) -> ServerConfig:
+        """What is served."""
+        return self.plan.config
 
-        return {block.index: Reporter(config) for block, config in with_errors}
+    @property
+    def index(self) -> int:
+        """Among the workers of this generation."""
+        return self.plan.index
 
-    def make_query_log(self, tables: list[ServerTable], hot: Worker, slow: list[Worker]) -> QueryLog | None:
-        """What writes the lines of the log plugin, where a block has it."""
-        if not self.plan.config.with_plugin("log"):
-            return None
-        from fastdns.plugins.log.writer import QueryLog
+    @property
+    def runtime(self) -> Runtime:
+        """What the workers of this generation share."""
+        return self.plan.runtime
 
-        return QueryLog(
-            self.plan.config, tables, hot, slow, lines_s=self.plan.log_lines_s,
-            count_dropped=partial(self.plan.stats.count_log_dropped, self.plan.slots.slow),
-        )  # fmt: skip
+    @property
+    def stats(self) -> Stats:
+        """The counters."""
+        return self.plan.stats
+
+    @property
+    def slow_slot(self) -> int:
+        """Where this thread counts."""
+        return self.plan.slots.slow
+
+    @property
+    def log_lines_s(self) -> int:
+        """The most lines a second of each thread that a log of queries may have."""
+        return self.plan.log_lines_s
+
+    def allowed(self, name: str) -> int:
+        """How many there may be of what a plugin has demanded."""
+        return self.plan.files.allowed[name]
+
+    def part(self, name: str) -> Any:
+        """Another plugin's part of this worker."""
+        return self.parts[name]
+
+    def explain(self, text: str, slot: int) -> str:
+        """Why a reply failed, as the log says it."""
+        return next(filter(None, (part.explain(text, slot) for part in self.parts.values())), text)
+
+    def exchanges(self, slot: int, room: int) -> Exchanges | None:
+        """Where queries of the thread with this slot wait for others."""
+        found = (part.exchanges(slot, room) for part in self.parts.values())
+        return next((one for one in found if one is not None), None)
 
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
@@ -233,31 +199,26 @@ class WorkerProcess:
             loop, self.plan.files.clients, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
         )
         await self.listen(loop)
-        if self.query_log is not None:
-            self.query_log.start(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         give_back_zeros()
         thread.start()
         give_way()
         loop.add_reader(self.channel.fileno(), self.on_message)
-        tasks = [loop.create_task(self.beat()), *self.forward(loop)]
-        for block, config in self.plan.config.with_plugin("loadbalance"):
-            if config.weight_file is not None:
-                from fastdns.plugins.loadbalance.weights import keep_weights
-
-                step = self.steps[block.index]["loadbalance"]
-                tell = None if self.plan.index else self.tell_skipped
-                tasks.append(loop.create_task(keep_weights(config, step, tell)))
+        if self.slow.exchanges is not None:
+            loop.add_reader(self.slow.fd, self.slow.process)
+        tasks = [loop.create_task(self.beat())]
+        for part in self.parts.values():
+            tasks += part.start(loop)
         self.channel.send(ready=True)
         await self.done.wait()
         if self.crash is None:
             await self.drain()
         for task in tasks:
             task.cancel()
-        self.publish_streams()
-        self.report_errors(last=True)
-        if self.query_log is not None:
-            self.query_log.close()
+        for part in self.parts.values():
+            part.beat(last=True)
+        for part in self.parts.values():
+            part.close()
         if self.crash is not None:
             raise self.crash
         return self.code
@@ -265,24 +226,6 @@ class WorkerProcess:
     def tell_skipped(self, file: str, lines: int) -> None:
         """Lines of a file that cannot be used, which all workers find: the first tells of them."""
         self.channel.send(skipped={file: lines})
-
-    def forward(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[None]]:
-        """Begin to take what upstreams answer, and to ask them over streams. Returns what has to be cancelled."""
-        routes, upstreams = self.plan.runtime.routes, self.plan.runtime.upstreams
-        if self.slow.exchanges is None or self.hot.exchanges is None or routes is None or upstreams is None:
-            return []
-        from fastdns.plugins.forward.desk import Desk
-
-        self.desk = Desk(routes, loop, self.plan.files.streams)
-        self.desk.attach(self.hot.exchanges)
-        self.desk.attach(self.slow.exchanges)
-        loop.add_reader(self.slow.fd, self.slow.process)
-        if self.plan.index:
-            # The first worker finds loops for all.
-            return []
-        from fastdns.plugins.loop.probes import find_loops
-
-        return [loop.create_task(find_loops(self.plan.config, routes, upstreams, self.desk))]
 
     def run_hot(self, loop: asyncio.AbstractEventLoop) -> None:
         """The hot thread."""
@@ -300,7 +243,7 @@ class WorkerProcess:
     def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], TcpConnection]]]:
         """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
-            limits = limits_of(self.plan.config, self.plan.config.listeners[index])
+            limits = limits_of(self.settings[index])
             connect = partial(TcpConnection, partial(self.serve, index), limits, self.clients)
             for pair in pairs:
                 yield pair.tcp, connect
@@ -387,36 +330,12 @@ class WorkerProcess:
             self.done.set()
 
     async def beat(self) -> None:
-        """Say that this thread lives, what its streams have done, and what has gone wrong."""
+        """Say that this thread lives, and let time pass for the plugins."""
         while True:
             self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
-            self.publish_streams()
-            self.report_errors()
+            for part in self.parts.values():
+                part.beat(last=False)
             await asyncio.sleep(BEAT_S)
-
-    def publish_streams(self) -> None:
-        """Count the connections to upstreams."""
-        if self.desk is not None:
-            self.desk.publish(self.plan.stats, self.plan.slots.slow)
-
-    def report_errors(self, *, last: bool = False) -> None:
-        """Log the errors that either thread has collected."""
-        now = time.monotonic()
-        for worker in self.workers:
-            for block, rcode, qname, qtype, text, upstream in worker.take_errors():
-                self.reporters[block].report(rcode, qname, qtype, self.error_text(text, upstream), now)
-        for reporter in self.reporters.values():
-            reporter.tick(now, last=last)
-
-    def error_text(self, text: str, slot: int) -> str:
-        """What went wrong, with the upstream's address where the text has a place for it."""
-        routes = self.plan.runtime.routes
-        if "{}" not in text or routes is None:
-            return text
-        to = next((route.upstream.to for route in routes.upstreams if route.slot == slot), "")
-        if text == STREAM_ERROR and self.desk is not None:
-            return self.desk.reasons.get(to, text.format(to))
-        return text.format(to)
 
     async def drain(self) -> None:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
@@ -430,8 +349,8 @@ class WorkerProcess:
                 self.leave(index, pair.udp)
         while self.clients.busy or self.slow.waits:
             await asyncio.sleep(0.02)
-        if self.desk is not None:
-            await self.desk.close()
+        for part in self.parts.values():
+            await part.drain()
 
     def leave(self, index: int, udp: socket.socket) -> None:
         """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come.

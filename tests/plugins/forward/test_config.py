@@ -298,7 +298,7 @@ def test_files_of_tls_are_relative_to_the_root() -> None:
     ],
 )
 def test_policy_in_a_block_with_loadbalance(text: str, loadbalance: bool, policy: str) -> None:
-    assert stanza_of(text).effective_policy(loadbalance=loadbalance) == policy
+    assert stanza_of(text).effective_policy(take_turns=loadbalance) == policy
 
 
 def test_attempts() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from fastdns._store import Store, Writer
+from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.kubernetes.cluster import Cluster
 from fastdns.plugins.kubernetes.config import Config
 from fastdns.plugins.kubernetes.guard import Guard
-from fastdns.plugins.kubernetes.metrics import ClusterMetrics
+from fastdns.plugins.kubernetes.metrics import MEASURES, ClusterMetrics
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
-from fastdns.supervisor.metrics import WatcherMetrics
 from tests.plugins.kubernetes.snapshot.test_keeper import make_service
 
 AS_OF = 1_800_000_000.0
@@ -29,7 +29,7 @@ def options_of(path: Path, **changes: Any) -> Config:
 
 def cluster(path: Path, store: Store, number: int = 0, **changes: Any) -> Cluster:
     """As the watcher makes it."""
-    return Cluster(number, options_of(path, **changes), Writer(store), ClusterMetrics(WatcherMetrics()))
+    return Cluster(number, options_of(path, **changes), Writer(store), ClusterMetrics(WatcherMetrics(MEASURES)))
 
 
 def list_services(of: Cluster, names: list[str]) -> None:
@@ -92,7 +92,7 @@ async def test_a_successor_does_not_read_it_again(tmp_path: Path) -> None:
     store = Store(4 << 20)
     cluster(path, store).restore()
     path.write_bytes(b"spoilt")
-    metrics = WatcherMetrics()
+    metrics = WatcherMetrics(MEASURES)
     successor = Cluster(0, options_of(path), Writer(store), ClusterMetrics(metrics))
     successor.restore()
     assert not metrics.series

@@ -8,15 +8,8 @@ import pytest
 
 from fastdns._store import Store, Writer
 from fastdns.plugins.kubernetes.config import Config
-from fastdns.plugins.kubernetes.numbers import (
-    first_of_pair,
-    identity,
-    is_known,
-    is_listed,
-    mark_unknown,
-    shared_snapshot,
-    snapshot_age_s,
-)
+from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot, snapshot_age_s
+from fastdns.supervisor.numbers import first_of_pair, is_known, is_listed, mark_unknown
 
 OPTIONS = Config(("cluster.local.",), "cluster.local.", endpoint="http://a", snapshot="s")
 

@@ -15,9 +15,10 @@ import uvloop
 
 from fastdns._chain import ServerTable, Worker
 from fastdns.corefile import load
+from fastdns.plugins.api import Runtime
 from fastdns.plugins.log import writer
 from fastdns.plugins.log.writer import QueryLog
-from fastdns.plugins.steps import Runtime, build_steps
+from fastdns.plugins.steps import build_steps
 from tests.plugins.log.support import query
 from tests.plugins.log.test_output import drain
 from tests.support import open_fds
@@ -30,7 +31,7 @@ class Set:
 
     def __init__(self, corefile: str = ".:53 {\nlog . {>id}\nwhoami\n}\n", **options: Any) -> None:
         config = load(corefile)
-        blocks = [list(build_steps(block, Runtime({})).values()) for block in config.blocks]
+        blocks = [list(build_steps(block, Runtime()).values()) for block in config.blocks]
         self.tables = [
             ServerTable([(zone, block, None) for zone, block in listener.zones], blocks)
             for listener in config.listeners

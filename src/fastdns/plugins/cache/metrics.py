@@ -8,8 +8,8 @@ from typing import Literal
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from fastdns._stats import CACHE_FIELDS, layout
-from fastdns.admin.labels import server_name
 from fastdns.corefile.model import ServerConfig
+from fastdns.metrics.labels import server_name
 from fastdns.plugins.cache.shared import SharedCache
 
 LABELS = ("server", "zones", "view")

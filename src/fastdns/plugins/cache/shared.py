@@ -8,8 +8,8 @@ from typing import Any
 
 from fastdns._cache import MIN_CAPACITY, Cache
 from fastdns.corefile.model import ServerBlock, ServerConfig
-from fastdns.plugins import ORDER
 from fastdns.plugins.cache.config import Config
+from fastdns.plugins.order import ORDER, load, with_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,10 @@ def cache_of(shared: Iterable[SharedCache], block: ServerBlock) -> Cache:
         if one.block == block.index:
             return one.cache
     raise KeyError(block.index)
+
+
+def passing_zones(block: ServerBlock) -> tuple[str, ...]:
+    """The zones of which a block's cache holds nothing: the very next step answers all their names."""
+    steps = list(with_step(block.plugins))
+    after = steps[steps.index("cache") + 1 :][:1]
+    return tuple(zone for name in after for zone in load(name).answered_zones(block.plugins[name]))

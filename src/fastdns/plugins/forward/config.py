@@ -146,9 +146,9 @@ class Stanza:
     file: str = field(default="Corefile", compare=False)
     line: int = field(default=0, compare=False)
 
-    def effective_policy(self, *, loadbalance: bool) -> str:
-        """The policy that is named; else round_robin in a block with loadbalance, random in others."""
-        return self.policy or (ROUND_ROBIN if loadbalance else RANDOM)
+    def effective_policy(self, *, take_turns: bool) -> str:
+        """The policy that is named; else round_robin where queries take turns, random where not."""
+        return self.policy or (ROUND_ROBIN if take_turns else RANDOM)
 
     def attempts(self, upstreams: int) -> int:
         """How often an upstream may be asked for one query, over all of so many; 0 has no limit."""

@@ -12,8 +12,8 @@ from fastdns.plugins.forward.upstreams import Shortage, UpstreamError
 
 if TYPE_CHECKING:
     from fastdns._stats import Stats
+    from fastdns.plugins.forward.routes import Routes
     from fastdns.plugins.forward.streams import Streams
-    from fastdns.supervisor.routes import Routes
 
 log = logging.getLogger("plugin/forward")
 

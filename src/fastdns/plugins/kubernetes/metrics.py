@@ -2,60 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from fastdns.plugins.api import Measure, Recorder
 
 PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
 # The Prometheus client's default buckets.
 DEFAULT_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-LATENCY = "kubernetes_dns_programming_duration_seconds"
-REQUEST_DURATION = "kubernetes_rest_client_request_duration_seconds"
-RATE_LIMITER = "kubernetes_rest_client_rate_limiter_duration_seconds"
-REQUESTS = "kubernetes_rest_client_requests_total"
-RELISTS = "kubernetes_relists_total"
-HELD = "kubernetes_held_listings_total"
-SNAPSHOTS = "kubernetes_snapshots_total"
-LEFT_OUT = "kubernetes_left_out_total"
+LATENCY = "coredns_kubernetes_dns_programming_duration_seconds"
+REQUEST_DURATION = "coredns_kubernetes_rest_client_request_duration_seconds"
+RATE_LIMITER = "coredns_kubernetes_rest_client_rate_limiter_duration_seconds"
+REQUESTS = "coredns_kubernetes_rest_client_requests_total"
 # Families that CoreDNS does not have.
-OWN = frozenset({RELISTS, HELD, SNAPSHOTS, LEFT_OUT})
+RELISTS = "fastdns_kubernetes_relists_total"
+HELD = "fastdns_kubernetes_held_listings_total"
+SNAPSHOTS = "fastdns_kubernetes_snapshots_total"
+LEFT_OUT = "fastdns_kubernetes_left_out_total"
 
-# By name: documentation, labels, bounds of the buckets.
-HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
-    LATENCY: (
-        "Histogram of the time (in seconds) it took to program a dns instance.",
-        ("service_kind",),
+MEASURES = {
+    LATENCY: Measure(
+        "Histogram of the time (in seconds) it took to program a dns instance.", ("service_kind",),
         PROGRAMMING_BOUNDS_S,
     ),
-    REQUEST_DURATION: (
-        "Request latency in seconds. Broken down by verb and host.",
-        ("verb", "host"),
+    REQUEST_DURATION: Measure(
+        "Request latency in seconds. Broken down by verb and host.", ("verb", "host"), DEFAULT_BOUNDS_S
+    ),
+    RATE_LIMITER: Measure(
+        "Client side rate limiter latency in seconds. Broken down by verb and host.", ("verb", "host"),
         DEFAULT_BOUNDS_S,
     ),
-    RATE_LIMITER: (
-        "Client side rate limiter latency in seconds. Broken down by verb and host.",
-        ("verb", "host"),
-        DEFAULT_BOUNDS_S,
+    REQUESTS: Measure(
+        "Number of HTTP requests, partitioned by status code, method, and host.", ("code", "method", "host")
     ),
-}
-# By name: documentation, labels.
-COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    REQUESTS: (
-        "Number of HTTP requests, partitioned by status code, method, and host.",
-        ("code", "method", "host"),
+    RELISTS: Measure("Listings of a resource that began afresh, by why.", ("resource", "why")),
+    HELD: Measure("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
+    LEFT_OUT: Measure(
+        "Objects that were taken without what of them cannot be served, by what.", ("resource", "what")
     ),
-    RELISTS: ("Listings of a resource that began afresh, by why.", ("resource", "why")),
-    HELD: ("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
-    LEFT_OUT: ("Objects that were taken without what of them cannot be served, by what.", ("resource", "what")),
-    SNAPSHOTS: ("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
-}
-
-
-class Recorder(Protocol):
-    """Keeps series by name and label values."""
-
-    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None: ...
-
-    def count(self, name: str, labels: tuple[str, ...]) -> None: ...
+    SNAPSHOTS: Measure("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
+}  # fmt: skip
 
 
 class ClusterMetrics:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastdns._upstream import Upstreams
     from fastdns.corefile.model import ServerConfig
     from fastdns.plugins.forward.desk import Desk
-    from fastdns.supervisor.routes import Route, Routes
+    from fastdns.plugins.forward.routes import Route, Routes
 
 log = logging.getLogger("plugin/loop")
 
@@ -68,8 +68,9 @@ def probe_query(token: bytes, zone: str) -> bytes:
     return header + name + struct.pack(">2H", TYPE_HINFO, CLASS_IN)
 
 
-async def find_loops(config: ServerConfig, routes: Routes, upstreams: Upstreams, desk: Desk) -> None:
+async def find_loops(config: ServerConfig, routes: Routes, desk: Desk) -> None:
     """Probe every upstream; ends only when it is cancelled or no upstream is cut off."""
+    upstreams = routes.shared
     found = targets(config, routes)
     probed = {target.route.slot for target in found}
     for route in routes.upstreams:

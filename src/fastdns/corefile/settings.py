@@ -1,0 +1,50 @@
+"""What plugins set of the server around them: where a block listens, how many processes serve, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one server block. What is at its default is not set.
+
+    addresses: where the block listens; IP texts. workers: at least so many processes serve. debug: log for
+    debugging, and end a worker that fails unexpectedly. stacktrace: log where it failed. counted: the queries of
+    the block's zones are counted. runtime_metrics: metrics tell more about processes. every_class: the block
+    answers questions of classes other than IN, too. take_turns: queries take turns over upstreams that are not
+    chosen in another way. look_interval_s, look_jitter_s: how often the Corefile is looked at, and by how much that
+    is moved at random. lameduck_s: how long queries are answered after the call to stop. read_s, write_s, idle_s,
+    max_queries: bounds of a connection.
+    """
+
+    addresses: tuple[str, ...] | None = None
+    workers: int | None = None
+    debug: bool = False
+    stacktrace: bool = False
+    counted: bool = False
+    runtime_metrics: bool = False
+    every_class: bool = False
+    take_turns: bool = False
+    look_interval_s: float | None = None
+    look_jitter_s: float = 0.0
+    lameduck_s: float = 0.0
+    read_s: float | None = None
+    write_s: float | None = None
+    idle_s: float | None = None
+    max_queries: int | None = None
+
+
+DEFAULTS = Settings()
+
+
+def together(several: Iterable[Settings]) -> Settings:
+    """What several plugins set. Where two set the same, the later one counts."""
+    found = {}
+    for settings in several:
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if value != getattr(DEFAULTS, field.name):
+                found[field.name] = value
+    return Settings(**found)

@@ -1,0 +1,4 @@
+"""The formats in which metrics are told."""
+
+TEXT = "text"
+OPENMETRICS = "openmetrics"

@@ -1,0 +1,373 @@
+"""What the server asks of a plugin: the same questions of all of them.
+
+``plugins/NAME/plugin.py`` has ``plugin``, an object of a class that derives from Plugin. Each part has a default
+that does nothing; only ``parse`` has none. Whoever reads a Corefile imports the ``plugin.py`` of the plugins that
+it names, and little else of their folders: what is needed later is imported by the methods that need it.
+
+Where a plugin runs:
+
+- Parsing (``fastdns check``, the supervisor, a reload): ``parse``, ``context``, ``settings``, ``endpoint``,
+  ``check``.
+- The supervisor: an InSupervisor, for the life of the process. What it prepares is inherited by workers.
+- The watcher: a Source for each source that the Corefile's blocks name. It writes into the zone store.
+- Each worker: ``step`` makes the native step of a block, and an InWorker does what its event loop does for the
+  plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastdns.corefile.mistakes import said_of
+from fastdns.corefile.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from prometheus_client.core import Metric
+
+    from fastdns._chain import NativeStep, ServerTable, Worker
+    from fastdns._slow import SlowPath
+    from fastdns._stats import Stats
+    from fastdns._store import Store, Writer
+    from fastdns._udp import HotLoop
+    from fastdns._upstream import Exchanges
+    from fastdns.admin.answers import Answer, Request
+    from fastdns.corefile.context import BlockContext
+    from fastdns.corefile.dispenser import Dispenser
+    from fastdns.corefile.mistakes import Mistakes
+    from fastdns.corefile.model import ServerBlock, ServerConfig
+    from fastdns.skipped import SkippedLines
+
+    Handler = Callable[[Request], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One HTTP listener. host "" is every address. paths: what is served there. tls_config_file: or None."""
+
+    host: str
+    port: int
+    paths: tuple[str, ...]
+    tls_config_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """File descriptors of a worker: up to ``most`` of something, which take ``files_each`` descriptors each.
+
+    name: under which InWorker finds how many it may have. what: as the log names them. of: what they belong to, for
+    the log. first: before clients, but not more than a third of all.
+    """
+
+    name: str
+    most: int
+    files_each: int
+    what: str
+    of: str
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric family that a Source measures. bounds: of a histogram's buckets; None: a counter."""
+
+    documentation: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the workers of one generation share: the supervisor makes it before it forks them.
+
+    sources: (plugin, index of a block) to the number of that block's source in the zone store. local: this host's
+    addresses that are not loopback, 4 or 16 bytes each. prepared: by plugin, what InSupervisor.prepare has
+    returned.
+    """
+
+    sources: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    local: tuple[bytes, ...] = ()
+    prepared: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Check:
+    """One look at what a configuration needs of this host. Plugins add to it.
+
+    skipped: lines of files that others write. warnings: for the log. mistakes: where all of them are kept, none is
+    raised; else the first one is.
+    """
+
+    config: ServerConfig
+    skipped: SkippedLines
+    mistakes: Mistakes
+    warnings: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def of(self, name: str, block: ServerBlock) -> Iterator[None]:
+        """A part of the look: its errors name the plugin and its place in the Corefile."""
+        with self.mistakes.noted(), said_of(name, block):
+            yield
+
+
+class Recorder(Protocol):
+    """Keeps what sources measure, by name and label values."""
+
+    def observe(self, name: str, labels: tuple[str, ...], value: float) -> None: ...
+
+    def count(self, name: str, labels: tuple[str, ...]) -> None: ...
+
+
+class Source(Protocol):
+    """What the watcher follows under one number of the zone store: restore, run, tick each second, close."""
+
+    def restore(self) -> None:
+        """Publish what was kept of an earlier run, before anybody is asked."""
+
+    async def run(self) -> None:
+        """Follow until cancelled. An exception ends the watcher; its successor begins afresh."""
+
+    def tick(self) -> None:
+        """A second has passed."""
+
+    async def close(self) -> None:
+        """run has ended."""
+
+
+class SupervisorView(Protocol):
+    """What a plugin may know of the supervisor."""
+
+    @property
+    def config(self) -> ServerConfig: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def skipped(self) -> SkippedLines: ...
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is going."""
+
+    def counted_slots(self) -> list[int]:
+        """The counter slots whose sum is the server's."""
+
+    def prepared(self, name: str) -> Any:
+        """What a plugin has prepared for the generation that serves; None where it has nothing."""
+
+    def serving(self) -> bool:
+        """Whether a worker answers, or may still start to."""
+
+    def unready(self) -> list[str]:
+        """The plugins that are not ready."""
+
+    def notes(self) -> list[str]:
+        """What plugins say beside readiness."""
+
+    def active_sources(self, name: str) -> Mapping[int, Any]:
+        """The sources of a plugin that the watcher follows: number to the config of a block."""
+
+    def is_known(self, number: int) -> bool:
+        """Whether the store holds what a source has listed or restored."""
+
+    def http_address(self, path: str) -> tuple[str, int] | None:
+        """Where this server serves a path; None where it does not."""
+
+    async def render(self, form: str) -> bytes:
+        """All metrics as they are now. form: see admin.rendering. Raises FastdnsError."""
+
+
+class InSupervisor:
+    """A plugin's part of the supervisor: made when a Corefile first names the plugin; it stays."""
+
+    async def prepare(self, config: ServerConfig) -> Any:
+        """What the workers of a configuration are to inherit; nothing else changes yet. Raises FastdnsError."""
+        return None
+
+    def serves(self, config: ServerConfig, prepared: Any) -> None:
+        """A configuration that names the plugin serves from now on."""
+
+    def demands(self, prepared: Any) -> Sequence[Demand]:
+        """The file descriptors that a worker may need."""
+        return ()
+
+    def has_changed(self) -> bool:
+        """Whether what was prepared would now be another, so that it is to be prepared anew."""
+        return False
+
+    def is_ready(self) -> bool:
+        """Whether the plugin's part of /ready holds."""
+        return True
+
+    def notes(self) -> list[str]:
+        """Lines that /ready says beside OK."""
+        return []
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers HTTP, by path."""
+        return {}
+
+    async def run(self) -> None:
+        """What goes on as long as the server does."""
+
+    def counters_in_use(self) -> int:
+        """How many rows of the upstreams' counters may hold anything."""
+        return 0
+
+    def families(self) -> Iterator[Metric]:
+        """The plugin's metrics, read now."""
+        yield from ()
+
+
+class WorkerView(Protocol):
+    """What a plugin may know of the worker. hot and slow: what serves on the UDP thread, and on the event loop's.
+
+    index: 0 is the first worker of a generation, which does what one has to do for all.
+    """
+
+    @property
+    def config(self) -> ServerConfig: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def runtime(self) -> Runtime: ...
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def slow_slot(self) -> int: ...
+    @property
+    def steps(self) -> Sequence[Mapping[str, NativeStep]]: ...
+    @property
+    def tables(self) -> Sequence[ServerTable]: ...
+    @property
+    def hot_worker(self) -> Worker: ...
+    @property
+    def slow_workers(self) -> Sequence[Worker]: ...
+    @property
+    def hot(self) -> HotLoop: ...
+    @property
+    def slow(self) -> SlowPath: ...
+    @property
+    def log_lines_s(self) -> int: ...
+
+    def allowed(self, name: str) -> int:
+        """How many a worker may have of what a Demand of that name asked for."""
+
+    def part(self, name: str) -> Any:
+        """What another plugin has in this worker; it must be one of ``needs``."""
+
+    def explain(self, text: str, slot: int) -> str:
+        """Why a reply failed, as the log says it. slot: of the upstream that failed last."""
+
+    def tell_skipped(self, file: str, lines: int) -> None:
+        """So many lines of a file that others write cannot be used. The first worker says so for all."""
+
+
+class InWorker:
+    """A plugin's part of a worker, on the thread of its event loop. Made before either thread serves."""
+
+    def exchanges(self, slot: int, room: int) -> Exchanges | None:
+        """Where queries of the thread with this slot wait for upstreams, ``room`` at most."""
+        return None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:
+        """The worker serves. Returns what is to be cancelled at its end."""
+        return ()
+
+    def beat(self, *, last: bool) -> None:
+        """A quarter of a second has passed; or it is the last call."""
+
+    def explain(self, text: str, slot: int) -> str | None:
+        """The text of an error in full, where it is this plugin's to say; see WorkerView.explain."""
+        return None
+
+    async def drain(self) -> None:
+        """All clients have been answered."""
+
+    def close(self) -> None:
+        """The worker ends."""
+
+
+class Plugin:
+    """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses.
+
+    worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
+    them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
+    start waits for a source, and where it goes on without.
+    """
+
+    name = ""
+    needs: tuple[str, ...] = ()
+    worker_modules: tuple[str, ...] = ()
+    measures: Mapping[str, Measure] = {}
+    waiting = "waiting for a source before starting server"
+    unlisted = "starting server without a source's listing"
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Any:
+        """The frozen configuration of one block. Raises CorefileError with file, line and what was expected."""
+        raise NotImplementedError
+
+    def context(self, config: Any, context: BlockContext) -> BlockContext:
+        """What later plugins of the block see."""
+        return context
+
+    def settings(self, config: Any) -> Settings:
+        """What the plugin sets of the server around it."""
+        return Settings()
+
+    def endpoint(self, config: Any) -> Endpoint | None:
+        """Where it wants HTTP served."""
+        return None
+
+    def check(self, check: Check) -> None:
+        """Look at the files that the plugin will read, in all blocks; before anything changes."""
+
+    async def check_accounts(self, config: ServerConfig, environ: Mapping[str, str]) -> None:
+        """Look for what other servers are reached with, on this host. Raises FastdnsError."""
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        """Its part of the supervisor."""
+        return InSupervisor()
+
+    def source_identity(self, config: Any) -> Hashable | None:
+        """What a block's source is known by: blocks with equal ones share it. None: the block has no source."""
+        return None
+
+    def source_zones(self, config: Any) -> Sequence[str]:
+        """The zones that a block answers from its source."""
+        return ()
+
+    def startup_timeout_s(self, config: Any) -> float:
+        """How long a start waits for the block's source."""
+        return 0.0
+
+    def source(self, number: int, config: Any, writer: Writer, recorder: Recorder) -> Source:
+        """What the watcher follows for a block."""
+        raise NotImplementedError
+
+    def step(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        """The step of a block. A plugin that takes no part in answering leaves this as it is."""
+        raise NotImplementedError
+
+    @property
+    def has_step(self) -> bool:
+        """Whether it takes part in answering."""
+        return type(self).step is not Plugin.step
+
+    def answered_zones(self, config: Any) -> Sequence[str]:
+        """Zones of which its step answers all names from memory and passes none on: no cache above needs them."""
+        return ()
+
+    def in_worker(self, worker: WorkerView) -> InWorker | None:
+        """Its part of a worker; None where it has none. Made once, for all blocks."""
+        return None

@@ -1,0 +1,32 @@
+"""bufsize: the largest UDP message that is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock
+from fastdns.plugins.api import Plugin, Runtime
+from fastdns.plugins.bufsize.config import Config, parse
+
+if TYPE_CHECKING:
+    from fastdns._chain import NativeStep
+
+
+class Bufsize(Plugin):
+    """A step."""
+
+    name = "bufsize"
+    worker_modules = ("_step",)
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.bufsize._step import BufsizeStep
+
+        return BufsizeStep(config.max_udp_bytes)
+
+
+plugin = Bufsize()

@@ -1,0 +1,158 @@
+"""forward: asks other servers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.corefile.settings import Settings
+from fastdns.errors import FastdnsError
+from fastdns.plugins.api import Check, Demand, InSupervisor, InWorker, Plugin, Runtime, SupervisorView, WorkerView
+from fastdns.plugins.forward.config import Config, parse
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from prometheus_client.core import Metric
+
+    from fastdns._chain import NativeStep
+    from fastdns._upstream import Exchanges
+    from fastdns.plugins.forward.desk import Desk
+    from fastdns.plugins.forward.routes import Routes
+
+log = logging.getLogger("plugin/forward")
+
+# Of an error whose reason the streams know better.
+STREAM_ERROR = "{}: connection failed"
+
+
+def routes_of(runtime: Runtime) -> Routes:
+    """Where the queries of a generation go."""
+    routes: Routes = runtime.prepared["forward"]
+    return routes
+
+
+class Routing(InSupervisor):
+    """The upstreams of a configuration, and what is known of each for as long as the process lives."""
+
+    def __init__(self, supervisor: SupervisorView) -> None:
+        from fastdns.plugins.forward.routes import Nameservers, RouteTable
+
+        self.supervisor = supervisor
+        self.table = RouteTable(supervisor.skipped)
+        self.nameservers = Nameservers()
+
+    async def prepare(self, config: ServerConfig) -> Routes:
+        return await self.table.find(config)
+
+    def serves(self, config: ServerConfig, prepared: Any) -> None:
+        self.nameservers.follow(prepared)
+
+    def has_changed(self) -> bool:
+        if not self.nameservers.changed():
+            return False
+        log.info("A file of nameservers, or an interface of upstreams, has changed")
+        return True
+
+    def demands(self, prepared: Any) -> Sequence[Demand]:
+        from fastdns.plugins.forward.descriptors import demands
+
+        return demands(prepared)
+
+    def counters_in_use(self) -> int:
+        return self.table.slots_in_use()
+
+    def families(self) -> Iterator[Metric]:
+        from fastdns.plugins.forward.metrics import families
+
+        return families(self.supervisor, self.table)
+
+
+class Forwarding(InWorker):
+    """The tables of questions in flight, and the streams to upstreams. desk: None where there is no upstream."""
+
+    def __init__(self, worker: WorkerView) -> None:
+        self.worker = worker
+        self.routes = routes_of(worker.runtime)
+        self.desk: Desk | None = None
+
+    def exchanges(self, slot: int, room: int) -> Exchanges | None:
+        if not self.routes.upstreams:
+            return None
+        from fastdns._upstream import Exchanges
+
+        return Exchanges(
+            self.routes.table(), self.routes.shared, self.worker.stats, slot, room,
+            max(1, len(self.routes.stanzas)), sockets=self.worker.allowed("sockets"),
+        )  # fmt: skip
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:
+        if self.worker.hot.exchanges is None or self.worker.slow.exchanges is None:
+            return ()
+        from fastdns.plugins.forward.desk import Desk
+
+        self.desk = Desk(self.routes, loop, self.worker.allowed("streams"))
+        self.desk.attach(self.worker.hot.exchanges)
+        self.desk.attach(self.worker.slow.exchanges)
+        return ()
+
+    def beat(self, *, last: bool) -> None:
+        if self.desk is not None:
+            self.desk.publish(self.worker.stats, self.worker.slow_slot)
+
+    def explain(self, text: str, slot: int) -> str | None:
+        if "{}" not in text:
+            return None
+        to = next((route.upstream.to for route in self.routes.upstreams if route.slot == slot), "")
+        if text == STREAM_ERROR and self.desk is not None:
+            return self.desk.reasons.get(to, text.format(to))
+        return text.format(to)
+
+    async def drain(self) -> None:
+        if self.desk is not None:
+            await self.desk.close()
+
+
+class Forward(Plugin):
+    """A step, and the engine that asks upstreams."""
+
+    name = "forward"
+    worker_modules = ("_step", "desk")
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def settings(self, config: Config) -> Settings:
+        # What is in no class that we know may be in one that an upstream does.
+        return Settings(every_class=True)
+
+    def check(self, check: Check) -> None:
+        from fastdns.plugins.forward.upstreams import MAX_STANZAS
+
+        stanzas = [stanza for _, config in check.config.with_plugin("forward") for stanza in config.stanzas]
+        if len(stanzas) > MAX_STANZAS:
+            over = stanzas[MAX_STANZAS]
+            with check.mistakes.noted():
+                raise FastdnsError(
+                    f"plugin/forward: {over.file}:{over.line} - at most {MAX_STANZAS} are possible in a Corefile, "
+                    f"got {len(stanzas)}"
+                )
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        return Routing(supervisor)
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.forward._step import ForwardStep
+        from fastdns.plugins.forward.stanzas import for_step
+
+        return ForwardStep(for_step(config, block, routes_of(runtime)))
+
+    def in_worker(self, worker: WorkerView) -> InWorker:
+        return Forwarding(worker)
+
+
+plugin = Forward()

@@ -1,0 +1,191 @@
+"""Where a configuration's forwarded queries go: its stanzas and upstreams, numbered for the native tables.
+
+Each forward stanza of a Corefile has a number, in order. An upstream of a stanza is one entry of the table that
+every worker makes of ``Routes.upstreams``; two stanzas that name the same server have an entry each, as their
+options may differ. Slots are for what is known of a server whoever asks it (counters, loops): they belong to its
+address, and stay the same in every generation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from fastdns._upstream import Upstreams
+from fastdns.corefile.model import ServerConfig
+from fastdns.errors import FastdnsError
+from fastdns.netaddrs import interface_index, socket_address, zone_of
+from fastdns.plugins.forward.config import DNS, Address, HostName, Stanza
+from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
+from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
+from fastdns.skipped import SkippedLines
+from fastdns.supervisor.threads import in_thread
+
+log = logging.getLogger("plugin/forward")
+
+# As many as there are counters for (_stats.MAX_UPSTREAM_SLOTS); what has no room shares the last.
+MAX_SLOTS = 128
+
+
+# Address, source address, whether it is asked over streams only, slot.
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+TableEntry = tuple[SocketAddress, SocketAddress | None, bool, int]
+
+Seen = tuple[FileState | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What may change while we run. files: of nameservers; zones: the interfaces that addresses are on."""
+
+    files: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+
+    def look(self) -> Seen:
+        """What changes when one of them does; None for what is not there."""
+        return (*digest(self.files), *map(interface_index, self.zones))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An upstream of a stanza. place: among that stanza's upstreams."""
+
+    upstream: Upstream
+    stanza: int
+    place: int
+    slot: int
+
+    def for_table(self, source_address: str | None) -> TableEntry:
+        """As _upstream.Exchanges wants it."""
+        address = socket_address(self.upstream.address, self.upstream.port)
+        source = None if source_address is None else socket_address(source_address, 0)
+        return address, source, self.upstream.transport != DNS, self.slot
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """stanzas: by number; numbers: (block, place in it) to that number.
+
+    watched: what they were made of, and may be others later; seen: as that was before it was looked at. shared:
+    what is known of each upstream, by slot, in all workers.
+    """
+
+    stanzas: tuple[Stanza, ...] = ()
+    numbers: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    upstreams: tuple[Route, ...] = ()
+    watched: Watched = Watched()
+    seen: Seen = ()
+    shared: Upstreams = field(default_factory=Upstreams)
+
+    def of_stanza(self, number: int) -> list[int]:
+        """Places in ``upstreams`` of a stanza's upstreams."""
+        return [place for place, route in enumerate(self.upstreams) if route.stanza == number]
+
+    def table(self) -> list[TableEntry]:
+        """All upstreams, as _upstream.Exchanges wants them."""
+        return [route.for_table(self.stanzas[route.stanza].source_address) for route in self.upstreams]
+
+
+class RouteTable:
+    """What outlives generations: the slots of upstreams, the shared table that they are places in, and what files
+    of nameservers held."""
+
+    def __init__(self, skipped: SkippedLines | None = None) -> None:
+        self.files = NameserverFiles(skipped)
+        self.shared = Upstreams()
+        self.slots: dict[str, int] = {}
+
+    def slot(self, to: str) -> int:
+        """The slot of an upstream by its address and port."""
+        if to not in self.slots:
+            self.slots[to] = min(len(self.slots), MAX_SLOTS - 1)
+        return self.slots[to]
+
+    def slots_in_use(self) -> int:
+        """How many counter slots of upstreams may hold anything."""
+        return min(len(self.slots), MAX_SLOTS)
+
+    async def find(self, config: ServerConfig) -> Routes:
+        """Resolve every upstream of a configuration. Raises FastdnsError."""
+        stanzas: list[Stanza] = []
+        numbers: dict[tuple[int, int], int] = {}
+        for block, plugin in config.with_plugin("forward"):
+            for place, stanza in enumerate(plugin.stanzas):
+                numbers[block.index, place] = len(stanzas)
+                stanzas.append(stanza)
+        if not stanzas:
+            return Routes(shared=self.shared)
+        files = Watched(tuple(dict.fromkeys(path for stanza in stanzas for path in watched_files(stanza))))
+        seen = files.look()
+        found = cut_to_size([await resolved(stanza, self.files) for stanza in stanzas], stanzas)
+        routes = [
+            Route(upstream, number, place, self.slot(upstream.to))
+            for number, upstreams in enumerate(found)
+            for place, upstream in enumerate(upstreams)
+        ]
+        on_links = Watched(zones=self.zones_of(stanzas, routes))
+        watched = Watched(files.files, on_links.zones)
+        seen = (*seen, *on_links.look())
+        return Routes(tuple(stanzas), numbers, tuple(routes), watched, seen, self.shared)
+
+    def zones_of(self, stanzas: list[Stanza], routes: list[Route]) -> tuple[str, ...]:
+        """The interfaces that addresses name, each once. One that is not there is said, and waited for."""
+        addresses = [route.upstream.address for route in routes]
+        addresses += [stanza.source_address for stanza in stanzas if stanza.source_address]
+        zones = tuple(dict.fromkeys(filter(None, map(zone_of, addresses))))
+        for zone in zones:
+            if interface_index(zone) is None:
+                log.warning("there is no interface %s yet, which upstreams are to be asked over", zone)
+        return zones
+
+
+def cut_to_size(found: list[tuple[Upstream, ...]], stanzas: list[Stanza]) -> list[tuple[Upstream, ...]]:
+    """All upstreams that fit into the table, of each stanza the first ones. Raises FastdnsError.
+
+    Only what files and host names hold is left out, where they hold most: not what the Corefile names.
+    """
+    kept = [len(upstreams) for upstreams in found]
+    named = [sum(isinstance(to, Address) for to in stanza.to) for stanza in stanzas]
+    total = sum(kept)
+    while sum(kept) > MAX_SLOTS:
+        most = max(range(len(kept)), key=lambda number: kept[number] - max(1, named[number]))
+        if kept[most] <= max(1, named[most]):
+            raise FastdnsError(f"plugin/forward: at most {MAX_SLOTS} upstreams in a Corefile, got {total}")
+        kept[most] -= 1
+    for upstreams, count, stanza in zip(found, kept, stanzas, strict=True):
+        if count < len(upstreams):
+            log.warning(
+                "%s:%d - a Corefile has %d upstreams at most; of the %d that are found here the first %d are asked",
+                stanza.file, stanza.line, MAX_SLOTS, len(upstreams), count,
+            )  # fmt: skip
+    return [upstreams[:count] for upstreams, count in zip(found, kept, strict=True)]
+
+
+class Nameservers:
+    """What the upstreams in use were made of, and whether that has changed."""
+
+    def __init__(self) -> None:
+        self.watched = Watched()
+        self.seen: Seen = ()
+
+    def follow(self, routes: Routes) -> None:
+        """Look at what these routes were made of from now on. What has changed since is a change."""
+        self.watched, self.seen = routes.watched, routes.seen
+
+    def changed(self) -> bool:
+        """Whether anything is another than at the last look. What has gone is as it was until it is back."""
+        looked = self.watched.look()
+        now = tuple(before if one is None else one for one, before in zip(looked, self.seen, strict=True))
+        if now == self.seen:
+            return False
+        self.seen = now
+        return True
+
+
+async def resolved(stanza: Stanza, files: NameserverFiles) -> tuple[Upstream, ...]:
+    """A stanza's upstreams. Looking up host names may take seconds, in which probes have to be answered."""
+    if not any(isinstance(to, HostName) for to in stanza.to):
+        return resolve(stanza, files)
+    return await in_thread(partial(resolve, stanza, files))

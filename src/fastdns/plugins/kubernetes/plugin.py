@@ -1,0 +1,142 @@
+"""kubernetes: answers names of Services and Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.errors import FastdnsError
+from fastdns.plugins.api import Check, InSupervisor, Plugin, Recorder, Runtime, Source, SupervisorView
+from fastdns.plugins.kubernetes.config import Config, parse
+from fastdns.plugins.kubernetes.metrics import MEASURES
+from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot
+from fastdns.wire_names import wire_name
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+    from fastdns._chain import NativeStep
+    from fastdns._store import Writer
+
+
+class Following(InSupervisor):
+    """What the supervisor says of the clusters that the watcher follows."""
+
+    def __init__(self, supervisor: SupervisorView) -> None:
+        self.supervisor = supervisor
+
+    def is_ready(self) -> bool:
+        return all(map(self.supervisor.is_known, self.supervisor.active_sources("kubernetes")))
+
+    def snapshot_ages_s(self) -> dict[str, float]:
+        """By zone: how old the snapshot is that is served of a cluster; 0 where its listing is served."""
+        from fastdns.plugins.kubernetes.numbers import snapshot_age_s
+
+        ages: dict[str, float] = {}
+        for number, config in self.supervisor.active_sources("kubernetes").items():
+            if config.snapshot is not None:
+                age_s = snapshot_age_s(self.supervisor.store, number)
+                ages[config.primary] = max(age_s, ages.get(config.primary, 0.0))
+        return ages
+
+    def notes(self) -> list[str]:
+        return [
+            f"kubernetes: {zone} from a snapshot that is {age_s:.0f} s old"
+            for zone, age_s in self.snapshot_ages_s().items()
+            if age_s
+        ]
+
+    def families(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        ages = GaugeMetricFamily(
+            "fastdns_kubernetes_snapshot_age_seconds", "Age of the snapshot that is served of a cluster; 0 once "
+            "the API server has listed it.", labels=("zone",),
+        )  # fmt: skip
+        for zone, age_s in self.snapshot_ages_s().items():
+            ages.add_metric((zone,), age_s)
+        yield ages
+
+
+class Kubernetes(Plugin):
+    """A step on the zone store, and the sources that fill it."""
+
+    name = "kubernetes"
+    worker_modules = ("_step",)
+    measures = MEASURES
+    waiting = "waiting for Kubernetes API before starting server"
+    unlisted = "starting server with unsynced Kubernetes API"
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def check(self, check: Check) -> None:
+        pair = shared_snapshot(check.config.with_plugin("kubernetes"))
+        if pair is not None:
+            first, second = pair
+            file, line = first.places["kubernetes"]
+            with check.of("kubernetes", second):
+                raise FastdnsError(
+                    f"the snapshot {second.plugins['kubernetes'].snapshot} is that of the kubernetes at "
+                    f"{file}:{line}, too; blocks whose options differ need one each"
+                )
+
+    async def check_accounts(self, config: ServerConfig, environ: Mapping[str, str]) -> None:
+        from fastdns.corefile.mistakes import said_of
+
+        for block, options in config.with_plugin("kubernetes"):
+            if not options.manifests:
+                from fastdns.plugins.kubernetes.api.connection import check
+
+                with said_of("kubernetes", block):
+                    await check(options, environ=environ)
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        return Following(supervisor)
+
+    def source_identity(self, config: Config) -> Hashable:
+        return identity(config)
+
+    def source_zones(self, config: Config) -> Sequence[str]:
+        return config.zones
+
+    def startup_timeout_s(self, config: Config) -> float:
+        return config.startup_timeout_s
+
+    def source(self, number: int, config: Config, writer: Writer, recorder: Recorder) -> Source:
+        from fastdns.plugins.kubernetes.cluster import Cluster
+        from fastdns.plugins.kubernetes.metrics import ClusterMetrics
+
+        return Cluster(number, config, writer, ClusterMetrics(recorder))
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.kubernetes._step import KubernetesStep
+
+        multicluster = set(config.multicluster)
+        return KubernetesStep(
+            source=runtime.sources["kubernetes", block.index],
+            zones=[(wire_name(zone), zone in multicluster) for zone in config.zones],
+            primary=wire_name(config.primary),
+            ttl_s=config.ttl_s,
+            pods=config.pods,
+            fall=[wire_name(zone) for zone in config.fallthrough or ()],
+            namespaces=[bytes((len(name),)) + name.encode().lower() for name in config.namespaces],
+            # CoreDNS does not say NS for addresses that it was told to bind to.
+            local=list(runtime.local) if block.settings.addresses is None else [],
+            ignore_empty_service=config.ignore_empty_service,
+            zonal=config.zonal,
+        )
+
+    def answered_zones(self, config: Config) -> Sequence[str]:
+        falls = [wire_name(zone) for zone in config.fallthrough or ()]
+        return tuple(
+            zone
+            for zone in config.zones
+            if not any(wire_name(zone).endswith(fall) or fall.endswith(wire_name(zone)) for fall in falls)
+        )
+
+
+plugin = Kubernetes()

@@ -1,0 +1,60 @@
+"""log: writes a line for each query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock
+from fastdns.plugins.api import InWorker, Plugin, Runtime, WorkerView
+from fastdns.plugins.log.config import Config, parse
+from fastdns.wire_names import wire_name
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from fastdns._chain import NativeStep
+
+
+class Writing(InWorker):
+    """Writes the lines of what both threads have served."""
+
+    def __init__(self, worker: WorkerView) -> None:
+        from fastdns.plugins.log.writer import QueryLog
+
+        self.log = QueryLog(
+            worker.config, worker.tables, worker.hot_worker, worker.slow_workers, lines_s=worker.log_lines_s,
+            count_dropped=partial(worker.stats.count_log_dropped, worker.slow_slot),
+        )  # fmt: skip
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:
+        self.log.start(loop)
+        return ()
+
+    def close(self) -> None:
+        self.log.close()
+
+
+class Log(Plugin):
+    """A step that notes queries, and a writer of their lines."""
+
+    name = "log"
+    worker_modules = ("_step", "writer")
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.log._step import LogStep
+
+        # The number tells the formats of one block from another's.
+        return LogStep(block.index, [(wire_name(rule.name), rule.classes) for rule in config.rules])
+
+    def in_worker(self, worker: WorkerView) -> InWorker:
+        return Writing(worker)
+
+
+plugin = Log()

@@ -1,0 +1,56 @@
+"""prometheus: counts queries, and tells all metrics over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock
+from fastdns.corefile.settings import Settings
+from fastdns.plugins.api import Endpoint, InSupervisor, Plugin, Runtime, SupervisorView
+from fastdns.plugins.prometheus.config import Config, parse
+
+if TYPE_CHECKING:
+    from fastdns._chain import NativeStep
+    from fastdns.plugins.api import Handler
+
+
+class Telling(InSupervisor):
+    """The page /metrics."""
+
+    def __init__(self, supervisor: SupervisorView) -> None:
+        from fastdns.plugins.prometheus.page import MAX_AGE_MS, Renderings
+
+        self.page = Renderings(supervisor.render, MAX_AGE_MS.of(supervisor.environ) / 1000)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"/metrics": self.page.handle}
+
+
+class Prometheus(Plugin):
+    """A step that counts, and a page."""
+
+    name = "prometheus"
+    worker_modules = ("_step",)
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def settings(self, config: Config) -> Settings:
+        return Settings(counted=True, runtime_metrics=config.runtime_metrics)
+
+    def endpoint(self, config: Config) -> Endpoint:
+        return Endpoint(config.host, config.port, ("/metrics",), config.tls_config_file)
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        return Telling(supervisor)
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.prometheus._step import PrometheusStep
+
+        return PrometheusStep()
+
+
+plugin = Prometheus()

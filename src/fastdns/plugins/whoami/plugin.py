@@ -1,0 +1,32 @@
+"""whoami: tells clients their address and port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerBlock
+from fastdns.plugins.api import Plugin, Runtime
+from fastdns.plugins.whoami.config import Config, parse
+
+if TYPE_CHECKING:
+    from fastdns._chain import NativeStep
+
+
+class Whoami(Plugin):
+    """A step."""
+
+    name = "whoami"
+    worker_modules = ("_step",)
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+        from fastdns.plugins.whoami._step import WhoamiStep
+
+        return WhoamiStep()
+
+
+plugin = Whoami()
