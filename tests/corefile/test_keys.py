@@ -19,8 +19,8 @@ class Case:
     why: str
 
 
-def key(*zones: str, port: int | None = None, transport: str = "dns") -> Key:
-    return Key(transport, zones, port)
+def key(*zones: str, port: int | None = None, scheme: str = "dns") -> Key:
+    return Key(scheme, zones, port)
 
 
 CASES = [
@@ -31,8 +31,8 @@ CASES = [
     Case(".:+53", key(".", port=53), why="a signed port"),
     Case(".:0", key(".", port=0), why="port 0"),
     Case("dns://example.org", key("example.org."), why="the scheme of plain DNS"),
-    Case("tls://example.org", key("example.org.", transport="tls"), why="tls"),
-    Case("https3://.:444", key(".", port=444, transport="https3"), why="https3 is not https"),
+    Case("tls://example.org", key("example.org.", scheme="tls"), why="tls"),
+    Case("https3://.:444", key(".", port=444, scheme="https3"), why="https3 is not https"),
     Case("http://example.org", key("http://example.org."), why="an unknown scheme is a part of the zone"),
     Case("a:b", key("a:b."), why="what follows the colon is no number"),
     Case("x,y", key("x,y."), why="a comma without a space is a part of the zone"),

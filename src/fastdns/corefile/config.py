@@ -11,7 +11,7 @@ from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.keys import DNS, Key, KeyProblem, parse_key
+from fastdns.corefile.keys import Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
 from fastdns.corefile.listeners import Endpoint, group
 from fastdns.corefile.mistakes import Mistakes
@@ -21,9 +21,10 @@ from fastdns.corefile.settings import together
 from fastdns.corefile.values import clean, read_text
 from fastdns.errors import CorefileError
 from fastdns.plugins import order
+from fastdns.transports.table import DEFAULT_PORTS, DEFAULT_SCHEME, SERVED_SCHEMES
 
 DEFAULT_FILE = "Corefile"
-DEFAULT_PORT = 53
+DEFAULT_PORT = DEFAULT_PORTS[DEFAULT_SCHEME]
 # Go's JSON escapes these even where JSON need not, so that the sum is the one CoreDNS logs.
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 DEFAULT_COREFILE = ".:PORT {\n    whoami\n    log\n}\n"
@@ -103,9 +104,9 @@ def _key(token: Token) -> Key:
         key = parse_key(token.text)
     except KeyProblem as problem:
         raise CorefileError(str(problem), token.file, token.line) from None
-    if key.transport != DNS:
+    if key.scheme not in SERVED_SCHEMES:
         raise CorefileError(
-            f"{token.text!r}: the transport {key.transport} is not available in this version of fastdns",
+            f"{token.text!r}: the transport {key.scheme} is not available in this version of fastdns",
             token.file,
             token.line,
         )
@@ -173,13 +174,14 @@ def _endpoints(
     blocks: tuple[ServerBlock, ...], keys: list[list[Key]], default_port: int
 ) -> Iterator[Endpoint]:
     """Every zone at every address of its block, in order."""
+    ports = {**DEFAULT_PORTS, DEFAULT_SCHEME: default_port}
     for block, block_keys in zip(blocks, keys, strict=True):
         addresses = ("",) if block.settings.addresses is None else block.settings.addresses
         for key in block_keys:
-            port = default_port if key.port is None else key.port
+            port = ports[key.scheme] if key.port is None else key.port
             for zone in key.zones:
                 for address in addresses:
-                    yield Endpoint(key.transport, address, port, zone, block.index)
+                    yield Endpoint(key.scheme, address, port, zone, block.index)
 
 
 def _sha512(raw: RawCorefile, file: str) -> str:

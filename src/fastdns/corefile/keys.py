@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-DNS = "dns"
-SCHEMES = ("tls", "dns", "quic", "grpc", "https3", "https", "unix")
+from fastdns.transports.table import DEFAULT_SCHEME, SCHEMES
+
 MAX_TEXT = 255
 MAX_WIRE_BYTES = 255
 MAX_LABEL_BYTES = 63
@@ -31,21 +31,21 @@ class KeyProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: its transport, its zones (several where a CIDR was split) and its port, None if not said."""
+    """One key: its scheme, its zones (several where a CIDR was split) and its port, None if not said."""
 
-    transport: str
+    scheme: str
     zones: tuple[str, ...]
     port: int | None
 
 
 def parse_key(text: str) -> Key:
     """Raises KeyProblem. An unknown scheme is no scheme: such a key is a zone of that very name."""
-    transport, rest = _split_scheme(text)
+    scheme, rest = _split_scheme(text)
     zone, port = _split_port(rest)
     if len(zone.encode()) > MAX_TEXT:
         raise KeyProblem(f"the zone is too long: {len(zone.encode())} bytes, at most {MAX_TEXT}")
     name = normalize(zone)
-    return Key(transport, _reverse_zones(zone) or (name,), port)
+    return Key(scheme, _reverse_zones(zone) or (name,), port)
 
 
 def parse_zones(texts: Iterable[str]) -> tuple[str, ...]:
@@ -86,10 +86,8 @@ def is_preferred(zone: str) -> bool:
 
 
 def _split_scheme(text: str) -> tuple[str, str]:
-    for scheme in SCHEMES:
-        if text.startswith(f"{scheme}://"):
-            return scheme, text[len(scheme) + 3 :]
-    return DNS, text
+    scheme, separator, rest = text.partition("://")
+    return (scheme, rest) if separator and scheme in SCHEMES else (DEFAULT_SCHEME, text)
 
 
 def _split_port(text: str) -> tuple[str, int | None]:

@@ -10,12 +10,11 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from fastdns._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics.counters import buckets, part, zones
-from fastdns.metrics.labels import server_name
+from fastdns.metrics.labels import PROTOS, PROTOS_AND_FAMILIES, server_name
 from fastdns.metrics.server import Server
 from fastdns.plugins.order import load, with_step
 
 of_zone = partial(part, layout())
-TRANSPORTS = (("udp", "1"), ("udp", "2"), ("tcp", "1"), ("tcp", "2"))
 SERVER_LABELS = ("server", "zone", "view")
 
 
@@ -66,7 +65,7 @@ def queries(server: Server) -> Iterator[Metric]:
     after = next_plugins(server.config)
     for (name, zone), values in zones(server):
         labels = (name, zone, "")
-        for which, (proto, family) in enumerate(TRANSPORTS):
+        for which, (proto, family) in enumerate(PROTOS_AND_FAMILIES):
             for number, count in enumerate(of_zone(values, "requests", which)[: len(TYPES)]):
                 if count:
                     requests.add_metric((*labels, proto, family, TYPES[number]), count)
@@ -82,7 +81,7 @@ def queries(server: Server) -> Iterator[Metric]:
             buckets(DURATION_BOUNDS_S, of_zone(values, "duration")),
             of_zone(values, "duration_sum_ns") / 1e9,
         )
-        for index, proto in enumerate(("udp", "tcp")):
+        for index, proto in enumerate(PROTOS):
             for family_, field in ((request_sizes, "request_bytes"), (response_sizes, "response_bytes")):
                 counts = of_zone(values, field, index)
                 if any(counts):

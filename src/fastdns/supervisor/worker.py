@@ -39,6 +39,7 @@ from fastdns.supervisor.processes import Channel
 from fastdns.supervisor.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
 from fastdns.transports import Deliver
 from fastdns.transports.clients import Clients
+from fastdns.transports.table import STREAM, TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
 log = logging.getLogger("fastdns")
@@ -54,7 +55,6 @@ GIVE_UP_S = 3.8
 SLOW_PART = 4
 # Where threads compete for CPUs, the slow one has a third of the hot one's weight (setpriority(2), sched(7)).
 SLOW_NICE = 5
-MIN_UDP_BYTES = 512
 SERVFAIL = 2
 
 
@@ -271,16 +271,19 @@ class WorkerProcess:
                     await loop.connect_accepted_socket(connect, accepted)
 
     def serve(
-        self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool = True
+        self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver,
+        *, transport: Transport = TCP,
     ) -> object:
         """One message to a listener, outside the hot thread. What goes wrong with it costs no other one.
 
         The reply, None for silence, or PARKED: then deliver gets either of these later.
         """
         try:
-            reply = self.slow.serve(index, message, client, client_port, deliver, tcp=tcp)
+            reply = self.slow.serve(
+                index, message, client, client_port, deliver, tcp=transport.delivery == STREAM
+            )
         except Exception as error:
-            return self.recover(self.recoveries[index], message, error, tcp=tcp)
+            return self.recover(self.recoveries[index], message, error, transport)
         if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):
             self.ask_soon()
         return reply
@@ -305,7 +308,7 @@ class WorkerProcess:
         if again_s is not None:
             self.slow_timer = asyncio.get_running_loop().call_later(again_s, self.keep_time)
 
-    def recover(self, recovery: Recovery, message: bytes, error: Exception, *, tcp: bool) -> bytes | None:
+    def recover(self, recovery: Recovery, message: bytes, error: Exception, transport: Transport) -> bytes | None:
         """The reply to a message that could not be answered for an error of ours."""
         if recovery.debug:
             self.crash = error
@@ -314,7 +317,7 @@ class WorkerProcess:
         trace = error if recovery.stacktrace else None
         log.error('Recovered from panic in server: "%s" %r', recovery.server, error, exc_info=trace)
         self.plan.stats.count_panic(self.plan.slots.slow)
-        return build_reply(message, rcode=SERVFAIL, max_bytes=MESSAGE_ROOM if tcp else MIN_UDP_BYTES)
+        return build_reply(message, rcode=SERVFAIL, max_bytes=transport.max_reply_bytes)
 
     def on_message(self) -> None:
         """The supervisor has said something, or is gone."""
@@ -374,7 +377,7 @@ class WorkerProcess:
                 client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
                 # The control message with the address that was asked is the one that sets the source.
                 send = partial(send_late, sender, control, peer)
-                reply = self.serve(index, message, client, peer[1], send, tcp=False)
+                reply = self.serve(index, message, client, peer[1], send, transport=UDP)
                 if isinstance(reply, bytes):
                     send(reply)
 

@@ -30,10 +30,11 @@ from fastdns.corefile.options import (
     words,
 )
 from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zone_of
+from fastdns.transports import table
 
-DNS, TLS, HTTPS = "dns", "tls", "https"
-# RFC 1035 section 4.2, RFC 7858 section 3.1, RFC 8484 (as any https URI).
-PORTS = {DNS: 53, TLS: 853, HTTPS: 443}
+# The schemes of upstreams.
+DNS, TLS, HTTPS = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme
+PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS)}
 # CoreDNS's bound; a file counts once, whatever it holds.
 MAX_TO = 15
 MAX_COUNT = 2**32 - 1
