@@ -10,7 +10,7 @@ import pytest
 
 from fastdns.corefile import load
 from fastdns.plugins.api import Demand
-from fastdns.plugins.forward import descriptors, streams
+from fastdns.plugins.forward import descriptors, pool
 from fastdns.plugins.forward.descriptors import demands
 from fastdns.plugins.forward.routes import Routes, RouteTable
 from fastdns.supervisor.descriptors import Files, Needs, complaints, share, supervisor_complaint
@@ -37,8 +37,8 @@ def routes_of(text: str) -> Routes:
 
 
 def test_the_bounds_are_those_of_the_parts() -> None:
-    assert descriptors.MAX_STREAMS == streams.MAX_CONNECTIONS
-    assert descriptors.MAX_HTTP2_STREAMS == streams.MAX_HTTP2_CONNECTIONS
+    assert descriptors.MAX_STREAMS == pool.MAX_CONNECTIONS
+    assert descriptors.MAX_HTTP2_STREAMS == pool.MAX_HTTP2_CONNECTIONS
     with pytest.raises(ValueError, match=f"1 to {descriptors.MAX_SOCKETS} sockets an upstream"):
         Forwarder("forward . 127.0.0.1", sockets=descriptors.MAX_SOCKETS + 1)
 

@@ -100,8 +100,8 @@ def test_probes_that_find_the_ring_to_the_other_thread_full() -> None:
 @pytest.mark.parametrize("waiting", [1, 1024], ids=["no place to wait", "no connection in time"])
 def test_a_pool_without_a_place(waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of ours over one connection: the upstream answers, a query each 100 ms."""
-    monkeypatch.setattr("fastdns.plugins.forward.streams.MAX_CONNECTIONS", 1)
-    monkeypatch.setattr("fastdns.plugins.forward.streams.MAX_WAITING", waiting)
+    monkeypatch.setattr("fastdns.plugins.forward.pool.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("fastdns.plugins.forward.pool.MAX_WAITING", waiting)
     options = {"force_tcp": "", "read_timeout": "250ms", "health_check": "10ms", "max_fails": DOWN_AFTER}
     with Upstream(silent, tcp=echo) as up, Forwarder(forward(up.to, **options)) as forwarder:
         up.tcp = up.later(echo, 0.1)

@@ -16,7 +16,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from fastdns.plugins.forward.streams import HITS
+from fastdns.plugins.forward.pool import HITS
 from fastdns.plugins.forward.upstreams import Upstream
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.forward.support import Asker, asking, on_uvloop, until

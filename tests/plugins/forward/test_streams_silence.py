@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fastdns.plugins.forward import streams
+from fastdns.plugins.forward import pool
 from fastdns.plugins.forward.asks import MAX_PATIENCE_S, MIN_PATIENCE_S, Usual
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.forward.servers import HttpServer, Peer, StreamServer
@@ -113,7 +113,7 @@ def test_a_pool_that_is_full_of_dead_connections(
     authority: Authority, transport: str, most: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no place for a fresh one until one of them is given up."""
-    monkeypatch.setattr(streams, most, 4 if transport == "dns" else 1)
+    monkeypatch.setattr(pool, most, 4 if transport == "dns" else 1)
 
     @on_uvloop
     async def run() -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fastdns.plugins.forward import streams
-from fastdns.plugins.forward.streams import HITS, MISSES, STOPPED
+from fastdns.plugins.forward import pool, streams
+from fastdns.plugins.forward.pool import HITS, MISSES
+from fastdns.plugins.forward.texts import STOPPED
 from fastdns.plugins.forward.upstreams import Upstream
 from tests.plugins.forward.servers import Peer, StreamServer, frame
 from tests.plugins.forward.support import asking, on_uvloop, query, reply_to, until
@@ -426,8 +427,8 @@ async def test_a_query_takes_the_connection_that_is_free_first() -> None:
 async def test_queries_wait_for_a_connection_where_there_are_as_many_as_may_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 3)
-    monkeypatch.setattr(streams, "MAX_WAITING", 5)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(pool, "MAX_WAITING", 5)
 
     async def slow(peer: Peer) -> None:
         while True:
@@ -448,8 +449,8 @@ async def test_queries_wait_for_a_connection_where_there_are_as_many_as_may_be(
 
 @on_uvloop
 async def test_a_refused_ask_that_is_cancelled_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
-    monkeypatch.setattr(streams, "MAX_WAITING", 1)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(pool, "MAX_WAITING", 1)
     async with StreamServer(Peer.wait_for_end) as server, asking(server.upstream()) as asker:
         asker.begin(timeout_s=0.5)
         refused, cancel = asker.begin()
@@ -461,7 +462,7 @@ async def test_a_refused_ask_that_is_cancelled_hears_nothing(monkeypatch: pytest
 
 @on_uvloop
 async def test_a_query_that_waits_runs_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 1)
     async with StreamServer(Peer.wait_for_end) as server, asking(server.upstream()) as asker:
         first, _ = asker.begin(timeout_s=0.4)
         await until(lambda: server.open)
@@ -472,7 +473,7 @@ async def test_a_query_that_waits_runs_out_of_time(monkeypatch: pytest.MonkeyPat
 
 @on_uvloop
 async def test_an_upstream_that_goes_silent_does_not_keep_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 4)
     silent = True
 
     async def script(peer: Peer) -> None:
@@ -497,7 +498,7 @@ async def test_ten_thousand_asks() -> None:
             answers = await asyncio.gather(*(asker.ask(query(number)) for number in range(1000)))
             assert [answer.reply for answer in answers] == [reply_to(query(number)) for number in range(1000)]
         assert asker.ended == 10_000
-        assert len(server.peers) <= streams.MAX_CONNECTIONS
+        assert len(server.peers) <= pool.MAX_CONNECTIONS
         assert asker.count(HITS) + asker.count(MISSES) >= 10_000
 
 
@@ -603,6 +604,6 @@ async def test_a_connection_that_never_ends_does_not_keep_a_worker(monkeypatch: 
     monkeypatch.setattr(streams, "CLOSE_S", 0.05)
     async with StreamServer() as server, asking(server.upstream()) as asker:
         assert (await asker.ask(query())).reply
-        (pool,) = asker.streams.pools
-        pool.connections = Kept(pool.connections)
+        (kept,) = asker.streams.pools
+        kept.connections = Kept(kept.connections)
         await asyncio.wait_for(asker.streams.close(), 10)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fastdns.plugins.forward.streams import HITS, MISSES
+from fastdns.plugins.forward.pool import HITS, MISSES
 from fastdns.plugins.forward.upstreams import Upstream
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.forward.servers import Peer, StreamServer

@@ -35,6 +35,8 @@ from fastdns.transports import table
 # The schemes of upstreams.
 DNS, TLS, HTTPS = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme
 PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS)}
+# RFC 8484 section 4.1.1, as CoreDNS has it.
+DOH_PATH = "/dns-query"
 # CoreDNS's bound; a file counts once, whatever it holds.
 MAX_TO = 15
 MAX_COUNT = 2**32 - 1
@@ -209,7 +211,7 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
     if scheme not in PORTS:
         raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; dns, tls and https are")
     if scheme == HTTPS and "/" in rest:
-        raise d.error(f"an https upstream has no path, which is always /dns-query, got {text!r}")
+        raise d.error(f"an https upstream has no path, which is always {DOH_PATH}, got {text!r}")
     if "/" in rest or _is_file_here(rest):
         return _file(d, text, scheme, rest)
     host, name, port = _split(d, text, rest, PORTS[scheme])

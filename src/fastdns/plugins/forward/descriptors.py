@@ -12,7 +12,7 @@ from fastdns.plugins.forward.routes import Routes
 TABLES = 2
 # As _upstream.SOCKETS: more ports are more for a forger to guess.
 MAX_SOCKETS = 16
-# As the pools of streams have them: connections to one upstream over TCP or TLS, and over HTTP/2.
+# As pool.py has them: connections to one upstream over TCP or TLS, and over HTTP/2.
 MAX_STREAMS, MAX_HTTP2_STREAMS = 128, 4
 
 

@@ -99,7 +99,7 @@ class Desk:
         total = self.counters()
         if total == self.published:
             return
-        from fastdns.plugins.forward.streams import HITS
+        from fastdns.plugins.forward.pool import HITS
 
         slots = {route.upstream.to: route.slot for route in self.routes.upstreams}
         for (name, to, proto), count in total.items():

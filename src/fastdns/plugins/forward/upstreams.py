@@ -11,12 +11,12 @@ import logging
 import secrets
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastdns.dns._framing import framed
 from fastdns.errors import CorefileError
 from fastdns.netaddrs import canonical_address, host_of, socket_address
 from fastdns.plugins.forward.config import (
@@ -41,7 +41,6 @@ LOOKUP_S = 2.0
 MAX_UPSTREAMS = 128
 # Of all blocks of a Corefile: what counts their queries in each worker has places for 64 (_stats.pxd).
 MAX_STANZAS = 64
-LENGTH = struct.Struct(">H")
 
 log = logging.getLogger("plugin/forward")
 
@@ -199,13 +198,13 @@ def _ask_resolver(name: str, kind: str, resolver: tuple[str, int]) -> list[str]:
 def _exchange(query: DNSRecord, resolver: tuple[str, int], kind: socket.SocketKind) -> DNSRecord:
     """The reply to a query. Raises OSError, TimeoutError after LOOKUP_S; other messages do not count."""
     tcp = kind == socket.SOCK_STREAM
-    message = query.pack()
+    message = bytes(query.pack())
     ends = time.monotonic() + LOOKUP_S
     with socket.socket(socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET, kind) as sock:
         sock.settimeout(LOOKUP_S)
         # Connected: datagrams of others do not reach it.
         sock.connect(socket_address(*resolver))
-        sock.sendall(LENGTH.pack(len(message)) + message if tcp else message)
+        sock.sendall(framed(message) if tcp else message)
         while (left_s := ends - time.monotonic()) > 0:
             sock.settimeout(left_s)
             data = _receive_framed(sock) if tcp else sock.recv(65535)
@@ -218,7 +217,7 @@ def _exchange(query: DNSRecord, resolver: tuple[str, int], kind: socket.SocketKi
 def _receive_framed(sock: socket.socket) -> bytes:
     with sock.makefile("rb") as stream:
         length = stream.read(2)
-        data = stream.read(LENGTH.unpack(length)[0]) if len(length) == 2 else b""
+        data = stream.read(int.from_bytes(length, "big")) if len(length) == 2 else b""
     if not data:
         raise ConnectionResetError("the resolver closed the connection")
     return data
