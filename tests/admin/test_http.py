@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from fastdns.admin.answers import Answer, Request, text
-from fastdns.admin.http import AdminServer, Open, wanted_endpoints
+from fastdns.admin.endpoints import wanted_endpoints
 from fastdns.corefile import load
 from fastdns.errors import FastdnsError
-from fastdns.plugins.api import Endpoint
-from fastdns.supervisor.sockets import ListenError
+from fastdns.http.answers import Answer, Request, text
+from fastdns.http.server import Endpoint, HttpServer, Open
+from fastdns.listening import ListenError
 from tests.support import free_port, http_get, occupied, open_fds
 
 
@@ -82,8 +82,8 @@ async def ok(request: Request) -> Answer:
     return text("OK")
 
 
-def admin_server() -> AdminServer:
-    return AdminServer(lambda: {"/health": ok, "/metrics": ok}, no_tls)
+def admin_server() -> HttpServer:
+    return HttpServer(lambda: {"/health": ok, "/metrics": ok}, no_tls)
 
 
 async def test_opening_is_all_or_nothing() -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastdns.admin.answers import Answer, Request
-from fastdns.admin.http import AdminServer
 from fastdns.errors import FastdnsError
-from fastdns.plugins.api import Endpoint
+from fastdns.http.answers import Answer, Request
+from fastdns.http.server import Endpoint, HttpServer
 from fastdns.plugins.health import page
 from fastdns.plugins.health.page import BOUNDS_S, Health
 from tests.support import free_port
@@ -65,7 +64,7 @@ async def test_the_probe_counts_and_logs_failures(
 async def test_the_probe_measures(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(page, "SLOW_S", 0.0)
     answering = Health(lambda: True)
-    server = AdminServer(lambda: {"/health": answering.handle, "/ready": answering.handle}, no_tls)
+    server = HttpServer(lambda: {"/health": answering.handle, "/ready": answering.handle}, no_tls)
     await server.open_new([Endpoint("127.0.0.1", free_port(), ("/health", "/ready"))])
     probing = await probed(monkeypatch, server.address_of("/health"), lambda probing: probing.sum_s)
     await server.close_all()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fastdns.admin.answers import Request
 from fastdns.corefile import ServerConfig, load
+from fastdns.http.answers import Request
 from fastdns.plugins.ready.page import Readiness
 
 

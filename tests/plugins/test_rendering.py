@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 
-from fastdns.admin.answers import Request
 from fastdns.errors import FastdnsError
+from fastdns.http.answers import Request
 from fastdns.plugins.prometheus.page import OPENMETRICS, TEXT, Renderings, negotiated
 
 # What Prometheus 2.x and 3.x send, and what others do.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import os
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from fastdns import listening
 from fastdns.corefile.model import Listener
+from fastdns.listening import ListenError
 from fastdns.netaddrs import socket_address
-from fastdns.supervisor import sockets
-from fastdns.supervisor.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, ListenError, Place, SocketTable, places
+from fastdns.supervisor.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, Place, SocketTable, open_socket, places
 from tests.support import free_port, has_address, occupied, open_fds
 
 needs_ipv6 = pytest.mark.skipif(not has_address("::1"), reason="this host has no IPv6")
@@ -116,37 +116,10 @@ def test_places_of_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
         for ipv4, ipv6, wanted in (
             (True, True, both), (True, False, both[:1]), (False, True, both[1:]), (False, False, both),
         ):  # fmt: skip
-            monkeypatch.setattr(sockets, "has_ipv4", lambda ipv4=ipv4: ipv4)
-            monkeypatch.setattr(sockets, "has_ipv6", lambda ipv6=ipv6: ipv6)
+            monkeypatch.setattr(listening, "has_ipv4", lambda ipv4=ipv4: ipv4)
+            monkeypatch.setattr(listening, "has_ipv6", lambda ipv6=ipv6: ipv6)
             assert places(everywhere) == wanted, (address, ipv4, ipv6)
     assert places(Listener("dns", "::", 53, (), one_family=True)) == [Place("::", 53)]
-
-
-@pytest.fixture
-def ask_anew() -> Iterator[None]:
-    """Whether there is IPv6 is asked once."""
-    sockets.has_ipv6.cache_clear()
-    yield
-    sockets.has_ipv6.cache_clear()
-
-
-@pytest.mark.usefixtures("ask_anew")
-@pytest.mark.parametrize(
-    ("number", "has"), [(errno.EAFNOSUPPORT, False), (errno.EADDRNOTAVAIL, False), (errno.EMFILE, True)]
-)
-def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int, has: bool) -> None:
-    """Nor is a moment without descriptors one: workers would lose their sockets of it."""
-    assert sockets.has_ipv6() == has_address("::")
-    sockets.has_ipv6.cache_clear()
-    real = socket.socket
-
-    def without(family: int = -1, *rest: Any, **named: Any) -> socket.socket:
-        if family == socket.AF_INET6:
-            raise OSError(number, os.strerror(number))
-        return real(family, *rest, **named)
-
-    monkeypatch.setattr(socket, "socket", without)
-    assert sockets.has_ipv6() == has
 
 
 def test_replies_of_a_wildcard_know_their_address(table: SocketTable) -> None:
@@ -186,7 +159,7 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     def bind(self: socket.socket, address: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(sockets.socket, "socket", type("Refused", (socket.socket,), {"bind": bind}))
+    monkeypatch.setattr(socket, "socket", type("Refused", (socket.socket,), {"bind": bind}))
     with pytest.raises(ListenError) as caught:
         SocketTable().open([Place("0.0.0.0", 53)], 1)
     assert str(caught.value) == (
@@ -217,5 +190,5 @@ def test_errors_leave_no_descriptor_open() -> None:
     before = open_fds()
     for _ in range(20):
         with pytest.raises(ListenError):
-            sockets.open_socket(Place("192.0.2.1", 5353), socket.SOCK_DGRAM)
+            open_socket(Place("192.0.2.1", 5353), socket.SOCK_DGRAM)
     assert open_fds() == before

@@ -35,24 +35,15 @@ if TYPE_CHECKING:
     from fastdns._store import Store, Writer
     from fastdns._udp import HotLoop
     from fastdns._upstream import Exchanges
-    from fastdns.admin.answers import Answer, Request
     from fastdns.corefile.context import BlockContext
     from fastdns.corefile.dispenser import Dispenser
     from fastdns.corefile.mistakes import Mistakes
     from fastdns.corefile.model import ServerBlock, ServerConfig
+    from fastdns.http.answers import Answer, Request
+    from fastdns.http.server import Endpoint
     from fastdns.skipped import SkippedLines
 
     Handler = Callable[[Request], Awaitable[Answer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One HTTP listener. host "" is every address. paths: what is served there. tls_config_file: or None."""
-
-    host: str
-    port: int
-    paths: tuple[str, ...]
-    tls_config_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

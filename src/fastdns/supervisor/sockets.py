@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import socket
 import struct
 from dataclasses import dataclass
 
 from fastdns.corefile.model import Listener
-from fastdns.errors import FastdnsError
+from fastdns.listening import ListenError, every_address
 from fastdns.netaddrs import WILDCARDS, is_wildcard, socket_address
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
@@ -31,10 +30,6 @@ MEMINFO = struct.Struct("9I")
 MEMINFO_DROPS = 8
 # Discard, RFC 863.
 NOBODY = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
-
-
-class ListenError(FastdnsError):
-    """An address that cannot be listened on: which one, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +59,6 @@ def places(listener: Listener) -> list[Place]:
     if not is_wildcard(listener.address) or listener.one_family:
         return [Place(listener.address, listener.port)]
     return [Place(address, listener.port) for address in every_address()]
-
-
-def every_address() -> list[str]:
-    """What stands for every address of this host: a wildcard of each family that it has."""
-    return [address for address, has in (("0.0.0.0", has_ipv4), ("::", has_ipv6)) if has()] or list(WILDCARDS)
-
-
-@functools.cache
-def has_ipv4() -> bool:
-    """Whether this host lets a socket bind to 0.0.0.0. Asked once: a worker's sockets must stay the same."""
-    return has_family(socket.AF_INET, "0.0.0.0")
-
-
-@functools.cache
-def has_ipv6() -> bool:
-    """Whether this host lets a socket bind to ::. Asked once."""
-    return has_family(socket.AF_INET6, "::")
-
-
-def has_family(family: int, wildcard: str) -> bool:
-    """Whether this host lets a socket of a family bind to its wildcard."""
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((wildcard, 0))
-    except OSError as error:
-        # Others, such as too many open files, say nothing of it.
-        return error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)
-    return True
 
 
 def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:

@@ -27,17 +27,18 @@ from fastdns import log as log_setup
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns.admin.delays import LoopDelays
-from fastdns.admin.http import AdminServer, wanted_endpoints
-from fastdns.admin.places import MAX_CONNECTIONS
+from fastdns.admin.endpoints import wanted_endpoints
 from fastdns.admin.webconfig import TlsFromFile
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerConfig
 from fastdns.environ import Number
 from fastdns.errors import FastdnsError
+from fastdns.http.places import MAX_CONNECTIONS
+from fastdns.http.server import Endpoint, HttpServer
 from fastdns.metrics.labels import DROPPED, server_name
 from fastdns.metrics.measured import WatcherTotals
 from fastdns.netaddrs import host_addresses
-from fastdns.plugins.api import Check, Demand, Endpoint, Runtime
+from fastdns.plugins.api import Check, Demand, Runtime
 from fastdns.plugins.order import named
 from fastdns.plugins.steps import import_workers
 from fastdns.skipped import SkippedLines
@@ -191,7 +192,7 @@ class Supervisor:
         self.watcher_totals = WatcherTotals()
         self.oom_kills = OomKills()
         self.parts = Parts(self)
-        self.admin = AdminServer(self.parts.handlers, TlsFromFile, MAX_HTTP_CONNECTIONS.of(environ))
+        self.admin = HttpServer(self.parts.handlers, TlsFromFile, MAX_HTTP_CONNECTIONS.of(environ))
         self.generation = 1
         self.children: dict[Key, Child] = {}
         self.running: dict[Key, Running] = {}

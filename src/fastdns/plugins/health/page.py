@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 
-from fastdns.admin.answers import Answer, Request, text
+from fastdns.http.answers import Answer, Request, text
 
 log = logging.getLogger("plugin/health")
 

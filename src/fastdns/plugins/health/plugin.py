@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.settings import Settings
-from fastdns.plugins.api import Endpoint, InSupervisor, Plugin, SupervisorView
+from fastdns.http.server import Endpoint
+from fastdns.plugins.api import InSupervisor, Plugin, SupervisorView
 from fastdns.plugins.health.config import Config, parse
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from fastdns.admin.answers import Answer, Request, text
 from fastdns.environ import Number
 from fastdns.errors import FastdnsError
+from fastdns.http.answers import Answer, Request, text
 from fastdns.metrics.formats import OPENMETRICS, TEXT
 
 log = logging.getLogger("fastdns")

@@ -9,7 +9,8 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
 from fastdns.corefile.settings import Settings
-from fastdns.plugins.api import Endpoint, InSupervisor, Plugin, Runtime, SupervisorView
+from fastdns.http.server import Endpoint
+from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.prometheus.config import Config, parse
 
 if TYPE_CHECKING:

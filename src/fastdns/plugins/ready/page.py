@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastdns.admin.answers import Answer, Request, text
 from fastdns.corefile.model import ServerConfig
+from fastdns.http.answers import Answer, Request, text
 from fastdns.plugins.api import SupervisorView
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fastdns.admin.turns import Turns
-
-if TYPE_CHECKING:
-    from fastdns.admin.connections import Connection
+from fastdns.http.turns import Turns
 
 MAX_CONNECTIONS = 256
 # Python's TLS takes 256 KiB of memory for each connection.
 MAX_TLS_CONNECTIONS = 64
-# Handshakes at a time: each takes a millisecond of CPU or two, at a moment that the peer chooses.
+# Handshakes at a time: each takes one or two milliseconds of CPU, at a moment that the peer chooses.
 MAX_HANDSHAKES = 8
+
+
+class Connection(Protocol):
+    """What a connection tells of itself. client: its address. tls: None without TLS."""
+
+    client: str
+
+    @property
+    def tls(self) -> object: ...
+
+    def finish(self) -> None:
+        """End, after the answer that is under way."""
+
+    def abort(self) -> None:
+        """End at once."""
 
 
 class Places:
@@ -31,25 +43,25 @@ class Places:
         self.shaking: dict[Connection, None] = {}
 
     def touch(self, connection: Connection) -> None:
-        """It is the most recently active one now."""
+        """A connection is the most recently active one now."""
         self.open.pop(connection, None)
         self.open[connection] = None
         most = min(self.max_connections, MAX_TLS_CONNECTIONS) if connection.tls else self.max_connections
         make_room(self.open, most, connection)
 
     def shakes_hands(self, connection: Connection) -> None:
-        """It begins to."""
+        """A connection begins its handshake."""
         self.shaking[connection] = None
         make_room(self.shaking, MAX_HANDSHAKES, connection)
 
     def remove(self, connection: Connection) -> None:
-        """It is gone, or will be at once."""
+        """A connection is gone, or will be at once."""
         self.open.pop(connection, None)
         self.shaking.pop(connection, None)
 
 
 def make_room(taken: dict[Connection, None], places: int, newcomer: Connection) -> None:
-    """End what is too much, but not who has just come."""
+    """End connections until there are places for all, the newcomer last."""
     while len(taken) > places:
         counts = Counter(one.client for one in taken)
         most = max(counts.values())

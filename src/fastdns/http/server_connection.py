@@ -1,7 +1,6 @@
-"""HTTP/1.1 for probes and scrapers: GET and HEAD of fixed paths, no bodies, bounded in every way.
+"""One connection of an HTTP server: its turns, its time, its TLS, and what its peer does not read.
 
-The protocol is h11's. There is no web framework around it: what one takes in memory and time it would take of the
-supervisor. Even this is imported with the first connection, when the workers serve.
+This and the protocol are imported with the first connection, when the workers serve.
 """
 
 from __future__ import annotations
@@ -10,47 +9,35 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-import h11
-
-from fastdns.admin.answers import Answer, Handler, Request, text
-from fastdns.admin.places import Places
+from fastdns.http.answers import Answer, Handler, Request, text
+from fastdns.http.places import Places
+from fastdns.http.server_protocol import MAX_HEAD_BYTES, Refused, ServerProtocol
 
 if TYPE_CHECKING:
     import ssl
 
 log = logging.getLogger("fastdns")
 
-MAX_HEAD_BYTES = 16 * 1024
 # What is read at once, of one connection.
 READ_BYTES = 16 * 1024
-# What is handed to the transport at once of an answer; above as much unsent, it waits until the peer has read.
+# What is handed to the transport at once of an answer. With so much unsent, the rest waits until the peer has read.
 WRITE_BYTES = 32 * 1024
 # For the head of a request, for the next one, and for the peer to take the answer.
 PATIENCE_S = 30.0
 HANDSHAKE_S = 10.0
 
-# What is read goes through here: it is copied before anything else is read.
+# Everything is read into this buffer, and copied out of it before anything else is read.
 BUFFER = memoryview(bytearray(READ_BYTES))
 
 
-def parsed(event: h11.Request) -> Request:
-    """What h11 has read, as handlers take it."""
-    headers: dict[str, str] = {}
-    for name, value in event.headers:
-        key, item = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {item}" if key in headers else item
-    return Request(event.method.decode("latin-1"), event.target.decode("latin-1").partition("?")[0], headers)
-
-
-class Connection(asyncio.BufferedProtocol):
+class ServerConnection(asyncio.BufferedProtocol):
     """One peer: heads in, answers out, one after the other, each in its turn.
 
     With tls it has its place before its handshake, too. What it holds in memory is bounded: two heads, and two
-    parts of an answer, whose whole all who have it share.
+    parts of an answer, whose body is shared by all connections that send it.
     """
 
     def __init__(
@@ -60,7 +47,7 @@ class Connection(asyncio.BufferedProtocol):
         self.places = places
         self.tls = tls
         self.client = ""
-        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self.http = ServerProtocol()
         self.transport: asyncio.Transport | None = None
         self.shaking_hands: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -70,11 +57,9 @@ class Connection(asyncio.BufferedProtocol):
         self.answering: asyncio.Task[None] | None = None
         self.answer: tuple[Answer, bool] | None = None
         self.left: memoryview | None = None
-        # No further request is read: it ends with the answer that is under way.
-        self.last = False
         # The peer sends no more.
         self.ended = False
-        # The peer does not read: what is left waits until it has, and patience ends meanwhile.
+        # The peer does not read: what is left waits until it has.
         self.unread = False
 
     # ------------------------------------------------------------------------------------- as asyncio calls it
@@ -103,16 +88,16 @@ class Connection(asyncio.BufferedProtocol):
         return BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self.transport is None or self.last:
+        if self.transport is None or self.http.last:
             return
-        self.http.receive_data(bytes(BUFFER[:nbytes]))
-        if self.busy and len(self.http.trailing_data[0]) > MAX_HEAD_BYTES:
+        self.http.receive(bytes(BUFFER[:nbytes]))
+        if self.busy and self.http.ahead_bytes > MAX_HEAD_BYTES:
             # A peer that asks more than one thing at a time waits.
             self.transport.pause_reading()
         self.wait_for_turn()
 
     def eof_received(self) -> bool:
-        # Who has asked and closed its side gets its answer.
+        # A peer that has asked and closed its side gets its answer.
         self.ended = True
         return self.busy and self.tls is None
 
@@ -151,7 +136,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def finish(self) -> None:
         """End, after the answer that is under way."""
-        self.last = True
+        self.http.last = True
         if not self.busy and self.transport is not None:
             self.transport.close()
 
@@ -199,28 +184,15 @@ class Connection(asyncio.BufferedProtocol):
         assert self.transport is not None
         self.transport.resume_reading()
         try:
-            event = self.http.next_event()
-            if isinstance(event, h11.Request):
-                # Nobody has to send a body, so none is read: it ends the connection, with the answer.
-                self.last |= not isinstance(self.http.next_event(), h11.EndOfMessage)
-        except h11.RemoteProtocolError as error:
-            self.refuse(error.error_status_hint)
+            request = self.http.next_request()
+        except Refused as refused:
+            self.begin_answer(text(str(refused), refused.status), with_body=True)
             return
-        if not isinstance(event, h11.Request):
-            if self.last or self.ended:
-                self.transport.close()
-        elif event.http_version not in (b"1.0", b"1.1"):
-            self.refuse(505)
-        elif sum(len(name) + len(value) for name, value in event.headers) > MAX_HEAD_BYTES:
-            self.refuse(431)
-        else:
+        if request is not None:
             self.touch()
-            self.answering = asyncio.get_running_loop().create_task(self.ask(parsed(event)))
-
-    def refuse(self, status: int) -> None:
-        """Say what is wrong with a request, and end."""
-        self.last = True
-        self.begin_answer(text(HTTPStatus(status).phrase, status), with_body=True)
+            self.answering = asyncio.get_running_loop().create_task(self.ask(request))
+        elif self.http.last or self.ended:
+            self.transport.close()
 
     async def ask(self, request: Request) -> None:
         """Have one request answered; the answer is written in the connection's turn."""
@@ -242,37 +214,25 @@ class Connection(asyncio.BufferedProtocol):
     def begin_answer(self, answer: Answer, with_body: bool) -> None:
         """Send the head of an answer, and what the peer takes of the rest."""
         self.answer = None
-        headers = [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-            ("Date", formatdate(usegmt=True)),
-        ]
-        if answer.status == 405:
-            headers.append(("Allow", "GET, HEAD"))
-        if self.last:
-            headers.append(("Connection", "close"))
-        reason = HTTPStatus(answer.status).phrase
-        self.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
+        self.send(self.http.head(answer))
         self.left = memoryview(answer.body if with_body else b"")
         self.write_on()
 
     def write_on(self) -> None:
-        """Send of an answer what the peer takes. Patience ends with a peer that does not take it."""
+        """Send of an answer what the peer takes. A peer that takes nothing is given up when PATIENCE_S is over."""
         while self.left and not self.unread:
             part, self.left = self.left[:WRITE_BYTES], self.left[WRITE_BYTES:]
-            self.send(h11.Data(data=bytes(part)))
+            self.send(self.http.part(bytes(part)))
         if self.left or self.transport is None:
             return
         self.left = None
-        self.send(h11.EndOfMessage())
-        if self.last or self.http.our_state is not h11.DONE:
+        self.send(self.http.end())
+        if self.http.last:
             self.finish()
         else:
-            self.http.start_next_cycle()
             self.wait_for_turn()
 
-    def send(self, event: h11.Event) -> None:
+    def send(self, data: bytes) -> None:
         """Hand a part of an answer to the transport."""
-        data = self.http.send(event)
         if data and self.transport is not None:
             self.transport.write(data)

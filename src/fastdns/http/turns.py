@@ -1,8 +1,8 @@
-"""Turns: what peers ask over HTTP is done for some milliseconds in each iteration of the event loop, not more.
+"""Turns: work for peers over HTTP takes TURN_S of each iteration of the event loop, not more.
 
-The supervisor's other duties come between two turns, however many peers ask, and however fast. Clients, which are
-told apart by their address, are served one after the other: a probe does not wait behind a client that asks over
-hundreds of connections.
+Other work on the loop comes between two turns, however many peers ask, and however fast. Clients, which are told
+apart by their address, are served one after the other: a probe does not wait behind a client with hundreds of
+connections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TURN_S = 0.004
 
 
 class Turns:
-    """Work that waits, by client. Whoever adds to it has at most one piece here at a time, so it is bounded."""
+    """Work that waits, by client. It is bounded: each connection has at most one piece of work here."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastdns.admin.turns import TURN_S, Turns
+from fastdns.http.turns import TURN_S, Turns
 
 
 class Clock:

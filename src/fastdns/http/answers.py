@@ -1,4 +1,4 @@
-"""What is asked over HTTP, and what is said. Apart from the protocol, which nobody needs before somebody asks."""
+"""Requests and answers of an HTTP server, as handlers have them. They do not import the protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PLAIN = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked. headers: by lowercased name."""
+    """headers: by lowercased name."""
 
     method: str = "GET"
     path: str = "/"
@@ -19,7 +19,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to say."""
+    """What the server says to a request."""
 
     body: bytes
     status: int = 200

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import pytest
 
-from fastdns.admin import connections
-from fastdns.admin.answers import Answer, Request, text
-from fastdns.admin.connections import Connection
-from fastdns.admin.places import MAX_CONNECTIONS, MAX_HANDSHAKES, MAX_TLS_CONNECTIONS, Places
-from fastdns.admin.turns import Turns
+from fastdns.http import server_connection
+from fastdns.http.answers import Answer, Request, text
+from fastdns.http.places import MAX_CONNECTIONS, MAX_HANDSHAKES, MAX_TLS_CONNECTIONS, Places
+from fastdns.http.server_connection import ServerConnection
+from fastdns.http.turns import Turns
 from tests.admin.test_webconfig import write_certificate
 
 
@@ -30,13 +30,13 @@ async def failing(request: Request) -> Answer:
 @asynccontextmanager
 async def serving(
     tls: ssl.SSLContext | None = None, max_connections: int = MAX_CONNECTIONS, **handlers: Any
-) -> AsyncIterator[tuple[int, dict[Connection, None]]]:
-    """A server on a port of 127.0.0.1, and its connections. handlers: by path without the slash."""
+) -> AsyncIterator[tuple[int, dict[ServerConnection, None]]]:
+    """A server on a port of 127.0.0.1, and its server_connection. handlers: by path without the slash."""
     places = Places(Turns(), max_connections)
     opened = places.open
     by_path = {f"/{name}": handler for name, handler in (handlers or {"health": answering}).items()}
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(by_path, places, tls), "127.0.0.1", 0
+        lambda: ServerConnection(by_path, places, tls), "127.0.0.1", 0
     )
     try:
         yield server.sockets[0].getsockname()[1], opened
@@ -153,7 +153,7 @@ async def test_the_longest_quiet_one_makes_room() -> None:
 
 
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(server_connection, "PATIENCE_S", 0.05)
     async with serving() as (port, opened):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /health HT")
@@ -173,10 +173,10 @@ async def test_requests_that_are_sent_ahead_are_bounded() -> None:
     async with serving(health=slow) as (port, opened):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET * 200_000)
-        await until(lambda: any(len(one.http.trailing_data[0]) > connections.MAX_HEAD_BYTES for one in opened))
+        await until(lambda: any(one.http.ahead_bytes > server_connection.MAX_HEAD_BYTES for one in opened))
         await asyncio.sleep(0.1)
         (one,) = opened
-        assert len(one.http.trailing_data[0]) < 1 << 20
+        assert one.http.ahead_bytes < 1 << 20
         waits.set()
         for _ in range(3):
             await reader.readuntil(b"GET /health")
@@ -185,7 +185,7 @@ async def test_requests_that_are_sent_ahead_are_bounded() -> None:
 
 async def test_answers_that_are_not_read_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that asks on and reads nothing filled the supervisor's memory, and patience never ended."""
-    monkeypatch.setattr(connections, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(server_connection, "PATIENCE_S", 0.5)
     answered = 0
 
     async def large(request: Request) -> Answer:
@@ -286,7 +286,7 @@ async def test_who_has_not_shaken_hands_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silence", "no TLS"])
 async def test_a_handshake_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.1)
+    monkeypatch.setattr(server_connection, "HANDSHAKE_S", 0.1)
     server, _ = contexts(tmp_path)
     async with serving(tls=server) as (port, opened):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -312,10 +312,10 @@ class Peer:
 
     def abort(self) -> None:
         self.ended = True
-        self.places.remove(cast(Connection, self))
+        self.places.remove(cast(ServerConnection, self))
 
     def touch(self) -> Peer:
-        self.places.touch(cast(Connection, self))
+        self.places.touch(cast(ServerConnection, self))
         return self
 
 
@@ -336,7 +336,7 @@ def test_handshakes_at_a_time_are_bounded() -> None:
     shaking = []
     for number in range(50):
         shaking.append(Peer(places, f"client {number % 2}", tls=object()).touch())
-        places.shakes_hands(cast(Connection, shaking[-1]))
+        places.shakes_hands(cast(ServerConnection, shaking[-1]))
     assert len(places.shaking) == MAX_HANDSHAKES == sum(not peer.ended for peer in shaking)
     assert not shaking[-1].ended
     settled = [Peer(places, "scraper", tls=object()).touch() for _ in range(200)]
@@ -358,7 +358,7 @@ async def test_an_answer_is_kept_once_whoever_reads_it(monkeypatch: pytest.Monke
         await until(lambda: len(opened) == 10 and all(one.unread for one in opened))
         for one in opened:
             assert one.transport is not None and one.left is not None and one.left.obj is body
-            assert one.transport.get_write_buffer_size() <= 2 * connections.WRITE_BYTES + 1000
+            assert one.transport.get_write_buffer_size() <= 2 * server_connection.WRITE_BYTES + 1000
         for _, writer in peers:
             writer.transport.abort()
 
@@ -368,9 +368,9 @@ async def test_heads_that_do_not_end_take_bounded_memory() -> None:
         peers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         for _, writer in peers:
             writer.write(b"GET /health HTTP/1.1\r\nX: " + b"x" * 15_000)
-        await until(lambda: len(opened) == 20 and all(one.http.trailing_data[0] for one in opened))
-        kept = [len(one.http.trailing_data[0]) for one in opened]
-        assert max(kept) <= connections.MAX_HEAD_BYTES + connections.READ_BYTES
+        await until(lambda: len(opened) == 20 and all(one.http.ahead_bytes for one in opened))
+        kept = [one.http.ahead_bytes for one in opened]
+        assert max(kept) <= server_connection.MAX_HEAD_BYTES + server_connection.READ_BYTES
         for _, writer in peers:
             writer.transport.abort()
 

@@ -1,7 +1,6 @@
-"""The HTTP listeners that plugins want.
+"""An HTTP server of several endpoints, whose connections take turns: other work on the loop goes on meanwhile.
 
-Which listener serves what is decided by one function, ``wanted_endpoints``; opening is all or nothing, so that a
-reload that cannot have its ports leaves the old ones.
+Opening is all or nothing, so that a change of configuration that cannot have its ports leaves the old ones.
 """
 
 from __future__ import annotations
@@ -13,27 +12,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastdns.admin.answers import Handler
-from fastdns.admin.places import MAX_CONNECTIONS, Places
-from fastdns.admin.turns import Turns
-from fastdns.corefile.model import ServerConfig
-from fastdns.errors import FastdnsError
-from fastdns.netaddrs import host_of, is_wildcard
-from fastdns.plugins.api import Endpoint
-from fastdns.plugins.order import named
-from fastdns.supervisor.sockets import ListenError, every_address
+from fastdns.http.answers import Handler
+from fastdns.http.places import MAX_CONNECTIONS, Places
+from fastdns.http.turns import Turns
+from fastdns.listening import ListenError, every_address
+from fastdns.netaddrs import host_of
 
 if TYPE_CHECKING:
     import ssl
 
-    from fastdns.admin.connections import Connection
+    from fastdns.http.server_connection import ServerConnection
 
 BACKLOG = 256
-# Connections that are taken from a listener in one iteration of the loop.
+# Connections that are accepted of a socket in one iteration of the loop.
 ACCEPTED = 8
-# Of what one peer has to read, in the kernel; of what it has sent, a head is enough.
+# In the kernel, for each connection: of what the peer has to read. Of what it has sent, a head is enough.
 SEND_BUFFER_BYTES = 64 * 1024
 RECEIVE_BUFFER_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen. host: "" is every address. paths: of the handlers that answer here.
+
+    tls_config_file: a file that describes the TLS; None for HTTP without TLS.
+    """
+
+    host: str
+    port: int
+    paths: tuple[str, ...]
+    tls_config_file: str | None = None
 
 
 @dataclass(slots=True)
@@ -49,34 +57,13 @@ class Open:
         return [one.getsockname() for server in self.servers for one in server.sockets]
 
 
-def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
-    """The endpoints of a configuration. Several blocks may name one address: it is one listener.
-
-    Raises FastdnsError where they do not agree on its TLS.
-    """
-    paths: dict[tuple[str, int], set[str]] = {}
-    tls: dict[tuple[str, int], str | None] = {}
-    for plugin in named(config):
-        for _, options in config.with_plugin(plugin.name):
-            wanted = plugin.endpoint(options)
-            if wanted is None:
-                continue
-            address = ("" if is_wildcard(wanted.host) else wanted.host, wanted.port)
-            paths.setdefault(address, set()).update(wanted.paths)
-            file = wanted.tls_config_file
-            if tls.setdefault(address, file) != file:
-                ways = " and ".join(f"with tls {one}" if one else "without tls" for one in (tls[address], file))
-                raise FastdnsError(f"plugin/{plugin.name}: {wanted.host}:{wanted.port} is to be served {ways}")
-    return [Endpoint(*address, tuple(sorted(offered)), tls[address]) for address, offered in paths.items()]
-
-
 def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
     """The listening sockets of an endpoint, for each address of its host. Raises ListenError, with none open."""
     shown = f"{endpoint.host}:{endpoint.port}"
     opened: list[socket.socket] = []
     try:
         if endpoint.host:
-            # As bytes: of text the codec for IDNA makes the same, after some milliseconds of imports.
+            # As bytes: for text, the codec for IDNA is imported first, which takes milliseconds.
             infos = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
             targets = [(info[0], info[4]) for info in infos]
         else:
@@ -104,8 +91,12 @@ def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
     return opened
 
 
-class AdminServer:
-    """The open endpoints. handlers: gives what answers each path. max_connections: of each endpoint."""
+class HttpServer:
+    """The open endpoints.
+
+    handlers: gives what answers each path. tls: makes a context from a tls_config_file. max_connections: of each
+    endpoint.
+    """
 
     def __init__(
         self,
@@ -122,8 +113,8 @@ class AdminServer:
     async def open_new(self, wanted: list[Endpoint]) -> list[Endpoint]:
         """Open what is not open yet, and return it; close_others or close ends the change.
 
-        Where an address is kept and only what it serves changes, both are open for that time, sharing the port.
-        Raises ListenError, and FastdnsError of a TLS file, with nothing changed.
+        Where an address is kept and only its paths change, both are open for that time, sharing the port. Raises
+        ListenError, and what tls raises, with nothing changed.
         """
         added: list[Endpoint] = []
         try:
@@ -149,14 +140,15 @@ class AdminServer:
         handlers = {path: found[path] for path in endpoint.paths}
         opened = Open([], Places(self.turns, self.max_connections))
 
-        def connect() -> Connection:
-            from fastdns.admin.connections import Connection
+        def connect() -> ServerConnection:
+            # With the first connection: until then nobody needs h11 in memory.
+            from fastdns.http.server_connection import ServerConnection
 
-            return Connection(handlers, opened.places, context)
+            return ServerConnection(handlers, opened.places, context)
 
         for one in open_sockets(endpoint):
             server = await asyncio.get_running_loop().create_server(connect, sock=one, backlog=ACCEPTED)
-            # asyncio takes as many at a time as it lets wait.
+            # asyncio accepts as many at a time as its backlog has; the kernel is told the real one.
             one.listen(BACKLOG)
             opened.servers.append(server)
         self.running[endpoint] = opened
