@@ -71,7 +71,7 @@ fuzz: sanitize
 
 # The tests of everything native, under sanitizers; but for what they are too slow and too large for.
 test-sanitized: sanitize
-	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/test_wire_replies.py tests/test_store.py \
+	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/dns tests/test_store.py \
 		tests/test_store_processes.py tests/test_cache.py tests/test_hot_thread.py tests/upstream tests/plugins tests/bench/test_load.py tests/bench/test_expected.py \
 		tests/bench/test_generator.py \
 		--ignore tests/plugins/kubernetes/test_manifests.py \

@@ -454,7 +454,7 @@ def test_nothing_of_the_server_is_imported() -> None:
             [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=True
         )
     loaded = {name for name in ended.stderr.split() if name.startswith("fastdns.")}
-    small = {"fastdns.children", "fastdns.errors", "fastdns.wire_names"}
+    small = {"fastdns.children", "fastdns.dns", "fastdns.dns.names", "fastdns.errors"}
     assert loaded - small == {n for n in loaded if n.startswith("fastdns.bench")}
     assert "fastdns.bench._load" in loaded
     assert not {"yaml", "aiohttp", "kubernetes", "uvloop", "msgspec", "cryptography"} & set(ended.stderr.split())

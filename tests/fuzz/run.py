@@ -25,6 +25,7 @@ from fastdns._chain import ServerTable, Worker
 from fastdns._stats import Stats
 from fastdns._store import Store, Writer
 from fastdns._wire import copy_reply, parse_query
+from fastdns.dns.names import wire_name
 from fastdns.plugins.errors._step import ErrorsStep
 from fastdns.plugins.kubernetes._step import KubernetesStep
 from fastdns.plugins.kubernetes.manifests import ManifestSource
@@ -32,7 +33,6 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from fastdns.plugins.prometheus._step import PrometheusStep
-from fastdns.wire_names import wire_name
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from fastdns.bench.errors import BenchError
 from fastdns.bench.messages import RCODES, Query, message, type_number
 from fastdns.bench.queryfile import lines, read_query
-from fastdns.wire_names import wire_name_as_written
+from fastdns.dns.names import wire_name_as_written
 
 SOME = ("*",)
 GENERIC = "\\#"

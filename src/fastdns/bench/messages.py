@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastdns.wire_names import wire_name_as_written
+from fastdns.dns.names import wire_name_as_written
 
 # IANA, "Resource Record (RR) TYPEs". Others are written TYPEnnn (RFC 3597 section 5).
 TYPES = {

@@ -12,10 +12,10 @@ import dns.opcode
 import pytest
 
 from fastdns._stats import Stats
+from fastdns.dns.names import wire_name
 from fastdns.plugins.log._lines import LineReader
 from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.log.format import Part
-from fastdns.wire_names import wire_name
 from tests.plugins.log.support import ROOT, query, reader, ring
 
 A, NS, SOA, RRSIG = 1, 2, 6, 46

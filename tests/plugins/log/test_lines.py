@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastdns.plugins.log import mnemonics
+from fastdns.dns import mnemonics
 from fastdns.plugins.log._lines import OPS, LineReader
 from fastdns.plugins.log._values import address_text, duration_text
 from fastdns.plugins.log.format import COMBINED, PLACEHOLDERS, Part, parse_format

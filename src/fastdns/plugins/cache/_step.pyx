@@ -33,7 +33,7 @@ from fastdns.plugins.cache._classify cimport (
     NAME_ERROR, NO_DATA, OTHER, POSITIVE, SERVER_ERROR, TRANSFER, Classified, classify, least_ttl_s,
 )
 
-from fastdns.wire_names import wire_name
+from fastdns.dns.names import wire_name
 
 cdef uint64_t NS_PER_S = 1000000000
 # A refresh that has not ended by then never will: its process has died. Longer than any exchange with an upstream.

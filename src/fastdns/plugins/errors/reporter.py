@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns.plugins.log.mnemonics import TYPES
-from fastdns.wire_names import text_name
+from fastdns.dns.mnemonics import TYPES
+from fastdns.dns.names import text_name
 
 log = logging.getLogger("plugin/errors")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastdns.corefile.model import ServerBlock
+from fastdns.dns.names import wire_name
 from fastdns.plugins.forward.config import Config
 from fastdns.plugins.forward.routes import Routes
-from fastdns.wire_names import wire_name
 
 
 def for_step(config: Config, block: ServerBlock, routes: Routes) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Recorder, Runtime, Source, SupervisorView
 from fastdns.plugins.kubernetes.config import Config, parse
 from fastdns.plugins.kubernetes.metrics import MEASURES
 from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot
-from fastdns.wire_names import wire_name
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -10,9 +10,9 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from fastdns.dns.names import wire_name
 from fastdns.plugins.kubernetes.objects import Port
 from fastdns.plugins.kubernetes.sink import Resource
-from fastdns.wire_names import wire_name
 
 MAX_PORT = 65535
 HEADLESS = "None"

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastdns.corefile.values import read_text
+from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
 from fastdns.skipped import SkippedLines
-from fastdns.wire_names import wire_name
 
 log = logging.getLogger("plugin/loadbalance")
 

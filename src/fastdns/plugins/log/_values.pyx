@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from fastdns._wire cimport FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC
 
-from fastdns.plugins.log import mnemonics
+from fastdns.dns import mnemonics
 
 cdef enum:
     KNOWN_TYPES = 512           # those with higher numbers are few

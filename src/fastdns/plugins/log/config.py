@@ -8,8 +8,8 @@ from typing import Any
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import extend, read_options, words
+from fastdns.dns.names import wire_name
 from fastdns.plugins.log.format import COMBINED, COMMON, Part, max_line_bytes, parse_format
-from fastdns.wire_names import wire_name
 
 CLASSES = ("all", "success", "denial", "error")
 # Bounds what one query can cost: a format is not meant for poems.

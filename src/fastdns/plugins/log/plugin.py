@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
+from fastdns.dns.names import wire_name
 from fastdns.plugins.api import InWorker, Plugin, Runtime, WorkerView
 from fastdns.plugins.log.config import Config, parse
-from fastdns.wire_names import wire_name
 
 if TYPE_CHECKING:
     import asyncio

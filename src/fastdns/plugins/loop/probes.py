@@ -17,10 +17,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastdns.dns.names import wire_name
 from fastdns.netaddrs import socket_address
 from fastdns.plugins.forward.config import DNS
 from fastdns.plugins.forward.upstreams import UpstreamError
-from fastdns.wire_names import wire_name
 
 if TYPE_CHECKING:
     from fastdns._upstream import Upstreams
