@@ -27,7 +27,7 @@ from fastdns.plugins.kubernetes.objects import (
     Service,
     ServiceSpec,
 )
-from fastdns.plugins.kubernetes.records._packing import address_bytes
+from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep

@@ -9,7 +9,7 @@ import math
 import dns.message
 import pytest
 
-from fastdns.plugins.kubernetes.records._packing import address_bytes
+from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from tests.plugins.kubernetes.support import Cluster, Options, wire
 

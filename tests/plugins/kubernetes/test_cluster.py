@@ -141,7 +141,7 @@ async def test_the_cluster_is_listed_anew_half_way(tmp_path: Path) -> None:
     now = 0.0
     guard = Guard(50, 100.0, clock=lambda: now)
     needed = [Resource.SERVICE, Resource.SLICE, Resource.NAMESPACE]
-    one.sink = ClusterWriter(one.sink.writer, 0, needed, guard=guard)
+    one.sink = ClusterWriter(one.sink.records.writer, 0, needed, guard=guard)
     one.source = SimpleNamespace(last_contact=AS_OF, identity="one", relist=asked.append)
     list_services(one, MANY)
     list_services(one, [])

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from fastdns.plugins.kubernetes.snapshot._records import Copy, restore
+from fastdns.plugins.kubernetes.snapshot._copy import Copy
+from fastdns.plugins.kubernetes.snapshot._restore import restore
 from tests.plugins.kubernetes.reference import Reference, is_address
 from tests.plugins.kubernetes.support import Cluster, Options, summary
 
@@ -87,7 +88,7 @@ def assert_restorable(cluster: Cluster) -> Cluster:
     while part := copy.chunk():
         body += part
     other = Cluster(cluster.options, [], max_bytes=64 << 20)
-    _, left_out = restore(other.block.writer, body, cluster.block.writer.id_seed)
+    _, left_out = restore(other.block.writer.records, body, cluster.block.writer.records.id_seed)
     assert left_out == 0
     return other
 

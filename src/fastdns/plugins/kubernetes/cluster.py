@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastdns._store import Writer
 from fastdns.plugins.kubernetes.guard import Guard
 from fastdns.plugins.kubernetes.metrics import ClusterMetrics
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.resources import needed_resources
-from fastdns.plugins.kubernetes.snapshot.file import UID_CHARACTERS
-from fastdns.plugins.kubernetes.snapshot.keeper import SnapshotKeeper
+
+if TYPE_CHECKING:
+    from fastdns.plugins.kubernetes.snapshot.keeper import SnapshotKeeper
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -59,7 +60,12 @@ class Cluster:
             on_left_out=metrics.left_out,
             guard=guard,
         )
-        self.snapshot = SnapshotKeeper(config, self.sink, metrics) if config.snapshot else None
+        self.snapshot: SnapshotKeeper | None = None
+        if config.snapshot:
+            # Imported where there is one: it is not needed else.
+            from fastdns.plugins.kubernetes.snapshot.keeper import SnapshotKeeper
+
+            self.snapshot = SnapshotKeeper(config, self.sink, metrics)
         self.source: Any = None
         # Whether a snapshot is served, as no listing has said yet what is true.
         self.restored = False
@@ -98,7 +104,7 @@ class Cluster:
     def look_at(self, snapshot: SnapshotKeeper) -> None:
         """What the API server says makes of the snapshot that is served."""
         if snapshot.uid and self.uid:
-            if snapshot.uid != self.uid[:UID_CHARACTERS]:
+            if snapshot.is_of_another(self.uid):
                 log.warning("the snapshot %s is of another cluster than the API server's", snapshot.path)
                 self.sink.distrust()
             snapshot.uid = ""

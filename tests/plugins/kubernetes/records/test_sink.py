@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastdns._store import Store, Writer
-from fastdns.errors import SourceError, StoreFull
+from fastdns.errors import StoreFull
 from fastdns.plugins.kubernetes.objects import (
     Conditions,
     Endpoint,
@@ -22,13 +22,7 @@ from fastdns.plugins.kubernetes.objects import (
     ServiceSpec,
     TargetRef,
 )
-from fastdns.plugins.kubernetes.records._packing import (
-    address_bytes,
-    endpoint_name,
-    label,
-    seconds_since,
-    wire_name,
-)
+from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import NOW, Cluster, Options, load_objects, summary
@@ -257,12 +251,6 @@ def test_latency_is_not_told(stamp, service):
     assert seen == []
 
 
-def test_seconds_since():
-    assert seconds_since("1970-01-01T00:00:10Z", 15.25) == 5.25
-    assert seconds_since("1970-01-01T01:00:10.123456789+01:00", 11.0) == pytest.approx(0.876544, abs=1e-6)
-    assert seconds_since("nonsense", 0.0) is None
-
-
 # ------------------------------------------------------------------------------------------------ sweeps
 
 
@@ -465,45 +453,7 @@ def test_addresses_of_another_family_are_left_out():
     assert answers(cluster, "db.prod.svc.cluster.local.") == ["10.244.0.2", "10.244.0.8"]
 
 
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("10.0.0.1", b"\x0a\0\0\1"),
-        ("fd00::1", b"\xfd" + bytes(14) + b"\1"),
-        ("::ffff:10.0.0.1", b"\x0a\0\0\1"),
-        ("10.0.0", None),
-        ("None", None),
-        ("", None),
-        ("10.0.0.1%eth0", None),
-        ("é", None),
-    ],
-)
-def test_address_bytes(text, expected):
-    assert address_bytes(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [("10.0.0.1", "10-0-0-1"), ("fd00::1", "fd00--1"), ("fd00:1::", "fd00-1--0"), ("::", "--0"), ("::1", "--1")],
-)
-def test_endpoint_name(text, expected):
-    assert endpoint_name(address_bytes(text)) == expected
-
-
-def test_names():
-    assert label("Web") == b"\3web"
-    with pytest.raises(SourceError):
-        label("x" * 64)
-    with pytest.raises(SourceError):
-        label("")
-    assert wire_name("A.example.") == b"\1A\7example\0"
-    assert wire_name("a..b") is None
-    assert wire_name("") is None
-    assert wire_name(".".join(["x" * 63] * 4)) is None
-
-
 # ------------------------------------------------------------------------------------------------- costs
-
 
 def big_cluster() -> tuple[list[Namespace], list[Service], list[EndpointSlice]]:
     namespaces = [Namespace(Metadata(name=f"ns{n}")) for n in range(100)]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fastdns._store import Store, Writer
 from fastdns.errors import SourceError, StoreFull
-from fastdns.plugins.kubernetes.snapshot._records import Copy, restore
+from fastdns.plugins.kubernetes.snapshot._copy import Copy
+from fastdns.plugins.kubernetes.snapshot._restore import restore
 from fastdns.plugins.kubernetes.snapshot.file import (
     DIGEST_BYTES,
     HEADER,
@@ -80,7 +81,7 @@ def body(store: Store, source: int = 0) -> bytes:
 
 def restarted(cluster: Cluster, chosen: Options, source: int = 4, max_bytes: int = 4 << 20) -> Cluster:
     """A server that has started with the snapshot of another and has listed nothing."""
-    seed = cluster.block.writer.id_seed
+    seed = cluster.block.writer.records.id_seed
     fresh = Cluster(chosen, [], max_bytes=max_bytes, source=source)
     writer = Writer(Store(max_bytes))
     # The cluster's own listing of nothing must not count.
@@ -89,7 +90,7 @@ def restarted(cluster: Cluster, chosen: Options, source: int = 4, max_bytes: int
     fresh.worker = type(fresh.worker)(
         type(fresh.table)([(zone, 0, None) for zone in chosen.zones], [[fresh.block.step]]), writer.store, 0
     )
-    restore(fresh.block.writer, body(cluster.store), seed)
+    restore(fresh.block.writer.records, body(cluster.store), seed)
     for offset in (0, 1):
         writer.set_source(source + offset, soa_serial=NOW)
     return fresh
@@ -202,7 +203,7 @@ def test_a_copy_beside_a_writer_that_goes_on(tmp_path: Path):
         _, data = read_snapshot(str(path), OF, 10, 1 << 24, now=NOW) or pytest.fail("no file")
         keys = {record[8 : 8 + record[0]] for record in sorted_records(data)}
         assert {key[1:] for key in standing} <= keys
-        restore(Cluster(OPTIONS, []).block.writer, data, 7)
+        restore(Cluster(OPTIONS, []).block.writer.records, data, 7)
 
 
 def test_a_dead_predecessor_that_was_copying_holds_no_memory():
@@ -223,7 +224,7 @@ def test_a_dead_predecessor_that_was_copying_holds_no_memory():
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     cluster = Cluster(OPTIONS, OBJECTS)
-    write_snapshot(str(tmp_path / "good"), head(id_seed=cluster.block.writer.id_seed), cluster.store, 0)
+    write_snapshot(str(tmp_path / "good"), head(id_seed=cluster.block.writer.records.id_seed), cluster.store, 0)
     return tmp_path / "good"
 
 
@@ -231,7 +232,7 @@ def test_a_good_file(good: Path):
     found, data = read_snapshot(str(good), OF, 60, 1 << 20, now=NOW + 60) or pytest.fail("no file")
     assert (found.as_of, found.serials, found.uid) == (NOW, (NOW, 0), "uid-1")
     assert good.stat().st_mode & 0o777 == 0o600
-    assert restore(Cluster(OPTIONS, []).block.writer, data, found.id_seed) == (3, 0)
+    assert restore(Cluster(OPTIONS, []).block.writer.records, data, found.id_seed) == (3, 0)
     assert names(good.parent) == ["good"]
 
 
@@ -327,7 +328,7 @@ def test_a_snapshot_that_the_store_has_no_room_for(good: Path):
         except StoreFull:
             size //= 2
     with pytest.raises(StoreFull):
-        restore(cluster.block.writer, data * 50, 7)
+        restore(cluster.block.writer.records, data * 50, 7)
     assert not cluster.store.items(b"\0")
 
 
@@ -344,7 +345,7 @@ def test_records_that_are_not_right_are_refused_or_harmless(data):
         bent = bent[: data.draw(st.integers(0, len(bent)))]
     cluster = Cluster(OPTIONS, [])
     try:
-        restore(cluster.block.writer, bytes(bent), 7)
+        restore(cluster.block.writer.records, bytes(bent), 7)
     except SourceError as error:
         assert "record at byte" in str(error)
         assert not cluster.store.items(b"\0")
@@ -385,7 +386,7 @@ def test_a_service_of_a_type_that_it_cannot_be(record: bytes, kind: int):
     data[payload_at] = kind
     cluster = Cluster(OPTIONS, [])
     # It costs the others nothing: a snapshot of thousands was refused for one.
-    assert restore(cluster.block.writer, bytes(data), 7) == (2, 1)
+    assert restore(cluster.block.writer.records, bytes(data), 7) == (2, 1)
     kept = {key for key, _ in cluster.store.items(b"\0S")}
     assert kept == {key for key, _ in Cluster(OPTIONS, OBJECTS).store.items(b"\0S")} - {b"\0S" + record}
 
@@ -409,7 +410,7 @@ def test_the_layout_is_that_of_the_version():
     """A record's bytes as they are in files of this VERSION. Whoever changes them raises it."""
     cluster = Cluster(OPTIONS, OBJECTS)
     data = b"".join(sorted_records(body(cluster.store)))
-    seed = cluster.block.writer.id_seed
+    seed = cluster.block.writer.records.id_seed
     # The ids of slices and pods are the only thing that is another one each time.
     ids = {cluster_id(data, seed, "db-1"), pod_id(cluster)}
     for number in ids:

@@ -14,7 +14,7 @@ from fastdns.plugins.kubernetes.answers._request cimport (
     LOOKS_A_RECORD, Conf, Request, Seen, add_address, add_name, label_is, label_of, may_look, seen_before,
     seen_start, service_name, spelled_zone,
 )
-from fastdns.plugins.kubernetes.records._slices cimport endpoint_text
+from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
 
 
 cdef bint is_nameserver_name(const Request* r) noexcept nogil:

@@ -14,7 +14,7 @@ from fastdns.plugins.kubernetes.answers._request cimport (
     EXISTS, LOOKS_A_RECORD, NAME_ERROR, Conf, Found, Request, Seen, add_name, may_look, namespace_exposed,
     seen_before, seen_start, service_name,
 )
-from fastdns.plugins.kubernetes.records._slices cimport endpoint_text
+from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
 
 
 cdef bint is_reverse(const Query* q) noexcept nogil:

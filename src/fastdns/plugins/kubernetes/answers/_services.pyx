@@ -17,7 +17,8 @@ from fastdns.plugins.kubernetes.answers._request cimport (
     external_name, find_service, label_is, label_of, may_look, same_lowered, seen_before, seen_start, service_name,
     spelled_zone, srv_weight,
 )
-from fastdns.plugins.kubernetes.records._slices cimport Named, endpoint_text, find_named, undashed
+from fastdns.plugins.kubernetes.records._endpoints cimport Named, endpoint_text, find_named
+from fastdns.plugins.kubernetes.records._names cimport undashed
 
 cdef enum:
     MAX_PORTS = 1024            # different numbers of ports in an answer

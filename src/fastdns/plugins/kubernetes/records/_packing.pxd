@@ -1,4 +1,4 @@
-"""Records of services as bytes: heads and sections put together, and taken apart. See _layout.pxd."""
+"""The record of a Service as bytes. See _layout.pxd."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

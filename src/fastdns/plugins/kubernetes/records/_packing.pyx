@@ -1,71 +1,23 @@
-"""From an object's fields to the bytes of a record, and back: see _layout.pxd for the layout."""
+"""The bytes of a Service's record: a head and sections put together, and taken apart. See _layout.pxd."""
 
-import socket
 import struct
-from datetime import datetime
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._store cimport hash_bytes
+from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, SectionView, SectionWalk, next_section, open_section,
     section_has, walk_sections,
 )
 from fastdns.plugins.kubernetes.records._ports cimport finish_ports
-from fastdns.plugins.kubernetes.records._slices cimport dashed_name, endpoint_text, is_label
-from fastdns.errors import SourceError, StoreFull
+from fastdns.errors import StoreFull
 
 cdef enum:
     MAX_RECORD_BYTES = 0x40000000
 
 cdef object HEAD = struct.Struct("<BBBBHHIII")
-
-
-def address_bytes(text: str) -> bytes | None:
-    """4 or 16 bytes of an address in text form (IPv4-mapped IPv6 as IPv4), or None."""
-    try:
-        if ":" not in text:
-            return socket.inet_pton(socket.AF_INET, text)
-        packed = socket.inet_pton(socket.AF_INET6, text)
-    except (OSError, ValueError, UnicodeEncodeError):
-        return None
-    if packed[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
-        return packed[12:]
-    return packed
-
-
-def endpoint_name(address: bytes) -> str:
-    """The name of an endpoint without hostname: its address with dashes."""
-    cdef uint8_t out[64]
-    cdef uint32_t size = dashed_name(<const uint8_t*>address, len(address), out)
-    return out[:size].decode()
-
-
-cdef bint is_label_text(bytes raw):
-    return is_label(raw, len(raw))
-
-
-def label(text: str) -> bytes:
-    """One label in wire form, lowercased. Raises SourceError where it is none."""
-    raw = text.encode()
-    if not is_label_text(raw):
-        raise SourceError(f"{text[:80]!r} is not a DNS label: 1 to 63 letters, digits, hyphens and underscores "
-                          "expected, no hyphen at an end")
-    return bytes((len(raw),)) + raw.lower()
-
-
-def wire_name(text: str) -> bytes | None:
-    """A domain name in uncompressed wire form, or None where it is none. No escapes: Kubernetes has none."""
-    out = bytearray()
-    for part in text.removesuffix(".").split("."):
-        raw = part.encode()
-        if not is_label_text(raw):
-            return None
-        out.append(len(raw))
-        out += raw
-    out.append(0)
-    return bytes(out) if len(out) <= 255 else None
 
 
 cdef bytes pack_head(int svc_type, list addresses, PortTable* ports, bytes external):
@@ -263,12 +215,3 @@ cdef bytes join_record(bytes head, list sections):
         memcpy(out, <const uint8_t*><bytes>section, len(<bytes>section))
         out += len(<bytes>section)
     return payload
-
-
-def seconds_since(stamp: str, now: float) -> float | None:
-    """Seconds from an RFC 3339 time to now (Unix), or None where it is no such time."""
-    try:
-        at = datetime.fromisoformat(stamp)
-    except ValueError:
-        return None
-    return None if at.tzinfo is None else now - at.timestamp()

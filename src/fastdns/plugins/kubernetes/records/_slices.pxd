@@ -8,7 +8,6 @@ Texts are bytes with a length, as they stand in the object. What does not fit is
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastdns.plugins.kubernetes.records._layout cimport SectionView
 from fastdns.plugins.kubernetes.records._ports cimport PortTable
 
 # One address of an endpoint.
@@ -47,28 +46,3 @@ cdef int start_endpoint(Packing* p, const uint8_t* name, uint32_t name_len, cons
 cdef int add_address(Packing* p, const uint8_t* text, uint32_t size) except -1 nogil
 cdef bytes finish_slice(Packing* p, uint64_t slice_id, const uint8_t* cluster, uint32_t cluster_len)
 cdef void free_slice(Packing* p) noexcept nogil
-
-# Whether text can be a label that every resolver takes: letters, digits, hyphens within, underscores.
-cdef bint is_label(const uint8_t* text, uint32_t size) noexcept nogil
-
-# The endpoint name that an address gives (dashes for dots and colons); out has room for 46 bytes.
-cdef uint32_t dashed_name(const uint8_t* address, uint32_t address_len, uint8_t* out) noexcept nogil
-
-# The address of 4 or 16 bytes that a dashed name is made of: its length, or 0.
-cdef uint32_t undashed(const uint8_t* text, uint32_t size, uint8_t* address) noexcept nogil
-
-# The name of endpoint i: where it stands (derived has room for 64 bytes) and its length, at most 63; 0: none.
-cdef uint32_t endpoint_text(const SectionView* v, uint32_t i, uint8_t* derived,
-                            const uint8_t** text) noexcept nogil
-
-# The endpoints of a slice that have a name (any case, of a question's label): at most one after its address, found
-# by address, and those of by_name from first to end.
-cdef struct Named:
-    uint32_t first_address      # endpoints of that address: from here to the end_address
-    uint32_t end_address
-    uint32_t first
-    uint32_t end
-
-# address: what undashed makes of the label; address_len: 0 where it makes none.
-cdef void find_named(const SectionView* v, const uint8_t* label, const uint8_t* address, uint32_t address_len,
-                     Named* named) noexcept nogil

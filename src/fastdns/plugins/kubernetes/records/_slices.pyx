@@ -1,4 +1,4 @@
-"""How a slice is packed, and what is found in it by name. See _slices.pxd for how to call it."""
+"""Packs a slice into its section. See _slices.pxd for how to call it."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -7,13 +7,13 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._store cimport hash_bytes
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, BLOB_UNIT_BYTES, MAX_BLOB_UNITS, MAX_LABEL_BYTES, MAX_SLICE_ADDRESSES, MAX_ZONE_BYTES,
-    NAME_FROM_ADDRESS, NO_NAME, NO_ZONE, Section, blob_text, first_with_address, has_address, nth_by_name,
+    ADDRESS_IS_NAME, BLOB_UNIT_BYTES, MAX_BLOB_UNITS, MAX_SLICE_ADDRESSES, MAX_ZONE_BYTES, NAME_FROM_ADDRESS,
+    NO_NAME, NO_ZONE, Section,
 )
+from fastdns.plugins.kubernetes.records._names cimport compare_lowered, dashed_name, is_label, lower
 from fastdns.plugins.kubernetes.records._ports cimport add_port, finish_ports, free_ports, start_ports
 
 cdef extern from "arpa/inet.h" nogil:
-    const char* inet_ntop(int family, const void* src, char* dst, unsigned int size)
     int inet_pton(int family, const char* src, void* dst)
     enum:
         AF_INET
@@ -22,71 +22,6 @@ cdef extern from "arpa/inet.h" nogil:
 cdef extern from "stdlib.h" nogil:
     void qsort_r(void* base, size_t count, size_t size,
                  int (*compare)(const void*, const void*, void*) noexcept nogil, void* arg)
-
-
-cdef bint is_label(const uint8_t* text, uint32_t size) noexcept nogil:
-    cdef uint32_t i
-    cdef uint8_t byte
-    if not 0 < size <= MAX_LABEL_BYTES or text[0] == 45 or text[size - 1] == 45:
-        return False
-    for i in range(size):
-        byte = text[i]
-        if not (97 <= byte <= 122 or 48 <= byte <= 57 or 65 <= byte <= 90 or byte == 45 or byte == 95):
-            return False
-    return True
-
-
-cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
-    return byte | 32 if 65 <= byte <= 90 else byte
-
-
-cdef int compare_lowered(const uint8_t* a, uint32_t a_len, const uint8_t* b, uint32_t b_len) noexcept nogil:
-    cdef uint32_t i
-    for i in range(a_len if a_len < b_len else b_len):
-        if lower(a[i]) != lower(b[i]):
-            return <int>lower(a[i]) - <int>lower(b[i])
-    return <int>a_len - <int>b_len
-
-
-# --------------------------------------------------------------------------------------- names of addresses
-
-cdef uint32_t dashed_name(const uint8_t* address, uint32_t address_len, uint8_t* out) noexcept nogil:
-    cdef char text[64]
-    cdef uint32_t size = 0
-    inet_ntop(AF_INET if address_len == 4 else AF_INET6, address, text, 64)
-    while text[size] != 0:
-        out[size] = 45 if text[size] == 46 or text[size] == 58 else text[size]
-        size += 1
-    if address_len == 16 and out[size - 1] == 45:
-        # A label may not end in a dash: RFC 1123 section 2.1; CoreDNS appends a zero.
-        out[size] = 48
-        size += 1
-    return size
-
-
-cdef uint32_t undashed(const uint8_t* text, uint32_t size, uint8_t* address) noexcept nogil:
-    cdef char spelled[64]
-    cdef uint8_t again[64]
-    cdef uint32_t i, family, address_len, first = 0
-    if not 0 < size < 46:
-        return 0
-    for i in range(size):
-        # Most names are none of an address: they are told by a letter.
-        if not 48 <= text[i] <= 57 and text[i] != 45:
-            if not 97 <= text[i] <= 102:
-                return 0
-            first = 1
-    for family in range(first, 2):
-        for i in range(size):
-            spelled[i] = text[i] if text[i] != 45 else 46 if family == 0 else 58
-        spelled[size] = 0
-        address_len = 4 if family == 0 else 16
-        if inet_pton(AF_INET if family == 0 else AF_INET6, spelled, address) == 1:
-            # Only the one spelling that an address gives is a name.
-            if dashed_name(address, address_len, again) == size and memcmp(again, text, size) == 0:
-                return address_len
-            return 0
-    return 0
 
 
 # ------------------------------------------------------------------------------------------------ the blob
@@ -421,74 +356,3 @@ cdef bytes finish_slice(Packing* p, uint64_t slice_id, const uint8_t* cluster, u
     if p.blob_len:
         memcpy(out + blob_at, p.blob, p.blob_len)
     return made
-
-
-# ------------------------------------------------------------------------------------------------- reading
-
-cdef uint32_t endpoint_text(const SectionView* v, uint32_t i, uint8_t* derived,
-                            const uint8_t** text) noexcept nogil:
-    cdef uint32_t size
-    text[0] = derived
-    if v.names == NULL or v.names[i] == NAME_FROM_ADDRESS:
-        if v.address_len == ADDRESS_IS_NAME:
-            return 0
-        return dashed_name(v.addresses + <size_t>i * v.address_len, v.address_len, derived)
-    if v.names[i] == NO_NAME:
-        return 0
-    size = blob_text(v, v.names[i], text)
-    return size if size <= MAX_LABEL_BYTES else 0
-
-
-cdef inline int compare_nth(const SectionView* v, uint32_t k, const uint8_t* label) noexcept nogil:
-    cdef const uint8_t* text
-    cdef uint32_t i = nth_by_name(v, k)
-    cdef uint32_t size = blob_text(v, v.names[i], &text)
-    return compare_lowered(text, size, label + 1, label[0])
-
-
-cdef void find_named(const SectionView* v, const uint8_t* label, const uint8_t* address, uint32_t address_len,
-                     Named* named) noexcept nogil:
-    cdef uint32_t low, high, middle
-    named.first_address = 0
-    named.end_address = 0
-    named.first = 0
-    named.end = 0
-    if address_len == v.address_len:
-        low = first_with_address(v, address)
-        high = v.count
-        while low < high:
-            middle = low + (high - low) // 2
-            if has_address(v, middle, address):
-                low = middle + 1
-            else:
-                high = middle
-        named.end_address = low
-        low = first_with_address(v, address)
-        high = named.end_address
-        # Of one address, endpoints without a name of their own are the last.
-        while v.names != NULL and low < high:
-            middle = low + (high - low) // 2
-            if v.names[middle] < NAME_FROM_ADDRESS:
-                low = middle + 1
-            else:
-                high = middle
-        named.first_address = low
-    if v.names == NULL:
-        return
-    low = 0
-    high = v.named_count
-    while low < high:
-        middle = low + (high - low) // 2
-        if compare_nth(v, middle, label) < 0:
-            low = middle + 1
-        else:
-            high = middle
-    named.first = low
-    high = v.named_count
-    while low < high:
-        middle = low + (high - low) // 2
-        if compare_nth(v, middle, label) <= 0:
-            low = middle + 1
-        else:
-            high = middle
-    named.end = low

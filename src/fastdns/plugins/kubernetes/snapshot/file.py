@@ -1,6 +1,6 @@
 """A cluster on disk: what was last known of it, for a start at which the API server cannot be asked, or not yet.
 
-    header | records (see _records.pyx) | trailer
+    header | records (see _entries.pxd) | trailer
 
 Numbers are in this machine's byte order; on one of another order the file is of another version. The digest in the
 trailer is of everything before it. Nothing in a file is about zones: any block whose options keep the same objects
@@ -24,7 +24,7 @@ from typing import Any
 
 from fastdns._store import Store
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.snapshot._records import Copy
+from fastdns.plugins.kubernetes.snapshot._copy import Copy
 
 MAGIC = b"fastdns\0"
 # Of this file's layout and of the records' (_layout.pxd): to be raised with either.
@@ -137,7 +137,7 @@ def read_snapshot(
     """The head and the records of the file at path; None where there is no file.
 
     Raises SourceError, one line with the path and what is wrong, unless the file is whole, has the fingerprint
-    expected and is at most max_age_s old. What the records hold is for _records.restore to see.
+    expected and is at most max_age_s old. What the records hold is for _restore.restore to see.
     """
     try:
         # Not blocking: opening a named pipe would wait for its writer.

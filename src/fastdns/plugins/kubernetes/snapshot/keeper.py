@@ -18,8 +18,14 @@ from typing import Any, Protocol
 from fastdns._store import Store
 from fastdns.errors import SourceError, StoreFull
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
-from fastdns.plugins.kubernetes.snapshot._records import restore
-from fastdns.plugins.kubernetes.snapshot.file import Head, fingerprint, read_snapshot, write_snapshot
+from fastdns.plugins.kubernetes.snapshot._restore import restore
+from fastdns.plugins.kubernetes.snapshot.file import (
+    UID_CHARACTERS,
+    Head,
+    fingerprint,
+    read_snapshot,
+    write_snapshot,
+)
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -54,7 +60,8 @@ class SnapshotKeeper:
         self.zone: str = options.primary
         self.fingerprint = fingerprint(options)
         self.sink = sink
-        self.store = sink.writer.store
+        self.records = sink.records
+        self.store = sink.records.writer.store
         self.metrics = metrics
         self.write = write
         self.clock = clock
@@ -72,7 +79,7 @@ class SnapshotKeeper:
 
     def restore(self) -> bool:
         """Serve the file, unless a predecessor has served anything. Returns whether it is served now."""
-        number = self.sink.source
+        number = self.records.source
         if self.store.source(number)[0] or self.store.restored_at(number):
             return False
         try:
@@ -82,7 +89,7 @@ class SnapshotKeeper:
                 return False
             head, body = found
             try:
-                services, left_out = restore(self.sink, body, head.id_seed)
+                services, left_out = restore(self.records, body, head.id_seed)
             except (SourceError, StoreFull) as error:
                 raise SourceError(f"{self.path}: {error}") from None
         except SourceError as error:
@@ -91,8 +98,8 @@ class SnapshotKeeper:
             return False
         for offset, serial in enumerate(head.serials):
             if serial:
-                self.sink.writer.set_source(number + offset, soa_serial=serial)
-        self.sink.writer.set_source(number, restored_at=max(1, head.as_of))
+                self.records.writer.set_source(number + offset, soa_serial=serial)
+        self.records.writer.set_source(number, restored_at=max(1, head.as_of))
         self.uid = head.uid
         self.metrics.snapshot(self.zone, "served")
         if left_out:
@@ -104,12 +111,16 @@ class SnapshotKeeper:
         )
         return True
 
+    def is_of_another(self, uid: str) -> bool:
+        """Whether the snapshot that is served is of another cluster than this one. Both must say of which."""
+        return bool(self.uid and uid) and self.uid != uid[:UID_CHARACTERS]
+
     # Writing
 
     @property
     def changes(self) -> int:
         """A number that is another one after each change of what answers are made of."""
-        return sum(self.store.source(self.sink.source + offset)[2] for offset in (0, 1))
+        return sum(self.store.source(self.records.source + offset)[2] for offset in (0, 1))
 
     def due(self, as_of: float) -> bool:
         """Whether to write now. as_of: when the API server was last heard, in Unix seconds."""
@@ -125,10 +136,10 @@ class SnapshotKeeper:
 
     async def write_once(self, as_of: float, uid: str) -> None:
         """Write the file, in a thread."""
-        number = self.sink.source
+        number = self.records.source
         changes = self.changes
         serials = self.store.source(number)[1], self.store.source(number + 1)[1]
-        head = Head(self.fingerprint, int(as_of), self.sink.id_seed, serials, uid)
+        head = Head(self.fingerprint, int(as_of), self.records.id_seed, serials, uid)
         try:
             size = await asyncio.to_thread(self.write, self.path, head, self.store, number)
         except Exception as error:

@@ -1,0 +1,28 @@
+"""The records of addresses: which services and pods have an address. See _layout.pxd, kinds C, A and P.
+
+A reference is the hash of a service's key, or of a pod's name.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastdns._store cimport Writer
+
+# Add a reference to the record of an address, or take it away; a record without references is removed.
+# where: the address and, of a pod, the label of its namespace.
+cdef int set_reference(Writer writer, int source, int kind, const uint8_t* where, uint32_t where_len,
+                       uint64_t reference, bint present) except -1
+
+# Add or remove the references of one Service: those from its ClusterIPs, as head_addresses gives them, and those
+# from the endpoints of the slice that was old and is new (None: there is none). record: what is published now, or
+# NULL.
+cdef int refer_to_head(Writer writer, int source, uint64_t reference, set before, set after) except -1
+cdef int refer_to_slice(Writer writer, int source, uint64_t reference, bytes old, bytes new,
+                        const uint8_t* record, uint32_t record_len) except -1
+
+# Add the references of a whole service record, which does not lie in the store.
+cdef int refer_to_record(Writer writer, int source, uint64_t reference, const uint8_t* record,
+                         uint32_t record_len) except -1
+
+# Make all references agree with the services in the store and with pods: a dict from the key of a P record,
+# without source and kind, to the references that it must have. Returns how many were removed.
+cdef int mend_references(Writer writer, int source, dict pods) except -1

@@ -1,0 +1,3 @@
+from fastdns.plugins.kubernetes.records._cluster import ClusterRecords
+
+def restore(records: ClusterRecords, body: bytes, id_seed: int) -> tuple[int, int]: ...
