@@ -58,16 +58,6 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    static inline uint64_t fdc_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-    static inline uint64_t fdc_peek(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-    static inline uint32_t fdc_peek32(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-    static inline void fdc_set(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
-    static inline uint64_t fdc_add(uint64_t *p, uint64_t n) { return __atomic_fetch_add(p, n, __ATOMIC_ACQ_REL); }
-    static inline int fdc_swap(uint64_t *p, uint64_t old, uint64_t v) {
-        return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    }
-    static inline void fdc_acquire(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
-    static inline void fdc_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
     /* position % size; inverse is floor(2^64 / size). The quotient is at most one too small. */
     static inline uint64_t fdc_modulo(uint64_t position, uint64_t size, uint64_t inverse) {
         uint64_t q = (uint64_t)(((unsigned __int128)position * inverse) >> 64);
@@ -81,7 +71,7 @@ cdef extern from *:
         uint32_t bits = 0;
         #pragma GCC unroll 8
         for (int way = 0; way < 8; way++)
-            bits |= (uint32_t)((fdc_peek(&entries[way]) & FDC_TAG_MASK) == tag) << way;
+            bits |= (uint32_t)((__atomic_load_n(&entries[way], __ATOMIC_RELAXED) & FDC_TAG_MASK) == tag) << way;
         return bits;
     }
     static inline uint64_t fdc_mix(uint64_t a, uint64_t b) {
@@ -106,14 +96,6 @@ cdef extern from *:
         return fdc_mix(a ^ 0x1D8E4E27C47D124Full, b ^ 0xEB44ACCAB455D165ull);
     }
     """
-    uint64_t load_acquire "fdc_load"(const uint64_t* at) noexcept nogil
-    uint64_t load_relaxed "fdc_peek"(const uint64_t* at) noexcept nogil
-    uint32_t load_relaxed_u32 "fdc_peek32"(const uint32_t* at) noexcept nogil
-    void store_relaxed "fdc_set"(uint64_t* at, uint64_t value) noexcept nogil
-    uint64_t fetch_add "fdc_add"(uint64_t* at, uint64_t count) noexcept nogil
-    bint compare_and_swap "fdc_swap"(uint64_t* at, uint64_t old, uint64_t value) noexcept nogil
-    void acquire_fence "fdc_acquire"() noexcept nogil
-    void release_fence "fdc_release"() noexcept nogil
     uint64_t modulo "fdc_modulo"(uint64_t position, uint64_t size, uint64_t inverse) noexcept nogil
     uint32_t lowest_bit "__builtin_ctz"(uint32_t bits) noexcept nogil
     const uint64_t TAG_MASK "FDC_TAG_MASK"

@@ -6,7 +6,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._store cimport hash_bytes, prefetch
+from fastdns._store cimport hash_bytes
+from fastdns.memory._atomics cimport (
+    acquire_fence, compare_and_swap, fetch_add, load, load_relaxed, load_relaxed_u32, prefetch, release_fence,
+    store_relaxed,
+)
 
 cdef extern from "sys/mman.h" nogil:
     void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
@@ -137,9 +141,9 @@ cdef bint find(const CacheHeader* c, Half half, const Key* key, uint8_t* buffer,
         while rest:
             i = lowest_bit(rest)
             rest &= rest - 1
-            entry = load_acquire(entry_at(c, h, (first if i < WAYS else second) * WAYS + (i & (WAYS - 1))))
+            entry = load(entry_at(c, h, (first if i < WAYS else second) * WAYS + (i & (WAYS - 1))))
             # After the entry: it has passed every position that one holds.
-            head = load_acquire(&h.head)
+            head = load(&h.head)
             position = position_of(entry, head)
             if entry != 0 and not overwritten(h, position, head) and (best == PLACES or position > newest):
                 newest = position
@@ -231,7 +235,7 @@ cdef void load_places(const CacheHeader* c, const HalfHeader* h, const Key* key,
     p.count = PLACES if first != second else WAYS
     for i in range(p.count):
         p.slots[i] = (first if i < WAYS else second) * WAYS + (i & (WAYS - 1))
-        p.loaded[i] = load_acquire(entry_at(c, h, p.slots[i]))
+        p.loaded[i] = load(entry_at(c, h, p.slots[i]))
 
 
 # What becomes of an entry that a new record could take, the best first.
@@ -300,7 +304,7 @@ cdef Insertion publish(CacheHeader* c, Half half, const Key* key, uint64_t posit
     cdef EntryState* state
     for _attempt in range(<uint32_t>PUBLISH_ATTEMPTS):
         load_places(c, h, key, &p)
-        head = load_acquire(&h.head)
+        head = load(&h.head)
         if overwritten(h, position, head):
             # This writer has been asleep for a whole round of the ring.
             return NOT_INSERTED
@@ -333,7 +337,7 @@ cdef void remove(CacheHeader* c, Half half, const Key* key) noexcept nogil:
     cdef uint64_t head, position
     cdef uint32_t i
     load_places(c, h, key, &p)
-    head = load_acquire(&h.head)
+    head = load(&h.head)
     for i in range(p.count):
         position = position_of(p.loaded[i], head)
         if p.loaded[i] & TAG_MASK == tag and not overwritten(h, position, head) and has_key(c, h, position, key):
@@ -430,9 +434,9 @@ cdef class Cache:
         cdef const HalfHeader* h = half_of(self.header, which)
         cdef uint64_t i, entry, head, count = 0
         for i in range(h.sets * WAYS):
-            entry = load_acquire(entry_at(self.header, h, i))
+            entry = load(entry_at(self.header, h, i))
             if entry:
-                head = load_acquire(&h.head)
+                head = load(&h.head)
                 if not overwritten(h, position_of(entry, head), head):
                     count += 1
         return count
@@ -440,7 +444,7 @@ cdef class Cache:
     def written_bytes(self, str half not None):
         """How many bytes have been put into the half's ring since the cache was made."""
         cdef Half which = _HALVES[half]
-        return load_acquire(&half_of(self.header, which).head) - half_of(self.header, which).ring_bytes
+        return load(&half_of(self.header, which).head) - half_of(self.header, which).ring_bytes
 
     def get(self, str half not None, bytes key not None, uint64_t now_ns, int64_t stale_s=0):
         """(payload, seconds of its TTL left) of a key, or None. What has expired stale_s seconds ago, or earlier,

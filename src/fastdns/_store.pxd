@@ -17,6 +17,7 @@ any instruction.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastdns._space cimport Space
+from fastdns.memory._atomics cimport fence, load, prefetch, publish_u64, raise_u64
 
 cdef enum:
     UNIT_BYTES = 16
@@ -30,13 +31,6 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    static inline uint64_t fd_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-    static inline void fd_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-    static inline void fd_raise(uint64_t *p, uint64_t v) {
-        uint64_t was = __atomic_load_n(p, __ATOMIC_RELAXED);
-        while (was < v && !__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) { }
-    }
-    static inline void fd_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
         unsigned __int128 r = (unsigned __int128)a * b;
         return (uint64_t)r ^ (uint64_t)(r >> 64);
@@ -47,13 +41,7 @@ cdef extern from *:
         if (n) { v = 0; memcpy(&v, p, n); h = fd_mix(h ^ v, 0xE7037ED1A0B428DBull); }
         return fd_mix(h, 0x8EBC6AF09C88C6E3ull);
     }
-    static inline void fd_prefetch(const void *p) { __builtin_prefetch(p); }
     """
-    uint64_t load "fd_load"(const uint64_t* at) noexcept nogil
-    void publish_u64 "fd_store"(uint64_t* at, uint64_t value) noexcept nogil
-    void raise_u64 "fd_raise"(uint64_t* at, uint64_t value) noexcept nogil
-    void fence "fd_fence"() noexcept nogil
-    void prefetch "fd_prefetch"(const void* at) noexcept nogil
     uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
 
 cdef struct StoreHeader:

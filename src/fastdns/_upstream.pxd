@@ -56,6 +56,10 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns._chain cimport Chain, Context, Outcome, UpstreamReply
 from fastdns._stats cimport ThreadCounters, UpstreamCounters
 from fastdns._wire cimport Query, Reply
+from fastdns.memory._random cimport Random
+from fastdns.memory._ring cimport ByteRing
+from fastdns.memory._slabs cimport UNIT_BYTES, Slabs
+from fastdns.memory._wheel cimport Timer, Wheel
 
 cdef enum:
     MAX_UPSTREAMS = 128             # of one worker
@@ -67,22 +71,15 @@ cdef enum:
     MAX_PARKED_BYTES = 4096         # a longer query is not forwarded
     PEER_ROOM = 28                  # struct sockaddr_in6
     CONTROL_ROOM = 40
-    BLOCK_CLASSES = 7               # 64 to 4096 bytes
-    SLAB_BYTES = 65536
-    UNIT_BYTES = 64
     PLACE_BYTES = 1024              # of memory for messages, for each place in a table
     UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
     CLIENT_SLOTS = 4096             # in each of two rows
     SHARE = 8
-    WHEEL_SLOTS = 1024
-    WHEEL_TICK_NS = 8000000
     OUTBOX = 512
-    RING_BYTES = 262144             # each way between the threads; four of the longest messages
     MAX_FOLLOWERS = 256             # exchanges; more of them ask themselves
     SERVED_AT_ONCE = 256            # queries that one reply serves before others have their turn
     MAX_ALIKE = 64                  # exchanges of one name, type and class, at a stanza
     NONE = 0xFFFFFFFF
-    RANDOM_BYTES = 4096
 
 cdef enum Policy:
     RANDOM = 0
@@ -208,9 +205,7 @@ cdef struct Attempt:
 cdef struct Exchange:
     uint32_t generation             # of this place; a stale answer of the slow thread does not match
     uint32_t next_hashed            # in the table by question
-    uint32_t wheel_next
-    uint32_t wheel_previous
-    uint32_t wheel_slot             # NONE: in none
+    Timer timer
     bint hashed
     bint probe                      # of one upstream's health; nobody waits
     bint last_chance                # all upstreams are down: one attempt
@@ -247,14 +242,6 @@ cdef struct Ended:
     UpstreamReply reply
     uint8_t name[256]
 
-# One producer, one consumer. Records: size, then as many bytes, multiples of 8.
-cdef struct ByteRing:
-    uint64_t head
-    uint64_t pad0[7]
-    uint64_t tail
-    uint64_t pad1[7]
-    uint8_t data[RING_BYTES]
-
 # In front of the message in both rings.
 cdef struct StreamTicket:
     uint32_t exchange
@@ -268,15 +255,6 @@ cdef struct StreamTicket:
 cdef struct Outgoing:
     uint32_t exchange
     uint32_t attempt
-
-# A part of the memory for messages, cut into blocks of one class while any of them is out.
-cdef struct Slab:
-    void* first_free                # blocks that were given back
-    uint32_t fresh                  # where those begin that were never out
-    uint32_t out                    # blocks
-    uint32_t next                   # among those of its class that have room, or among the empty
-    uint32_t previous
-    uint8_t size_class
 
 # The transport serves a query again, and delivers what comes of it.
 ctypedef void (*again_fn)(void* owner, Waiter* waiter, const UpstreamReply* reply) noexcept nogil
@@ -296,20 +274,12 @@ cdef struct Engine:
     uint32_t held[2][CLIENT_SLOTS]  # units, by client
     uint32_t stanza_held[MAX_STANZAS]
     uint32_t stanza_most            # units
-    uint8_t* blocks
-    uint64_t blocks_bytes
-    Slab* slabs
-    uint32_t slab_count
-    uint32_t slabs_used             # ever
-    uint32_t slabs_free             # nothing is in them now
-    uint32_t empty_slab             # list through next
-    uint32_t with_room[BLOCK_CLASSES]
+    Slabs memory                    # of messages
     bint closed                     # nothing is parked any more
     uint32_t hash_mask              # of both tables: slots, a power of two, less one
     uint32_t* by_question
     uint32_t* by_id                 # exchange * MAX_ATTEMPTS + attempt
-    uint32_t wheel[WHEEL_SLOTS]
-    uint64_t wheel_at               # tick that was last looked at
+    Wheel wheel
     Upstream* upstreams
     uint32_t upstream_count
     uint32_t sockets                # of each upstream: SOCKETS, or as many as the process has descriptors for
@@ -329,8 +299,7 @@ cdef struct Engine:
     int request_event_fd            # wakes the slow thread
     bint has_requests               # that flush has still to wake it for
     int answer_event_fd             # wakes this one
-    uint8_t random[RANDOM_BYTES]
-    uint32_t random_used
+    Random random
     uint64_t now_ns
     uint64_t socket_ns              # how old a socket may become
     again_fn again

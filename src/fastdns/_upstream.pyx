@@ -9,7 +9,6 @@ from libc.errno cimport (
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._cache cimport compare_and_swap
 from fastdns._chain cimport (
     ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, ERROR_MALFORMED, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_REFUSED,
     ERROR_REPLAYS, ERROR_SEND, ERROR_STREAM, ERROR_TIMEOUT, ERROR_TOO_LONG, MAX_REPLAYS, NO_ERROR, OVER_UDP,
@@ -17,27 +16,22 @@ from fastdns._chain cimport (
 )
 from fastdns._relay cimport MAX_ASKED_BYTES, is_bare_error, write_asked, write_error
 from fastdns._stats cimport RCODE_SLOTS, Stats, duration_bucket
-from fastdns._store cimport hash_bytes, load, publish_u64
+from fastdns._store cimport hash_bytes
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AD, FLAG_QR, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES, MAX_ASKED_UDP_BYTES, NOTIMP, REFUSED,
     SERVFAIL, accept,
     answers_question, parse_reply, put_u16, reply_reset,
 )
-
-cdef extern from "sys/mman.h" nogil:
-    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
-    int c_munmap "munmap"(void* addr, size_t length)
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_SHARED
-        MAP_PRIVATE
-        MAP_ANONYMOUS
-        MAP_NORESERVE
-    void* MAP_FAILED
-
-cdef extern from "sys/random.h" nogil:
-    ssize_t getrandom(void* buffer, size_t size, unsigned int flags)
+from fastdns.memory._atomics cimport compare_and_swap, load, publish_u64
+from fastdns.memory._mapping cimport map_private, map_shared, unmap
+from fastdns.memory._random cimport random_u32, random_u64
+from fastdns.memory._ring cimport ring_done, ring_next, ring_room
+from fastdns.memory._slabs cimport (
+    MAX_BLOCK_BYTES, SLAB_UNITS, block_units, close_slabs, give_block, open_slabs, take_block,
+)
+from fastdns.memory._wheel cimport (
+    NO_TIMER, WHEEL_TICK_NS, open_wheel, wheel_remove, wheel_set, wheel_take, wheel_turns,
+)
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -121,152 +115,7 @@ cdef uint64_t GRACE_NS = 50000000           # for the slow thread to say why an 
 cdef uint64_t OTHERS_NS = 1000000           # how old the sum of the other threads' waiting queries may be
 
 
-# ------------------------------------------------------------------------------------------------- memory
-
-cdef inline uint32_t block_bytes(uint8_t size_class) noexcept nogil:
-    return <uint32_t>UNIT_BYTES << size_class
-
-
-cdef void unlink_slab(Engine* e, uint32_t index) noexcept nogil:
-    """Take a slab out of the list of those of its class that have room."""
-    cdef Slab* slab = &e.slabs[index]
-    if slab.previous == NONE:
-        e.with_room[slab.size_class] = slab.next
-    else:
-        e.slabs[slab.previous].next = slab.next
-    if slab.next != NONE:
-        e.slabs[slab.next].previous = slab.previous
-
-
-cdef void link_slab(Engine* e, uint32_t index) noexcept nogil:
-    cdef Slab* slab = &e.slabs[index]
-    slab.previous = NONE
-    slab.next = e.with_room[slab.size_class]
-    if slab.next != NONE:
-        e.slabs[slab.next].previous = index
-    e.with_room[slab.size_class] = index
-
-
-cdef uint32_t take_slab(Engine* e, uint8_t size_class) noexcept nogil:
-    """An empty slab, for blocks of this class from now on; NONE where all are in use."""
-    cdef uint32_t index = e.empty_slab
-    cdef Slab* slab
-    if index != NONE:
-        e.empty_slab = e.slabs[index].next
-    elif e.slabs_used < e.slab_count:
-        index = e.slabs_used
-        e.slabs_used += 1
-    else:
-        return NONE
-    e.slabs_free -= 1
-    slab = &e.slabs[index]
-    slab.first_free = NULL
-    slab.fresh = 0
-    slab.out = 0
-    slab.size_class = size_class
-    link_slab(e, index)
-    return index
-
-
-cdef inline uint8_t class_of(uint32_t size) noexcept nogil:
-    """The class of the smallest blocks that hold size bytes; BLOCK_CLASSES where none does."""
-    cdef uint8_t size_class = 0
-    while size_class < BLOCK_CLASSES and block_bytes(size_class) < size:
-        size_class += 1
-    return size_class
-
-
-cdef uint8_t* take_block(Engine* e, uint32_t size) noexcept nogil:
-    """Room for size bytes, or NULL. No class can keep memory from the others for longer than its blocks are out."""
-    cdef uint8_t size_class = class_of(size)
-    cdef uint32_t index
-    cdef Slab* slab
-    cdef uint8_t* at
-    if size_class == BLOCK_CLASSES:
-        return NULL
-    index = e.with_room[size_class]
-    if index == NONE:
-        index = take_slab(e, size_class)
-    if index == NONE:
-        return NULL
-    slab = &e.slabs[index]
-    if slab.first_free != NULL:
-        at = <uint8_t*>slab.first_free
-        slab.first_free = (<void**>at)[0]
-    else:
-        at = e.blocks + <uint64_t>index * SLAB_BYTES + slab.fresh
-        slab.fresh += block_bytes(size_class)
-    slab.out += 1
-    if slab.out == SLAB_BYTES // block_bytes(size_class):
-        unlink_slab(e, index)
-    return at
-
-
-cdef void give_block(Engine* e, void* block) noexcept nogil:
-    cdef uint32_t index = (<uint8_t*>block - e.blocks) // SLAB_BYTES
-    cdef Slab* slab = &e.slabs[index]
-    if slab.out == SLAB_BYTES // block_bytes(slab.size_class):
-        link_slab(e, index)
-    (<void**>block)[0] = slab.first_free
-    slab.first_free = block
-    slab.out -= 1
-    if slab.out == 0:
-        e.slabs_free += 1
-        unlink_slab(e, index)
-        slab.next = e.empty_slab
-        e.empty_slab = index
-
-
-cdef uint32_t random_u32(Engine* e) noexcept nogil:
-    """From the kernel's generator, a page at a time: IDs and sockets must not be guessed from earlier ones."""
-    cdef uint32_t value
-    if e.random_used + 4 > RANDOM_BYTES:
-        # Cannot fail for a size up to 256 times that once the kernel's pool is ready, which it is after boot.
-        while getrandom(e.random, RANDOM_BYTES, 0) < RANDOM_BYTES:
-            pass
-        e.random_used = 0
-    memcpy(&value, e.random + e.random_used, 4)
-    # Forgotten, so that it cannot be read later.
-    memset(e.random + e.random_used, 0, 4)
-    e.random_used += 4
-    return value
-
-
 # ------------------------------------------------------------------------------------- the wheel of timers
-
-cdef void wheel_remove(Engine* e, uint32_t index) noexcept nogil:
-    cdef Exchange* x = &e.exchanges[index]
-    if x.wheel_slot == NONE:
-        return
-    if x.wheel_previous == NONE:
-        e.wheel[x.wheel_slot] = x.wheel_next
-    else:
-        e.exchanges[x.wheel_previous].wheel_next = x.wheel_next
-    if x.wheel_next != NONE:
-        e.exchanges[x.wheel_next].wheel_previous = x.wheel_previous
-    x.wheel_slot = NONE
-
-
-cdef void wheel_put(Engine* e, uint32_t index, uint64_t due_ns) noexcept nogil:
-    """Look at the exchange at due_ns; no later than a turn of the wheel from now, which is past any deadline."""
-    cdef Exchange* x = &e.exchanges[index]
-    cdef uint64_t tick = due_ns // WHEEL_TICK_NS + 1
-    cdef uint32_t slot
-    if tick <= e.wheel_at:
-        tick = e.wheel_at + 1
-    if tick >= e.wheel_at + WHEEL_SLOTS:
-        tick = e.wheel_at + WHEEL_SLOTS - 1
-    slot = tick & (WHEEL_SLOTS - 1)
-    if x.wheel_slot == slot:
-        return
-    wheel_remove(e, index)
-    x.wheel_slot = slot
-    x.wheel_previous = NONE
-    x.wheel_next = e.wheel[slot]
-    if x.wheel_next != NONE:
-        e.exchanges[x.wheel_next].wheel_previous = index
-    e.wheel[slot] = index
-
 
 cdef void schedule(Engine* e, uint32_t index) noexcept nogil:
     """Put the exchange where the first thing that may happen to it by time will be seen."""
@@ -280,7 +129,7 @@ cdef void schedule(Engine* e, uint32_t index) noexcept nogil:
     for i in range(MAX_ATTEMPTS):
         if x.attempts[i].state != FREE and x.attempts[i].expires_ns < due:
             due = x.attempts[i].expires_ns
-    wheel_put(e, index, due)
+    wheel_set(&e.wheel, index, due)
 
 
 cdef inline void note_stale(Exchange* x, const Waiter* w) noexcept nogil:
@@ -399,7 +248,7 @@ cdef uint32_t choose_socket(Engine* e, uint32_t upstream) noexcept nogil:
     if u.chosen != NONE:
         return u.chosen
     u.short = False
-    which = random_u32(e) % e.sockets
+    which = random_u32(&e.random) % e.sockets
     for _i in range(e.sockets):
         s = &u.sockets[which]
         if s.fd >= 0 and s.first == NONE and opens and is_worn(e, s):
@@ -511,7 +360,7 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
     a.unsent = False
     a.error_flags = 0
     a.sent_ns = e.now_ns
-    a.id = random_u32(e) & 0xFFFF
+    a.id = random_u32(&e.random) & 0xFFFF
     if stream or u.stream_only:
         a.expires_ns = e.now_ns + (PROBE_TIMEOUT_NS if x.probe else x.stanza.read_timeout_ns)
         if not x.probe and (x.stream or u.stream_only):
@@ -531,7 +380,7 @@ cdef bint start_attempt(Engine* e, uint32_t index, uint32_t upstream, bint strea
         chosen = choose_socket(e, upstream)
         while chosen != NONE and tries < ID_TRIES and find_attempt(e, upstream, chosen, a.id) != NONE:
             tries += 1
-            a.id = random_u32(e) & 0xFFFF
+            a.id = random_u32(&e.random) & 0xFFFF
         if chosen == NONE or tries == ID_TRIES:
             x.error = ERROR_SEND
             x.error_upstream = u.slot
@@ -651,7 +500,7 @@ cdef bint ask_next(Engine* e, uint32_t index, bint asked_too) noexcept nogil:
     if stanza.failfast:
         return False
     x.last_chance = True
-    i = random_u32(e) % stanza.upstream_count
+    i = random_u32(&e.random) % stanza.upstream_count
     for k in range(stanza.upstream_count):
         place = (i + k) % stanza.upstream_count
         if not is_cut(e, &e.upstreams[stanza.upstreams[place]]):
@@ -688,11 +537,11 @@ cdef void keep_fallback(Engine* e, Exchange* x, const uint8_t* msg, uint32_t siz
     cdef uint32_t kept = size if size <= MAX_PARKED_BYTES else HEADER_BYTES + x.name_len + 4
     if x.fallback != NULL and worth(msg) <= worth(x.fallback) and worth(x.fallback) > 0:
         return
-    block = take_block(e, kept)
+    block = take_block(&e.memory, kept)
     if block == NULL:
         return
     if x.fallback != NULL:
-        give_block(e, x.fallback)
+        give_block(&e.memory, x.fallback)
     memcpy(block, msg, kept)
     if kept < size:
         memset(block + 6, 0, 6)
@@ -835,7 +684,7 @@ cdef uint32_t take_exchange(Engine* e) noexcept nogil:
     generation = x.generation + 1
     memset(x, 0, sizeof(Exchange))
     x.generation = generation
-    x.wheel_slot = NONE
+    x.timer.slot = NO_TIMER
     x.next_hashed = NONE
     x.started_ns = e.now_ns
     x.deadline_ns = e.now_ns + DEADLINE_NS
@@ -851,7 +700,7 @@ cdef void detach(Engine* e, uint32_t index) noexcept nogil:
     for i in range(MAX_ATTEMPTS):
         if x.attempts[i].state != FREE:
             end_attempt(e, index, i)
-    wheel_remove(e, index)
+    wheel_remove(&e.wheel, index)
     if x.hashed:
         at = &e.by_question[x.hash & e.hash_mask]
         while at[0] != index:
@@ -863,9 +712,9 @@ cdef void detach(Engine* e, uint32_t index) noexcept nogil:
 cdef void give_exchange(Engine* e, uint32_t index) noexcept nogil:
     cdef Exchange* x = &e.exchanges[index]
     if x.query != NULL:
-        give_block(e, x.query)
+        give_block(&e.memory, x.query)
     if x.fallback != NULL:
-        give_block(e, x.fallback)
+        give_block(&e.memory, x.fallback)
     give_back(e, x)
     x.query = NULL
     x.fallback = NULL
@@ -926,7 +775,7 @@ cdef void serve_waiters(Engine* e, Exchange* x, UpstreamReply* reply, bint follo
         if e.counters != NULL:
             e.counters.waiting[x.stanza.number] -= 1
         e.again(e.owner, w, reply)
-        give_block(e, w)
+        give_block(&e.memory, w)
 
 
 cdef bint put_off(Engine* e, uint32_t index, const UpstreamReply* reply) noexcept nogil:
@@ -984,7 +833,7 @@ cdef void randomize_case(Engine* e, Exchange* x) noexcept nogil:
     cdef uint8_t byte
     for i in range(x.name_len):
         if i & 31 == 0:
-            bits = random_u32(e)
+            bits = random_u32(&e.random)
         byte = lowered(x.query[HEADER_BYTES + i])
         if byte >= 97 and byte <= 122 and bits & 1:
             byte ^= 32
@@ -1039,10 +888,10 @@ cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
 
 cdef uint32_t units_of(const Context* ctx, uint32_t asked_len, bint joins) noexcept nogil:
     """What a query will take."""
-    cdef uint32_t units = 1 << class_of(sizeof(Waiter) + waiting_bytes(ctx))
+    cdef uint32_t units = block_units(sizeof(Waiter) + waiting_bytes(ctx))
     if joins:
         return units
-    units += 1 << class_of(asked_len)
+    units += block_units(asked_len)
     return units if units > UNITS_A_PLACE else UNITS_A_PLACE
 
 
@@ -1055,7 +904,7 @@ cdef uint8_t no_room(Engine* e, const Stanza* stanza, uint32_t concurrent, const
     cdef uint32_t left = e.stanza_most - less(e.stanza_held[stanza.number], e.stanza_most)
     if units > left or (e.out == e.room and not joins):
         return ERROR_IN_FLIGHT
-    left = less(left, less(e.slabs_free * (SLAB_BYTES // UNIT_BYTES), concurrent * UNITS_A_PLACE))
+    left = less(left, less(e.memory.empty * SLAB_UNITS, concurrent * UNITS_A_PLACE))
     if not joins:
         left = less(left, (e.room - e.out) * UNITS_A_PLACE)
     if less(e.held[0][client_slots[0]], e.held[1][client_slots[1]]) > SHARE * left:
@@ -1073,7 +922,7 @@ cdef Waiter* new_waiter(Engine* e, Context* ctx) noexcept nogil:
     cdef const uint8_t* msg = ctx.q.msg if ctx.background else ctx.msg
     cdef uint32_t msg_len = waiting_bytes(ctx)
     cdef Waiter* w
-    w = <Waiter*>take_block(e, sizeof(Waiter) + msg_len)
+    w = <Waiter*>take_block(&e.memory, sizeof(Waiter) + msg_len)
     if w == NULL:
         return NULL
     w.next = NULL
@@ -1135,7 +984,7 @@ cdef void first_place(Engine* e, Exchange* x) noexcept nogil:
         e.turns[stanza.number] += 1
         x.first = e.turns[stanza.number] % stanza.upstream_count
     elif stanza.policy == RANDOM and stanza.upstream_count > 1:
-        x.first = random_u32(e) % stanza.upstream_count
+        x.first = random_u32(&e.random) % stanza.upstream_count
     else:
         x.first = 0
 
@@ -1163,7 +1012,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     if ctx.replays >= MAX_REPLAYS:
         return refuse(ctx, ERROR_REPLAYS, SERVFAIL)
     if (ctx.peer_len > PEER_ROOM or ctx.control_len > CONTROL_ROOM or waiting_bytes(ctx) > MAX_PARKED_BYTES
-            or sizeof(Waiter) + waiting_bytes(ctx) > block_bytes(BLOCK_CLASSES - 1)):
+            or sizeof(Waiter) + waiting_bytes(ctx) > MAX_BLOCK_BYTES):
         return refuse(ctx, ERROR_TOO_LONG, SERVFAIL)
     e.now_ns = monotonic_ns()
     concurrent = concurrent_left(e, stanza)
@@ -1203,11 +1052,11 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
     w.client_slots[1] = slots[1]
     if index == NONE:
         index = take_exchange(e)
-        query = take_block(e, asked_len) if index != NONE else NULL
+        query = take_block(&e.memory, asked_len) if index != NONE else NULL
         if query == NULL:
             if index != NONE:
                 give_exchange(e, index)
-            give_block(e, w)
+            give_block(&e.memory, w)
             return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
         x = &e.exchanges[index]
         x.stanza = stanza
@@ -1234,7 +1083,7 @@ cdef Outcome park(Context* ctx, const Stanza* stanza) noexcept nogil:
             ctx.error_upstream = x.error_upstream
             detach(e, index)
             give_exchange(e, index)
-            give_block(e, w)
+            give_block(&e.memory, w)
             return bare(ctx, SERVFAIL)
     else:
         x = &e.exchanges[index]
@@ -1271,7 +1120,7 @@ cdef void start_probe(Engine* e, const Stanza* stanza, uint32_t upstream) noexce
     if stanza.max_fails == 0 or u.probing:
         return
     index = take_exchange(e)
-    query = take_block(e, size) if index != NONE else NULL
+    query = take_block(&e.memory, size) if index != NONE else NULL
     if query == NULL:
         if index != NONE:
             give_exchange(e, index)
@@ -1697,26 +1546,19 @@ cdef void on_due(Engine* e, uint32_t index) noexcept nogil:
 
 
 cdef void on_time(Engine* e, uint64_t now_ns) noexcept nogil:
-    cdef uint64_t tick = now_ns // WHEEL_TICK_NS
-    cdef uint32_t index, slot
-    cdef uint32_t bound
+    cdef uint32_t index, bound
     e.now_ns = now_ns
     serve_ended(e)
     look_at_claims(e)
-    if tick > e.wheel_at + WHEEL_SLOTS:
-        # Nobody was here for long: every slot is due, once.
-        e.wheel_at = tick - WHEEL_SLOTS
-    while e.wheel_at < tick:
-        e.wheel_at += 1
-        slot = e.wheel_at & (WHEEL_SLOTS - 1)
+    while wheel_turns(&e.wheel, now_ns):
         bound = e.room
-        while e.wheel[slot] != NONE and bound:
-            bound -= 1
-            index = e.wheel[slot]
-            wheel_remove(e, index)
+        index = wheel_take(&e.wheel)
+        while index != NO_TIMER:
             on_due(e, index)
             if e.outbox_count > OUTBOX // 2:
                 flush(e)
+            bound -= 1
+            index = wheel_take(&e.wheel) if bound else NO_TIMER
     flush(e)
 
 
@@ -1744,40 +1586,6 @@ cdef int wait_ms(Engine* e, int limit_ms) noexcept nogil:
 
 
 # ------------------------------------------------------------------------------------- the slow thread's part
-
-cdef uint8_t* ring_room(ByteRing* ring, uint32_t size, uint64_t* end) noexcept nogil:
-    """Where a record of size bytes goes, or NULL where the ring is full. A record does not straddle the end."""
-    cdef uint64_t head = ring.head
-    cdef uint64_t need = (size + 15) & ~<uint64_t>7
-    cdef uint64_t at = head & (RING_BYTES - 1)
-    cdef uint64_t skipped = 0
-    if at + need > RING_BYTES:
-        skipped = RING_BYTES - at
-    if need + skipped > RING_BYTES - (head - load(&ring.tail)):
-        return NULL
-    if skipped:
-        (<uint64_t*>(ring.data + at))[0] = 0
-        at = 0
-    (<uint64_t*>(ring.data + at))[0] = size
-    end[0] = head + skipped + need
-    return ring.data + at + 8
-
-
-cdef uint8_t* ring_next(ByteRing* ring, uint64_t* size) noexcept nogil:
-    """The oldest record, or NULL; ring_done gives it up."""
-    cdef uint64_t at
-    while ring.tail != load(&ring.head):
-        at = ring.tail & (RING_BYTES - 1)
-        size[0] = (<uint64_t*>(ring.data + at))[0]
-        if size[0]:
-            return ring.data + at + 8
-        publish_u64(&ring.tail, ring.tail + RING_BYTES - at)
-    return NULL
-
-
-cdef void ring_done(ByteRing* ring, uint64_t size) noexcept nogil:
-    publish_u64(&ring.tail, ring.tail + ((size + 15) & ~<uint64_t>7))
-
 
 cdef bint request_stream(Engine* e, uint32_t index, uint32_t which) noexcept nogil:
     """Ask the slow thread for an attempt over a stream. False where its ring is full."""
@@ -1853,15 +1661,12 @@ cdef class Upstreams:
     """What every process knows of each upstream, by slot. Made by the supervisor before it forks."""
 
     def __cinit__(self):
-        cdef void* at = c_mmap(NULL, MAX_UPSTREAMS * sizeof(SharedUpstream), PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_ANONYMOUS, -1, 0)
-        if at == MAP_FAILED:
+        self.table = <SharedUpstream*>map_shared(MAX_UPSTREAMS * sizeof(SharedUpstream))
+        if self.table == NULL:
             raise OSError("the table of upstreams cannot be mapped")
-        self.table = <SharedUpstream*>at
 
     def __dealloc__(self):
-        if self.table != NULL:
-            c_munmap(self.table, MAX_UPSTREAMS * sizeof(SharedUpstream))
+        unmap(self.table, MAX_UPSTREAMS * sizeof(SharedUpstream))
 
     cdef SharedUpstream* of(self, uint32_t slot) except NULL:
         if slot >= MAX_UPSTREAMS:
@@ -1945,21 +1750,14 @@ cdef class Exchanges:
         e.room = room
         e.socket_ns = <uint64_t>(socket_s * 1e9)
         e.free_exchange = NONE
-        e.slab_count = (<uint64_t>room * PLACE_BYTES + (1 << 20)) // SLAB_BYTES
-        e.slabs_free = e.slab_count
-        e.stanza_most = e.slab_count * (SLAB_BYTES // UNIT_BYTES)
+        if not open_slabs(&e.memory, <uint64_t>room * PLACE_BYTES + (1 << 20)):
+            raise MemoryError
+        e.stanza_most = e.memory.count * SLAB_UNITS
         if stanzas > 1:
             e.stanza_most = room * UNITS_A_PLACE // STANZA_SHARE * (STANZA_SHARE - 1)
-        e.blocks_bytes = <uint64_t>e.slab_count * SLAB_BYTES
-        e.empty_slab = NONE
-        memset(e.with_room, 0xFF, sizeof(e.with_room))
-        e.blocks = <uint8_t*>c_mmap(NULL, e.blocks_bytes, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        e.exchanges = <Exchange*>c_mmap(NULL, room * sizeof(Exchange), PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        e.requests = <ByteRing*>c_mmap(NULL, 2 * sizeof(ByteRing), PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if <void*>e.blocks == MAP_FAILED or <void*>e.exchanges == MAP_FAILED or <void*>e.requests == MAP_FAILED:
+        e.exchanges = <Exchange*>map_private(room * sizeof(Exchange))
+        e.requests = <ByteRing*>map_private(2 * sizeof(ByteRing))
+        if e.exchanges == NULL or e.requests == NULL:
             raise MemoryError
         e.answers = e.requests + 1
         slots = 1 << (<object>room - 1).bit_length()
@@ -1969,12 +1767,11 @@ cdef class Exchanges:
         e.received = <uint8_t*>malloc(RECEIVE * RECEIVE_ROOM)
         e.headers = calloc(RECEIVE, sizeof(mmsghdr))
         e.iovecs = calloc(RECEIVE, sizeof(iovec))
-        e.slabs = <Slab*>calloc(e.slab_count, sizeof(Slab))
-        if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs and e.slabs):
+        if not (e.by_question and e.upstreams and e.received and e.headers and e.iovecs):
             raise MemoryError
         e.by_id = e.by_question + slots
         memset(e.by_question, 0xFF, 2 * slots * sizeof(uint32_t))
-        memset(e.wheel, 0xFF, sizeof(e.wheel))
+        open_wheel(&e.wheel, &e.exchanges[0].timer, sizeof(Exchange), monotonic_ns())
         headers = <mmsghdr*>e.headers
         iovecs = <iovec*>e.iovecs
         for i in range(RECEIVE):
@@ -2002,9 +1799,7 @@ cdef class Exchanges:
         if load(&e.shared[0].counter_slots) <= counter_slot:
             publish_u64(&e.shared[0].counter_slots, counter_slot + 1)
         e.upstream_counters = e.counters.upstreams
-        e.random_used = RANDOM_BYTES
-        e.seed = <uint64_t>random_u32(e) << 32 | random_u32(e)
-        e.wheel_at = monotonic_ns() // WHEEL_TICK_NS
+        e.seed = random_u64(&e.random)
         e.request_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         e.answer_event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
@@ -2022,18 +1817,14 @@ cdef class Exchanges:
             e.last_ended = e.ended.next
             free(e.ended)
             e.ended = e.last_ended
-        if e.blocks != NULL and <void*>e.blocks != MAP_FAILED:
-            c_munmap(e.blocks, e.blocks_bytes)
-        if e.exchanges != NULL and <void*>e.exchanges != MAP_FAILED:
-            c_munmap(e.exchanges, e.room * sizeof(Exchange))
-        if e.requests != NULL and <void*>e.requests != MAP_FAILED:
-            c_munmap(e.requests, 2 * sizeof(ByteRing))
+        close_slabs(&e.memory)
+        unmap(e.exchanges, e.room * sizeof(Exchange))
+        unmap(e.requests, 2 * sizeof(ByteRing))
         free(e.by_question)
         free(e.upstreams)
         free(e.received)
         free(e.headers)
         free(e.iovecs)
-        free(e.slabs)
 
     cdef int attach(self, int epoll_fd, uint32_t tag, Reply* reply, again_fn again, void* owner) except -1:
         """Say where the sockets are waited for, and who serves queries again. Once, before anything is parked."""

@@ -16,8 +16,8 @@ from libc.string cimport memcpy
 from fastdns._cache cimport (
     CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, KEY_NO_RD, NOT_INSERTED, RING_UNIT_BYTES,
     SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record, claim_refresh, count_hit, find,
-    insert, load_relaxed, prefetch_entries, prefetch_records, record_bytes, record_key, record_payload, remove,
-    seal_key, state_of, store_relaxed, ttl_left_s,
+    insert, prefetch_entries, prefetch_records, record_bytes, record_key, record_payload, remove,
+    seal_key, state_of, ttl_left_s,
 )
 from fastdns._chain cimport (
     ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
@@ -29,6 +29,7 @@ from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
     Section, in_zone, pack_reply, put_u16, unpack_reply,
 )
+from fastdns.memory._atomics cimport load_relaxed, store_relaxed
 from fastdns.plugins.cache._classify cimport (
     NAME_ERROR, NO_DATA, OTHER, POSITIVE, SERVER_ERROR, TRANSFER, Classified, classify, least_ttl_s,
 )
