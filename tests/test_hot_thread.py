@@ -26,10 +26,10 @@ import pytest
 from fastdns._chain import Worker
 from fastdns._stats import Stats
 from fastdns._udp import HotLoop
-from fastdns._upstream import Exchanges
 from fastdns.corefile import load
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.cache.shared import passing_zones, share_caches
+from fastdns.plugins.forward.engine._engine import ForwardEngine
 from fastdns.plugins.forward.routes import RouteTable
 from fastdns.supervisor.assembly import build_tables
 from tests import hot_thread_peer
@@ -102,7 +102,7 @@ def serving(upstream: int) -> Iterator[Serving]:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         udp.bind((HOST, 0))
         hot = HotLoop(
-            worker, [(udp.fileno(), tables[0], False)], Exchanges(routes.table(), table.shared, stats, 0, 1024)
+            worker, [(udp.fileno(), tables[0], False)], ForwardEngine(routes.table(), table.shared, stats, 0, 1024)
         )
         yield Serving(udp.getsockname()[1], hot, Worker(tables[0], cluster.store, 1, stats, 1))
 

@@ -15,7 +15,8 @@ The two halves, success and denial, are alike. A half's ring holds records; its 
               compare-and-swap of its entry, after all its bytes.
     state     What may change while a record stands: see EntryState. Only hints: a lost update costs a refresh.
 
-    claims    Words by a key's hash, through which one thread of all asks for what is missing: see _upstream.pxd.
+    claims    Words by a key's hash, through which one thread of all asks for what is missing: see _claims.pxd of
+              the forward plugin.
 
 A reader copies a record to its own memory, and only then looks whether it was one: the head has not run over it,
 and its position, checksum and key are right. So there is nothing to clean up when a writer dies at any

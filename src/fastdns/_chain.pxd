@@ -3,12 +3,12 @@
 A step's ``before`` runs in plugin order until one does not return NEXT; then the ``after`` of the steps before
 that one run in reverse. Steps see the same Context on every transport.
 
-A query whose answer has to come from upstream is parked: the step that needs it hands the message to
-``_upstream`` (which copies it), sets ``ctx.parked`` and returns PENDING; no ``after`` runs and nothing is
-written. When the upstream has answered, the whole query is served again from its bytes with ``ctx.upstream``
-set, and the same step finds what it asked for there. So there is no continuation to save: a step's ``before``
-must only not count or choose twice where ``ctx.upstream`` is set. It works from a lookup that another step
-started, too: the inner question is what is asked, the outer message is what is served again.
+A query whose answer has to come from upstream is suspended (see serve/_suspend.pxd): the step that needs it lets a
+service copy the message, and returns PENDING; no ``after`` runs and nothing is written. When the upstream has
+answered, the whole query is served again from its bytes with ``ctx.upstream`` set, and the same step finds what it
+asked for there. So there is no continuation to save: a step's ``before`` must only not count or choose twice where
+``ctx.upstream`` is set. It works from a lookup that another step started, too: the inner question is what is asked,
+the outer message is what is served again.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -107,14 +107,14 @@ cdef struct Context:
     bint background             # nobody waits for the reply: a cache refreshes an entry
     uint32_t background_step    # whose after will see it
     bint want_ad                # ask upstreams with AD set
-    uint64_t* claim             # a cache's word: of all threads one asks this question, see _upstream; NULL: any
+    uint64_t* claim             # a cache's word: of all threads one asks this question; NULL: any
     uint64_t claim_hash         # of the question
     uint8_t replays
     uint64_t stale_after_ns     # a cache has a stale answer to give by then (CLOCK_MONOTONIC); 0: none
     const UpstreamReply* upstream   # NULL: the query has not waited yet
     ErrorRing* errors           # NULL: nobody reads
     void* log                   # the log plugin's ring; NULL: nobody reads
-    void* exchanges             # _upstream's, where queries are parked; NULL: none can be
+    void* service               # the thread's Service, that queries may wait for; NULL: they cannot
     uint32_t zone_slot          # counters of the (server, zone) that answers
     const uint8_t* msg          # the message as it came, but for bytes behind it; q.msg may be a lookup's
     uint32_t msg_len

@@ -6,14 +6,15 @@ The same chain as the hot thread's. A query that has to wait for an upstream is 
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastdns._chain cimport UpstreamReply
-from fastdns._upstream cimport Exchanges, Waiter
+from fastdns.serve._suspend cimport NativeService, Service, Suspended
 
 
 cdef class SlowPath:
     cdef readonly list workers          # a Worker a listener
-    cdef readonly Exchanges exchanges
+    cdef readonly NativeService service
+    cdef Service* table                 # its functions; NULL: no query can wait
     cdef dict waiting                   # token to deliver
     cdef uint64_t serial
     cdef int epoll_fd
     cdef uint8_t* out
-    cdef int again(self, Waiter* w, const UpstreamReply* reply) except -1
+    cdef int resume(self, const Suspended* query, const UpstreamReply* reply) except -1

@@ -1,16 +1,16 @@
 from collections.abc import Callable
 
 from fastdns._chain import Worker
-from fastdns._upstream import Exchanges
+from fastdns.serve._suspend import NativeService
 
 PARKED: object
 
 class SlowPath:
-    def __init__(self, workers: list[Worker], exchanges: Exchanges | None = None) -> None: ...
+    def __init__(self, workers: list[Worker], service: NativeService | None = None) -> None: ...
     @property
     def workers(self) -> list[Worker]: ...
     @property
-    def exchanges(self) -> Exchanges | None: ...
+    def service(self) -> NativeService | None: ...
     @property
     def fd(self) -> int: ...
     @property

@@ -4,14 +4,12 @@ from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
 
 from fastdns._chain cimport (
-    OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve, serve_background,
+    OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve,
 )
 from fastdns._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport (
-    Exchanges, Waiter, flush, give_up, has_to_flush, on_event, on_time, wait_ms, waiter_msg,
-)
 from fastdns._wire cimport MAX_MESSAGE_BYTES
+from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
 
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
@@ -35,19 +33,20 @@ cdef enum:
 PARKED = object()
 
 
-cdef void serve_again(void* owner, Waiter* w, const UpstreamReply* reply) noexcept with gil:
-    """What _upstream calls for a query that has waited. Called only from process and tick, so with the GIL."""
-    (<SlowPath>owner).again(w, reply)
+cdef void resume(void* owner, const Suspended* query, const UpstreamReply* reply) noexcept with gil:
+    """What the service calls for a query that was suspended: only from flush, process, tick and give_up, so the
+    thread has the GIL."""
+    (<SlowPath>owner).resume(query, reply)
 
 
 cdef class SlowPath:
-    """workers: one a listener, in their order; exchanges: None where nothing is forwarded."""
+    """workers: one a listener, in their order; service: that queries may wait for; None: they cannot."""
 
-    def __cinit__(self, list workers not None, Exchanges exchanges=None):
+    def __cinit__(self, list workers not None, NativeService service=None):
         cdef Worker worker
         self.epoll_fd = -1
         self.workers = workers
-        self.exchanges = exchanges
+        self.service = service
         self.waiting = {}
         self.out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
         if self.out == NULL:
@@ -55,11 +54,12 @@ cdef class SlowPath:
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             raise OSError(errno, "epoll_create1")
-        if exchanges is not None:
+        if service is not None:
             worker = workers[0]
-            exchanges.attach(self.epoll_fd, 0, worker.reply, serve_again, <void*>self)
+            service.attach(self.epoll_fd, 0, worker.reply, resume, <void*>self)
+            self.table = service.service
             for worker in workers:
-                worker.ctx.exchanges = &exchanges.engine
+                worker.ctx.service = self.table
 
     def __dealloc__(self):
         free(self.out)
@@ -104,79 +104,65 @@ cdef class SlowPath:
             return PARKED
         return self.out[:size] if size else None
 
-    cdef int again(self, Waiter* w, const UpstreamReply* reply) except -1:
-        """Serve a query again that has waited, and deliver what comes of it."""
-        cdef Worker worker = self.workers[w.token >> LISTENER_SHIFT]
+    cdef int resume(self, const Suspended* query, const UpstreamReply* reply) except -1:
+        """Serve a suspended query again, and deliver what comes of it."""
+        cdef Worker worker = self.workers[query.token >> LISTENER_SHIFT]
         cdef Context* ctx = &worker.ctx
-        cdef int size = 0
+        cdef uint64_t token = query.token
+        cdef bint background = query.background
+        cdef int size
         cdef bint was_served
-        ctx.transport = w.transport
-        ctx.client = w.peer
-        ctx.client_len = w.client_len
-        ctx.client_port = w.client_port
-        ctx.peer = w.peer
-        ctx.peer_len = w.peer_len
-        ctx.control_len = 0
-        ctx.replays = w.replays + 1
-        ctx.upstream = reply
-        ctx.received_ns = w.received_ns
-        ctx.token = w.token
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
-        if w.background:
-            ctx.zone_slot = w.zone_slot
-            serve_background(ctx, waiter_msg(w), w.msg_len, w.chain, w.step)
-        else:
-            size = serve(ctx, waiter_msg(w), w.msg_len, self.out, MAX_MESSAGE_BYTES)
+        size = serve_resumed(ctx, query, reply, self.out, MAX_MESSAGE_BYTES)
         if ctx.store != NULL:
             leave_epoch(ctx.store, worker.reader_slot)
-        ctx.upstream = NULL
-        if size < 0 or w.background:
+        if size < 0 or background:
             return 0
         # A reply that is bare has been counted as a failure already. (Delivering may serve the next query.)
         was_served = ctx.written and size > 0
-        deliver = self.waiting.pop(w.token, None)
+        deliver = self.waiting.pop(token, None)
         if deliver is not None and deliver(self.out[:size] if size else None) is False and was_served:
             count_failed(ctx.counters, FAILED_DISCONNECTED)
         return 0
 
     def flush(self):
         """Send what serve has left to be sent. What cannot be sent may deliver."""
-        if self.exchanges is not None and has_to_flush(&self.exchanges.engine):
-            flush(&self.exchanges.engine)
+        if self.table != NULL and self.table.unsent:
+            self.table.flush(self.table.state)
 
     def process(self):
-        """Take what upstreams have answered."""
+        """Take what the service has received."""
         cdef epoll_event events[EVENTS]
         cdef int ready, i
-        if self.exchanges is None:
+        if self.table == NULL:
             return
         ready = epoll_wait(self.epoll_fd, events, EVENTS, 0)
         for i in range(ready):
-            on_event(&self.exchanges.engine, events[i].data.u32)
+            self.table.on_event(self.table.state, events[i].data.u32)
 
     def tick(self):
         """Look at the clock. Returns in how many seconds to do so again, or None: nothing is in flight."""
-        if self.exchanges is None or self.exchanges.engine.out == 0:
+        if self.table == NULL or self.table.outstanding == 0:
             return None
         # After a pause of this thread, what has come meanwhile was not silence.
         self.process()
-        on_time(&self.exchanges.engine, monotonic_ns())
-        if self.exchanges.engine.out == 0:
+        self.table.on_time(self.table.state, monotonic_ns())
+        if self.table.outstanding == 0:
             return None
-        return wait_ms(&self.exchanges.engine, IDLE_MS) / 1000
+        return self.table.wait_ms(self.table.state, IDLE_MS) / 1000
 
     def give_up(self):
         """Serve everybody who waits again, with what there is; later queries that would have to wait fail."""
-        if self.exchanges is not None:
-            give_up(&self.exchanges.engine)
+        if self.table != NULL:
+            self.table.give_up(self.table.state)
 
     @property
     def in_flight(self):
         """How many questions are in flight, those that nobody waits for included."""
-        return 0 if self.exchanges is None else self.exchanges.engine.out
+        return 0 if self.table == NULL else self.table.outstanding
 
     @property
     def waits(self):
-        """How many queries wait for upstreams."""
-        return 0 if self.exchanges is None else self.exchanges.engine.waiting
+        """How many client queries are suspended."""
+        return 0 if self.table == NULL else self.table.suspended

@@ -7,7 +7,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns._chain cimport Ahead, Context, ServerTable, Worker
-from fastdns._upstream cimport Engine, Exchanges
+from fastdns.serve._suspend cimport NativeService, Service
 
 cdef enum:
     BATCH = 64
@@ -19,7 +19,7 @@ cdef enum:
     ADDRESS_ROOM = 32
     MAX_SOCKETS = 256
     WAKE_TAG = MAX_SOCKETS      # of the eventfd in epoll's events; smaller ones are sockets
-    UPSTREAM_TAG = MAX_SOCKETS + 1
+    SERVICE_TAG = MAX_SOCKETS + 1
     WAIT_MS = 250               # how long a beat of the heart may take
     STOP_NS = 1000000000        # a stopping loop under load ends after so long, between batches
     STOP_WAITING_NS = 4000000000    # where queries wait for upstreams; less than the supervisor's patience
@@ -32,7 +32,7 @@ cdef struct HotSocket:
 # All that the loop works on. Replies of a batch stand one after the other in ``replies``.
 cdef struct Hot:
     Context* ctx
-    Engine* engine              # NULL: nothing is forwarded
+    Service* service            # that queries may wait for; NULL: they cannot
     uint32_t reader_slot
     HotSocket sockets[MAX_SOCKETS]
     uint32_t socket_count
@@ -55,5 +55,5 @@ cdef struct Hot:
 cdef class HotLoop:
     cdef Hot hot
     cdef Worker worker
-    cdef readonly Exchanges exchanges
+    cdef readonly NativeService service
     cdef list keep

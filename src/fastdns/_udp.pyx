@@ -8,14 +8,11 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from fastdns._chain cimport (
-    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve, serve_ahead,
-    serve_background,
+    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve_ahead,
 )
 from fastdns._stats cimport FAILED_SEND, count_failed
 from fastdns._store cimport enter_epoch, leave_epoch
-from fastdns._upstream cimport (
-    Exchanges, Waiter, flush, give_up, has_to_flush, on_event, on_time, wait_ms, waiter_msg,
-)
+from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -98,6 +95,7 @@ cdef enum:
 cdef int run_batches(Hot* hot) noexcept nogil:
     cdef epoll_event events[EVENTS]
     cdef Context* ctx = hot.ctx
+    cdef Service* service = hot.service
     cdef int ready, i, rounds, timeout_ms
     cdef uint32_t tag
     cdef uint64_t now_ns
@@ -113,9 +111,9 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             ctx.counters.heartbeat_ns = now_ns
         timeout_ms = WAIT_MS
         if hot.stopping:
-            timeout_ms = 1 if hot.engine != NULL and hot.engine.waiting else 0
-        if hot.engine != NULL:
-            timeout_ms = wait_ms(hot.engine, timeout_ms)
+            timeout_ms = 1 if service != NULL and service.suspended else 0
+        if service != NULL:
+            timeout_ms = service.wait_ms(service.state, timeout_ms)
         ready = epoll_wait(hot.epoll_fd, events, EVENTS, timeout_ms)
         if ready < 0:
             if errno == EINTR:
@@ -130,18 +128,18 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 # A batch that is not full has emptied the socket; epoll tells of what came since.
                 while rounds < MAX_ROUNDS and one_batch(hot, &hot.sockets[tag], tag) == BATCH:
                     rounds += 1
-            elif tag >= UPSTREAM_TAG:
-                on_event(hot.engine, tag)
+            elif tag >= SERVICE_TAG:
+                service.on_event(service.state, tag)
                 send_ready(hot)
             else:
                 # It has woken us once; it stays readable, and there would be no waiting any more.
                 epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.event_fd, NULL)
-        if hot.engine != NULL and hot.engine.out:
-            on_time(hot.engine, monotonic_ns())
+        if service != NULL and service.outstanding:
+            service.on_time(service.state, monotonic_ns())
             send_ready(hot)
         if stopped_ns:
             now_ns = monotonic_ns() - stopped_ns
-            waits = hot.engine != NULL and hot.engine.waiting
+            waits = service != NULL and service.suspended
             if not waits and (idle or now_ns > STOP_NS):
                 return 0
             if waits and listens and now_ns > STOP_NS:
@@ -150,7 +148,7 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 for i in range(<int>hot.socket_count):
                     epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.sockets[i].fd, NULL)
             if waits and now_ns > STOP_WAITING_NS:
-                give_up(hot.engine)
+                service.give_up(service.state)
                 send_ready(hot)
                 return 0
 
@@ -238,8 +236,8 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if ctx.store != NULL:
         leave_epoch(ctx.store, hot.reader_slot)
     send_ready(hot)
-    if hot.engine != NULL and has_to_flush(hot.engine):
-        flush(hot.engine)
+    if hot.service != NULL and hot.service.unsent:
+        hot.service.flush(hot.service.state)
         send_ready(hot)
     return count
 
@@ -259,50 +257,34 @@ cdef inline void ready_to_send(Hot* hot, uint32_t size, bint wildcard) noexcept 
     hot.used += size
 
 
-cdef void serve_again(void* owner, Waiter* w, const UpstreamReply* reply) noexcept nogil:
-    """What _upstream calls for a query that has waited."""
+cdef void resume(void* owner, const Suspended* query, const UpstreamReply* reply) noexcept nogil:
+    """What the service calls for a query that was suspended."""
     cdef Hot* hot = <Hot*>owner
     cdef Context* ctx = hot.ctx
-    cdef HotSocket* s = &hot.sockets[w.token]
+    cdef HotSocket* s = &hot.sockets[query.token]
     cdef msghdr* header
     cdef uint8_t* address
     cdef int size
     if hot.sending_fd != s.fd or hot.sending == BATCH or hot.used + REPLY_ROOM > REPLIES_BYTES:
         send_ready(hot)
     hot.sending_fd = s.fd
-    # The waiter's memory is given back before the batch is sent.
+    # The suspended query's memory is given back before the batch is sent.
     address = hot.addresses + (BATCH + hot.sending) * ADDRESS_ROOM
-    memcpy(address, w.peer, w.peer_len)
+    memcpy(address, query.peer, query.peer_len)
     header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
     header.msg_name = address
-    header.msg_namelen = w.peer_len
+    header.msg_namelen = query.peer_len
     header.msg_control = NULL
-    header.msg_controllen = w.control_len
-    if w.control_len:
+    header.msg_controllen = query.control_len
+    if query.control_len:
         header.msg_control = hot.controls + (BATCH + hot.sending) * CONTROL_ROOM
-        memcpy(header.msg_control, w.control, w.control_len)
-    ctx.transport = OVER_UDP
+        memcpy(header.msg_control, query.control, query.control_len)
     ctx.server = <const Server*>s.server
-    ctx.token = w.token
-    ctx.replays = w.replays + 1
-    ctx.upstream = reply
-    ctx.received_ns = w.received_ns
-    set_client(ctx, address)
-    ctx.peer = address
-    ctx.peer_len = w.peer_len
-    ctx.control = w.control
-    ctx.control_len = w.control_len
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
-    size = 0
-    if w.background:
-        ctx.zone_slot = w.zone_slot
-        serve_background(ctx, waiter_msg(w), w.msg_len, w.chain, w.step)
-    else:
-        size = serve(ctx, waiter_msg(w), w.msg_len, hot.replies + hot.used, REPLY_ROOM)
+    size = serve_resumed(ctx, query, reply, hot.replies + hot.used, REPLY_ROOM)
     if ctx.store != NULL:
         leave_epoch(ctx.store, hot.reader_slot)
-    ctx.upstream = NULL
     if size > 0:
         ready_to_send(hot, size, s.wildcard)
 
@@ -337,10 +319,10 @@ cdef void send_ready(Hot* hot) noexcept nogil:
 cdef class HotLoop:
     """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
 
-    exchanges: where queries wait for upstreams; None where nothing is forwarded.
+    service: that queries may wait for; None: they cannot.
     """
 
-    def __cinit__(self, Worker worker not None, list sockets, Exchanges exchanges=None):
+    def __cinit__(self, Worker worker not None, list sockets, NativeService service=None):
         cdef Hot* hot = &self.hot
         cdef uint32_t i
         cdef int fd
@@ -352,7 +334,7 @@ cdef class HotLoop:
         if not 0 < len(sockets) <= MAX_SOCKETS:
             raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
         self.worker = worker
-        self.exchanges = exchanges
+        self.service = service
         self.keep = [sockets]
         hot.ctx = &worker.ctx
         hot.reader_slot = worker.reader_slot
@@ -383,10 +365,10 @@ cdef class HotLoop:
         event.data.u32 = WAKE_TAG
         if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, hot.event_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
-        if exchanges is not None:
-            exchanges.attach(hot.epoll_fd, UPSTREAM_TAG, worker.reply, serve_again, hot)
-            hot.engine = &exchanges.engine
-            worker.ctx.exchanges = hot.engine
+        if service is not None:
+            service.attach(hot.epoll_fd, SERVICE_TAG, worker.reply, resume, hot)
+            hot.service = service.service
+            worker.ctx.service = hot.service
 
     def __dealloc__(self):
         cdef Hot* hot = &self.hot
@@ -409,7 +391,7 @@ cdef class HotLoop:
             run_batches(&self.hot)
 
     def stop(self):
-        """End run after what the sockets hold has been answered and nobody waits for an upstream. From any thread.
+        """End run after what the sockets hold has been answered and no query is suspended. From any thread.
 
         It ends all the same after STOP_NS of load, and STOP_WAITING_NS of waiting: who waits then gets an error.
         """

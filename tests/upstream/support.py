@@ -31,12 +31,12 @@ from fastdns._chain import Worker
 from fastdns._slow import PARKED, SlowPath
 from fastdns._stats import Stats, upstream_layout
 from fastdns._udp import HotLoop
-from fastdns._upstream import Exchanges
 from fastdns.corefile import load
 from fastdns.netaddrs import socket_address
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.cache.shared import share_caches
 from fastdns.plugins.forward.desk import Desk
+from fastdns.plugins.forward.engine._engine import ForwardEngine
 from fastdns.plugins.forward.routes import RouteTable
 from fastdns.supervisor.assembly import build_tables
 from tests.support import wait_until
@@ -348,12 +348,14 @@ class Forwarder:
         self.tables, self.steps = build_tables(self.config, runtime, {})
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         stanzas = max(1, len(self.routes.stanzas))
-        self.exchanges, self.slow_exchanges = (
-            Exchanges(self.routes.table(), self.table.shared, self.stats, slot, room, stanzas, socket_s, sockets)
+        self.engine, self.slow_engine = (
+            ForwardEngine(
+                self.routes.table(), self.table.shared, self.stats, slot, room, stanzas, socket_s, sockets
+            )
             for slot in (HOT, SLOW)
         )
         slow = [Worker(table, None, 0, self.stats, SLOW) for table in self.tables]
-        self.slow = SlowPath(slow, self.slow_exchanges)
+        self.slow = SlowPath(slow, self.slow_engine)
         self.clients: list[Client] = []
         self.max_connections = max_connections
 
@@ -362,11 +364,11 @@ class Forwarder:
         big_buffer(self.udp)
         self.udp.bind((HOST, 0))
         self.port: int = self.udp.getsockname()[1]
-        self.hot = HotLoop(self.worker, [(self.udp.fileno(), self.tables[0], False)], self.exchanges)
+        self.hot = HotLoop(self.worker, [(self.udp.fileno(), self.tables[0], False)], self.engine)
         self.loop = asyncio.new_event_loop()
         self.desk = Desk(self.routes, self.loop, self.max_connections)
-        self.loop.call_soon(self.desk.attach, self.exchanges)
-        self.loop.call_soon(self.desk.attach, self.slow_exchanges)
+        self.loop.call_soon(self.desk.attach, self.engine.streams)
+        self.loop.call_soon(self.desk.attach, self.slow_engine.streams)
         self.loop.call_soon(self.loop.add_reader, self.slow.fd, self.slow.process)
         self.threads = [
             threading.Thread(target=self.hot.run, daemon=True),
@@ -448,7 +450,7 @@ class Forwarder:
     @property
     def out(self) -> int:
         """Questions in flight in the hot thread's table, health probes included."""
-        return self.exchanges.out
+        return self.engine.outstanding
 
     def counters(self, slot: int = HOT) -> dict[str, int]:
         """The counters of the hot thread that are above 0."""

@@ -11,8 +11,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from fastdns._upstream import Exchanges
 from fastdns.plugins.forward.desk import Desk
+from fastdns.plugins.forward.engine._streams import StreamRings
 from tests.support import wait_until
 from tests.upstream.support import (
     NAME,
@@ -398,9 +398,9 @@ def test_the_slow_thread_takes_a_part_of_a_burst_at_a_time(monkeypatch: pytest.M
     """Between the parts it serves others; and the rest does not wait until more is asked."""
     turns: list[int] = []
 
-    def count(desk: Desk, exchanges: Exchanges) -> None:
+    def count(desk: Desk, rings: StreamRings) -> None:
         before = len(forwarder.desk.streams[0].pools[0].waiting) if forwarder.desk.streams else 0
-        take(desk, exchanges)
+        take(desk, rings)
         turns.append(len(forwarder.desk.streams[0].pools[0].waiting) - before)
 
     take = Desk.take

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from fastdns._stats import Stats
     from fastdns._store import Store, Writer
     from fastdns._udp import HotLoop
-    from fastdns._upstream import Exchanges
     from fastdns.corefile.context import BlockContext
     from fastdns.corefile.dispenser import Dispenser
     from fastdns.corefile.mistakes import Mistakes
     from fastdns.corefile.model import ServerBlock, ServerConfig
     from fastdns.http.answers import Answer, Request
     from fastdns.http.server import Endpoint
+    from fastdns.serve._suspend import NativeService
     from fastdns.skipped import SkippedLines
 
     Handler = Callable[[Request], Awaitable[Answer]]
@@ -267,8 +267,8 @@ class WorkerView(Protocol):
 class InWorker:
     """A plugin's part of a worker, on the thread of its event loop. Made before either thread serves."""
 
-    def exchanges(self, slot: int, room: int) -> Exchanges | None:
-        """Where queries of the thread with this slot wait for upstreams, ``room`` at most."""
+    def service(self, slot: int, room: int) -> NativeService | None:
+        """What queries of the thread with this slot wait for, ``room`` at most: see serve/_suspend.pxd."""
         return None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:

@@ -26,12 +26,12 @@ from fastdns._slow import PARKED, SlowPath
 from fastdns._stats import Stats
 from fastdns._store import Store
 from fastdns._udp import HotLoop
-from fastdns._upstream import Exchanges
 from fastdns._wire import build_reply
 from fastdns.corefile.model import ServerConfig
 from fastdns.metrics.labels import server_name
 from fastdns.plugins.api import InWorker, Runtime
 from fastdns.plugins.order import used
+from fastdns.serve._suspend import NativeService
 from fastdns.supervisor._sharing import give_back_zeros
 from fastdns.supervisor.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
 from fastdns.supervisor.descriptors import Files
@@ -125,10 +125,10 @@ class WorkerProcess:
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
             ],
-            self.exchanges(plan.slots.hot, plan.max_in_flight),
+            self.service(plan.slots.hot, plan.max_in_flight),
         )
         room = max(1, plan.max_in_flight // SLOW_PART)
-        self.slow = SlowPath(self.slow_workers, self.exchanges(plan.slots.slow, room))
+        self.slow = SlowPath(self.slow_workers, self.service(plan.slots.slow, room))
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
         self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
@@ -187,9 +187,9 @@ class WorkerProcess:
         """Why a reply failed, as the log says it."""
         return next(filter(None, (part.explain(text, slot) for part in self.parts.values())), text)
 
-    def exchanges(self, slot: int, room: int) -> Exchanges | None:
-        """Where queries of the thread with this slot wait for others."""
-        found = (part.exchanges(slot, room) for part in self.parts.values())
+    def service(self, slot: int, room: int) -> NativeService | None:
+        """What queries of the thread with this slot wait for."""
+        found = (part.service(slot, room) for part in self.parts.values())
         return next((one for one in found if one is not None), None)
 
     async def run(self) -> int:
@@ -204,7 +204,7 @@ class WorkerProcess:
         thread.start()
         give_way()
         loop.add_reader(self.channel.fileno(), self.on_message)
-        if self.slow.exchanges is not None:
+        if self.slow.service is not None:
             loop.add_reader(self.slow.fd, self.slow.process)
         tasks = [loop.create_task(self.beat())]
         for part in self.parts.values():
@@ -361,7 +361,7 @@ class WorkerProcess:
         Where queries may wait for upstreams, their replies leave from a socket of this process: the other one may
         go on in another process, and as long as it is open here it would be fed.
         """
-        sender = udp if self.slow.exchanges is None else twin(udp)
+        sender = udp if self.slow.service is None else twin(udp)
         self.answer_rest(index, udp, sender)
         udp.close()
         if sender is not udp:

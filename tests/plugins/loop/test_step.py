@@ -12,7 +12,7 @@ import pytest
 from fastdns._chain import ServerTable, Worker
 from fastdns._stats import Stats
 from fastdns._store import Store
-from fastdns._upstream import Upstreams
+from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.plugins.loop import probes
 from fastdns.plugins.loop._step import LoopStep

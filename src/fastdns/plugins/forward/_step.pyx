@@ -7,12 +7,17 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastdns._chain cimport NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written
-from fastdns._upstream cimport MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza, park
+from fastdns._chain cimport (
+    ERROR_NO_HEALTHY, NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written,
+)
 from fastdns._relay cimport leave_options
 from fastdns._wire cimport (
     CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone, parse_reply,
 )
+from fastdns.plugins.forward.engine._stanza cimport (
+    MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza,
+)
+from fastdns.serve._suspend cimport suspend
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
@@ -72,6 +77,14 @@ cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil
     return written(ctx)
 
 
+cdef Outcome ask(Context* ctx, const Stanza* stanza) noexcept nogil:
+    """Let an upstream of the stanza answer."""
+    if ctx.service == NULL:
+        ctx.error = ERROR_NO_HEALTHY
+        return bare(ctx, SERVFAIL)
+    return suspend(ctx, stanza)
+
+
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef const UpstreamReply* reply = ctx.upstream if answers(ctx.upstream, ctx) else NULL
@@ -94,7 +107,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         if not takes(&c.stanzas[i], ctx):
             continue
         if reply == NULL or replied:
-            return park(ctx, &c.stanzas[i])
+            return ask(ctx, &c.stanzas[i])
         outcome = take_reply(ctx, reply)
         replied = True
         if reply.msg == NULL or not passes_on(&c.stanzas[i], ctx) or not any_takes(c, i + 1, ctx):
@@ -135,7 +148,7 @@ cdef uint32_t rcode_bits(rcodes) except? 0xFFFFFFFF:
 
 
 cdef class ForwardStep(NativeStep):
-    """stanzas: a dict each, with the fields of _upstream.Stanza; times in seconds; names in wire form.
+    """stanzas: a dict each, with the fields of engine/_stanza.pxd; times in seconds; names in wire form.
 
     number, zone, excepted, upstreams (places in the table of the thread), policy, force_tcp, prefer_udp,
     max_fails, max_attempts, max_concurrent, read_timeout_s, probe_interval_s, probe_name, probe_rd, next_rcodes,

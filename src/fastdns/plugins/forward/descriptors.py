@@ -10,7 +10,7 @@ from fastdns.plugins.forward.routes import Routes
 
 # Each thread of a worker that serves clients has a table of questions, with sockets of its own.
 TABLES = 2
-# As _upstream.SOCKETS: more ports are more for a forger to guess.
+# As SOCKETS of engine/_sockets.pxd: more ports are more for a forger to guess.
 MAX_SOCKETS = 16
 # As pool.py has them: connections to one upstream over TCP or TLS, and over HTTP/2.
 MAX_STREAMS, MAX_HTTP2_STREAMS = 128, 4

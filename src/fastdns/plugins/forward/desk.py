@@ -1,4 +1,4 @@
-"""Between the native tables of questions and the streams: takes what they want asked, gives back the answers."""
+"""Between the engines' rings and the streams: takes what the engines want asked, and gives back the answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastdns._upstream import Exchanges
+from fastdns.plugins.forward.engine._streams import StreamRings
 from fastdns.plugins.forward.upstreams import Shortage, UpstreamError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("plugin/forward")
 
-# Of one table, in one turn of the loop: others have theirs in between, clients over TCP among them.
+# Requests of one engine in one iteration of the loop: others have theirs in between, clients over TCP among them.
 TAKE_MOST = 128
 # How long an answer waits that finds the ring back full.
 RETRY_S = 0.01
@@ -36,23 +36,23 @@ class Desk:
         self.streams: dict[int, Streams] = {}
         # Address of an upstream to the reason of its last failure, for the log.
         self.reasons: dict[str, str] = {}
-        # Tables that have been given answers, and are to be woken.
-        self.given: set[Exchanges] = set()
+        # Rings that have been given answers, and whose threads are to be woken.
+        self.given: set[StreamRings] = set()
         # Of counters, what publish has added up elsewhere.
         self.published: dict[tuple[str, str, str], int] = {}
 
-    def attach(self, exchanges: Exchanges) -> None:
-        """Serve a table from now on."""
-        self.loop.add_reader(exchanges.request_fd, self.take, exchanges)
+    def attach(self, rings: StreamRings) -> None:
+        """Serve an engine from now on."""
+        self.loop.add_reader(rings.request_fd, self.take, rings)
 
-    def take(self, exchanges: Exchanges) -> None:
-        """Ask what a table wants asked."""
-        taken = exchanges.take_requests(TAKE_MOST)
+    def take(self, rings: StreamRings) -> None:
+        """Ask what an engine wants asked."""
+        taken = rings.take_requests(TAKE_MOST)
         if len(taken) == TAKE_MOST:
-            self.loop.call_soon(self.take, exchanges)
+            self.loop.call_soon(self.take, rings)
         for ticket, upstream, message, timeout_s in taken:
             route = self.routes.upstreams[upstream]
-            give = partial(self.give, exchanges, ticket, route.upstream.to)
+            give = partial(self.give, rings, ticket, route.upstream.to)
             try:
                 self.of(route.stanza).ask(route.place, message, timeout_s, give)
             except UpstreamError as error:
@@ -70,21 +70,21 @@ class Desk:
             )
         return self.streams[stanza]
 
-    def give(self, exchanges: Exchanges, ticket: bytes, to: str, reply: bytes | None, reason: str) -> None:
-        """Give a table what came of a request."""
+    def give(self, rings: StreamRings, ticket: bytes, to: str, reply: bytes | None, reason: str) -> None:
+        """Give an engine what came of a request."""
         if reply is None:
             self.reasons[to] = reason
             log.debug("%s: %s", to, reason)
-        if not exchanges.give_answer(ticket, reply, isinstance(reason, Shortage)):
-            self.loop.call_later(RETRY_S, self.give, exchanges, ticket, to, reply, reason)
-        elif exchanges not in self.given:
-            self.given.add(exchanges)
-            self.loop.call_soon(self.wake, exchanges)
+        if not rings.give_answer(ticket, reply, isinstance(reason, Shortage)):
+            self.loop.call_later(RETRY_S, self.give, rings, ticket, to, reply, reason)
+        elif rings not in self.given:
+            self.given.add(rings)
+            self.loop.call_soon(self.wake, rings)
 
-    def wake(self, exchanges: Exchanges) -> None:
-        """Wake a table's thread for all that was given in this turn of the loop."""
-        self.given.discard(exchanges)
-        exchanges.wake()
+    def wake(self, rings: StreamRings) -> None:
+        """Wake an engine's thread for all that was given in this iteration of the loop."""
+        self.given.discard(rings)
+        rings.wake()
 
     def counters(self) -> dict[tuple[str, str, str], int]:
         """Connections reused and dialed, over all stanzas: (name, address, protocol) to a count."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from fastdns._chain import NativeStep
-    from fastdns._upstream import Exchanges
     from fastdns.plugins.forward.desk import Desk
+    from fastdns.plugins.forward.engine._engine import ForwardEngine
     from fastdns.plugins.forward.routes import Routes
 
 log = logging.getLogger("plugin/forward")
@@ -73,31 +73,33 @@ class Routing(InSupervisor):
 
 
 class Forwarding(InWorker):
-    """The tables of questions in flight, and the streams to upstreams. desk: None where there is no upstream."""
+    """The engines of both threads, and the streams to upstreams. desk: None where there is no upstream."""
 
     def __init__(self, worker: WorkerView) -> None:
         self.worker = worker
         self.routes = routes_of(worker.runtime)
+        self.engines: list[ForwardEngine] = []
         self.desk: Desk | None = None
 
-    def exchanges(self, slot: int, room: int) -> Exchanges | None:
+    def service(self, slot: int, room: int) -> ForwardEngine | None:
         if not self.routes.upstreams:
             return None
-        from fastdns._upstream import Exchanges
+        from fastdns.plugins.forward.engine._engine import ForwardEngine
 
-        return Exchanges(
+        engine = ForwardEngine(
             self.routes.table(), self.routes.shared, self.worker.stats, slot, room,
             max(1, len(self.routes.stanzas)), sockets=self.worker.allowed("sockets"),
         )  # fmt: skip
+        self.engines.append(engine)
+        return engine
 
     def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:
-        if self.worker.hot.exchanges is None or self.worker.slow.exchanges is None:
-            return ()
-        from fastdns.plugins.forward.desk import Desk
+        if self.engines:
+            from fastdns.plugins.forward.desk import Desk
 
-        self.desk = Desk(self.routes, loop, self.worker.allowed("streams"))
-        self.desk.attach(self.worker.hot.exchanges)
-        self.desk.attach(self.worker.slow.exchanges)
+            self.desk = Desk(self.routes, loop, self.worker.allowed("streams"))
+            for engine in self.engines:
+                self.desk.attach(engine.streams)
         return ()
 
     def beat(self, *, last: bool) -> None:
@@ -121,7 +123,7 @@ class Forward(Plugin):
     """A step, and the engine that asks upstreams."""
 
     name = "forward"
-    worker_modules = ("_step", "desk")
+    worker_modules = ("_step", "desk", "engine._engine")
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from fastdns._upstream import Upstreams
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.netaddrs import interface_index, socket_address, zone_of
 from fastdns.plugins.forward.config import DNS, Address, HostName, Stanza
+from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
 from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
 from fastdns.skipped import SkippedLines
@@ -58,7 +58,7 @@ class Route:
     slot: int
 
     def for_table(self, source_address: str | None) -> TableEntry:
-        """As _upstream.Exchanges wants it."""
+        """As ForwardEngine takes it."""
         address = socket_address(self.upstream.address, self.upstream.port)
         source = None if source_address is None else socket_address(source_address, 0)
         return address, source, self.upstream.transport != DNS, self.slot
@@ -84,7 +84,7 @@ class Routes:
         return [place for place, route in enumerate(self.upstreams) if route.stanza == number]
 
     def table(self) -> list[TableEntry]:
-        """All upstreams, as _upstream.Exchanges wants them."""
+        """All upstreams, as ForwardEngine takes them."""
         return [route.for_table(self.stanzas[route.stanza].source_address) for route in self.upstreams]
 
 

@@ -1,5 +1,5 @@
 from fastdns._chain import NativeStep
-from fastdns._upstream import Upstreams
+from fastdns.plugins.forward.engine._shared import Upstreams
 
 class LoopStep(NativeStep):
     def __init__(self, upstreams: Upstreams) -> None: ...

@@ -8,7 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome, monotonic_ns
 from fastdns._store cimport load, publish_u64
-from fastdns._upstream cimport MAX_UPSTREAMS, SharedUpstream, Upstreams
+from fastdns.plugins.forward.engine._shared cimport SharedUpstream, Upstreams
+from fastdns.plugins.forward.engine._stanza cimport MAX_UPSTREAMS
 
 cdef enum:
     TYPE_HINFO = 13

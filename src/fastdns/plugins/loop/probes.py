@@ -23,9 +23,9 @@ from fastdns.plugins.forward.config import DNS
 from fastdns.plugins.forward.upstreams import UpstreamError
 
 if TYPE_CHECKING:
-    from fastdns._upstream import Upstreams
     from fastdns.corefile.model import ServerConfig
     from fastdns.plugins.forward.desk import Desk
+    from fastdns.plugins.forward.engine._shared import Upstreams
     from fastdns.plugins.forward.routes import Route, Routes
 
 log = logging.getLogger("plugin/loop")

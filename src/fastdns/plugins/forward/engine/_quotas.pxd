@@ -1,0 +1,68 @@
+"""How much may wait: the room that a client, a stanza and ``max_concurrent`` leave.
+
+Room is counted in units of 64 bytes of the engine's memory for messages. A place (an outstanding query) is worth
+UNITS_A_PLACE. What a client query takes is counted for its client, by address, and for its stanza.
+
+    client          gets no more once it holds over SHARE times what is still free. So it may have nearly all of an
+                    empty engine, and a client that holds little finds room in a full one (dynamic thresholds:
+                    Choudhury and Hahne, 1998).
+    stanza          where there are several, has seven eighths of the whole at most, so that a zone whose upstreams
+                    are dead leaves room for zones whose upstreams are well.
+    max_concurrent  bounds the client queries that wait at a stanza in all processes together.
+
+Clients are counted in two rows by different parts of a keyed hash, and hold what the smaller one says: a client
+that shares one place with a flood does not share the other.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from fastdns._stats cimport ThreadCounters
+from fastdns.memory._slabs cimport UNIT_BYTES
+from fastdns.plugins.forward.engine._stanza cimport MAX_STANZAS, Stanza
+
+cdef enum:
+    PLACE_BYTES = 1024              # of memory for messages, for each place
+    UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
+    CLIENT_SLOTS = 4096             # in each of the two rows
+    SHARE = 8
+
+# What a client query takes, from when it is suspended until it is resumed.
+cdef struct Share:
+    uint32_t units
+    uint16_t stanza                 # its number
+    uint16_t slots[2]               # of its client
+
+cdef struct Quotas:
+    uint64_t seed                   # of the hash of clients
+    uint32_t clients[2][CLIENT_SLOTS]   # units that they hold
+    uint32_t stanzas[MAX_STANZAS]
+    uint32_t stanza_most            # units
+    const ThreadCounters* counters  # this thread's
+    const ThreadCounters* all_counters
+    const uint64_t* counter_slots   # how many of all_counters were ever used
+    uint64_t others_at_ns           # when others was last forgotten
+    uint32_t others[MAX_STANZAS]    # client queries that wait for other threads, plus 1; 0: not summed up yet
+
+cdef void open_quotas(Quotas* q, uint64_t seed, uint32_t places, uint32_t all_units,
+                      uint32_t stanzas) noexcept nogil
+
+# How many more client queries max_concurrent lets wait at the stanza, counting all threads of all workers.
+cdef uint32_t concurrent_left(Quotas* q, const Stanza* stanza, uint64_t now_ns) noexcept nogil
+
+# Fill in the rest of a share that has its units, and say why it may not be taken, or NO_ERROR. free_units: what is
+# free of the memory, the places and max_concurrent, each in units, and the least of them.
+cdef uint8_t examine_share(const Quotas* q, Share* share, const Stanza* stanza, const uint8_t* client,
+                           uint32_t client_len, uint32_t free_units) noexcept nogil
+
+cdef inline void hold_share(Quotas* q, const Share* share, int32_t units) noexcept nogil:
+    q.clients[0][share.slots[0]] += units
+    q.clients[1][share.slots[1]] += units
+    q.stanzas[share.stanza] += units
+
+cdef inline void take_share(Quotas* q, const Share* share) noexcept nogil:
+    hold_share(q, share, <int32_t>share.units)
+
+cdef inline void give_share(Quotas* q, const Share* share) noexcept nogil:
+    hold_share(q, share, -<int32_t>share.units)
+
+cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
+    return one if one < other else other
