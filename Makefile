@@ -9,6 +9,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py pyproject.toml
+TEST_SOURCES := $(shell find tests -name '*.pyx' -o -name '*.pxd')
 
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
@@ -21,7 +22,7 @@ run: | $(VENV)/.tools
 	@$(BIN)/fastdns demo
 
 # What serves, and what tests and measures.
-build: $(VENV)/.dev $(VENV)/.built
+build: $(VENV)/.dev $(VENV)/.built-tests
 
 $(VENV)/.tools:
 	@echo "Python environment: $(VENV)"
@@ -45,33 +46,38 @@ $(VENV)/.built: $(SOURCES) | $(VENV)/.tools
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
+# The extensions that only tests import. They use the package's declarations, so they are built after it.
+$(VENV)/.built-tests: $(TEST_SOURCES) $(VENV)/.built
+	@FASTDNS_TESTS=1 $(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
 debug: $(VENV)/.dev
 	FASTDNS_DEBUG=1 FASTDNS_WARNINGS=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
+	FASTDNS_DEBUG=1 FASTDNS_WARNINGS=1 FASTDNS_TESTS=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
 
-# A copy of the sources, built with address and undefined-behaviour sanitizers; the ordinary build stays.
-SANITIZED := build/sanitized
+# A tree of links to the files here, built with address and undefined-behaviour sanitizers; the ordinary build stays.
+SANITIZED := build/sanitizers
 FUZZ_PACKETS ?= 1000000
 SANITIZE_ENV = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)/src):$(abspath .)
+	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED))/src:$(abspath $(SANITIZED))
 
-$(SANITIZED)/.built: $(VENV)/.dev $(SOURCES)
+# The tree is left as it is between builds, so that only what changed is compiled; the find removes the links to the
+# ordinary build's results and to files that no longer exist.
+sanitize: $(VENV)/.dev
 	mkdir -p $(SANITIZED)
-	rm -rf $(SANITIZED)/src
-	cp -rL src setup.py pyproject.toml README.md $(SANITIZED)
-	find $(SANITIZED) -name '*.so' -delete -o -name '*.c' -delete
+	cp -rsn $(abspath $(filter-out build dist,$(wildcard *))) $(SANITIZED)
+	find $(SANITIZED) -type l \( -name '*.so' -o -name '*.c' -o -name '*.pyc' -o -xtype l \) -delete
 	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
-	touch $@
-
-sanitize: $(SANITIZED)/.built
+	cd $(SANITIZED) && FASTDNS_SANITIZE=1 FASTDNS_TESTS=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 
 # Mangled queries under sanitizers; FUZZ_PACKETS=50000 for a short run.
 fuzz: sanitize
-	$(SANITIZE_ENV) $(BIN)/python -m tests.fuzz.run --packets $(FUZZ_PACKETS)
+	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m tests.fuzz.run --packets $(FUZZ_PACKETS)
 
 # The tests of everything native, under sanitizers; but for what they are too slow and too large for.
 test-sanitized: sanitize
-	$(SANITIZE_ENV) $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/dns tests/test_store.py \
+	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/dns tests/test_store.py \
 		tests/test_store_processes.py tests/test_cache.py tests/test_hot_thread.py tests/upstream tests/plugins tests/bench/test_load.py tests/bench/test_expected.py \
 		tests/bench/test_generator.py \
 		--ignore tests/plugins/kubernetes/test_manifests.py \
@@ -111,7 +117,7 @@ soak: build
 
 lint: build
 	$(BIN)/ruff check .
-	PATH=$(abspath $(BIN)):$$PATH $(BIN)/cython-lint src
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/cython-lint src tests
 
 typecheck: build
 	$(BIN)/mypy
@@ -132,4 +138,4 @@ bench: build
 
 clean:
 	rm -rf build $(VENV) .venv-3.*
-	find src -name '*.so' -delete -o -name '*.c' -delete
+	find src tests -name '*.so' -delete -o -name '*.c' -delete

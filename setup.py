@@ -7,6 +7,7 @@ Switches, all environment variables set to 1:
     FASTDNS_DEBUG          -O0 -g and C assertions
     FASTDNS_WARNINGS       the C compiler's warnings
     FASTDNS_NO_EXTENSIONS  none of them, for an editable install whose extensions are built in place afterwards
+    FASTDNS_TESTS          the extensions of tests/ instead of the package's; they are built in place only
 
 The compiler is $CC, or Python's own, through ccache where ccache is installed.
 """
@@ -23,14 +24,13 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCE = Path("src")
 JOBS = len(os.sched_getaffinity(0))
 # Modules that no query and no listing of a cluster passes through: -O3 would only cost the builder time.
 COLD = (
     "fastdns.bench._answers",
     "fastdns.bench._counts",
     "fastdns.bench._questions",
-    "fastdns.plugins.cache._trial",
+    "tests.",
 )
 
 
@@ -67,27 +67,39 @@ if switch("FASTDNS_LINETRACE"):
     macros.append(("CYTHON_TRACE_NOGIL", "1"))
 
 
+FOR_TESTS = switch("FASTDNS_TESTS")
+# Modules are named from the folder, and their sources are below the package.
+FOLDER, PACKAGE = (Path(), "tests") if FOR_TESTS else (Path("src"), "fastdns")
+
+
 def extensions() -> list[Extension]:
     """One for each .pyx file."""
-    if switch("FASTDNS_NO_EXTENSIONS"):
+    if FOR_TESTS:
+        # Everything below the build's folder goes into the next wheel, so only a build in place is allowed.
+        if "build_ext" not in sys.argv or "--inplace" not in sys.argv:
+            raise SystemExit(
+                "setup.py: FASTDNS_TESTS builds the extensions of tests/, which no package contains: use "
+                "`build_ext --inplace`, or unset FASTDNS_TESTS"
+            )
+    elif switch("FASTDNS_NO_EXTENSIONS"):
         if "bdist_wheel" in sys.argv:
             raise SystemExit("setup.py: a wheel without extensions serves nothing: unset FASTDNS_NO_EXTENSIONS")
         return []
     found = []
-    for path in sorted((SOURCE / "fastdns").rglob("*.pyx")):
-        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in sorted((FOLDER / PACKAGE).rglob("*.pyx")):
+        name = ".".join(path.relative_to(FOLDER).with_suffix("").parts)
         found.append(
             Extension(
                 name,
                 [str(path)],
-                extra_compile_args=[*(cold_optimization if name in COLD else optimization), *compile_args],
+                extra_compile_args=[*(cold_optimization if name.startswith(COLD) else optimization), *compile_args],
                 extra_link_args=link_args,
                 define_macros=macros,
             )
         )
     if not found:
         raise SystemExit(
-            f"setup.py: no .pyx file below {SOURCE.resolve()}: fastdns cannot be built from this folder; a "
+            f"setup.py: no .pyx file below {FOLDER.resolve()}: fastdns cannot be built from this folder; a "
             "complete source distribution or checkout has them"
         )
     return found
@@ -158,7 +170,7 @@ class BuildExtensions(build_ext):
             self.extensions,
             compiler_directives=directives,
             annotate=switch("FASTDNS_ANNOTATE"),
-            include_path=[str(SOURCE)],
+            include_path=["src"],
             nthreads=JOBS,
             quiet=True,
         )
@@ -178,9 +190,15 @@ class BuildExtensions(build_ext):
         self.progress.count(len(self.extensions), extension.name)
 
 
+in_tests: dict[str, object] = {}
+if FOR_TESTS:
+    # A folder of its own: what is built in build/lib becomes part of the next wheel.
+    in_tests = {"package_dir": {"tests": "tests"}, "options": {"build": {"build_base": "build/tests"}}}
+
 setup(
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildExtensions},
+    **in_tests,
     long_description=readme(),
     long_description_content_type="text/markdown",
 )

@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.package import build_sdist
+from tests.deploy.package import build_sdist, check_contents
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +65,59 @@ def test_there_is_no_wheel_without_extensions(bare: Path) -> None:
     assert ended.returncode == 1
     assert "a wheel without extensions serves nothing: unset FASTDNS_NO_EXTENSIONS" in ended.stderr
     assert not (bare / "dist").exists()
+
+
+def test_extensions_of_tests_are_built_in_place_and_apart(bare: Path) -> None:
+    folder = bare / "tests" / "plugins"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").write_text("")
+    (folder / "_one.pyx").write_text("def one():\n    return 1\n")
+    ended = setup(bare, "--quiet", "build_ext", "--inplace", FASTDNS_TESTS="1")
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name.partition(".")[0] for path in folder.glob("*.so")] == ["_one"]
+    # What is below build/lib would be packed into the next wheel.
+    built = list((bare / "build").rglob("*.so"))
+    assert built and all(path.is_relative_to(bare / "build" / "tests") for path in built)
+    assert list((bare / "src").rglob("*.so")) == []
+
+
+@pytest.mark.parametrize("words", [("bdist_wheel",), ("sdist",), ("build_ext",)], ids=" ".join)
+def test_extensions_of_tests_are_built_in_no_other_way(bare: Path, words: tuple[str, ...]) -> None:
+    (bare / "tests").mkdir()
+    (bare / "tests" / "_one.pyx").write_text("def one():\n    return 1\n")
+    ended = setup(bare, *words, FASTDNS_TESTS="1")
+    assert ended.returncode == 1
+    assert "FASTDNS_TESTS builds the extensions of tests/, which no package contains" in ended.stderr
+    assert not (bare / "dist").exists()
+
+
+def test_packages_with_what_only_tests_use_are_refused(tmp_path: Path) -> None:
+    def sdist(*names: str) -> Path:
+        path = tmp_path / "fastdns-1.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(f"fastdns-1/{name}"))
+        return path
+
+    def wheel(*names: str) -> Path:
+        path = tmp_path / "fastdns-1.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"")
+        return path
+
+    sources, packed = ("src/fastdns/a.py", "src/fastdns/_b.pyx"), ("fastdns/a.py", "fastdns/_b.cpython-311-x86.so")
+    check_contents(sdist(*sources), wheel(*packed, "fastdns-1.dist-info/RECORD"))
+    for added, to_wheel, message in (
+        ("tests/_c.pyx", (), "fastdns-1.tar.gz has what only tests use: tests/_c.pyx"),
+        ("README.md", ("fastdns/_c.cpython-311-x86.so",), "has what no source of fastdns makes: fastdns/_c.so"),
+        ("README.md", ("tests/_c.cpython-311-x86.so",), "has what no source of fastdns makes: tests/_c.so"),
+    ):
+        with pytest.raises(SystemExit, match=re.escape(message)):
+            check_contents(sdist(*sources, added), wheel(*packed, *to_wheel))
+    with pytest.raises(SystemExit, match=r"lacks fastdns/_b\.so"):
+        check_contents(sdist(*sources), wheel("fastdns/a.py"))
 
 
 def test_metadata_alone_compiles_nothing(bare: Path) -> None:

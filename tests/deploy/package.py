@@ -61,15 +61,24 @@ def build_sdist(folder: Path) -> Path:
 
 
 def check_contents(sdist: Path, wheel: Path) -> None:
-    """Each module of the source distribution is in the wheel, compiled where it is Cython's."""
+    """Each module of the source distribution is in the wheel, compiled where it is Cython's.
+
+    Neither has anything of tests/, and the wheel has no compiled module but these.
+    """
     with tarfile.open(sdist) as archive:
-        sources = [name.partition("/src/")[2] for name in archive.getnames() if "/src/fastdns/" in name]
-    with zipfile.ZipFile(wheel) as packed:
-        names = packed.namelist()
+        packed = [name.partition("/")[2] for name in archive.getnames()]
+    sources = [name.removeprefix("src/") for name in packed if name.startswith("src/fastdns/")]
+    with zipfile.ZipFile(wheel) as archived:
+        names = archived.namelist()
     there = {name.partition(".cpython-")[0] + ".so" if name.endswith(".so") else name for name in names}
     expected = {name.replace(".pyx", ".so") for name in sources if name.endswith((".py", ".pyx", ".pyi", ".yaml"))}
     if missing := sorted(expected - there):
         raise SystemExit(f"package: {wheel.name} lacks {', '.join(missing)}")
+    if tests := sorted(name for name in packed if name == "tests" or name.startswith("tests/")):
+        raise SystemExit(f"package: {sdist.name} has what only tests use: {', '.join(tests)}")
+    foreign = {name for name in there if not name.startswith(("fastdns/", "fastdns-"))}
+    if more := sorted(foreign | {name for name in there - expected if name.endswith(".so")}):
+        raise SystemExit(f"package: {wheel.name} has what no source of fastdns makes: {', '.join(more)}")
 
 
 def own_network() -> list[str]:

@@ -18,8 +18,8 @@ from fastdns._stats import CACHE_FIELDS, Stats, layout
 from fastdns.corefile import load
 from fastdns.corefile.model import ServerBlock
 from fastdns.plugins.cache._step import CacheStep
-from fastdns.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 from fastdns.plugins.cache.shared import new_cache
+from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 
 NS = 1_000_000_000
 START_NS = 100_000 * NS

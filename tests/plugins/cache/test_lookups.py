@@ -7,7 +7,7 @@ import pytest
 
 from fastdns._cache import Cache
 from fastdns.plugins.cache._step import CacheStep
-from fastdns.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
+from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 from tests.plugins.cache.support import NS, START_NS, Cached, Said, a, block_of, question, records, soa
 from tests.plugins.kubernetes.support import Cluster, Options
 

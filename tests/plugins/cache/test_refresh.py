@@ -9,8 +9,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from fastdns.plugins.cache._trial import PARKED
 from fastdns.plugins.errors._step import ErrorsStep
+from tests.plugins.cache._trial import PARKED
 from tests.plugins.cache.support import NAME, NS, REFERRAL, START_NS, Cached, Said, a, cname, question, records, soa
 from tests.plugins.cache.test_kept import EXPIRED
 
