@@ -75,16 +75,9 @@ sanitize: $(VENV)/.dev
 fuzz: sanitize
 	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m tests.fuzz.run --packets $(FUZZ_PACKETS)
 
-# The tests of everything native, under sanitizers; but for what they are too slow and too large for.
+# The tests that call native code, under sanitizers.
 test-sanitized: sanitize
-	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/test_wire.py tests/dns tests/test_store.py \
-		tests/test_store_processes.py tests/test_cache.py tests/test_hot_thread.py tests/upstream tests/plugins tests/bench/test_load.py tests/bench/test_expected.py \
-		tests/bench/test_generator.py \
-		--ignore tests/plugins/kubernetes/test_manifests.py \
-		--ignore tests/plugins/kubernetes/api/test_client.py --ignore tests/plugins/kubernetes/api/test_connection.py --ignore tests/plugins/kubernetes/api/test_digest.py --ignore tests/plugins/kubernetes/api/test_faults.py \
-		--ignore tests/plugins/kubernetes/api/test_kubeconfig.py --ignore tests/plugins/kubernetes/api/test_model.py --ignore tests/plugins/kubernetes/api/test_recordings.py --ignore tests/plugins/kubernetes/api/test_reflector.py \
-		--deselect tests/upstream/test_bounds.py::test_a_hundred_thousand_in_flight \
-		--deselect tests/upstream/test_replies.py::test_a_port_is_not_kept_for_ever
+	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider -m "native and not unsanitized"
 
 test:
 	$(MAKE) test-many

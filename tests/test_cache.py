@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fastdns._cache import MAX_CAPACITY, MAX_RING_BYTES, MIN_RING_BYTES, Cache, Draft
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 NS = 1_000_000_000
 START_NS = 5_000 * NS
 # Offsets in the mapping: where the success half's header says where its ring is, that ring's head, the end of both

@@ -35,6 +35,8 @@ from fastdns.supervisor.assembly import build_tables
 from tests import hot_thread_peer
 from tests.plugins.kubernetes.support import Cluster
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 HOST = "127.0.0.1"
 HOLD_US = 1_000_000
 # Of each kind, begun and ended while the GIL is held.

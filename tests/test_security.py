@@ -23,6 +23,8 @@ from fastdns._wire import parse_query
 from tests.fuzz.packets import packets
 from tests.fuzz.run import make_worker
 
+pytestmark = pytest.mark.native
+
 WORKER = make_worker()
 NAME = "kubernetes.default.svc.cluster.local."
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from fastdns._store import Store, Writer
 from fastdns.errors import StoreFull
 
+pytestmark = pytest.mark.native
+
 keys = st.binary(min_size=1, max_size=40)
 operations = st.lists(
     st.one_of(

@@ -18,6 +18,8 @@ import pytest
 from fastdns._store import Store, Writer
 from fastdns.errors import StoreFull
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 STORE_BYTES = 1 << 20
 KEYS = 40
 # Words that the processes share: of each key the number of the last change that was complete, doubled, and one more

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from fastdns._wire import build_reply, parse_query
 
+pytestmark = pytest.mark.native
+
 labels = st.text(
     alphabet="abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=1, max_size=20
 )

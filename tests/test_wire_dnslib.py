@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dnslib
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns._wire import build_reply, parse_query
+
+pytestmark = pytest.mark.native
 
 # dnslib reads labels as text; these are what it does not escape.
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"

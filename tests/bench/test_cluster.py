@@ -17,6 +17,8 @@ from fastdns.bench.errors import BenchUsageError
 from fastdns.bench.page import page
 from fastdns.bench.progress import Stages
 
+pytestmark = pytest.mark.alone
+
 CALL = [sys.executable, "-m", "fastdns.cli", "bench", "cluster"]
 SMALL = [
     "--services", "20", "--endpoints", "3", "--workers", "1",

@@ -23,6 +23,8 @@ from fastdns.bench import processes
 from fastdns.bench.exchange import ask, query, rcode
 from fastdns.corefile import load
 
+pytestmark = pytest.mark.alone
+
 CALL = f"{sys.executable} -m fastdns.cli"
 
 

@@ -18,6 +18,8 @@ from fastdns.bench.messages import message
 from fastdns.bench.runner import How, Server, run
 from tests.bench.servers import udp
 
+pytestmark = pytest.mark.native
+
 NAME = "web.shop.svc.cluster.local"
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES, append_framed, count_messages, framed, message_at
 
+pytestmark = pytest.mark.native
+
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.binary(max_size=300))
 def test_whole_messages_one_after_the_other(sent: list[bytes], last: bytes) -> None:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from fastdns._wire import copy_reply
 from tests.fuzz.replies import RDATA, exchange, expected, record, view
 
+pytestmark = pytest.mark.native
+
 QUERY = dns.message.make_query("www.example.org.", "A", id=77)
 NAME = QUERY.question[0].name.to_wire()
 

@@ -48,7 +48,7 @@ CLUSTER = [
 ]  # fmt: skip
 
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import MANIFESTS, Load, Server, alive, children, service, wait_until
 
+pytestmark = pytest.mark.alone
+
 # "Its place is taken within 1 s" holds on an idle machine; tests may share theirs.
 REPLACED_S = 5.0
 

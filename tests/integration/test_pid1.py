@@ -12,6 +12,8 @@ import pytest
 
 from tests.support import Server, children, wait_until
 
+pytestmark = pytest.mark.alone
+
 ENTER = ("unshare", "--pid", "--fork", "--mount-proc", *(("--map-root-user", "--user") if os.geteuid() else ()))
 
 

@@ -7,6 +7,8 @@ import pytest
 from fastdns._stats import Stats, layout, upstream_layout
 from fastdns.metrics.counters import Layout, added, buckets, part
 
+pytestmark = pytest.mark.native
+
 
 def test_buckets_are_cumulative() -> None:
     assert buckets((0.5, 1, 16000), [1, 0, 2, 4]) == [("0.5", 1), ("1", 1), ("16000", 3), ("+Inf", 7)]

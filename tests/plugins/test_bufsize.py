@@ -12,6 +12,8 @@ import pytest
 from tests.support import wait_until
 from tests.upstream.support import NAME, Asked, Forwarder, Reply, Upstream, a, forward, good, response, silent
 
+pytestmark = pytest.mark.native
+
 COOKIE = dns.edns.GenericOption(10, b"8 bytes!")
 
 

@@ -15,6 +15,8 @@ from fastdns.plugins.order import named
 from fastdns.skipped import SkippedLines
 from tests.upstream.support import Forwarder
 
+pytestmark = pytest.mark.native
+
 
 def check_files(config: ServerConfig) -> list[str]:
     """The warnings of all plugins."""

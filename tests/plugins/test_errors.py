@@ -10,6 +10,8 @@ import pytest
 from fastdns.corefile import load
 from fastdns.plugins.errors.reporter import Reporter
 
+pytestmark = pytest.mark.native
+
 WWW = b"\3www\7example\3org\0"
 
 

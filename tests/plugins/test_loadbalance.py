@@ -13,6 +13,8 @@ from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from tests.plugins.kubernetes.support import Cluster, Options, wire
 
+pytestmark = pytest.mark.native
+
 NAME = "three.prod.svc.cluster.local."
 OBJECTS = """
 kind: Namespace

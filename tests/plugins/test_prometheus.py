@@ -15,6 +15,8 @@ from fastdns.metrics.queries import of_zone
 from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.plugins.whoami._step import WhoamiStep
 
+pytestmark = pytest.mark.native
+
 ZONE, DROPPED = 0, 1
 COOKIE = dns.edns.CookieOption(b"12345678", b"")
 

@@ -9,6 +9,8 @@ from fastdns._chain import ServerTable, Worker
 from fastdns.plugins.whoami._step import WhoamiStep
 from tests.plugins.kubernetes.support import summary
 
+pytestmark = pytest.mark.native
+
 FAMILIES = {b"\x0a\0\0\1": ("A", "10.0.0.1"), b"\xfd" + bytes(14) + b"\1": ("AAAA", "fd00::1")}
 
 

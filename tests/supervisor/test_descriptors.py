@@ -17,6 +17,8 @@ from fastdns.supervisor.descriptors import Files, Needs, complaints, share, supe
 from tests.support import COREFILE, Server
 from tests.upstream.support import Forwarder, Upstream, forward, good
 
+pytestmark = pytest.mark.native
+
 
 def needs_with(places: int, clients: int, datagrams: int = 0, framed: int = 0, https: int = 0) -> Needs:
     """Those of a configuration with so many upstreams that are asked that way."""

@@ -29,6 +29,8 @@ from fastdns.supervisor.worker import SLOW_NICE, Slots, WorkerPlan, WorkerProces
 from fastdns.transports.clients import Clients
 from tests.support import WEB, Server, free_port, wait_until
 
+pytestmark = pytest.mark.native
+
 QUERY = dns.message.make_query("panic.example.org", "A", use_edns=0)
 BLOCK = "{} {{\n bind 127.0.0.1\n {}\n whoami\n}}\n"
 

@@ -10,6 +10,8 @@ from fastdns.transports import clients
 from fastdns.transports.tcp import TcpConnection
 from tests.transports.support import FakeTransport, World, cut, frame, peers
 
+pytestmark = pytest.mark.native
+
 # -------------------------------------------------------------------------------------------------- places
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from fastdns._slow import PARKED
 from fastdns.transports.held import FREED_PART
 from fastdns.transports.tcp import TcpConnection
 from tests.transports.support import FakeTransport, World, cut, frame, peers
+
+pytestmark = pytest.mark.native
 
 KIB = 1024
 HALF = b"\xff\xff" + b"x" * 65_500

@@ -21,6 +21,8 @@ from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import WRITE_HIGH_BYTES, TcpConnection
 from tests.transports.support import World, cut, echo, frame
 
+pytestmark = pytest.mark.native
+
 # ------------------------------------------------------------------------------------------------- framing
 
 

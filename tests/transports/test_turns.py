@@ -8,6 +8,8 @@ from fastdns.transports.tcp import TcpConnection
 from fastdns.transports.turns import QUERIES
 from tests.transports.support import World, frame, peers
 
+pytestmark = pytest.mark.native
+
 
 def test_a_connection_with_much_to_ask_takes_turns_with_the_others() -> None:
     """A few dozen pipelining clients held up a worker for so long that it was taken for dead."""

@@ -22,6 +22,8 @@ from tests.upstream.support import (
     with_rcode,
 )
 
+pytestmark = pytest.mark.native
+
 FORMERR, SERVFAIL, NOTIMP, REFUSED = 1, 2, 4, 5
 CODES = pytest.mark.parametrize("code", [FORMERR, SERVFAIL, NOTIMP, REFUSED], ids=dns.rcode.to_text)
 # Of the root, no more of the code, no flags; and an extended error: prohibited.

@@ -38,6 +38,8 @@ from tests.upstream.support import (
     silent,
 )
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 SERVFAIL, REFUSED = dns.rcode.SERVFAIL, dns.rcode.REFUSED
 
 
@@ -247,6 +249,7 @@ QUESTION_S = 5.0
 IN_TIME_S = 4.0
 
 
+@pytest.mark.unsanitized("sends 100,000 questions before the first of them ends")
 def test_a_hundred_thousand_in_flight() -> None:
     """Each gets a reply; memory grows by what the table takes, and not again the second time."""
     count = 100_000

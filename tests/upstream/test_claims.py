@@ -13,6 +13,8 @@ import pytest
 from tests.support import wait_until
 from tests.upstream.support import Forwarder, Upstream, a, addresses, forward, response, with_rcode
 
+pytestmark = pytest.mark.native
+
 GIVEN_BACK = 1 << 32
 WEEKS_MS = 30 * 86_400_000
 # sizeof(CacheHeader) without its claims; and how many there are.

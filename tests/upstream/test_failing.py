@@ -27,6 +27,8 @@ from tests.upstream.support import (
     with_rcode,
 )
 
+pytestmark = pytest.mark.native
+
 SERVFAIL, NXDOMAIN, REFUSED, NOTIMP = dns.rcode.SERVFAIL, dns.rcode.NXDOMAIN, dns.rcode.REFUSED, dns.rcode.NOTIMP
 
 

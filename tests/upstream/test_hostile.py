@@ -32,6 +32,8 @@ from tests.upstream.support import (
     with_rcode,
 )
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 FORGED = "203.0.113.66"
 
 

@@ -31,6 +31,8 @@ from tests.upstream.support import (
     saying,
 )
 
+pytestmark = pytest.mark.native
+
 FORGED = "203.0.113.66"
 
 

@@ -35,6 +35,8 @@ from tests.upstream.support import (
     with_rcode,
 )
 
+pytestmark = pytest.mark.native
+
 TC = dns.flags.TC
 
 

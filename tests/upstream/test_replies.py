@@ -37,6 +37,8 @@ from tests.upstream.support import (
     silent,
 )
 
+pytestmark = pytest.mark.native
+
 AA, TC, RD, RA, AD, CD = (getattr(dns.flags, name) for name in ("AA", "TC", "RD", "RA", "AD", "CD"))
 Make = Callable[[dns.message.Message], Reply]
 
@@ -460,6 +462,7 @@ def test_a_worn_socket_is_there_until_its_answers_are() -> None:
         assert len({one.peer[1] for one in up.asked}) > 48, "one that is idle is replaced"
 
 
+@pytest.mark.unsanitized("asks 20,480 questions one after the other")
 def test_a_port_is_not_kept_for_ever() -> None:
     """After so many queries a socket is replaced by one with another port."""
     with Upstream(echo) as up, Forwarder(f"forward . {up.to}") as forwarder:

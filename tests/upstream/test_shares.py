@@ -10,6 +10,8 @@ import pytest
 from tests.support import wait_until
 from tests.upstream.support import Client, Forwarder, Upstream, a, echo, forward, good, question, response, silent
 
+pytestmark = [pytest.mark.alone, pytest.mark.native]
+
 SERVFAIL = dns.rcode.SERVFAIL
 ROOM = 64
 # Of so many places one client takes what leaves an eighth of it free.

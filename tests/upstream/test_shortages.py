@@ -29,6 +29,8 @@ from tests.upstream.support import (
     silent,
 )
 
+pytestmark = pytest.mark.native
+
 DOWN_AFTER = 3
 
 

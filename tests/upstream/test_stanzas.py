@@ -31,6 +31,8 @@ from tests.upstream.support import (
     with_rcode,
 )
 
+pytestmark = pytest.mark.native
+
 NXDOMAIN, SERVFAIL, REFUSED = dns.rcode.NXDOMAIN, dns.rcode.SERVFAIL, dns.rcode.REFUSED
 
 

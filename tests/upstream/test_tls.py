@@ -19,6 +19,8 @@ import pytest
 from tests.plugins.forward.certificates import Authority
 from tests.upstream.support import Forwarder, a, addresses, closed_port, forward, response
 
+pytestmark = pytest.mark.native
+
 TRUTH, LIE = "192.0.2.1", "192.0.2.66"
 # How long a client may wait for another upstream's answer; a busy machine takes longer for a handshake.
 OTHER_S, SLACK_S = 1.0, 1.0

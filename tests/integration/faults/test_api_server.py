@@ -19,6 +19,8 @@ from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import NAMES, SLACK, seconds, tell
 from tests.support import COREFILE, Server, wait_until
 
+pytestmark = pytest.mark.alone
+
 HEALED_S = 5.0 * SLACK
 LASTS_S = 1.0
 # What the fixture's server and its churn leave of both CPUs of a small machine.

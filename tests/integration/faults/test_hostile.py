@@ -15,6 +15,7 @@ from pathlib import Path
 
 import dns.message
 import dns.rdatatype
+import pytest
 
 from fastdns.supervisor.sockets import drops
 from tests.fuzz.packets import packets
@@ -25,6 +26,8 @@ from tests.integration.faults.support import CHAOS_S, NAMES, chance, memory_mib,
 from tests.support import COREFILE, Server, children, wait_until
 from tests.upstream.bursts import send_batch
 from tests.upstream.support import Asked, Client, Upstream
+
+pytestmark = pytest.mark.alone
 
 # As many as the promise says, or as a test run has time for.
 QUERIES = 1_000_000 if CHAOS_S else 20_000

@@ -19,6 +19,8 @@ from tests.integration.faults.test_upstreams import corefile
 from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 
+pytestmark = pytest.mark.alone
+
 RATE = 2000 if CHAOS_S else 500
 GROWTH_MIB = 30.0
 # How soon an upstream that was cut off is looked at again, and some time for the look itself.

@@ -17,6 +17,8 @@ from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import CHAOS_S, NAMES, RATE, SLACK, chance, seconds, server, tell
 from tests.support import COREFILE, Server, alive, children, occupied, service, wait_until
 
+pytestmark = pytest.mark.alone
+
 REPLACED_S = 1.0 * SLACK
 # Of 20,000 queries that go on for 4 s around a kill of a worker. The watcher's death loses none.
 LOST_A_KILL = 100 * SLACK

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from fastdns.bench import cluster
 from fastdns.bench.apiserver import service
 from fastdns.bench.apiserver.process import Process
 from tests.integration.faults.support import seconds
 from tests.support import COREFILE, Server, wait_until
+
+pytestmark = pytest.mark.alone
 
 # A cluster that is large beside what the processes themselves are.
 SERVICES = 10_000 if seconds(0) else 1_000

@@ -21,6 +21,8 @@ from tests.integration.faults.support import NAMES, server, tell
 from tests.support import COREFILE, Server, alive, wait_until
 from tests.upstream.support import Upstream, a, response
 
+pytestmark = pytest.mark.alone
+
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 RATE = 2000
 

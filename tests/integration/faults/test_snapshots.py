@@ -15,6 +15,8 @@ from tests.integration.faults.load import address_of, name_of
 from tests.integration.faults.support import CHAOS_S, NAMES, chance
 from tests.support import COREFILE, Server, alive, children, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 def ask_all(fastdns: Server, rng: random.Random) -> None:
     """Names that have existed throughout, some of them."""

@@ -36,6 +36,8 @@ from tests.integration.faults.upstream import Upstreams
 from tests.support import Server, wait_until
 from tests.upstream.support import closed_port
 
+pytestmark = pytest.mark.alone
+
 # A machine that is busy with something else loses datagrams of a flood as they come, whosever they are.
 RATE = 2000 if CHAOS_S else 500
 FLOOD_RATE = 10 * RATE

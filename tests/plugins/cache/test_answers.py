@@ -12,6 +12,8 @@ import pytest
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from tests.plugins.cache.support import NAME, REFERRAL, Cached, Said, a, cname, question, records, soa
 
+pytestmark = pytest.mark.native
+
 AA, AD, CD, RA, RD, TC = (dns.flags.AA, dns.flags.AD, dns.flags.CD, dns.flags.RA, dns.flags.RD, dns.flags.TC)
 SHOWN = AA | AD | CD | RA | RD | TC
 

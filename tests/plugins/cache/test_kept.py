@@ -13,6 +13,8 @@ import pytest
 
 from tests.plugins.cache.support import NAME, START_NS, Cached, Said, a, cname, question, records, soa, with_ttl
 
+pytestmark = pytest.mark.native
+
 TARGET = "target.example.net."
 
 

@@ -11,6 +11,8 @@ from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 from tests.plugins.cache.support import NS, START_NS, Cached, Said, a, block_of, question, records, soa
 from tests.plugins.kubernetes.support import Cluster, Options
 
+pytestmark = pytest.mark.native
+
 SERVICE = """
 kind: Service
 metadata: {name: ext, namespace: ns1}

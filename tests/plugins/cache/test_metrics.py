@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fastdns._stats import CACHE_FIELDS, layout
 from fastdns.corefile import load
 from fastdns.plugins.cache.metrics import families
 from fastdns.plugins.cache.shared import share_caches
 from tests.plugins.cache.support import START_NS, Cached, Said, a, question, soa
+
+pytestmark = pytest.mark.native
 
 AT, _ = layout()["cache"]
 

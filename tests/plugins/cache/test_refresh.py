@@ -14,6 +14,8 @@ from tests.plugins.cache._trial import PARKED
 from tests.plugins.cache.support import NAME, NS, REFERRAL, START_NS, Cached, Said, a, cname, question, records, soa
 from tests.plugins.cache.test_kept import EXPIRED
 
+pytestmark = pytest.mark.native
+
 OLD, NEW = Said([a(60)]), Said([a(300, 2)])
 NXDOMAIN = Said((), [soa(600)], rcode="NXDOMAIN")
 NODATA = Said((), [soa(600)])

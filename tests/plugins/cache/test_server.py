@@ -16,6 +16,8 @@ import pytest
 
 from tests.support import Server, wait_until
 
+pytestmark = pytest.mark.native
+
 COREFILE = """\
 .:DNS_PORT {
     bind 127.0.0.1

@@ -8,6 +8,8 @@ from fastdns._cache import Cache
 from fastdns.corefile import load
 from fastdns.plugins.cache.shared import cache_of, share_caches
 
+pytestmark = pytest.mark.native
+
 BASE = ".:53 {\ncache 30\nwhoami\n}\n"
 
 

@@ -10,6 +10,8 @@ from fastdns.plugins.whoami._step import WhoamiStep
 from tests.plugins.kubernetes.cases import THEMES
 from tests.plugins.kubernetes.support import Case, Cluster, Theme, expected, summary
 
+pytestmark = pytest.mark.native
+
 
 @functools.cache
 def cluster_of(index: int) -> Cluster:

@@ -19,6 +19,8 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.snapshot.test_keeper import make_service
 
+pytestmark = pytest.mark.native
+
 AS_OF = 1_800_000_000.0
 
 

@@ -12,6 +12,8 @@ from fastdns.plugins.kubernetes.guard import Guard
 from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import Cluster, Options, summary
 
+pytestmark = pytest.mark.native
+
 GRACE_S = 100.0
 
 

@@ -17,6 +17,8 @@ from fastdns.plugins.kubernetes.snapshot._restore import restore
 from tests.plugins.kubernetes.reference import Reference, is_address
 from tests.plugins.kubernetes.support import Cluster, Options, summary
 
+pytestmark = pytest.mark.native
+
 ZONES = ("cluster.local.", "set.local.", "in-addr.arpa.", "ip6.arpa.")
 SERVICE = "s.prod.svc.cluster.local."
 NAMESPACE = {"kind": "Namespace", "metadata": {"name": "prod"}}

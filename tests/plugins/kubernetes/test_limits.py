@@ -10,6 +10,8 @@ import pytest
 from tests.plugins.kubernetes.cases.headless import OBJECTS, endpoints
 from tests.plugins.kubernetes.support import Cluster, Options, load_objects, records, summary
 
+pytestmark = pytest.mark.native
+
 MANY = "many.prod.svc.cluster.local."
 
 

@@ -11,6 +11,8 @@ from fastdns.plugins.kubernetes.config import Config
 from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot, snapshot_age_s
 from fastdns.supervisor.numbers import first_of_pair, is_known, is_listed, mark_unknown
 
+pytestmark = pytest.mark.native
+
 OPTIONS = Config(("cluster.local.",), "cluster.local.", endpoint="http://a", snapshot="s")
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from fastdns._store import Writer
 from fastdns.errors import StoreFull
 from tests.plugins.kubernetes.reference import IMPORT_CLUSTER, IMPORT_NAME, SERVICE_NAME, Reference
 from tests.plugins.kubernetes.support import NOW, Cluster, Options, resources_of, summary
+
+pytestmark = pytest.mark.native
 
 NAMESPACES = ["a", "b"]
 SERVICES = ["s", "t", "web"]

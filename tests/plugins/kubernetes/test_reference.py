@@ -8,6 +8,8 @@ from tests.plugins.kubernetes.cases import THEMES
 from tests.plugins.kubernetes.reference import Reference
 from tests.plugins.kubernetes.support import Case, Theme, expected, load_objects, resources_of
 
+pytestmark = pytest.mark.native
+
 # Of one synced block without a next plugin: what the reference speaks of.
 PLAIN = [
     theme

@@ -18,6 +18,8 @@ from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.log.format import Part
 from tests.plugins.log.support import ROOT, query, reader, ring
 
+pytestmark = pytest.mark.native
+
 A, NS, SOA, RRSIG = 1, 2, 6, 46
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN = range(7)
 DAY_S = 86400

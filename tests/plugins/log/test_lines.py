@@ -23,6 +23,8 @@ from fastdns.plugins.log._values import address_text, duration_text
 from fastdns.plugins.log.format import COMBINED, PLACEHOLDERS, Part, parse_format
 from tests.plugins.log.support import Serving, lines, query, timeless
 
+pytestmark = pytest.mark.native
+
 IPV6 = ipaddress.ip_address("2001:db8::1").packed
 A, SOA = 1, 6
 

@@ -7,7 +7,11 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support import Load, Server, wait_until
+
+pytestmark = pytest.mark.native
 
 COREFILE = """\
 .:DNS_PORT {

@@ -18,6 +18,8 @@ from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.whoami._step import WhoamiStep
 from tests.plugins.log.support import ALL, FAST, ROOT, query, reader, ring, shown
 
+pytestmark = pytest.mark.native
+
 HEADER_BYTES = 64
 STEP = LogStep(0, [(ROOT, ALL)])
 

@@ -23,6 +23,8 @@ from tests.plugins.log.support import query
 from tests.plugins.log.test_output import drain
 from tests.support import open_fds
 
+pytestmark = pytest.mark.native
+
 WARNING = re.compile(rb"\[WARNING\] plugin/log: ([0-9]+) queries not logged: more than ([0-9]+) a second, .*\n")
 
 

@@ -19,6 +19,8 @@ from fastdns.plugins.loop._step import LoopStep
 from fastdns.plugins.loop.probes import probe_query
 from tests.upstream.support import Asked, Forwarder, Upstream, forward, silent
 
+pytestmark = pytest.mark.native
+
 HINFO, A = 13, 1
 TOKEN = bytes(range(0xE0, 0xF0))
 SLOT = 3

@@ -25,6 +25,8 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.api.test_recordings import RECORDINGS, reflector, serve
 
+pytestmark = pytest.mark.native
+
 __all__ = ["serve"]
 
 KINDS = {

@@ -27,6 +27,8 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from tests.plugins.kubernetes.support import NOW, Cluster, Options, load_objects, summary
 
+pytestmark = pytest.mark.native
+
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 OBJECTS = """
 kind: Namespace

@@ -30,6 +30,8 @@ from fastdns.plugins.kubernetes.snapshot.file import (
 from tests.plugins.kubernetes.support import NOW, Block, Cluster, Options, summary
 from tests.plugins.kubernetes.test_property import Model, changes, check, objects, options
 
+pytestmark = pytest.mark.native
+
 OBJECTS = """\
 kind: Namespace
 metadata: {name: shop}

@@ -20,6 +20,8 @@ from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.kubernetes.snapshot.file import Head
 from fastdns.plugins.kubernetes.snapshot.keeper import BYTES_S, MIN_INTERVAL_S, SnapshotKeeper
 
+pytestmark = pytest.mark.native
+
 AS_OF = 1_800_000_000.0
 
 
