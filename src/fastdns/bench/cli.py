@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """The words behind ``fastdns bench``; returns the exit code."""
     try:
         if arguments and arguments[0] == "cluster":
-            from fastdns.bench import cluster
+            from fastdns.bench.cluster import cli as cluster
 
             return cluster.main(arguments[1:])
         from fastdns.bench.options import parse

@@ -1,4 +1,4 @@
-"""The way of a change: from the API server that is told of it to the answer that has it."""
+"""How long a change takes: from the moment the API server is told of it until an answer shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastdns.bench.apiserver import objects
-from fastdns.bench.cluster import MAX_PROBES
+from fastdns.bench.cluster.options import MAX_PROBES
 from fastdns.bench.exchange import query
 
 # Between two looks at a name that is to change; the resolution of what is measured.

@@ -1,0 +1,77 @@
+"""What ``fastdns bench cluster`` prints for people, and the plots of its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastdns.bench import plot
+
+
+def figure(value: float | None, unit: str, digits: int) -> str:
+    """A right-aligned figure with its unit."""
+    return f"{'-':>12}" if value is None else f"{value:>12,.{digits}f} {unit}".rstrip()
+
+
+def memory_lines(says: str, sizes: dict[str, float] | None) -> list[str]:
+    """The sum, and below it each process."""
+    if sizes is None:
+        return [f"{says:<28}{'-':>12}"]
+    parts = [f"  {name:<26}{figure(size, 'MiB', 1)}" for name, size in sizes.items() if name != "all"]
+    return [f"{says:<28}{figure(sizes['all'], 'MiB', 1)}", *(parts if len(parts) > 1 else [])]
+
+
+def text(report: dict[str, Any]) -> list[str]:
+    """The report for people: the same lines in the same order, whatever they hold."""
+    cluster, memory, changes = report["cluster"], report["memory_mib"], report["changes"]
+    machine, options = report["machine"], report["options"]
+    rows: list[tuple[str, float | None, str, int]] = [
+        ("ready after", report["start"]["ready_s"], "s", 3),
+        ("first right answer after", report["start"]["first_answer_s"], "s", 3),
+        ("ready from a snapshot after", (report["restart"] or {}).get("ready_s"), "s", 3),
+        ("first right answer of it", (report["restart"] or {}).get("first_answer_s"), "s", 3),
+    ]
+    after: list[tuple[str, float | None, str, int]] = [
+        ("changes timed", changes["timed"], "", 0),
+        *((f"change to answer {name}", value, "ms", 3) for name, value in changes["to_answer_ms"].items()),
+        ("changes unseen", changes["unseen"], "", 0),
+        ("queries meanwhile", changes["queries"], "", 0),
+        ("failed queries", changes["failed"], "", 0),
+        ("unanswered queries", changes["unanswered"], "", 0),
+        ("changes a second", changes["churn_per_second"], "", 1),
+        ("CPU of it meanwhile", changes["cpu_percent"], "%", 1),
+        ("other work of all CPUs", report["other_work_percent"], "%", 1),
+    ]
+    return [
+        f"command     {options['command']}",
+        f"workers     {options['workers']}",
+        f"cluster     {cluster['services']:,} services ({cluster['headless']:,} headless), "
+        f"{cluster['slices']:,} slices, {cluster['endpoints']:,} endpoints",
+        f"API server  {'HTTP' if options['no_tls'] else 'TLS'} on the loopback, the same machine",
+        f"machine     {machine['cpus']} CPUs, {machine['model']}, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, load {machine['load'][0]:.2f}",
+        "",
+        *(f"{says:<28}{figure(value, unit, digits)}" for says, value, unit, digits in rows),
+        "",
+        *memory_lines("memory, steady", memory["steady"]),
+        *memory_lines("memory, most at the start", memory["start_peak"]),
+        *memory_lines("memory, after the changes", memory["after_churn"]),
+        *memory_lines("memory, most of a relist", memory["relist_peak"]),
+        f"{'  of the steady':<28}{figure(memory['relist_peak_of_steady'], '', 3)}",
+        "",
+        *(f"{says:<28}{figure(value, unit, digits)}" for says, value, unit, digits in after),
+    ]
+
+
+def plots(report: dict[str, Any]) -> list[str]:
+    """What the page shows: memory by process, and how many changes showed within which time."""
+    memory = report["memory_mib"]
+    shown = {"steady": "steady", "relist_peak": "most of a relist", "after_churn": "after the changes"}
+    groups = [
+        plot.Group(says, [plot.Bar(name, size) for name, size in memory[key].items()])
+        for key, says in shown.items()
+        if memory[key] is not None
+    ]
+    made = [plot.bars("Memory: proportional set size, MiB", groups, digits=1)]
+    if report["changes"]["all_ms"]:
+        made.append(plot.shares("A change shows within", report["changes"]["all_ms"], unit="ms"))
+    return made
