@@ -1,0 +1,236 @@
+"""A plugin is one folder and one line in the order: nothing outside ``plugins/NAME/`` names NAME.
+
+What is read: every source of the package but the plugin's own folder; no comments, no documents, no tests. Names of
+plugins are English words as well, so this is what counts as naming a plugin:
+
+1. an import of ``fastdns.plugins.NAME`` or of what is in it; but a plugin that needs another one may import that
+   one's ``plugin.py``;
+2. a string constant that is NAME (``with_plugin("NAME")``), a module of it (``"NAME._step"``, ``"plugins.NAME"``),
+   its messages (``"plugin/NAME: …"``) or its metrics (``"coredns_NAME_…"``, ``"fastdns_NAME_…"``);
+3. a word of the program that has NAME as a part: ``NAME_step``, ``_NAME``, ``NameStep``, ``NAME_FIELDS``. Names in
+   WORDS mean much else in a program: of these, only with a part beside them that says "plugin": ``log_step``,
+   ``ErrorsConfig``.
+
+In ``fastdns.bench`` only imports count: it writes Corefiles for servers, and is a Kubernetes API server.
+
+OFFENDERS holds what is not so yet, by file and plugin, with who ends it. It may only shrink: an entry that is not
+needed any more fails, too. ALLOWED holds what names something else by the same word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reading import ROOT, imports, modules, tokens
+
+SOURCE = ROOT / "src" / "fastdns"
+KNOWN = modules(ROOT / "src", "fastdns")
+PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__init__.py"))
+WORDS = {"bind", "debug", "errors", "health", "log", "loop", "ready", "reload", "root", "timeouts"}
+# What makes a plugin of a word.
+SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
+# Libraries whose names have a plugin's name as a part.
+LIBRARIES = {"prometheus_client"}
+# The one line of each plugin.
+ORDER = next(path for name in ("order.py", "__init__.py") if (path := SOURCE / "plugins" / name).exists())
+
+ALLOWED = {
+    ("_upstream.pyx", "bind"): "bind(2)",
+    ("_stats.pyx", "timeouts"): "a counter of attempts that had no reply in time",
+    ("admin/forwarding.py", "timeouts"): "a counter of attempts that had no reply in time",
+    ("bench/population.py", "kubernetes"): "fills a store as the watcher does, to measure a store of that size",
+    ("log.py", "kubernetes"): "the logger of the package kubernetes",
+    ("plugins/errors/config.py", "debug"): "a level of log lines",
+    ("plugins/errors/reporter.py", "debug"): "a level of log lines",
+    ("plugins/forward/streams.py", "bind"): "bind(2)",
+    ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",
+    ("plugins/log/_lines.pyx", "bufsize"): "CoreDNS's placeholder {>bufsize}",
+    ("plugins/log/_ring.pxd", "cache"): "a cache line of a CPU",
+    ("supervisor/sockets.py", "cache"): "functools.cache",
+    ("supervisor/supervisor.py", "ready"): "a message of workers",
+}
+# Who ends them: the part of the redesign in whose files they are.
+INTERFACE = "asks every plugin alike, by plugins/api.py (plugins)"
+METRICS = "plugins make their own families (plugins)"
+CACHE = "the shared cache moves to plugins/cache (plugins)"
+OFFENDERS = {
+    ("_cache.pxd", "cache"): CACHE,
+    ("_cache.pyx", "cache"): CACHE,
+    ("_stats.pxd", "cache"): METRICS,
+    ("_stats.pyx", "cache"): METRICS,
+    ("_upstream.pyx", "cache"): "claims leave the cache (upstream)",
+    ("admin/forwarding.py", "forward"): METRICS,
+    ("admin/health.py", "health"): INTERFACE,
+    ("admin/http.py", "health"): INTERFACE,
+    ("admin/http.py", "prometheus"): INTERFACE,
+    ("admin/http.py", "ready"): INTERFACE,
+    ("admin/metrics.py", "cache"): METRICS,
+    ("admin/metrics.py", "health"): METRICS,
+    ("admin/metrics.py", "kubernetes"): METRICS,
+    ("admin/metrics.py", "prometheus"): METRICS,
+    ("admin/metrics.py", "reload"): METRICS,
+    ("admin/ready.py", "ready"): INTERFACE,
+    ("admin/webconfig.py", "prometheus"): INTERFACE,
+    ("corefile/config.py", "bind"): INTERFACE,
+    ("corefile/config.py", "debug"): INTERFACE,
+    ("corefile/config.py", "root"): INTERFACE,
+    ("corefile/removed.py", "kubernetes"): "a plugin says itself which options it no longer has (plugins)",
+    ("plugins/checks.py", "forward"): INTERFACE,
+    ("plugins/checks.py", "kubernetes"): INTERFACE,
+    ("plugins/checks.py", "loadbalance"): INTERFACE,
+    ("plugins/errors/reporter.py", "log"): "uses what plugins/log/plugin.py offers (plugins)",
+    ("plugins/forward/config.py", "loadbalance"): "uses what plugins/loadbalance/plugin.py offers (plugins)",
+    ("plugins/loop/probes.py", "forward"): "uses what plugins/forward/plugin.py offers (plugins)",
+    ("plugins/steps.py", "bind"): INTERFACE,
+    ("plugins/steps.py", "bufsize"): INTERFACE,
+    ("plugins/steps.py", "cache"): INTERFACE,
+    ("plugins/steps.py", "errors"): INTERFACE,
+    ("plugins/steps.py", "forward"): INTERFACE,
+    ("plugins/steps.py", "kubernetes"): INTERFACE,
+    ("plugins/steps.py", "loadbalance"): INTERFACE,
+    ("plugins/steps.py", "log"): INTERFACE,
+    ("plugins/steps.py", "loop"): INTERFACE,
+    ("plugins/steps.py", "prometheus"): INTERFACE,
+    ("plugins/steps.py", "whoami"): INTERFACE,
+    ("supervisor/descriptors.py", "forward"): INTERFACE,
+    ("supervisor/metrics.py", "kubernetes"): METRICS,
+    ("supervisor/routes.py", "forward"): "moves to plugins/forward (plugins)",
+    ("supervisor/sources.py", "kubernetes"): INTERFACE,
+    ("supervisor/supervisor.py", "cache"): INTERFACE,
+    ("supervisor/supervisor.py", "health"): INTERFACE,
+    ("supervisor/supervisor.py", "kubernetes"): INTERFACE,
+    ("supervisor/supervisor.py", "multisocket"): INTERFACE,
+    ("supervisor/supervisor.py", "reload"): INTERFACE,
+    ("supervisor/watcher.py", "kubernetes"): INTERFACE,
+    ("supervisor/worker.py", "debug"): INTERFACE,
+    ("supervisor/worker.py", "errors"): INTERFACE,
+    ("supervisor/worker.py", "forward"): INTERFACE,
+    ("supervisor/worker.py", "loadbalance"): INTERFACE,
+    ("supervisor/worker.py", "log"): INTERFACE,
+    ("supervisor/worker.py", "loop"): INTERFACE,
+    ("supervisor/worker.py", "prometheus"): INTERFACE,
+    ("supervisor/worker.py", "timeouts"): INTERFACE,
+}
+# Each plugin stands in it twice: in the order, and among those that this version has.
+TWICE = {"plugins/__init__.py"}
+
+
+def parts(word: str) -> list[str]:
+    """The parts of a word, in lower case: of LOG_STEP, log_step and LogStep log and step."""
+    return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", word)]
+
+
+def names_by_word(word: str, plugin: str) -> bool:
+    """Whether a word of the program names a plugin."""
+    if plugin not in word.lower():
+        return False
+    found = parts(word)
+    if plugin not in found or word in LIBRARIES:
+        return False
+    return plugin not in WORDS or bool(SAYS_PLUGIN & set(found))
+
+
+def names_by_string(text: str, plugin: str) -> bool:
+    """Whether a string constant names a plugin."""
+    if plugin not in text:
+        return False
+    name = re.escape(plugin)
+    form = rf"{name}|{name}(\._?[a-z]+)+|(.*\W)?plugins?[./]{name}(\W.*)?|(coredns|fastdns)_{name}_.*"
+    return re.fullmatch(form, text, re.DOTALL) is not None
+
+
+def named(path: Path, plugins: list[str]) -> Iterator[tuple[str, int, str]]:
+    """The plugins that a file names: plugin, line, and what names it."""
+    place = path.relative_to(SOURCE)
+    own = place.parts[1] if place.parts[0] == "plugins" and len(place.parts) > 2 else ""
+    others = [plugin for plugin in plugins if plugin != own]
+    for one in imports(path, KNOWN):
+        plugin = ".".join(one.target.split(".")[2:3]) if one.target.startswith("fastdns.plugins.") else ""
+        if plugin in others and not (own and one.target == f"fastdns.plugins.{plugin}.plugin"):
+            yield plugin, one.line, f"import of {one.target}"
+    if place.parts[0] == "bench" or path == ORDER:
+        return
+    before = ""
+    for token in tokens(path.read_text()):
+        for plugin in others:
+            # What follows a dot in the name of a module is looked at above.
+            if token.kind == "name" and before != "plugins." and names_by_word(token.text, plugin):
+                yield plugin, token.line, f"word {token.text}"
+            if token.kind == "string" and names_by_string(token.text, plugin):
+                yield plugin, token.line, f"string {token.text!r}"
+        before = f"{before}." if token.text == "." else token.text
+
+
+def test_nothing_outside_its_folder_names_a_plugin() -> None:
+    assert len(PLUGINS) >= 18
+    found: dict[tuple[str, str], list[str]] = {}
+    for files in KNOWN.values():
+        for path in files:
+            place = path.relative_to(SOURCE).as_posix()
+            for plugin, line, how in named(path, PLUGINS):
+                found.setdefault((place, plugin), []).append(f"{place}:{line}: {plugin}: {how}")
+    known = OFFENDERS.keys() | ALLOWED.keys()
+    assert [message for key, messages in found.items() if key not in known for message in messages] == []
+    assert OFFENDERS.keys() - found.keys() == set(), "they name it no more: remove them from OFFENDERS"
+    assert ALLOWED.keys() - found.keys() == set(), "they name it no more: remove them from ALLOWED"
+    assert OFFENDERS.keys() & ALLOWED.keys() == set()
+
+
+def test_the_order_has_a_line_for_each_plugin() -> None:
+    listed = [token.text for token in tokens(ORDER.read_text()) if token.kind == "string"]
+    times = 1 + (ORDER.relative_to(SOURCE).as_posix() in TWICE)
+    assert {plugin: listed.count(plugin) for plugin in PLUGINS} == dict.fromkeys(PLUGINS, times)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words", "others"),
+    [
+        ("cache", ["cache", "_cache", "cache_step", "CacheStep", "CACHE_FIELDS"], ["caches", "cached", "uncached"]),
+        ("log", ["log_step", "LogStep", "log_configs"], ["log", "log_lines_s", "LogRecord", "catalog_step"]),
+        ("prometheus", ["prometheus", "PrometheusStep"], ["prometheus_client"]),
+    ],
+)
+def test_words_that_name_a_plugin(plugin: str, words: list[str], others: list[str]) -> None:
+    assert [word for word in words + others if names_by_word(word, plugin)] == words
+
+
+def test_strings_that_name_a_plugin() -> None:
+    strings = [
+        "log", "log._step", "log.config", "fastdns.plugins.log._step", "plugin/log: no such file",
+        "see plugins/log/x", "coredns_log_lines_total", "fastdns_log_dropped_total",
+    ]  # fmt: skip
+    others = ["a log", "log: no", "log.", "plugin/logs", "coredns_logs", "coredns_login_total", "/log", "Log"]
+    assert [text for text in strings + others if names_by_string(text, "log")] == strings
+
+
+def test_what_of_a_file_names_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another plugin's plugin.py is for plugins only, and the words of an import are no further finding."""
+    text = (
+        "from fastdns.plugins.forward.plugin import upstreams\n"
+        "from fastdns.plugins.forward.desk import Desk  # forward\n"
+        'forward_step = options.get("cache")\n'
+    )
+    found = {}
+    for place in ("plugins/loop/probes.py", "plugins/forward/plugin.py", "serve/zones.py", "bench/run.py"):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        found[place] = path
+    (tmp_path / "plugins" / "forward" / "desk.py").write_text("")
+    monkeypatch.setattr("tests.test_names.SOURCE", tmp_path)
+    known = ("fastdns.plugins.forward.plugin", "fastdns.plugins.forward.desk")
+    monkeypatch.setattr("tests.test_names.KNOWN", dict.fromkeys(known, ()))
+    plugin = "import of fastdns.plugins.forward.plugin"
+    desk = "import of fastdns.plugins.forward.desk"
+    both = ["cache", "forward"]
+    lines = {place: [(line, how) for _, line, how in named(path, both)] for place, path in found.items()}
+    assert lines == {
+        "plugins/loop/probes.py": [(2, desk), (3, "word forward_step"), (3, "string 'cache'")],
+        "plugins/forward/plugin.py": [(3, "string 'cache'")],
+        "serve/zones.py": [(1, plugin), (2, desk), (3, "word forward_step"), (3, "string 'cache'")],
+        "bench/run.py": [(1, plugin), (2, desk)],
+    }
