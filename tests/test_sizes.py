@@ -11,7 +11,6 @@ MAX_LINES = 700
 LARGER = {
     "_upstream.pyx": "the ideas of outstanding queries become a module each (upstream)",
     "_wire.pyx": "accepting queries and writing replies (coordinator)",
-    "bench/_load.pyx": "UDP and TCP (tests)",
     "plugins/forward/streams.py": "pool, connection, framing and HTTP/2 become a module each (transports)",
     "plugins/kubernetes/records/_sink.pyx": "sink, slices, references and listing (kubernetes)",
     "supervisor/supervisor.py": "children, signals, reload and readiness become a module each (coordinator)",

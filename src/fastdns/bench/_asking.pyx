@@ -1,0 +1,121 @@
+"""Matches answers with the queries that are under way, and gives up those that have none in time."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from fastdns.bench._answers cimport Said, read_said
+from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, bucket_of
+from fastdns.bench._lanes cimport (
+    ANSWERED, GONE, NO_PLACE, UNDER_WAY, Gone, Lane, Place, release_place, remember_gone,
+)
+from fastdns.bench._questions cimport EXACTLY, NOTHING, SOME, Question
+
+cdef enum:
+    HEADER_BYTES = 12
+    QR = 0x80
+    TC = 0x02
+
+
+cdef inline bint same_question(const Question* question, const uint8_t* answer, uint32_t size) noexcept nogil:
+    return size >= question.question_end and memcmp(
+        answer + HEADER_BYTES, question.message + HEADER_BYTES, question.question_end - HEADER_BYTES) == 0
+
+
+cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nogil:
+    """How many queries of this process are due by then."""
+    cdef double position
+    cdef uint64_t due
+    if a.rate == 0:
+        return count
+    # Query k of all processes is due at k / rate; ours are k = first, first + step, ...
+    position = (now - a.begin_ns) * a.rate / 1e9 - a.first
+    if position < 0:
+        return 0
+    due = <uint64_t>(position / a.step) + 1
+    return due if due < count else count
+
+
+cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t size, uint32_t room,
+                       uint64_t now) noexcept nogil:
+    """Find the query that an answer is to. Of longer ones only the first room bytes are there."""
+    cdef uint16_t at
+    cdef uint64_t took
+    cdef Place* place
+    cdef const Question* question
+    if size < HEADER_BYTES or not answer[2] & QR:
+        a.counts.mismatched += 1
+        return
+    at = ((<uint16_t>answer[0] << 8) | answer[1]) & lane.place_mask
+    place = &lane.places[at]
+    question = &a.table[place.question]
+    if (place.state != UNDER_WAY or place.id[0] != answer[0] or place.id[1] != answer[1]
+            or not same_question(question, answer, size)):
+        sort_out(a, lane, place, answer, size)
+        return
+    took = now - place.due_ns
+    a.counts.answered += 1
+    a.counts.answer_bytes += size
+    a.counts.rcodes[answer[3] & 0xF] += 1
+    if answer[2] & TC:
+        a.counts.truncated += 1
+    elif question.expects != NOTHING and size <= room:
+        compare(a, question, place.question, answer, size)
+    a.counts.buckets[bucket_of(took)] += 1
+    a.counts.sum_ns += took
+    if took > a.counts.max_ns:
+        a.counts.max_ns = took
+    if took < a.counts.min_ns or a.counts.answered == 1:
+        a.counts.min_ns = took
+    a.under_way -= 1
+    release_place(lane, at, ANSWERED)
+
+
+cdef void sort_out(Asking* a, Lane* lane, const Place* place, const uint8_t* answer, uint32_t size) noexcept nogil:
+    """Count an answer that is to no query under way: a second one, a late one, or to something else."""
+    cdef uint32_t i
+    cdef Gone* gone
+    cdef uint16_t id_ = (<uint16_t>answer[0] << 8) | answer[1]
+    if (place.state == ANSWERED and place.id[0] == answer[0] and place.id[1] == answer[1]
+            and same_question(&a.table[place.question], answer, size)):
+        a.counts.duplicates += 1
+        return
+    for i in range(GONE):
+        gone = &lane.gone[i]
+        if gone.known and gone.id == id_ and same_question(&a.table[gone.question], answer, size):
+            gone.known = 0
+            a.counts.late += 1
+            return
+    a.counts.mismatched += 1
+
+
+cdef void compare(Asking* a, const Question* question, uint32_t number, const uint8_t* answer,
+                  uint32_t size) noexcept nogil:
+    """Whether an answer says what is expected; keep the first ones that do not."""
+    cdef Said said
+    cdef bint right
+    cdef uint64_t i
+    a.counts.checked += 1
+    right = (answer[3] & 0xF) == question.rcode and read_said(
+        answer, size, question.question_end, question.qtype, &said) == 0
+    if right and question.expects == EXACTLY:
+        right = said.records == question.records and said.digest == question.digest
+    elif right and question.expects == SOME:
+        right = said.records > 0
+    if right:
+        return
+    a.counts.wrong += 1
+    i = a.counts.sample_count
+    if i < SAMPLES:
+        a.counts.samples[i].question = number
+        a.counts.samples[i].size = size if size < SAMPLE_BYTES else SAMPLE_BYTES
+        memcpy(a.counts.samples[i].answer, answer, a.counts.samples[i].size)
+        a.counts.sample_count = i + 1
+
+
+cdef void give_up(Asking* a, Lane* lane, uint64_t now) noexcept nogil:
+    """Count as lost what has been under way for too long."""
+    # Some were sent after that now.
+    while lane.first != NO_PLACE and now > lane.places[lane.first].sent_ns + a.timeout_ns:
+        remember_gone(lane, &lane.places[lane.first])
+        a.counts.lost += 1
+        forget(a, lane, lane.first)
