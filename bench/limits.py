@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastdns._chain import NativeStep, ServerTable, Worker
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes._step import KubernetesStep
 from fastdns.plugins.kubernetes.objects import (
     Endpoint,
@@ -31,6 +30,7 @@ from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
+from fastdns.serve._chain import NativeStep, ServerTable, Worker
 
 LIMIT_US = 1000
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "AAAA": 28, "SRV": 33}

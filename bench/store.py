@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable
 
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.objects import Endpoint, EndpointSlice, Metadata, Port, Service, ServiceSpec
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource

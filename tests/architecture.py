@@ -32,51 +32,45 @@ class Layer:
 # The lowest first. A module may import its own layer and every layer before it.
 LAYERS = (
     Layer(
-        "basis", "errors, logging, addresses and names as text, TLS contexts", "it knows nothing of DNS servers",
-        ("fastdns", "fastdns.children", "fastdns.errors", "fastdns.inherited", "fastdns.log", "fastdns.netaddrs",
-         "fastdns.skipped", "fastdns.tls", "fastdns.wire_names"),
+        "basis", "errors, logging, addresses, the environment, TLS contexts", "it knows nothing of DNS servers",
+        ("fastdns", "fastdns.children", "fastdns.environ", "fastdns.errors", "fastdns.inherited", "fastdns.listening",
+         "fastdns.log", "fastdns.netaddrs", "fastdns.skipped", "fastdns.tls"),
     ),
     Layer(
-        "libraries", "an HTTP client, regular expressions", "they could be packages of their own",
+        "libraries", "HTTP client and server, regular expressions", "they could be packages of their own",
         ("fastdns.http.*", "fastdns.regex.*"),
     ),
     Layer(
-        "memory", "mappings, the zone store, the cache, what they are made of", "it keeps bytes, whatever they say",
-        ("fastdns.memory.*", "fastdns._cache", "fastdns._space", "fastdns._store"),
+        "memory", "mappings, the zone store, what they are made of", "it keeps bytes, whatever they say",
+        ("fastdns.memory.*",),
     ),
     Layer(
         "dns", "the wire format, framing on streams", "it reads and writes messages, and asks nobody",
-        ("fastdns.dns.*", "fastdns._relay", "fastdns._wire"),
+        ("fastdns.dns.*", "fastdns._wire"),
     ),
-    Layer("counters", "the counters of each thread", "everything above counts in them", ("fastdns._stats",)),
+    Layer(
+        "metrics", "the counters of each thread, and what they are called", "everything above counts in them",
+        ("fastdns.metrics.*",),
+    ),
     Layer(
         "serve", "the context of a query, zones, the chain of steps", "it runs steps, and knows none of them",
-        ("fastdns.serve.*", "fastdns._chain"),
-    ),
-    Layer(
-        "upstream", "the table of outstanding queries", "a query that the chain suspends waits in it",
-        ("fastdns.upstream.*", "fastdns._upstream"),
+        ("fastdns.serve.*",),
     ),
     Layer(
         "transports", "sockets, connections, limits of clients", "they move bytes, and call what serves them",
-        ("fastdns.transports.*", "fastdns._slow", "fastdns._udp"),
+        ("fastdns.transports.*",),
     ),
     Layer(
-        "corefile", "the order of plugins, text to a frozen configuration", "it opens nothing and starts nothing",
-        ("fastdns.corefile.*", "fastdns.plugins", "fastdns.plugins.api", "fastdns.plugins.order"),
-    ),
-    Layer("plugins", "one folder each", "each is made of what is below", ("fastdns.plugins.*",)),
-    Layer(
-        "chains", "steps and checks of the plugins that are configured", "they know all plugins",
-        ("fastdns.plugins.checks", "fastdns.plugins.steps"),
+        "corefile", "text to a frozen configuration", "it opens nothing and starts nothing",
+        ("fastdns.corefile.*",),
     ),
     Layer(
-        "admin", "health, ready and metrics over HTTP", "it shows what plugins and chains do",
-        ("fastdns.admin.*", "fastdns.metrics.*"),
+        "plugins", "the interface, the order, and one folder each", "each is made of what is below",
+        ("fastdns.plugins.*",),
     ),
     Layer(
         "process", "supervisor, workers, watcher", "it puts everything together and keeps it alive",
-        ("fastdns.supervisor.*", "fastdns.process.*"),
+        ("fastdns.process.*",),
     ),
     Layer(
         "bench", "load generator, synthetic API server", "it is no part of the server, which never imports it",

@@ -24,10 +24,10 @@ FILES = [
 # What floods, or kills on all cores.
 WHOLE_MACHINE = (
     "fastdns.bench._load",
-    "tests.hot_thread_peer",
+    "tests.transports.hot_thread_peer",
     "tests.integration.faults.",
     "tests.integration.traffic",
-    "tests.upstream.bursts",
+    "tests.plugins.forward.engine.bursts",
 )
 NOT_ALONE = {
     "integration/test_accounting.py": "sends one burst, and waits until everything is counted",

@@ -1,9 +1,10 @@
 """The bugs that this field repeats, as far as this version has what they need: one test or more for each class.
 
-Those of upstreams are in tests/upstream (test_hostile, test_lies: IDs and ports, birthdays, replies that displace
-the true one, UPDATE and NOTIFY), of the cache in tests/plugins/cache (test_answers: the key), of streams in
-tests/transports and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong order, TSIG
-and the rules of zone transfers come with the plugins that could have them: acl, rewrite, tsig, transfer.
+Those of upstreams are in tests/plugins/forward/engine (test_hostile, test_lies: IDs and ports, birthdays, replies
+that displace the true one, UPDATE and NOTIFY), of the cache in tests/plugins/cache (test_answers: the key), of
+streams in tests/transports and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong
+order, TSIG and the rules of zone transfers come with the plugins that could have them: acl, rewrite, tsig,
+transfer.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import dns.opcode
 import dns.rcode
 import pytest
 
-from fastdns._slow import SlowPath
 from fastdns._wire import parse_query
+from fastdns.transports._slow import SlowPath
 from tests.fuzz.packets import packets
 from tests.fuzz.run import make_worker
 

@@ -21,11 +21,10 @@ import dns.exception
 import dns.flags
 import dns.message
 
-from fastdns._chain import ServerTable, Worker
-from fastdns._stats import Stats
-from fastdns._store import Store, Writer
 from fastdns._wire import copy_reply, parse_query
 from fastdns.dns.names import wire_name
+from fastdns.memory._store import Store, Writer
+from fastdns.metrics._stats import Stats
 from fastdns.plugins.errors._step import ErrorsStep
 from fastdns.plugins.kubernetes._step import KubernetesStep
 from fastdns.plugins.kubernetes.manifests import ManifestSource
@@ -33,6 +32,7 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from fastdns.plugins.prometheus._step import PrometheusStep
+from fastdns.serve._chain import ServerTable, Worker
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk
 
@@ -201,7 +201,7 @@ def fuzz_table(count: int, seed: int) -> int:
     Each client gets one reply, which is a message to its question; nothing stays in flight. Raises Finding.
     """
     # What these import is not wanted for the rest.
-    from tests.upstream.support import Asked, Forwarder, Upstream, forward
+    from tests.plugins.forward.engine.support import Asked, Forwarder, Upstream, forward
 
     rng = random.Random(seed)
     corpus = [exchange(rng) for _ in range(min(500, count))]

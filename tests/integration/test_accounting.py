@@ -19,9 +19,18 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
+from tests.plugins.forward.engine.bursts import send_batch
+from tests.plugins.forward.engine.support import (
+    Client,
+    Upstream,
+    big_buffer,
+    closed_port,
+    good,
+    question,
+    response,
+    silent,
+)
 from tests.support import WEB, Server, wait_until
-from tests.upstream.bursts import send_batch
-from tests.upstream.support import Client, Upstream, big_buffer, closed_port, good, question, response, silent
 
 COREFILE = """\
 cluster.local:DNS_PORT test:DNS_PORT {

@@ -18,7 +18,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from fastdns.metrics.processes import proportional_bytes
+from fastdns.plugins.prometheus.processes import proportional_bytes
 from tests.support import MANIFESTS, WEB, Server, occupied, service, wait_until
 
 WHOAMI = ".:DNS_PORT {\n    bind 127.0.0.1\n    whoami\n}\n"

@@ -26,10 +26,9 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from fastdns.supervisor.sockets import drops
-from tests.support import MANIFESTS, Load, Server, free_port, has_address, wait_until
-from tests.upstream.bursts import send_batch
-from tests.upstream.support import (
+from fastdns.process.sockets import drops
+from tests.plugins.forward.engine.bursts import send_batch
+from tests.plugins.forward.engine.support import (
     Asked,
     Client,
     Reply,
@@ -44,6 +43,7 @@ from tests.upstream.support import (
     saying,
     silent,
 )
+from tests.support import MANIFESTS, Load, Server, free_port, has_address, wait_until
 
 FORWARD = """\
 .:DNS_PORT {

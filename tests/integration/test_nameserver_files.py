@@ -10,8 +10,8 @@ import dns.rdatatype
 import pytest
 
 from tests.integration.namespaces import Namespace, missing
+from tests.plugins.forward.engine.support import Asked, Reply, Upstream, a, good, response, saying
 from tests.support import Server, wait_until
-from tests.upstream.support import Asked, Reply, Upstream, a, good, response, saying
 
 COREFILE = """\
 .:DNS_PORT {

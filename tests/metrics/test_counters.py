@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastdns._stats import Stats, layout, upstream_layout
+from fastdns.metrics._stats import Stats, layout, upstream_layout
 from fastdns.metrics.counters import Layout, added, buckets, part
 
 pytestmark = pytest.mark.native

@@ -9,8 +9,19 @@ import dns.flags
 import dns.message
 import pytest
 
+from tests.plugins.forward.engine.support import (
+    NAME,
+    Asked,
+    Forwarder,
+    Reply,
+    Upstream,
+    a,
+    forward,
+    good,
+    response,
+    silent,
+)
 from tests.support import wait_until
-from tests.upstream.support import NAME, Asked, Forwarder, Reply, Upstream, a, forward, good, response, silent
 
 pytestmark = pytest.mark.native
 

@@ -13,7 +13,7 @@ from fastdns.plugins.api import Check
 from fastdns.plugins.forward.upstreams import MAX_STANZAS
 from fastdns.plugins.order import named
 from fastdns.skipped import SkippedLines
-from tests.upstream.support import Forwarder
+from tests.plugins.forward.engine.support import Forwarder
 
 pytestmark = pytest.mark.native
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dns.message
 import pytest
 
-from fastdns._chain import ServerTable, Worker
 from fastdns.plugins.whoami._step import WhoamiStep
+from fastdns.serve._chain import ServerTable, Worker
 from tests.plugins.kubernetes.support import summary
 
 pytestmark = pytest.mark.native

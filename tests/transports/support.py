@@ -6,7 +6,7 @@ import asyncio
 import struct
 from typing import Any, cast
 
-from fastdns._stats import Stats
+from fastdns.metrics._stats import Stats
 from fastdns.transports import clients
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits

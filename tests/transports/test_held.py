@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._slow import PARKED
+from fastdns.transports._slow import PARKED
 from fastdns.transports.held import FREED_PART
 from fastdns.transports.tcp import TcpConnection
 from tests.transports.support import FakeTransport, World, cut, frame, peers

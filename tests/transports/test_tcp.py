@@ -13,9 +13,9 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._slow import PARKED
-from fastdns._stats import Stats
+from fastdns.metrics._stats import Stats
 from fastdns.transports import clients, tcp
+from fastdns.transports._slow import PARKED
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import WRITE_HIGH_BYTES, TcpConnection

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from fastdns._stats import Stats
+    from fastdns.metrics._stats import Stats
 
 # Name of a counter to its offset and shape, as _stats.layout and _stats.upstream_layout have it.
 Layout = Mapping[str, tuple[int, tuple[int, ...]]]

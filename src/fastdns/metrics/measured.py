@@ -8,14 +8,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns.plugins.api import Measure
-
 # Names of the Prometheus client for Python, with the field of gc.get_stats; the label process is ours.
 GARBAGE: dict[str, tuple[str, str]] = {
     "python_gc_objects_collected_total": ("Objects collected during gc", "collected"),
     "python_gc_objects_uncollectable_total": ("Uncollectable objects found during GC", "uncollectable"),
     "python_gc_collections_total": ("Number of times this generation was collected", "collections"),
 }
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric family that a Source measures. bounds: of a histogram's buckets; None: a counter."""
+
+    documentation: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...] | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

@@ -17,31 +17,34 @@ Where a plugin runs:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastdns.corefile.mistakes import said_of
 from fastdns.corefile.settings import Settings
+from fastdns.metrics.measured import Measure
 
 if TYPE_CHECKING:
     import asyncio
 
     from prometheus_client.core import Metric
 
-    from fastdns._chain import NativeStep, ServerTable, Worker
-    from fastdns._slow import SlowPath
-    from fastdns._stats import Stats
-    from fastdns._store import Store, Writer
-    from fastdns._udp import HotLoop
     from fastdns.corefile.context import BlockContext
     from fastdns.corefile.dispenser import Dispenser
     from fastdns.corefile.mistakes import Mistakes
     from fastdns.corefile.model import ServerBlock, ServerConfig
     from fastdns.http.answers import Answer, Request
     from fastdns.http.server import Endpoint
+    from fastdns.memory._store import Store, Writer
+    from fastdns.metrics._stats import Stats
+    from fastdns.metrics.delays import LoopDelays
+    from fastdns.metrics.measured import Family
+    from fastdns.serve._chain import NativeStep, ServerTable, Worker
     from fastdns.serve._suspend import NativeService
     from fastdns.skipped import SkippedLines
+    from fastdns.transports._slow import SlowPath
+    from fastdns.transports._udp import HotLoop
 
     Handler = Callable[[Request], Awaitable[Answer]]
 
@@ -60,15 +63,6 @@ class Demand:
     what: str
     of: str
     first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A metric family that a Source measures. bounds: of a histogram's buckets; None: a counter."""
-
-    documentation: str
-    labels: tuple[str, ...]
-    bounds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +123,52 @@ class Source(Protocol):
         """run has ended."""
 
 
-class SupervisorView(Protocol):
-    """What a plugin may know of the supervisor."""
+class Totals(Protocol):
+    """What sources measured, all watchers that have been together."""
 
+    def families(self, *, runtime: bool) -> Iterable[Family]:
+        """Every family, also those without series. runtime: with what Python's garbage collectors did."""
+
+
+class Sockets(Protocol):
+    """The listening sockets of all configurations that have been."""
+
+    def drops(self) -> Mapping[str, int]:
+        """What the kernel has dropped for want of room: datagrams ("udp"), connections ("tcp")."""
+
+
+class Child(Protocol):
+    """One process of the server's. role: "worker" or "watcher"; pid None: about to be started."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def ready(self) -> bool: ...
+
+
+class SupervisorView(Protocol):
+    """What a plugin may know of the supervisor.
+
+    pid: of its process. zone_slots: (server, zone) to the slot of its counters. deaths: of children, by role.
+    delays: of its event loop. stopping: whether the server is going.
+    """
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def environ(self) -> Mapping[str, str]: ...
     @property
     def config(self) -> ServerConfig: ...
     @property
     def generation(self) -> int: ...
+    @property
+    def stopping(self) -> bool: ...
     @property
     def stats(self) -> Stats: ...
     @property
@@ -143,12 +176,21 @@ class SupervisorView(Protocol):
     @property
     def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
     @property
+    def sockets(self) -> Sockets: ...
+    @property
+    def children(self) -> Mapping[Any, Child]: ...
+    @property
+    def deaths(self) -> Mapping[str, int]: ...
+    @property
+    def delays(self) -> LoopDelays: ...
+    @property
+    def watcher_totals(self) -> Totals: ...
+    @property
+    def max_held_bytes(self) -> int: ...
+    @property
     def skipped(self) -> SkippedLines: ...
     @property
-    def environ(self) -> Mapping[str, str]: ...
-    @property
-    def stopping(self) -> bool:
-        """Whether the server is going."""
+    def reload_failed(self) -> int: ...
 
     def counted_slots(self) -> list[int]:
         """The counter slots whose sum is the server's."""
@@ -174,8 +216,14 @@ class SupervisorView(Protocol):
     def http_address(self, path: str) -> tuple[str, int] | None:
         """Where this server serves a path; None where it does not."""
 
-    async def render(self, form: str) -> bytes:
-        """All metrics as they are now. form: see admin.rendering. Raises FastdnsError."""
+    def plugin_families(self) -> Iterator[Metric]:
+        """The metrics of the plugins that serve."""
+
+    async def in_child(self, title: str, call: Callable[[], bytes]) -> bytes:
+        """What call returns, in a fork of the supervisor that sees all as it is; in itself where there is none.
+
+        Raises FastdnsError.
+        """
 
 
 class InSupervisor:

@@ -15,7 +15,7 @@ Each serving thread has a service of its own, and calls it:
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns._chain cimport Chain, Context, Outcome, UpstreamReply
+from fastdns.serve._chain cimport Chain, Context, Outcome, UpstreamReply
 from fastdns._wire cimport Reply
 
 cdef enum:

@@ -2,7 +2,7 @@
 
 from libc.string cimport memcpy
 
-from fastdns._chain cimport (
+from fastdns.serve._chain cimport (
     ERROR_REPLAYS, ERROR_TOO_LONG, MAX_REPLAYS, PENDING, bare, serve, serve_background,
 )
 from fastdns._wire cimport SERVFAIL, put_u16

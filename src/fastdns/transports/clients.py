@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastdns._stats import Stats
+from fastdns.metrics._stats import Stats
 from fastdns.transports.client import Client, ClientConnection
 from fastdns.transports.held import HeldBytes
 from fastdns.transports.turns import Turns

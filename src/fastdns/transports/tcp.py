@@ -12,9 +12,9 @@ import socket
 import sys
 from typing import cast
 
-from fastdns._slow import PARKED
 from fastdns.dns._framing import append_framed, count_messages, framed, message_at
 from fastdns.transports import Serve
+from fastdns.transports._slow import PARKED
 from fastdns.transports.client import Client
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits

@@ -17,7 +17,7 @@ import time
 import dns.message
 
 from tests.integration.faults.sender import SenderProcess
-from tests.upstream.bursts import send_batch
+from tests.plugins.forward.engine.bursts import send_batch
 
 SOCKETS = 16
 BATCH = 100

@@ -34,8 +34,8 @@ from tests.integration.faults.load import KnownAnswers, Report, address_of, name
 from tests.integration.faults.support import NAMES
 from tests.integration.faults.test_api_server import AT_REQUESTS, FAULTS, known
 from tests.integration.faults.test_processes import BROKEN, WHOLE, kill
+from tests.plugins.forward.engine.support import Asked, Upstream, a, response
 from tests.support import COREFILE, Server, wait_until
-from tests.upstream.support import Asked, Upstream, a, response
 
 MINUTE_S = 60.0
 # Of 20,000 queries around a kill of a worker; the watcher's, a reload and a fault of the API server lose none.

@@ -17,15 +17,15 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from fastdns.supervisor.sockets import drops
+from fastdns.process.sockets import drops
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import exchanges
 from tests.fuzz.run import check_copy
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import CHAOS_S, NAMES, chance, memory_mib, server, tell
+from tests.plugins.forward.engine.bursts import send_batch
+from tests.plugins.forward.engine.support import Asked, Client, Upstream
 from tests.support import COREFILE, Server, children, wait_until
-from tests.upstream.bursts import send_batch
-from tests.upstream.support import Asked, Client, Upstream
 
 pytestmark = pytest.mark.alone
 

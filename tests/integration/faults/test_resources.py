@@ -18,8 +18,8 @@ import pytest
 
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import NAMES, server, tell
+from tests.plugins.forward.engine.support import Upstream, a, response
 from tests.support import COREFILE, Server, alive, wait_until
-from tests.upstream.support import Upstream, a, response
 
 pytestmark = pytest.mark.alone
 

@@ -33,8 +33,8 @@ from tests.integration.faults.support import (
     tell,
 )
 from tests.integration.faults.upstream import Upstreams
+from tests.plugins.forward.engine.support import closed_port
 from tests.support import Server, wait_until
-from tests.upstream.support import closed_port
 
 pytestmark = pytest.mark.alone
 

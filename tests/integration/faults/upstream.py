@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from tests.plugins.forward.engine.bursts import Header, Part
 from tests.support import ROOT
-from tests.upstream.bursts import Header, Part
 
 SLOW_S = 0.5
 # Where the network has it: what comes meanwhile is answered together, which leaves CPU to the server under test.

@@ -1,4 +1,4 @@
-from fastdns._chain import NativeStep, Worker
+from fastdns.serve._chain import NativeStep, Worker
 
 PARKED: object
 

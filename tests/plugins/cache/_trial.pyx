@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from fastdns._chain cimport (
+from fastdns.serve._chain cimport (
     DROPPED, ERROR_TIMEOUT, OVER_UDP, PENDING, Chain, Context, NativeStep, Outcome, UpstreamReply, Worker,
     bare, serve, serve_background, written,
 )

@@ -13,12 +13,12 @@ import dns.name
 import dns.rcode
 import dns.rrset
 
-from fastdns._chain import NativeStep, ServerTable, Worker
-from fastdns._stats import CACHE_FIELDS, Stats, layout
 from fastdns.corefile import load
 from fastdns.corefile.model import ServerBlock
+from fastdns.metrics._stats import CACHE_FIELDS, Stats, layout
 from fastdns.plugins.cache._step import CacheStep
 from fastdns.plugins.cache.shared import new_cache
+from fastdns.serve._chain import NativeStep, ServerTable, Worker
 from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 
 NS = 1_000_000_000

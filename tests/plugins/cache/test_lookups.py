@@ -5,7 +5,7 @@ from __future__ import annotations
 import dns.message
 import pytest
 
-from fastdns._cache import Cache
+from fastdns.plugins.cache._cache import Cache
 from fastdns.plugins.cache._step import CacheStep
 from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 from tests.plugins.cache.support import NS, START_NS, Cached, Said, a, block_of, question, records, soa

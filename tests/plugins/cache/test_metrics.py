@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fastdns._stats import CACHE_FIELDS, layout
 from fastdns.corefile import load
+from fastdns.metrics._stats import CACHE_FIELDS, layout
 from fastdns.plugins.cache.metrics import families
 from fastdns.plugins.cache.shared import share_caches
 from tests.plugins.cache.support import START_NS, Cached, Said, a, question, soa

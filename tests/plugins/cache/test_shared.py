@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastdns._cache import Cache
 from fastdns.corefile import load
+from fastdns.plugins.cache._cache import Cache
 from fastdns.plugins.cache.shared import cache_of, share_caches
 
 pytestmark = pytest.mark.native

@@ -23,8 +23,8 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastdns._stats import DURATION_BOUNDS_S, upstream_layout
 from fastdns.corefile import load
+from fastdns.metrics._stats import DURATION_BOUNDS_S, upstream_layout
 from fastdns.plugins.forward.metrics import OTHER, families, names
 from fastdns.plugins.forward.routes import MAX_SLOTS, RouteTable
 from tests.support import Server, free_port, wait_until

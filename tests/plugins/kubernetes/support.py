@@ -18,14 +18,14 @@ import dns.rrset
 import msgspec
 import yaml
 
-from fastdns._chain import ServerTable, Worker
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes._step import KubernetesStep
 from fastdns.plugins.kubernetes.objects import TYPES
 from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.selectors import parse_selector
 from fastdns.plugins.kubernetes.sink import Resource
+from fastdns.serve._chain import ServerTable, Worker
 
 NOW = 1_700_000_000
 SERVICE_LABEL = "kubernetes.io/service-name"

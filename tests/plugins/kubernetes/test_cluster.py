@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.kubernetes.cluster import Cluster
 from fastdns.plugins.kubernetes.config import Config

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.config import Config
 from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot, snapshot_age_s
-from fastdns.supervisor.numbers import first_of_pair, is_known, is_listed, mark_unknown
+from fastdns.process.numbers import first_of_pair, is_known, is_listed, mark_unknown
 
 pytestmark = pytest.mark.native
 

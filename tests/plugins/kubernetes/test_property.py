@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._store import Writer
 from fastdns.errors import StoreFull
+from fastdns.memory._store import Writer
 from tests.plugins.kubernetes.reference import IMPORT_CLUSTER, IMPORT_NAME, SERVICE_NAME, Reference
 from tests.plugins.kubernetes.support import NOW, Cluster, Options, resources_of, summary
 

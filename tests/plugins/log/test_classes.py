@@ -11,8 +11,8 @@ import dns.message
 import dns.opcode
 import pytest
 
-from fastdns._stats import Stats
 from fastdns.dns.names import wire_name
+from fastdns.metrics._stats import Stats
 from fastdns.plugins.log._lines import LineReader
 from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.log.format import Part

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._chain import ServerTable, Worker
-from fastdns._stats import Stats
+from fastdns.metrics._stats import Stats
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.whoami._step import WhoamiStep
+from fastdns.serve._chain import ServerTable, Worker
 from tests.plugins.log.support import ALL, FAST, ROOT, query, reader, ring, shown
 
 pytestmark = pytest.mark.native

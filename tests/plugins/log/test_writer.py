@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastdns._chain import ServerTable, Worker
 from fastdns.corefile import load
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.log import writer
 from fastdns.plugins.log.writer import QueryLog
 from fastdns.plugins.steps import build_steps
+from fastdns.serve._chain import ServerTable, Worker
 from tests.plugins.log.support import query
 from tests.plugins.log.test_output import drain
 from tests.support import open_fds

@@ -9,15 +9,15 @@ from typing import Any, cast
 
 import pytest
 
-from fastdns._chain import ServerTable, Worker
-from fastdns._stats import Stats
-from fastdns._store import Store
+from fastdns.memory._store import Store
+from fastdns.metrics._stats import Stats
 from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.plugins.loop import probes
 from fastdns.plugins.loop._step import LoopStep
 from fastdns.plugins.loop.probes import probe_query
-from tests.upstream.support import Asked, Forwarder, Upstream, forward, silent
+from fastdns.serve._chain import ServerTable, Worker
+from tests.plugins.forward.engine.support import Asked, Forwarder, Upstream, forward, silent
 
 pytestmark = pytest.mark.native
 

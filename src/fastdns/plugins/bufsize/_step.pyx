@@ -5,7 +5,7 @@ The reply's size goes by Query.udp_bytes, what upstreams are told by Query.asked
 
 from libc.stdint cimport uint16_t
 
-from fastdns._chain cimport NEXT, Context, NativeStep, Outcome
+from fastdns.serve._chain cimport NEXT, Context, NativeStep, Outcome
 
 cdef struct Conf:
     uint16_t max_udp_bytes

@@ -1,6 +1,6 @@
-from fastdns._cache import Cache
-from fastdns._chain import NativeStep
+from fastdns.plugins.cache._cache import Cache
 from fastdns.plugins.cache.config import Config
+from fastdns.serve._chain import NativeStep
 
 class CacheStep(NativeStep):
     def __init__(self, cache: Cache, config: Config, passing: tuple[str, ...] = ()) -> None: ...

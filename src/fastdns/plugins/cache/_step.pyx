@@ -13,16 +13,16 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from fastdns._cache cimport (
+from fastdns.plugins.cache._cache cimport (
     CLAIMS, DENIAL, INSERTED_EVICTING, KEY_CD, KEY_DO, KEY_NO_ANSWER, KEY_NO_RD, NOT_INSERTED, RING_UNIT_BYTES,
     SUCCESS, Cache, CacheHeader, EntryState, Found, Half, Insertion, Key, Record, claim_refresh, count_hit, find,
     insert, prefetch_entries, prefetch_records, record_bytes, record_key, record_payload, remove,
     seal_key, state_of, ttl_left_s,
 )
-from fastdns._chain cimport (
+from fastdns.serve._chain cimport (
     ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
 )
-from fastdns._stats cimport (
+from fastdns.metrics._stats cimport (
     CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
 )
 from fastdns._wire cimport (

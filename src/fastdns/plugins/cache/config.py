@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fastdns._cache import MAX_CAPACITY, MAX_RING_BYTES, MIN_RING_BYTES
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import Option, flag, one, read_options, store, to_duration_s, to_int, to_zones
+from fastdns.plugins.cache._cache import MAX_CAPACITY, MAX_RING_BYTES, MIN_RING_BYTES
 
 # RFC 2181 section 8.
 MAX_TTL_S = 2**31 - 1

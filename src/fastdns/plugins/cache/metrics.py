@@ -7,8 +7,8 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from fastdns._stats import CACHE_FIELDS, layout
 from fastdns.corefile.model import ServerConfig
+from fastdns.metrics._stats import CACHE_FIELDS, layout
 from fastdns.metrics.labels import server_name
 from fastdns.plugins.cache.shared import SharedCache
 

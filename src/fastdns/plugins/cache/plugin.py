@@ -14,7 +14,7 @@ from fastdns.plugins.cache.config import Config, parse
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from fastdns._chain import NativeStep
+    from fastdns.serve._chain import NativeStep
 
 
 class Keeping(InSupervisor):

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns._cache import MIN_CAPACITY, Cache
 from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.plugins.cache._cache import MIN_CAPACITY, Cache
 from fastdns.plugins.cache.config import Config
 from fastdns.plugins.order import ORDER, load, with_step
 

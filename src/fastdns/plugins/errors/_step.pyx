@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint16_t
 
-from fastdns._chain cimport Context, NativeStep, report_error
+from fastdns.serve._chain cimport Context, NativeStep, report_error
 
 cdef struct Conf:
     uint16_t block

@@ -7,10 +7,10 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastdns._chain cimport (
+from fastdns.serve._chain cimport (
     ERROR_NO_HEALTHY, NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written,
 )
-from fastdns._relay cimport leave_options
+from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
     CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone, parse_reply,
 )

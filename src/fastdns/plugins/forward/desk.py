@@ -11,7 +11,7 @@ from fastdns.plugins.forward.engine._streams import StreamRings
 from fastdns.plugins.forward.upstreams import Shortage, UpstreamError
 
 if TYPE_CHECKING:
-    from fastdns._stats import Stats
+    from fastdns.metrics._stats import Stats
     from fastdns.plugins.forward.routes import Routes
     from fastdns.plugins.forward.streams import Streams
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from fastdns._stats import DURATION_BOUNDS_S, PROTOS, RCODES, upstream_layout
+from fastdns.metrics._stats import DURATION_BOUNDS_S, PROTOS, RCODES, upstream_layout
 from fastdns.metrics.counters import added, buckets, part
 from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.forward.routes import Routes, RouteTable

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from fastdns._chain import NativeStep
     from fastdns.plugins.forward.desk import Desk
     from fastdns.plugins.forward.engine._engine import ForwardEngine
     from fastdns.plugins.forward.routes import Routes
+    from fastdns.serve._chain import NativeStep
 
 log = logging.getLogger("plugin/forward")
 

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastdns._store import Writer
+from fastdns.memory._store import Writer
 from fastdns.plugins.kubernetes.guard import Guard
 from fastdns.plugins.kubernetes.metrics import ClusterMetrics
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastdns.plugins.api import Measure, Recorder
+from fastdns.metrics.measured import Measure
+from fastdns.plugins.api import Recorder
 
 PROGRAMMING_BOUNDS_S = tuple(0.001 * 2**i for i in range(20))
 # The Prometheus client's default buckets.

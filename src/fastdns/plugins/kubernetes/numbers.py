@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from fastdns._store import Store
+from fastdns.memory._store import Store
 
 
 def identity(options: Any) -> tuple[Any, ...]:

@@ -18,8 +18,8 @@ from fastdns.plugins.kubernetes.numbers import identity, shared_snapshot
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from fastdns._chain import NativeStep
-    from fastdns._store import Writer
+    from fastdns.memory._store import Writer
+    from fastdns.serve._chain import NativeStep
 
 
 class Following(InSupervisor):

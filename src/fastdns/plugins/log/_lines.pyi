@@ -1,8 +1,8 @@
 from collections.abc import Iterable, Mapping
 
-from fastdns._chain import ServerTable
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log.format import Part
+from fastdns.serve._chain import ServerTable
 
 OPS: dict[str, int]
 

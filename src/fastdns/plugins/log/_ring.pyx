@@ -3,8 +3,8 @@
 cimport cython
 from libc.stdlib cimport calloc, free, malloc
 
-from fastdns._chain cimport Worker
-from fastdns._store cimport load, publish_u64
+from fastdns.serve._chain cimport Worker
+from fastdns.memory._store cimport load, publish_u64
 from fastdns._wire cimport MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES
 
 cdef extern from "unistd.h" nogil:

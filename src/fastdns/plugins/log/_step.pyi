@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 
-from fastdns._chain import NativeStep
 from fastdns.plugins.log._ring import LogRing
+from fastdns.serve._chain import NativeStep
 
 CLASSES: dict[str, int]
 

@@ -11,13 +11,13 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from fastdns._chain import ServerTable, Worker
 from fastdns.corefile.model import ServerConfig
 from fastdns.netaddrs import is_wildcard
 from fastdns.plugins.log._lines import LineReader
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log.config import Config
 from fastdns.plugins.log.output import Output
+from fastdns.serve._chain import ServerTable, Worker
 
 # Queries of each thread that can wait for their line: about 8,000 over UDP.
 HOT_RING_BYTES = 1 << 20

@@ -6,8 +6,8 @@ is armed for one upstream in the shared table. Nobody else knows it, so its comi
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastdns._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome, monotonic_ns
-from fastdns._store cimport load, publish_u64
+from fastdns.serve._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome, monotonic_ns
+from fastdns.memory._store cimport load, publish_u64
 from fastdns.plugins.forward.engine._shared cimport SharedUpstream, Upstreams
 from fastdns.plugins.forward.engine._stanza cimport MAX_UPSTREAMS
 

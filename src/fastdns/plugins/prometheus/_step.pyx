@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from fastdns._chain cimport Context, NativeStep, count_query
+from fastdns.serve._chain cimport Context, NativeStep, count_query
 from fastdns._wire cimport uncompressed_bytes
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from fastdns.environ import Number
 from fastdns.errors import FastdnsError
 from fastdns.http.answers import Answer, Request, text
-from fastdns.metrics.formats import OPENMETRICS, TEXT
+from fastdns.plugins.prometheus.formats import OPENMETRICS, TEXT
 
 log = logging.getLogger("fastdns")
 

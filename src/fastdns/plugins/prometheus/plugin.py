@@ -14,8 +14,8 @@ from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.prometheus.config import Config, parse
 
 if TYPE_CHECKING:
-    from fastdns._chain import NativeStep
     from fastdns.plugins.api import Handler
+    from fastdns.serve._chain import NativeStep
 
 
 class Telling(InSupervisor):
@@ -24,7 +24,19 @@ class Telling(InSupervisor):
     def __init__(self, supervisor: SupervisorView) -> None:
         from fastdns.plugins.prometheus.page import MAX_AGE_MS, Renderings
 
-        self.page = Renderings(supervisor.render, MAX_AGE_MS.of(supervisor.environ) / 1000)
+        self.supervisor = supervisor
+        self.page = Renderings(self.render, MAX_AGE_MS.of(supervisor.environ) / 1000)
+
+    async def render(self, form: str) -> bytes:
+        """All metrics as they are now, in one of the page's formats. Raises FastdnsError."""
+
+        def rendered() -> bytes:
+            # The Prometheus client takes memory that only this child has.
+            from fastdns.plugins.prometheus import families
+
+            return families.rendered(self.supervisor, form)
+
+        return await self.supervisor.in_child("metrics", rendered)
 
     def handlers(self) -> Mapping[str, Handler]:
         return {"/metrics": self.page.handle}

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy
 
-from fastdns._chain cimport OVER_UDP, Context, NativeStep, Outcome, written
+from fastdns.serve._chain cimport OVER_UDP, Context, NativeStep, Outcome, written
 from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, add_rr, put_u16, scratch,
 )

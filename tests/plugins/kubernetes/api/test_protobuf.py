@@ -13,10 +13,10 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._store import Store, Writer
 from fastdns.bench.apiserver import protobuf as written
 from fastdns.bench.apiserver.kinds import BY_NAME
 from fastdns.bench.apiserver.protobuf import OBJECTS, ProtobufForm, framed
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.api._json_items import JsonItems
 from fastdns.plugins.kubernetes.api._protobuf import Frames, Items, decode_name, unwrap
 from fastdns.plugins.kubernetes.api.client import BadRequest

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fastdns._store import Store, Writer
 from fastdns.errors import StoreFull
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.objects import (
     Conditions,
     Endpoint,

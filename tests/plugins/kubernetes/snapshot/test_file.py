@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns._store import Store, Writer
 from fastdns.errors import SourceError, StoreFull
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.snapshot._copy import Copy
 from fastdns.plugins.kubernetes.snapshot._restore import restore
 from fastdns.plugins.kubernetes.snapshot.file import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fastdns._store import Store, Writer
+from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.config import Config
 from fastdns.plugins.kubernetes.objects import Metadata, Service, ServiceSpec
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter

@@ -3,11 +3,11 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastdns._chain cimport (
+from fastdns.serve._chain cimport (
     ERROR_IN_FLIGHT, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_TIMEOUT, ERROR_TOO_LONG, NO_ERROR, OVER_UDP,
     PENDING, bare, monotonic_ns, next_random,
 )
-from fastdns._relay cimport MAX_ASKED_BYTES, write_asked
+from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, write_asked
 from fastdns._wire cimport FLAG_AD, REFUSED, SERVFAIL
 from fastdns.memory._slabs cimport MAX_BLOCK_BYTES, SLAB_UNITS, block_units, give_block, take_block
 from fastdns.plugins.forward.engine._claims cimport CLAIM_MS, take_claim

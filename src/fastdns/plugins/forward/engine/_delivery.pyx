@@ -4,7 +4,7 @@ from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from fastdns._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply, monotonic_ns
+from fastdns.serve._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply, monotonic_ns
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, SERVFAIL
 from fastdns.memory._slabs cimport give_block
 from fastdns.plugins.forward.engine._questions cimport lowered

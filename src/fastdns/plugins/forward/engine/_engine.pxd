@@ -1,7 +1,7 @@
 """The engine of one serving thread, put together: see the package's docstring."""
 
 from libc.stdint cimport uint32_t
-from fastdns._stats cimport Stats
+from fastdns.metrics._stats cimport Stats
 from fastdns.plugins.forward.engine._shared cimport Upstreams
 from fastdns.plugins.forward.engine._state cimport Engine
 from fastdns.plugins.forward.engine._streams cimport StreamRings

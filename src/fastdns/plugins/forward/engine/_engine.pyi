@@ -1,4 +1,4 @@
-from fastdns._stats import Stats
+from fastdns.metrics._stats import Stats
 from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.engine._streams import StreamRings
 from fastdns.serve._suspend import NativeService

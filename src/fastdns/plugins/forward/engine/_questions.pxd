@@ -7,7 +7,7 @@ over name, type, class, stanza and way alone: equal and alike questions are foun
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from fastdns._chain cimport Context
+from fastdns.serve._chain cimport Context
 from fastdns.memory._random cimport Random
 from fastdns.plugins.forward.engine._stanza cimport Stanza
 from fastdns.plugins.forward.engine._state cimport Outstanding

@@ -2,7 +2,7 @@
 
 from libc.string cimport memcmp
 
-from fastdns._store cimport hash_bytes
+from fastdns.memory._store cimport hash_bytes
 from fastdns._wire cimport HEADER_BYTES
 from fastdns.memory._random cimport random_u32
 

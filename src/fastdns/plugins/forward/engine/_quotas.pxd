@@ -15,7 +15,7 @@ that shares one place with a flood does not share the other.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns._stats cimport ThreadCounters
+from fastdns.metrics._stats cimport ThreadCounters
 from fastdns.memory._slabs cimport UNIT_BYTES
 from fastdns.plugins.forward.engine._stanza cimport MAX_STANZAS, Stanza
 

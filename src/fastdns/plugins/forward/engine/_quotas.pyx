@@ -2,8 +2,8 @@
 
 from libc.string cimport memset
 
-from fastdns._chain cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
-from fastdns._store cimport hash_bytes
+from fastdns.serve._chain cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
+from fastdns.memory._store cimport hash_bytes
 from fastdns.memory._atomics cimport load
 
 cdef enum:

@@ -3,9 +3,9 @@
 from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._chain cimport ERROR_MALFORMED
-from fastdns._relay cimport MAX_ASKED_BYTES, is_bare_error, write_error
-from fastdns._stats cimport RCODE_SLOTS, duration_bucket
+from fastdns.serve._chain cimport ERROR_MALFORMED
+from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, is_bare_error, write_error
+from fastdns.metrics._stats cimport RCODE_SLOTS, duration_bucket
 from fastdns._wire cimport (
     ACCEPTED, FLAG_QR, FLAG_TC, FORMERR, HEADER_BYTES, NOTIMP, REFUSED, SERVFAIL, accept, answers_question,
     parse_reply, reply_reset,

@@ -2,7 +2,7 @@
 
 from libc.errno cimport EADDRINUSE, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, errno
 
-from fastdns._syscalls cimport (
+from fastdns.memory._syscalls cimport (
     EPOLL_CTL_ADD, EPOLLIN, SO_RCVBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, c_bind, c_close,
     c_connect, c_socket, epoll_ctl, epoll_event, setsockopt, sockaddr,
 )

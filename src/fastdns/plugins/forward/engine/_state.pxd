@@ -1,8 +1,8 @@
 """The structs of the engine that more than one of its modules works on."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns._chain cimport UpstreamReply
-from fastdns._stats cimport ThreadCounters, UpstreamCounters
+from fastdns.serve._chain cimport UpstreamReply
+from fastdns.metrics._stats cimport ThreadCounters, UpstreamCounters
 from fastdns._wire cimport Query, Reply
 from fastdns.memory._random cimport Random
 from fastdns.memory._slabs cimport Slabs

@@ -4,7 +4,7 @@ import os
 
 from libc.string cimport memcpy
 
-from fastdns._syscalls cimport c_close, c_read, c_write
+from fastdns.memory._syscalls cimport c_close, c_read, c_write
 from fastdns._wire cimport put_u16
 from fastdns.memory._atomics cimport publish_u64
 from fastdns.memory._mapping cimport map_private, unmap

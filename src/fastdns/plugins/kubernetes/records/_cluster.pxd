@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from fastdns._store cimport Writer
+from fastdns.memory._store cimport Writer
 
 
 cdef class ClusterRecords:

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from fastdns._store import Writer
+from fastdns.memory._store import Writer
 
 class ClusterRecords:
     def __init__(self, writer: Writer, source: int, clock: Callable[[], float]) -> None: ...

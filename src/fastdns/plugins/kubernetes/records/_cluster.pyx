@@ -5,7 +5,7 @@ import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastdns._store cimport Record, SourceState, Writer, hash_bytes, next_record, record_key, source_state
+from fastdns.memory._store cimport Record, SourceState, Writer, hash_bytes, next_record, record_key, source_state
 from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_POD, Section
 from fastdns.plugins.kubernetes.records._packing cimport (
     head_addresses, head_of, join_record, pack_head, split_sections,

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from fastdns._store cimport Record, next_record, record_key, record_payload
+from fastdns.memory._store cimport Record, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
     KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, TYPE_SLICES_ONLY, SectionView, SectionWalk, ServiceHead,

@@ -5,7 +5,7 @@ import struct
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns._store cimport hash_bytes
+from fastdns.memory._store cimport hash_bytes
 from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, SectionView, SectionWalk, next_section, open_section,

@@ -5,7 +5,7 @@ A reference is the hash of a service's key, or of a pod's name.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastdns._store cimport Writer
+from fastdns.memory._store cimport Writer
 
 # Add a reference to the record of an address, or take it away; a record without references is removed.
 # where: the address and, of a pod, the label of its namespace.

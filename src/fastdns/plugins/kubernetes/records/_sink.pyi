@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fastdns._store import Writer
+from fastdns.memory._store import Writer
 from fastdns.plugins.kubernetes.guard import Guard
 from fastdns.plugins.kubernetes.records._cluster import ClusterRecords
 from fastdns.plugins.kubernetes.sink import Resource

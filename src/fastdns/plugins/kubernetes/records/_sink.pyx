@@ -6,7 +6,7 @@ import time
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t
 
-from fastdns._store cimport Record, Writer, find, hash_bytes, record_payload
+from fastdns.memory._store cimport Record, Writer, find, hash_bytes, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
     KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, MAX_CLUSTER_IPS, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS,

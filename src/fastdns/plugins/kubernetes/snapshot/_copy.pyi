@@ -1,4 +1,4 @@
-from fastdns._store import Store
+from fastdns.memory._store import Store
 
 class Copy:
     def __init__(self, store: Store, source: int) -> None: ...

@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from fastdns._store cimport (
+from fastdns.memory._store cimport (
     SLOT_REMOVED, SNAPSHOT_READER, UNIT_BYTES, Record, Store, enter_epoch, leave_epoch, load, record_key,
     record_payload,
 )

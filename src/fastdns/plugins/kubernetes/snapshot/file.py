@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastdns._store import Store
 from fastdns.errors import SourceError
+from fastdns.memory._store import Store
 from fastdns.plugins.kubernetes.snapshot._copy import Copy
 
 MAGIC = b"fastdns\0"

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fastdns._store import Store
 from fastdns.errors import SourceError, StoreFull
+from fastdns.memory._store import Store
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.snapshot._restore import restore
 from fastdns.plugins.kubernetes.snapshot.file import (

@@ -1,0 +1,162 @@
+"""The zone store: keys to payloads in shared memory, one writer, many lock-free readers.
+
+Layout of the mapping (offsets from its start; blocks are counted in units of 16 bytes):
+
+    StoreHeader | ReaderSlot[READER_SLOTS] | SourceState[MAX_SOURCES] | blocks …
+
+Where blocks go is _space's. A block holds an index (an array of 64-bit slots) or a Record. An index slot is 0
+(never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. Everything a reader
+can reach is published with one release store and never changes afterwards; what is replaced is retired and reused
+only after every reader has left the epoch in which it could see it. Readers enter an epoch once a batch.
+
+The writer may also move a record: it publishes a copy under the same slot and retires the first one. The
+allocator's state is the writer's own: a successor rebuilds it from what the index reaches, so a writer may die at
+any instruction.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastdns.memory._space cimport Space
+from fastdns.memory._atomics cimport fence, load, prefetch, publish_u64, raise_u64
+
+cdef enum:
+    UNIT_BYTES = 16
+    READER_SLOTS = 4160          # two threads of each of 1024 workers, in two generations, and some more
+    SNAPSHOT_READER = 4159       # of these: the thread of the writer's process that copies records to disk
+    MAX_SOURCES = 64
+    SLOT_EMPTY = 0
+    SLOT_REMOVED = 1
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
+        unsigned __int128 r = (unsigned __int128)a * b;
+        return (uint64_t)r ^ (uint64_t)(r >> 64);
+    }
+    static inline uint64_t fd_hash(uint64_t seed, const uint8_t *p, uint32_t n) {
+        uint64_t h = seed ^ (n * 0x9E3779B97F4A7C15ull), v;
+        while (n >= 8) { memcpy(&v, p, 8); h = fd_mix(h ^ v, 0xA0761D6478BD642Full); p += 8; n -= 8; }
+        if (n) { v = 0; memcpy(&v, p, n); h = fd_mix(h ^ v, 0xE7037ED1A0B428DBull); }
+        return fd_mix(h, 0x8EBC6AF09C88C6E3ull);
+    }
+    """
+    uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
+
+cdef struct StoreHeader:
+    uint64_t magic
+    uint64_t size_bytes
+    uint64_t seed
+    uint64_t index              # unit offset << 8 | log2 of the slot count; published
+    uint64_t high_water         # first unit never used; the writer's
+    uint64_t records            # the writer's count, for metrics
+    uint64_t used_units         # the writer's, for metrics
+    uint64_t index_number       # how often the index was replaced
+    uint64_t epoch              # alone on its line but for what hardly changes: readers load it once a batch
+    uint64_t readers            # no reader has this slot or a higher one, but for SNAPSHOT_READER
+    uint64_t resident_pages     # free ones that are kept among them; the writer's, for metrics
+    uint64_t pad1[5]
+
+cdef struct ReaderSlot:
+    uint64_t epoch              # 0: not reading
+    uint64_t pad[7]
+
+# What readers need to know of a source as a whole.
+cdef struct SourceState:
+    uint64_t synced             # bit 0: every resource has been listed once
+    uint64_t soa_serial         # Unix second of the last change that answers could show
+    uint64_t changes
+    uint64_t restored_at        # Unix second of the snapshot that its records came from; 0: from no snapshot
+    uint64_t id_seed            # of the hashes that name its slices and pods; the writer's, kept in snapshots
+    uint64_t pad[3]
+
+cdef struct Record:
+    uint64_t hash
+    uint32_t payload_len
+    uint16_t key_len
+    uint16_t pad
+    # key bytes, then the payload at the next multiple of 4
+
+cdef inline const uint8_t* record_key(const Record* r) noexcept nogil:
+    return <const uint8_t*>r + sizeof(Record)
+
+cdef inline const uint8_t* record_payload(const Record* r) noexcept nogil:
+    return <const uint8_t*>r + sizeof(Record) + ((r.key_len + 3) & ~3u)
+
+cdef inline ReaderSlot* reader_slot(StoreHeader* h, uint32_t slot) noexcept nogil:
+    return <ReaderSlot*>(<uint8_t*>h + sizeof(StoreHeader)) + slot
+
+cdef inline SourceState* source_state(StoreHeader* h, uint32_t source) noexcept nogil:
+    return <SourceState*>(<uint8_t*>h + sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot)) + source
+
+# Call once before a slot is used: only slots that may be used are looked at, and take memory.
+cdef inline void expect_reader(StoreHeader* h, uint32_t slot) noexcept nogil:
+    if slot != SNAPSHOT_READER:
+        raise_u64(&h.readers, <uint64_t>slot + 1)
+
+cdef inline void enter_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
+    # With the fence in reclaim: the writer sees this slot taken, or the reader sees what it frees unlinked. A store
+    # that is sequentially consistent would not do: acquire loads that follow may go before it, and on ARM they do.
+    publish_u64(&reader_slot(h, slot).epoch, load(&h.epoch))
+    fence()
+
+cdef inline void leave_epoch(StoreHeader* h, uint32_t slot) noexcept nogil:
+    publish_u64(&reader_slot(h, slot).epoch, 0)
+
+# The record with this hash and key, or NULL. With key NULL the hash alone decides; the caller verifies.
+cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
+                        uint32_t key_len) noexcept nogil
+
+# Have the memory fetched that find begins with, and then, when that has come, what it leads to. Hints.
+cdef inline void prefetch_slot(const StoreHeader* h, uint64_t hash) noexcept nogil:
+    cdef uint64_t index = load(&h.index)
+    prefetch(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
+             + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+
+cdef inline void prefetch_record(const StoreHeader* h, uint64_t hash) noexcept nogil:
+    cdef uint64_t index = load(&h.index)
+    cdef uint64_t slot = load(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
+                              + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+    cdef const uint8_t* at
+    if (slot >> 32) == (hash >> 32) and <uint32_t>slot > SLOT_REMOVED:
+        at = <const uint8_t*>h + <uint64_t><uint32_t>slot * UNIT_BYTES
+        # Key and payload of most records lie in two lines.
+        prefetch(at)
+        prefetch(at + 64)
+
+# The record in the next index slot that holds one, from *at on; NULL at the end. The writer's.
+cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogil
+
+
+cdef class Store:
+    cdef StoreHeader* header
+    cdef readonly int fd
+    cdef readonly size_t size_bytes     # that it may take
+    cdef size_t mapped_bytes
+
+
+cdef class Writer:
+    cdef readonly Store store
+    cdef StoreHeader* h
+    cdef Space space
+    cdef uint64_t* retired          # triples: unit offset, units, epoch << 1 | whether they are whole pages
+    cdef size_t retired_first
+    cdef size_t retired_count
+    cdef size_t retired_room
+    cdef uint64_t retired_units
+    cdef uint64_t collect_at        # retired units at which to look what of them can be reused
+    cdef bint collecting
+    cdef uint64_t used_slots        # index slots that are not empty
+    cdef uint32_t hopeless_units    # the last look for space found no block as large; 0: it found one
+    cdef uint32_t allocate(self, uint32_t units) except 0
+    cdef int retire(self, uint32_t at, uint32_t units, bint whole_pages) except -1
+    cdef void free_unseen(self) noexcept
+    cdef int collect(self) except -1
+    cdef bint empty_segment(self, uint32_t number) except -1
+    cdef uint64_t* slot_of(self, uint64_t hash, uint32_t at) noexcept
+    cdef int find_space(self) except -1
+    cdef int resize_index(self, uint32_t bits) except -1
+    cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+                 uint32_t payload_len) except -1
+    cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1

@@ -1,0 +1,58 @@
+"""Queries that did not get what they asked for, each counted once by why; and what became of TCP connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from fastdns.metrics._stats import CLOSINGS, FAILURE_NAMES
+from fastdns.plugins.api import SupervisorView
+
+# Of what no thread counts: the kernel had no room for it, or answering it raised an exception.
+SOCKET_FULL = ("socket_full", "none")
+PANIC = ("panic", "SERVFAIL")
+
+
+def failures(server: SupervisorView) -> Iterator[Metric]:
+    """All families, read now."""
+    slots = server.counted_slots()
+    dropped = server.sockets.drops()
+    failed = Counter({name: 0 for name in FAILURE_NAMES if name is not None})
+    for slot in slots:
+        failed.update(server.stats.failed(slot))
+    failed[PANIC] = sum(server.stats.thread(slot)["panics"] for slot in slots)
+    failed[SOCKET_FULL] = dropped["udp"]
+    queries = CounterMetricFamily(
+        "fastdns_queries_failed", "Queries that did not get what they asked for: why, and the reply that they got.",
+        labels=("reason", "reply"),
+    )  # fmt: skip
+    for name, count in sorted(failed.items()):
+        queries.add_metric(name, count)
+    yield queries
+    yield from connections(server, dropped["tcp"])
+
+
+def connections(server: SupervisorView, refused: int) -> Iterator[Metric]:
+    """The families of TCP connections. refused: by the kernel."""
+    slots = server.counted_slots()
+    yield GaugeMetricFamily(
+        "fastdns_tcp_connections_open", "TCP connections of clients.",
+        sum(server.stats.thread(slot)["connections_open"] for slot in slots),
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "fastdns_tcp_held_bytes", "Queries that are not whole or not served yet, and replies that are not read, of "
+        "TCP connections.", sum(server.stats.thread(slot)["connections_bytes"] for slot in slots),
+    )  # fmt: skip
+    yield GaugeMetricFamily("fastdns_tcp_max_held_bytes", "The bound of these.", server.max_held_bytes)
+    closed = CounterMetricFamily(
+        "fastdns_tcp_connections_closed", "TCP connections of clients that have ended, by why.", labels=("reason",)
+    )
+    for reason in CLOSINGS:
+        closed.add_metric((reason,), sum(server.stats.closed(slot)[reason] for slot in slots))
+    yield closed
+    yield CounterMetricFamily(
+        "fastdns_tcp_connections_refused", "TCP connections that found a listener's queue full.",
+        refused,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""What a worker's listeners are made of: their zones with the steps of each, and what plugins set for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastdns.corefile.model import Listener, ServerConfig
+from fastdns.corefile.settings import Settings, together
+from fastdns.metrics.labels import DROPPED, server_name
+from fastdns.plugins.api import Runtime
+from fastdns.plugins.steps import build_steps
+from fastdns.serve._chain import NativeStep, ServerTable
+from fastdns.transports.limits import Limits
+
+ZoneSlots = Mapping[tuple[str, str], int]
+
+
+def build_tables(
+    config: ServerConfig, runtime: Runtime, zone_slots: ZoneSlots
+) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
+    """The server table of each listener, and the steps of each block by plugin.
+
+    zone_slots: (server name, zone) to the slot of its counters.
+    """
+    steps = [build_steps(block, runtime) for block in config.blocks]
+    chains = [list(by_plugin.values()) for by_plugin in steps]
+    return [build_table(config, listener, chains, zone_slots) for listener in config.listeners], steps
+
+
+def build_table(
+    config: ServerConfig, listener: Listener, chains: Sequence[list[NativeStep]], zone_slots: ZoneSlots
+) -> ServerTable:
+    """The server table of a listener. chains: the steps of each block."""
+    server = server_name(listener)
+    zones = [
+        (zone, block, zone_slots.get((server, zone)) if config.blocks[block].settings.counted else None)
+        for zone, block in listener.zones
+    ]
+    every_class = any(config.blocks[block].settings.every_class for _, block in listener.zones)
+    return ServerTable(zones, list(chains), zone_slots.get((server, DROPPED)), every_class)
+
+
+def settings_of(config: ServerConfig, listener: Listener) -> Settings:
+    """What the blocks of a listener set together: a connection, or a failure, belongs to none of them."""
+    blocks = sorted({block for _, block in listener.zones})
+    return together(config.blocks[block].settings for block in blocks)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The bounds of a connection; what is not set is at its default."""
+    bounds = {name: getattr(settings, name) for name in ("read_s", "write_s", "idle_s", "max_queries")}
+    return Limits(**{name: value for name, value in bounds.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a listener does where answering fails unexpectedly: it goes on, or with debug ends the worker.
+
+    server: the listener's name in the log. stacktrace: the log says where it failed.
+    """
+
+    server: str
+    stacktrace: bool
+    debug: bool
+
+
+def recovery_of(server: str, settings: Settings) -> Recovery:
+    """What the blocks of a listener say."""
+    return Recovery(server, settings.stacktrace, settings.debug)

@@ -1,0 +1,107 @@
+"""The plugins' parts of the supervisor: each is made when a Corefile first names its plugin, and stays."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastdns.corefile.model import ServerConfig
+from fastdns.metrics.measured import Measure
+from fastdns.plugins.api import Demand, InSupervisor, SupervisorView
+from fastdns.plugins.order import load, used
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+    from fastdns.plugins.api import Handler
+
+log = logging.getLogger("fastdns")
+
+
+class Parts:
+    """By plugin."""
+
+    def __init__(self, supervisor: SupervisorView) -> None:
+        self.supervisor = supervisor
+        self.of: dict[str, InSupervisor] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def make(self, config: ServerConfig) -> None:
+        """Make those that a configuration needs and that are not there yet. Raises FastdnsError."""
+        for plugin in used(config):
+            if plugin.name not in self.of:
+                self.of[plugin.name] = plugin.in_supervisor(self.supervisor)
+
+    def serving(self) -> list[tuple[str, InSupervisor]]:
+        """Those of the configuration that serves, with their plugins' names."""
+        return [(plugin.name, self.of[plugin.name]) for plugin in used(self.supervisor.config)]
+
+    async def prepare(self, config: ServerConfig) -> dict[str, Any]:
+        """What the workers of a configuration are to inherit, by plugin. Raises FastdnsError."""
+        self.make(config)
+        prepared = {}
+        for plugin in used(config):
+            made = await self.of[plugin.name].prepare(config)
+            if made is not None:
+                prepared[plugin.name] = made
+        return prepared
+
+    def serve(self, config: ServerConfig, prepared: Mapping[str, Any]) -> None:
+        """A configuration serves from now on."""
+        for plugin in used(config):
+            self.of[plugin.name].serves(config, prepared.get(plugin.name))
+
+    def run(self) -> None:
+        """Begin what goes on as long as the server does, where it has not begun."""
+        for name, part in self.of.items():
+            if name not in self.tasks:
+                self.tasks[name] = asyncio.get_running_loop().create_task(self.run_one(name, part))
+
+    async def run_one(self, name: str, part: InSupervisor) -> None:
+        """What one part does. Its failure ends nothing else."""
+        try:
+            await part.run()
+        except Exception:
+            log.exception("plugin/%s: its part of the supervisor has failed", name)
+
+    def stop(self) -> None:
+        """End all of that."""
+        for task in self.tasks.values():
+            task.cancel()
+
+    def has_changed(self) -> bool:
+        """Whether what was prepared for the configuration that serves would be another now."""
+        # Each is asked: it forgets what it has told.
+        changed = [part.has_changed() for _, part in self.serving()]
+        return any(changed)
+
+    def unready(self) -> list[str]:
+        """The plugins that are not ready."""
+        return [name for name, part in self.serving() if not part.is_ready()]
+
+    def notes(self) -> list[str]:
+        """What plugins say beside readiness."""
+        return [note for _, part in self.serving() for note in part.notes()]
+
+    def handlers(self) -> dict[str, Handler]:
+        """What answers HTTP, by path."""
+        return {path: handler for part in self.of.values() for path, handler in part.handlers().items()}
+
+    def families(self) -> Iterator[Metric]:
+        """The metrics of the plugins that serve."""
+        for _, part in self.serving():
+            yield from part.families()
+
+    def measures(self) -> dict[str, Measure]:
+        """What the sources of all plugins that have been measure."""
+        return {family: measure for name in self.of for family, measure in load(name).measures.items()}
+
+    def demands(self, prepared: Mapping[str, Any]) -> list[Demand]:
+        """The file descriptors that the plugins of a generation may need in a worker."""
+        return [demand for name, made in prepared.items() for demand in self.of[name].demands(made)]
+
+    def counters_in_use(self) -> int:
+        """How many rows of the upstreams' counters may hold anything."""
+        return max((part.counters_in_use() for part in self.of.values()), default=0)

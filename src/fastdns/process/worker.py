@@ -1,0 +1,415 @@
+"""A worker process: the hot thread answers UDP, this thread's event loop TCP and everything that may wait.
+
+It tells the supervisor ``ready`` once both listen, and ends after ``drain``: what its sockets hold is answered,
+TCP connections finish what they have asked. A hot thread that ends by itself ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from fastdns._wire import build_reply
+from fastdns.corefile.model import ServerConfig
+from fastdns.memory._store import Store
+from fastdns.metrics._stats import Stats
+from fastdns.metrics.labels import server_name
+from fastdns.plugins.api import InWorker, Runtime
+from fastdns.plugins.order import used
+from fastdns.process._sharing import give_back_zeros
+from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
+from fastdns.process.descriptors import Files
+from fastdns.process.processes import Channel
+from fastdns.process.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
+from fastdns.serve._chain import Worker
+from fastdns.serve._suspend import NativeService
+from fastdns.transports import Deliver
+from fastdns.transports._slow import PARKED, SlowPath
+from fastdns.transports._udp import HotLoop
+from fastdns.transports.clients import Clients
+from fastdns.transports.table import STREAM, TCP, UDP, Transport
+from fastdns.transports.tcp import TcpConnection
+
+log = logging.getLogger("fastdns")
+
+BEAT_S = 0.25
+# Of a UDP socket that is being left; more than its buffer holds.
+LEAVE_MESSAGES = 20_000
+MESSAGE_ROOM = 65535
+CONTROL_ROOM = 128
+# Who still waits for an upstream so long after a drain gets an error; connections are closed soon after it.
+GIVE_UP_S = 3.8
+# Over TCP and what it stands for so much less may be in flight than over UDP: this many times.
+SLOW_PART = 4
+# Where threads compete for CPUs, the slow one has a third of the hot one's weight (setpriority(2), sched(7)).
+SLOW_NICE = 5
+SERVFAIL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A worker's places in the shared tables: one a thread, for its epoch and for its counters."""
+
+    hot: int
+    slow: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """All that a worker needs, made by the supervisor before the fork.
+
+    pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
+    files: how many connections and sockets it may have. max_in_flight: this worker's part of the questions that may
+    be in flight. max_held_bytes: its part of what TCP connections may hold.
+    """
+
+    config: ServerConfig
+    pairs: tuple[tuple[Pair, ...], ...]
+    zone_slots: Mapping[tuple[str, str], int]
+    runtime: Runtime
+    store: Store
+    stats: Stats
+    slots: Slots
+    files: Files
+    max_held_bytes: int
+    max_in_flight: int
+    index: int
+    log_lines_s: int
+
+
+def give_way() -> None:
+    """Let this thread, but none that there is already, come after others where there are not CPUs enough.
+
+    Names of the cluster over UDP are served first, whatever there is to do over streams. The kernel weighs the
+    threads of a container against each other only, so a busy neighbour does not come first for it.
+    """
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE)
+
+
+class WorkerProcess:
+    """The running worker. run returns the exit code."""
+
+    def __init__(self, plan: WorkerPlan, channel: Channel) -> None:
+        self.plan = plan
+        self.channel = channel
+        tables, self.steps = build_tables(plan.config, plan.runtime, plan.zone_slots)
+        self.tables = tables
+        self.hot_worker = hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
+        self.slow_workers = [
+            Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables
+        ]
+        # Each after those that it needs.
+        self.parts: dict[str, InWorker] = {}
+        for plugin in used(plan.config):
+            part = plugin.in_worker(self)
+            if part is not None:
+                self.parts[plugin.name] = part
+        self.hot = HotLoop(
+            hot_worker,
+            [
+                (pair.udp.fileno(), tables[index], pair.place.wildcard)
+                for index, pairs in enumerate(plan.pairs)
+                for pair in pairs
+            ],
+            self.service(plan.slots.hot, plan.max_in_flight),
+        )
+        room = max(1, plan.max_in_flight // SLOW_PART)
+        self.slow = SlowPath(self.slow_workers, self.service(plan.slots.slow, room))
+        self.slow_timer: asyncio.TimerHandle | None = None
+        self.asking: asyncio.Handle | None = None
+        self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
+        self.recoveries = [
+            recovery_of(server_name(listener), settings)
+            for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
+        ]
+        self.servers: list[asyncio.Server] = []
+        self.left: list[socket.socket] = []
+        self.done = asyncio.Event()
+        self.hot_ended = asyncio.Event()
+        self.code = 0
+        self.crash: Exception | None = None
+
+    # What plugins may know: see plugins.api.WorkerView.
+
+    @property
+    def config(self) -> ServerConfig:
+        """What is served."""
+        return self.plan.config
+
+    @property
+    def index(self) -> int:
+        """Among the workers of this generation."""
+        return self.plan.index
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the workers of this generation share."""
+        return self.plan.runtime
+
+    @property
+    def stats(self) -> Stats:
+        """The counters."""
+        return self.plan.stats
+
+    @property
+    def slow_slot(self) -> int:
+        """Where this thread counts."""
+        return self.plan.slots.slow
+
+    @property
+    def log_lines_s(self) -> int:
+        """The most lines a second of each thread that a log of queries may have."""
+        return self.plan.log_lines_s
+
+    def allowed(self, name: str) -> int:
+        """How many there may be of what a plugin has demanded."""
+        return self.plan.files.allowed[name]
+
+    def part(self, name: str) -> Any:
+        """Another plugin's part of this worker."""
+        return self.parts[name]
+
+    def explain(self, text: str, slot: int) -> str:
+        """Why a reply failed, as the log says it."""
+        return next(filter(None, (part.explain(text, slot) for part in self.parts.values())), text)
+
+    def service(self, slot: int, room: int) -> NativeService | None:
+        """What queries of the thread with this slot wait for."""
+        found = (part.service(slot, room) for part in self.parts.values())
+        return next((one for one in found if one is not None), None)
+
+    async def run(self) -> int:
+        """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
+        loop = asyncio.get_running_loop()
+        self.clients = Clients(
+            loop, self.plan.files.clients, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
+        )
+        await self.listen(loop)
+        thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
+        give_back_zeros()
+        thread.start()
+        give_way()
+        loop.add_reader(self.channel.fileno(), self.on_message)
+        if self.slow.service is not None:
+            loop.add_reader(self.slow.fd, self.slow.process)
+        tasks = [loop.create_task(self.beat())]
+        for part in self.parts.values():
+            tasks += part.start(loop)
+        self.channel.send(ready=True)
+        await self.done.wait()
+        if self.crash is None:
+            await self.drain()
+        for task in tasks:
+            task.cancel()
+        for part in self.parts.values():
+            part.beat(last=True)
+        for part in self.parts.values():
+            part.close()
+        if self.crash is not None:
+            raise self.crash
+        return self.code
+
+    def tell_skipped(self, file: str, lines: int) -> None:
+        """Lines of a file that cannot be used, which all workers find: the first tells of them."""
+        self.channel.send(skipped={file: lines})
+
+    def run_hot(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The hot thread."""
+        try:
+            self.hot.run()
+        finally:
+            # Where something else has ended this process there may be no loop any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.hot_ended.set)
+            if not self.done.is_set():
+                log.error("the UDP thread has ended by itself")
+                self.code = 1
+                loop.call_soon_threadsafe(self.done.set)
+
+    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], TcpConnection]]]:
+        """The TCP sockets, and what makes a connection of each."""
+        for index, pairs in enumerate(self.plan.pairs):
+            limits = limits_of(self.settings[index])
+            connect = partial(TcpConnection, partial(self.serve, index), limits, self.clients)
+            for pair in pairs:
+                yield pair.tcp, connect
+
+    async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept TCP connections on this worker's listeners."""
+        for listener, connect in self.listeners():
+            # The loop listens again, by itself with a tenth of the room.
+            self.servers.append(await loop.create_server(connect, sock=listener, backlog=TCP_BACKLOG))
+
+    async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
+        waiting = list[tuple[socket.socket, Callable[[], TcpConnection]]]()
+        for listener, connect in self.listeners():
+            with contextlib.suppress(OSError):
+                waiting.append((listener.dup(), connect))
+        for server in self.servers:
+            server.close()
+        for listener, connect in waiting:
+            # No descriptor, or a peer that is gone: the others are served all the same.
+            with contextlib.closing(listener), contextlib.suppress(OSError):
+                for _ in range(TCP_BACKLOG):
+                    accepted, _ = listener.accept()
+                    accepted.setblocking(False)
+                    await loop.connect_accepted_socket(connect, accepted)
+
+    def serve(
+        self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver,
+        *, transport: Transport = TCP,
+    ) -> object:
+        """One message to a listener, outside the hot thread. What goes wrong with it costs no other one.
+
+        The reply, None for silence, or PARKED: then deliver gets either of these later.
+        """
+        try:
+            reply = self.slow.serve(
+                index, message, client, client_port, deliver, tcp=transport.delivery == STREAM
+            )
+        except Exception as error:
+            return self.recover(self.recoveries[index], message, error, transport)
+        if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):
+            self.ask_soon()
+        return reply
+
+    def ask_soon(self) -> None:
+        """Send what has come together in this turn of the loop to upstreams. Not at once: whoever serves a message
+        is not ready yet for what may be delivered then."""
+        if self.asking is None:
+            self.asking = asyncio.get_running_loop().call_soon(self.ask)
+
+    def ask(self) -> None:
+        """Send it, and let the clock run."""
+        self.asking = None
+        self.slow.flush()
+        if self.slow_timer is None and self.slow.in_flight:
+            self.keep_time()
+
+    def keep_time(self) -> None:
+        """Let the slow thread's table see the clock for as long as questions are in flight."""
+        again_s = self.slow.tick()
+        self.slow_timer = None
+        if again_s is not None:
+            self.slow_timer = asyncio.get_running_loop().call_later(again_s, self.keep_time)
+
+    def recover(self, recovery: Recovery, message: bytes, error: Exception, transport: Transport) -> bytes | None:
+        """The reply to a message that could not be answered for an error of ours."""
+        if recovery.debug:
+            self.crash = error
+            self.done.set()
+            return None
+        trace = error if recovery.stacktrace else None
+        log.error('Recovered from panic in server: "%s" %r', recovery.server, error, exc_info=trace)
+        self.plan.stats.count_panic(self.plan.slots.slow)
+        return build_reply(message, rcode=SERVFAIL, max_bytes=transport.max_reply_bytes)
+
+    def on_message(self) -> None:
+        """The supervisor has said something, or is gone."""
+        messages = self.channel.receive()
+        for message in messages or []:
+            if "rest" in message and "fds" in message:
+                # Of a reload that has failed: who was to read this socket never came.
+                udp = socket.socket(fileno=message["fds"][0])
+                self.answer_rest(message["rest"], udp, udp)
+                # Queries that wait for an upstream keep it.
+                del udp
+        if messages is None or any("drain" in message for message in messages):
+            self.done.set()
+
+    async def beat(self) -> None:
+        """Say that this thread lives, and let time pass for the plugins."""
+        while True:
+            self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
+            for part in self.parts.values():
+                part.beat(last=False)
+            await asyncio.sleep(BEAT_S)
+
+    async def drain(self) -> None:
+        """Finish what has been asked. The supervisor's patience ends it otherwise."""
+        self.hot.stop()
+        await self.stop_listening(asyncio.get_running_loop())
+        self.clients.drain()
+        asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
+        await self.hot_ended.wait()
+        for index, pairs in enumerate(self.plan.pairs):
+            for pair in pairs:
+                self.leave(index, pair.udp)
+        while self.clients.busy or self.slow.waits:
+            await asyncio.sleep(0.02)
+        for part in self.parts.values():
+            await part.drain()
+
+    def leave(self, index: int, udp: socket.socket) -> None:
+        """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come.
+
+        Where queries may wait for upstreams, their replies leave from a socket of this process: the other one may
+        go on in another process, and as long as it is open here it would be fed.
+        """
+        sender = udp if self.slow.service is None else twin(udp)
+        self.answer_rest(index, udp, sender)
+        udp.close()
+        if sender is not udp:
+            # What it was given before it was connected.
+            self.answer_rest(index, sender, sender)
+            self.left.append(sender)
+
+    def answer_rest(self, index: int, udp: socket.socket, sender: socket.socket) -> None:
+        """Answer what lies in a UDP socket."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(LEAVE_MESSAGES):
+                message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
+                client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
+                # The control message with the address that was asked is the one that sets the source.
+                send = partial(send_late, sender, control, peer)
+                reply = self.serve(index, message, client, peer[1], send, transport=UDP)
+                if isinstance(reply, bytes):
+                    send(reply)
+
+
+def twin(udp: socket.socket) -> socket.socket:
+    """A socket with the same address that is given nothing, to send from. Where it cannot be had, udp itself."""
+    other = socket.socket(udp.family, udp.type)
+    try:
+        other.setblocking(False)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if udp.family == socket.AF_INET6:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        tell_destinations(other)
+        other.bind(udp.getsockname())
+        take_no_part(other)
+    except OSError:
+        other.close()
+        return udp
+    return other
+
+
+def send_late(udp: socket.socket, control: Any, peer: Any, reply: bytes | None) -> None:
+    """Send a reply over a socket that is being left."""
+    if reply is not None:
+        with contextlib.suppress(OSError):
+            udp.sendmsg([reply], control, 0, peer)
+
+
+def worker_main(plan: WorkerPlan, channel: Channel) -> int:
+    """The body of a worker process; returns its exit code."""
+
+    async def body() -> int:
+        return await WorkerProcess(plan, channel).run()
+
+    return uvloop.run(body())

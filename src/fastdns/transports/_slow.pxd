@@ -1,0 +1,20 @@
+"""The slow thread's way to serve: messages that the event loop has in hand, one at a time.
+
+The same chain as the hot thread's. A query that has to wait for an upstream is answered later, through the
+``deliver`` that came with it.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from fastdns.serve._chain cimport UpstreamReply
+from fastdns.serve._suspend cimport NativeService, Service, Suspended
+
+
+cdef class SlowPath:
+    cdef readonly list workers          # a Worker a listener
+    cdef readonly NativeService service
+    cdef Service* table                 # its functions; NULL: no query can wait
+    cdef dict waiting                   # token to deliver
+    cdef uint64_t serial
+    cdef int epoll_fd
+    cdef uint8_t* out
+    cdef int resume(self, const Suspended* query, const UpstreamReply* reply) except -1

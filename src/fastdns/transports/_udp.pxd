@@ -1,0 +1,59 @@
+"""The hot thread: batches of UDP messages through the chain, without the GIL.
+
+    epoll_wait on the sockets, the sockets to upstreams and one eventfd
+      → recvmmsg of up to BATCH messages → serve each → sendmmsg, until a socket has no more
+      → what upstreams have answered: the queries that waited for it are served again, and sent
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from fastdns.serve._chain cimport Ahead, Context, ServerTable, Worker
+from fastdns.serve._suspend cimport NativeService, Service
+
+cdef enum:
+    BATCH = 64
+    GROUP = 16                  # messages of a batch that are looked at ahead of being served
+    QUERY_ROOM = 4096           # a longer query is FORMERR
+    REPLY_ROOM = 65507          # the most that UDP over IPv4 carries
+    REPLIES_BYTES = 327680      # of one batch; what does not fit is sent first
+    CONTROL_ROOM = 64
+    ADDRESS_ROOM = 32
+    MAX_SOCKETS = 256
+    WAKE_TAG = MAX_SOCKETS      # of the eventfd in epoll's events; smaller ones are sockets
+    SERVICE_TAG = MAX_SOCKETS + 1
+    WAIT_MS = 250               # how long a beat of the heart may take
+    STOP_NS = 1000000000        # a stopping loop under load ends after so long, between batches
+    STOP_WAITING_NS = 4000000000    # where queries wait for upstreams; less than the supervisor's patience
+
+cdef struct HotSocket:
+    int fd
+    bint wildcard               # IP_PKTINFO: the reply leaves from where the query came to
+    void* server                # const Server*
+
+# All that the loop works on. Replies of a batch stand one after the other in ``replies``.
+cdef struct Hot:
+    Context* ctx
+    Service* service            # that queries may wait for; NULL: they cannot
+    uint32_t reader_slot
+    HotSocket sockets[MAX_SOCKETS]
+    uint32_t socket_count
+    int epoll_fd
+    int event_fd
+    int stopping
+    uint8_t* queries
+    uint8_t* replies
+    uint8_t* controls           # of queries, then of replies to queries that waited
+    uint8_t* addresses
+    void* headers_in
+    void* headers_out
+    void* iovecs
+    Ahead* ahead                # of a group
+    uint32_t sending            # replies that are ready, and the bytes they take
+    uint32_t used
+    int sending_fd
+
+
+cdef class HotLoop:
+    cdef Hot hot
+    cdef Worker worker
+    cdef readonly NativeService service
+    cdef list keep

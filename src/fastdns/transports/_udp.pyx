@@ -1,0 +1,399 @@
+"""The hot thread: see _udp.pxd."""
+
+import os
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdlib cimport calloc, free, malloc
+
+from libc.string cimport memcpy
+
+from fastdns.serve._chain cimport (
+    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve_ahead,
+)
+from fastdns.metrics._stats cimport FAILED_SEND, count_failed
+from fastdns.memory._store cimport enter_epoch, leave_epoch
+from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
+
+cdef extern from "sys/socket.h" nogil:
+    ctypedef unsigned int socklen_t
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    struct msghdr:
+        void* msg_name
+        socklen_t msg_namelen
+        iovec* msg_iov
+        size_t msg_iovlen
+        void* msg_control
+        size_t msg_controllen
+        int msg_flags
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
+    int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
+    int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
+    cmsghdr* CMSG_FIRSTHDR(msghdr* message)
+    uint8_t* CMSG_DATA(cmsghdr* control)
+    enum:
+        MSG_DONTWAIT
+        MSG_TRUNC
+
+cdef extern from "netinet/in.h" nogil:
+    struct sockaddr_in:
+        uint16_t sin_port
+        uint32_t sin_addr
+    struct in6_addr:
+        pass
+    struct sockaddr_in6:
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    struct in_pktinfo:
+        int ipi_ifindex
+    enum:
+        AF_INET
+        AF_INET6
+        IPPROTO_IP
+        IP_PKTINFO
+    uint16_t ntohs(uint16_t value)
+
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        uint32_t u32
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
+    enum:
+        EPOLLIN
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+        EPOLL_CLOEXEC
+
+cdef extern from "poll.h" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd* fds, unsigned long count, int timeout)
+    enum:
+        POLLOUT
+
+cdef extern from "unistd.h" nogil:
+    int c_close "close"(int fd)
+
+cdef enum:
+    MAX_ROUNDS = 16             # batches of one socket before the others have their turn
+    EVENTS = 64
+
+
+cdef int run_batches(Hot* hot) noexcept nogil:
+    cdef epoll_event events[EVENTS]
+    cdef Context* ctx = hot.ctx
+    cdef Service* service = hot.service
+    cdef int ready, i, rounds, timeout_ms
+    cdef uint32_t tag
+    cdef uint64_t now_ns
+    cdef uint64_t stopped_ns = 0
+    cdef bint idle
+    cdef bint waits
+    cdef bint listens = True
+    while True:
+        now_ns = monotonic_ns()
+        if hot.stopping and stopped_ns == 0:
+            stopped_ns = now_ns
+        if ctx.counters != NULL:
+            ctx.counters.heartbeat_ns = now_ns
+        timeout_ms = WAIT_MS
+        if hot.stopping:
+            timeout_ms = 1 if service != NULL and service.suspended else 0
+        if service != NULL:
+            timeout_ms = service.wait_ms(service.state, timeout_ms)
+        ready = epoll_wait(hot.epoll_fd, events, EVENTS, timeout_ms)
+        if ready < 0:
+            if errno == EINTR:
+                continue
+            return -1
+        idle = True
+        for i in range(ready):
+            tag = events[i].data.u32
+            if tag < hot.socket_count:
+                idle = False
+                rounds = 0
+                # A batch that is not full has emptied the socket; epoll tells of what came since.
+                while rounds < MAX_ROUNDS and one_batch(hot, &hot.sockets[tag], tag) == BATCH:
+                    rounds += 1
+            elif tag >= SERVICE_TAG:
+                service.on_event(service.state, tag)
+                send_ready(hot)
+            else:
+                # It has woken us once; it stays readable, and there would be no waiting any more.
+                epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.event_fd, NULL)
+        if service != NULL and service.outstanding:
+            service.on_time(service.state, monotonic_ns())
+            send_ready(hot)
+        if stopped_ns:
+            now_ns = monotonic_ns() - stopped_ns
+            waits = service != NULL and service.suspended
+            if not waits and (idle or now_ns > STOP_NS):
+                return 0
+            if waits and listens and now_ns > STOP_NS:
+                # There are always some that wait, where always new ones come: others take these.
+                listens = False
+                for i in range(<int>hot.socket_count):
+                    epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.sockets[i].fd, NULL)
+            if waits and now_ns > STOP_WAITING_NS:
+                service.give_up(service.state)
+                send_ready(hot)
+                return 0
+
+
+cdef inline void set_client(Context* ctx, const uint8_t* address) noexcept nogil:
+    if (<uint16_t*>address)[0] == AF_INET:
+        ctx.client = <uint8_t*>&(<sockaddr_in*>address).sin_addr
+        ctx.client_len = 4
+        ctx.client_port = ntohs((<sockaddr_in*>address).sin_port)
+    else:
+        ctx.client = <uint8_t*>&(<sockaddr_in6*>address).sin6_addr
+        ctx.client_len = 16
+        ctx.client_port = ntohs((<sockaddr_in6*>address).sin6_port)
+
+
+cdef inline void leave_from(msghdr* message) noexcept nogil:
+    """Let the control message that told where the query came to say where the reply leaves from."""
+    cdef cmsghdr* control = CMSG_FIRSTHDR(message)
+    if control != NULL and control.cmsg_level == IPPROTO_IP and control.cmsg_type == IP_PKTINFO:
+        # The route decides the interface; only the source address is given.
+        (<in_pktinfo*>CMSG_DATA(control)).ipi_ifindex = 0
+
+
+cdef inline void look_at_group(Hot* hot, int first, int behind) noexcept nogil:
+    """Have the memory fetched that the messages of a group will be answered from."""
+    cdef const mmsghdr* headers = <const mmsghdr*>hot.headers_in
+    cdef int i
+    for i in range(first, behind):
+        # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
+        look_ahead(hot.ctx, hot.queries + i * QUERY_ROOM, headers[i].msg_len, &hot.ahead[i - first])
+    for i in range(first, behind):
+        look_again(hot.ctx, &hot.ahead[i - first])
+
+
+cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
+    """Receive, serve and answer one batch. Returns how many messages came."""
+    cdef mmsghdr* headers = <mmsghdr*>hot.headers_in
+    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
+    cdef iovec* iovecs = <iovec*>hot.iovecs
+    cdef Context* ctx = hot.ctx
+    cdef uint8_t* address
+    cdef int i, count, size
+    cdef int first = 0
+    cdef int behind = 0
+    for i in range(BATCH):
+        iovecs[i].iov_base = hot.queries + i * QUERY_ROOM
+        iovecs[i].iov_len = QUERY_ROOM
+        headers[i].msg_hdr.msg_name = hot.addresses + i * ADDRESS_ROOM
+        headers[i].msg_hdr.msg_namelen = ADDRESS_ROOM
+        headers[i].msg_hdr.msg_iov = &iovecs[i]
+        headers[i].msg_hdr.msg_iovlen = 1
+        headers[i].msg_hdr.msg_control = hot.controls + i * CONTROL_ROOM if s.wildcard else NULL
+        headers[i].msg_hdr.msg_controllen = CONTROL_ROOM if s.wildcard else 0
+    count = recvmmsg(s.fd, headers, BATCH, MSG_DONTWAIT, NULL)
+    if count <= 0:
+        return 0
+    hot.sending_fd = s.fd
+    ctx.transport = OVER_UDP
+    ctx.server = <const Server*>s.server
+    ctx.token = which
+    ctx.replays = 0
+    ctx.upstream = NULL
+    ctx.received_ns = monotonic_ns()
+    if ctx.store != NULL:
+        enter_epoch(ctx.store, hot.reader_slot)
+    for i in range(count):
+        if i == behind:
+            first = i
+            behind = first + GROUP if first + GROUP < count else count
+            look_at_group(hot, first, behind)
+        address = <uint8_t*>headers[i].msg_hdr.msg_name
+        set_client(ctx, address)
+        ctx.peer = address
+        ctx.peer_len = headers[i].msg_hdr.msg_namelen
+        ctx.control = <uint8_t*>headers[i].msg_hdr.msg_control
+        ctx.control_len = headers[i].msg_hdr.msg_controllen
+        if hot.used + REPLY_ROOM > REPLIES_BYTES:
+            send_ready(hot)
+        size = serve_ahead(ctx, &hot.ahead[i - first], hot.queries + i * QUERY_ROOM, headers[i].msg_len,
+                           hot.replies + hot.used, REPLY_ROOM)
+        if size <= 0:
+            continue
+        out[hot.sending].msg_hdr = headers[i].msg_hdr
+        ready_to_send(hot, size, s.wildcard)
+    if ctx.store != NULL:
+        leave_epoch(ctx.store, hot.reader_slot)
+    send_ready(hot)
+    if hot.service != NULL and hot.service.unsent:
+        hot.service.flush(hot.service.state)
+        send_ready(hot)
+    return count
+
+
+cdef inline void ready_to_send(Hot* hot, uint32_t size, bint wildcard) noexcept nogil:
+    """The reply that has just been written joins the batch; its header has the address already."""
+    cdef msghdr* header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
+    cdef iovec* part = &(<iovec*>hot.iovecs)[BATCH + hot.sending]
+    part.iov_base = hot.replies + hot.used
+    part.iov_len = size
+    header.msg_iov = part
+    header.msg_iovlen = 1
+    header.msg_flags = 0
+    if wildcard:
+        leave_from(header)
+    hot.sending += 1
+    hot.used += size
+
+
+cdef void resume(void* owner, const Suspended* query, const UpstreamReply* reply) noexcept nogil:
+    """What the service calls for a query that was suspended."""
+    cdef Hot* hot = <Hot*>owner
+    cdef Context* ctx = hot.ctx
+    cdef HotSocket* s = &hot.sockets[query.token]
+    cdef msghdr* header
+    cdef uint8_t* address
+    cdef int size
+    if hot.sending_fd != s.fd or hot.sending == BATCH or hot.used + REPLY_ROOM > REPLIES_BYTES:
+        send_ready(hot)
+    hot.sending_fd = s.fd
+    # The suspended query's memory is given back before the batch is sent.
+    address = hot.addresses + (BATCH + hot.sending) * ADDRESS_ROOM
+    memcpy(address, query.peer, query.peer_len)
+    header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
+    header.msg_name = address
+    header.msg_namelen = query.peer_len
+    header.msg_control = NULL
+    header.msg_controllen = query.control_len
+    if query.control_len:
+        header.msg_control = hot.controls + (BATCH + hot.sending) * CONTROL_ROOM
+        memcpy(header.msg_control, query.control, query.control_len)
+    ctx.server = <const Server*>s.server
+    if ctx.store != NULL:
+        enter_epoch(ctx.store, hot.reader_slot)
+    size = serve_resumed(ctx, query, reply, hot.replies + hot.used, REPLY_ROOM)
+    if ctx.store != NULL:
+        leave_epoch(ctx.store, hot.reader_slot)
+    if size > 0:
+        ready_to_send(hot, size, s.wildcard)
+
+
+cdef void send_ready(Hot* hot) noexcept nogil:
+    """Send the replies that are ready; what the kernel refuses is counted, not tried for ever."""
+    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
+    cdef uint32_t first = 0
+    cdef int sent
+    cdef pollfd waiting
+    cdef bint waited = False
+    while first < hot.sending:
+        sent = sendmmsg(hot.sending_fd, &out[first], hot.sending - first, MSG_DONTWAIT)
+        if sent > 0:
+            first += sent
+            waited = False
+            continue
+        if errno == EINTR:
+            continue
+        if errno == EAGAIN and not waited:
+            waited = True
+            waiting.fd = hot.sending_fd
+            waiting.events = POLLOUT
+            poll(&waiting, 1, 10)
+            continue
+        count_failed(hot.ctx.counters, FAILED_SEND)
+        first += 1
+    hot.sending = 0
+    hot.used = 0
+
+
+cdef class HotLoop:
+    """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
+
+    service: that queries may wait for; None: they cannot.
+    """
+
+    def __cinit__(self, Worker worker not None, list sockets, NativeService service=None):
+        cdef Hot* hot = &self.hot
+        cdef uint32_t i
+        cdef int fd
+        cdef ServerTable table
+        cdef epoll_event event
+        hot.epoll_fd = -1
+        hot.event_fd = -1
+        hot.sending_fd = -1
+        if not 0 < len(sockets) <= MAX_SOCKETS:
+            raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
+        self.worker = worker
+        self.service = service
+        self.keep = [sockets]
+        hot.ctx = &worker.ctx
+        hot.reader_slot = worker.reader_slot
+        hot.queries = <uint8_t*>malloc(BATCH * QUERY_ROOM)
+        hot.replies = <uint8_t*>malloc(REPLIES_BYTES)
+        hot.controls = <uint8_t*>calloc(2 * BATCH, CONTROL_ROOM)
+        hot.addresses = <uint8_t*>calloc(2 * BATCH, ADDRESS_ROOM)
+        hot.headers_in = calloc(BATCH, sizeof(mmsghdr))
+        hot.headers_out = calloc(BATCH, sizeof(mmsghdr))
+        hot.iovecs = calloc(2 * BATCH, sizeof(iovec))
+        hot.ahead = <Ahead*>calloc(GROUP, sizeof(Ahead))
+        if not (hot.ahead and hot.queries and hot.replies and hot.controls and hot.addresses and hot.headers_in
+                and hot.headers_out and hot.iovecs):
+            raise MemoryError
+        hot.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        hot.event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        for i in range(len(sockets)):
+            fd, table, wildcard = sockets[i]
+            hot.sockets[i].fd = fd
+            hot.sockets[i].wildcard = wildcard
+            hot.sockets[i].server = <void*>&table.server
+            event.events = EPOLLIN
+            event.data.u32 = i
+            if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+                raise OSError(errno, "epoll_ctl")
+        hot.socket_count = len(sockets)
+        event.events = EPOLLIN
+        event.data.u32 = WAKE_TAG
+        if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, hot.event_fd, &event) != 0:
+            raise OSError(errno, "epoll_ctl")
+        if service is not None:
+            service.attach(hot.epoll_fd, SERVICE_TAG, worker.reply, resume, hot)
+            hot.service = service.service
+            worker.ctx.service = hot.service
+
+    def __dealloc__(self):
+        cdef Hot* hot = &self.hot
+        free(hot.queries)
+        free(hot.replies)
+        free(hot.controls)
+        free(hot.addresses)
+        free(hot.headers_in)
+        free(hot.headers_out)
+        free(hot.iovecs)
+        free(hot.ahead)
+        if hot.epoll_fd >= 0:
+            c_close(hot.epoll_fd)
+        if hot.event_fd >= 0:
+            c_close(hot.event_fd)
+
+    def run(self):
+        """Serve until stop is called, without the GIL. For a thread of its own."""
+        with nogil:
+            run_batches(&self.hot)
+
+    def stop(self):
+        """End run after what the sockets hold has been answered and no query is suspended. From any thread.
+
+        It ends all the same after STOP_NS of load, and STOP_WAITING_NS of waiting: who waits then gets an error.
+        """
+        self.hot.stopping = 1
+        os.eventfd_write(self.hot.event_fd, 1)
