@@ -33,8 +33,9 @@ class Layer:
 LAYERS = (
     Layer(
         "basis", "errors, logging, addresses, the environment, TLS contexts", "it knows nothing of DNS servers",
-        ("fastdns", "fastdns.children", "fastdns.environ", "fastdns.errors", "fastdns.inherited", "fastdns.listening",
-         "fastdns.log", "fastdns.netaddrs", "fastdns.skipped", "fastdns.tls"),
+        ("fastdns", "fastdns.children", "fastdns.environ", "fastdns.errors", "fastdns.inherited",
+         "fastdns.listening", "fastdns.log", "fastdns.netaddrs", "fastdns.skipped", "fastdns.threads",
+         "fastdns.tls"),
     ),
     Layer(
         "libraries", "HTTP client and server, regular expressions", "they could be packages of their own",
@@ -61,12 +62,16 @@ LAYERS = (
         ("fastdns.transports.*",),
     ),
     Layer(
-        "corefile", "text to a frozen configuration", "it opens nothing and starts nothing",
+        "corefile", "tokens, options, what a configuration is", "it opens nothing and starts nothing",
         ("fastdns.corefile.*",),
     ),
     Layer(
         "plugins", "the interface, the order, and one folder each", "each is made of what is below",
         ("fastdns.plugins.*",),
+    ),
+    Layer(
+        "configuration", "a Corefile's text to a configuration", "it has each plugin read its part",
+        ("fastdns.corefile", "fastdns.corefile.config"),
     ),
     Layer(
         "process", "supervisor, workers, watcher", "it puts everything together and keeps it alive",

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from fastdns.plugins.order import load
 from tests.reading import ROOT, imports, modules, tokens
 
 SOURCE = ROOT / "src" / "fastdns"
@@ -39,27 +40,26 @@ LIBRARIES = {"prometheus_client"}
 ORDER = next(path for name in ("order.py", "__init__.py") if (path := SOURCE / "plugins" / name).exists())
 
 ALLOWED = {
-    ("_upstream.pyx", "bind"): "bind(2)",
-    ("_stats.pyx", "timeouts"): "a counter of attempts that had no reply in time",
-    ("admin/forwarding.py", "timeouts"): "a counter of attempts that had no reply in time",
     ("bench/population.py", "kubernetes"): "fills a store as the watcher does, to measure a store of that size",
+    ("listening.py", "cache"): "functools.cache",
     ("log.py", "kubernetes"): "the logger of the package kubernetes",
+    ("memory/_syscalls.pxd", "bind"): "bind(2)",
+    ("metrics/_stats.pyx", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/errors/config.py", "debug"): "a level of log lines",
     ("plugins/errors/reporter.py", "debug"): "a level of log lines",
-    ("plugins/forward/streams.py", "bind"): "bind(2)",
+    ("plugins/forward/dial.py", "bind"): "bind(2)",
+    ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",
     ("plugins/log/_lines.pyx", "bufsize"): "CoreDNS's placeholder {>bufsize}",
     ("plugins/log/_ring.pxd", "cache"): "a cache line of a CPU",
-    ("supervisor/sockets.py", "cache"): "functools.cache",
-    ("supervisor/supervisor.py", "ready"): "a message of workers",
+    ("plugins/prometheus/families.py", "reload"): "CoreDNS's names of what the supervisor counts",
+    ("process/children.py", "ready"): "a message of workers",
 }
 # Who ends them: the part of the redesign in whose files they are.
 INTERFACE = "asks every plugin alike, by plugins/api.py (plugins)"
 METRICS = "plugins make their own families (plugins)"
 CACHE = "the shared cache moves to plugins/cache (plugins)"
 OFFENDERS: dict[tuple[str, str], str] = {}
-# Each plugin stands in it twice: in the order, and among those that this version has.
-TWICE = {"plugins/__init__.py"}
 
 
 def parts(word: str) -> list[str]:
@@ -90,10 +90,13 @@ def named(path: Path, plugins: list[str]) -> Iterator[tuple[str, int, str]]:
     """The plugins that a file names: plugin, line, and what names it."""
     place = path.relative_to(SOURCE)
     own = place.parts[1] if place.parts[0] == "plugins" and len(place.parts) > 2 else ""
+    needed = load(own).needs if own else ()
+    offers = {plugin: ("plugin", *load(plugin).offers) for plugin in needed}
+    offered = {f"fastdns.plugins.{plugin}.{module}" for plugin in needed for module in offers[plugin]}
     others = [plugin for plugin in plugins if plugin != own]
     for one in imports(path, KNOWN):
         plugin = ".".join(one.target.split(".")[2:3]) if one.target.startswith("fastdns.plugins.") else ""
-        if plugin in others and not (own and one.target == f"fastdns.plugins.{plugin}.plugin"):
+        if plugin in others and one.target not in offered:
             yield plugin, one.line, f"import of {one.target}"
     if place.parts[0] == "bench" or path == ORDER:
         return
@@ -103,6 +106,9 @@ def named(path: Path, plugins: list[str]) -> Iterator[tuple[str, int, str]]:
             # What follows a dot in the name of a module is looked at above.
             if token.kind == "name" and before != "plugins." and names_by_word(token.text, plugin):
                 yield plugin, token.line, f"word {token.text}"
+            # Where a plugin says what it needs, and where it asks for it.
+            if place.name == "plugin.py" and plugin in needed and token.text == plugin:
+                continue
             if token.kind == "string" and names_by_string(token.text, plugin):
                 yield plugin, token.line, f"string {token.text!r}"
         before = f"{before}." if token.text == "." else token.text
@@ -125,8 +131,7 @@ def test_nothing_outside_its_folder_names_a_plugin() -> None:
 
 def test_the_order_has_a_line_for_each_plugin() -> None:
     listed = [token.text for token in tokens(ORDER.read_text()) if token.kind == "string"]
-    times = 1 + (ORDER.relative_to(SOURCE).as_posix() in TWICE)
-    assert {plugin: listed.count(plugin) for plugin in PLUGINS} == dict.fromkeys(PLUGINS, times)
+    assert {plugin: listed.count(plugin) for plugin in PLUGINS} == dict.fromkeys(PLUGINS, 1)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_what_of_a_file_names_a_plugin(tmp_path: Path, monkeypatch: pytest.Monke
     """Another plugin's plugin.py is for plugins only, and the words of an import are no further finding."""
     text = (
         "from fastdns.plugins.forward.plugin import upstreams\n"
-        "from fastdns.plugins.forward.desk import Desk  # forward\n"
+        "from fastdns.plugins.forward.pool import Pool  # forward\n"
         'forward_step = options.get("cache")\n'
     )
     found = {}
@@ -163,17 +168,17 @@ def test_what_of_a_file_names_a_plugin(tmp_path: Path, monkeypatch: pytest.Monke
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         found[place] = path
-    (tmp_path / "plugins" / "forward" / "desk.py").write_text("")
+    (tmp_path / "plugins" / "forward" / "pool.py").write_text("")
     monkeypatch.setattr("tests.test_names.SOURCE", tmp_path)
-    known = ("fastdns.plugins.forward.plugin", "fastdns.plugins.forward.desk")
+    known = ("fastdns.plugins.forward.plugin", "fastdns.plugins.forward.pool")
     monkeypatch.setattr("tests.test_names.KNOWN", dict.fromkeys(known, ()))
     plugin = "import of fastdns.plugins.forward.plugin"
-    desk = "import of fastdns.plugins.forward.desk"
+    pool = "import of fastdns.plugins.forward.pool"
     both = ["cache", "forward"]
     lines = {place: [(line, how) for _, line, how in named(path, both)] for place, path in found.items()}
     assert lines == {
-        "plugins/loop/probes.py": [(2, desk), (3, "word forward_step"), (3, "string 'cache'")],
+        "plugins/loop/probes.py": [(2, pool), (3, "word forward_step"), (3, "string 'cache'")],
         "plugins/forward/plugin.py": [(3, "string 'cache'")],
-        "serve/zones.py": [(1, plugin), (2, desk), (3, "word forward_step"), (3, "string 'cache'")],
-        "bench/run.py": [(1, plugin), (2, desk)],
+        "serve/zones.py": [(1, plugin), (2, pool), (3, "word forward_step"), (3, "string 'cache'")],
+        "bench/run.py": [(1, plugin), (2, pool)],
     }

@@ -209,7 +209,8 @@ def fatal(message: object) -> int:
 def serve(flags: Flags, load_config: Callable[[], ServerConfig], announce: Callable[[ServerConfig], None]) -> int:
     """Run the server; returns the exit code."""
     from fastdns import log
-    from fastdns.process.supervisor import Settings, run
+    from fastdns.process.server import Settings
+    from fastdns.process.supervisor import run
 
     log.set_up()
     take_signals()

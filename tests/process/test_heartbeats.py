@@ -7,9 +7,11 @@ import time
 import pytest
 
 from fastdns.corefile import load
+from fastdns.process.children import key_of
 from fastdns.process.plan import Child, Kill, plan
 from fastdns.process.processes import channel_pair
-from fastdns.process.supervisor import Running, Settings, Supervisor, key_of
+from fastdns.process.server import Running, Settings
+from fastdns.process.supervisor import Supervisor
 from fastdns.process.worker import Slots
 
 HOT, SLOW = 4, 5

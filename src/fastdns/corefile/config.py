@@ -167,7 +167,8 @@ def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mis
             name,
         )
     # Only what the Corefile uses is imported: every worker pays for it in memory.
-    return order.load(name).parse(Dispenser(name, tokens, context.file, mistakes), context)
+    plugin = order.load(name)
+    return plugin.parse(Dispenser(name, tokens, context.file, mistakes, plugin.removed_options), context)
 
 
 def _endpoints(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fastdns.corefile.lexer import Token
 from fastdns.corefile.mistakes import Mistakes
@@ -13,12 +13,19 @@ class Dispenser:
     """All occurrences of a directive in one server block, concatenated; it stands before the first token.
 
     The methods that move return whether they did. Every error carries the place of the current token.
+    removed_options: those that the plugin once had, and what to do instead.
     """
 
     def __init__(
-        self, plugin: str, tokens: Sequence[Token], file: str = "Corefile", mistakes: Mistakes | None = None
+        self,
+        plugin: str,
+        tokens: Sequence[Token],
+        file: str = "Corefile",
+        mistakes: Mistakes | None = None,
+        removed_options: Mapping[str, str] | None = None,
     ) -> None:
         self.plugin = plugin
+        self.removed_options = removed_options or {}
         # Of its options: the others are read all the same where mistakes are kept.
         self.mistakes = mistakes or Mistakes()
         self._tokens = tokens

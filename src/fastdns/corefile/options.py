@@ -11,7 +11,7 @@ from typing import Any
 
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import KeyProblem, parse_zones
-from fastdns.corefile.removed import OPTIONS, removed
+from fastdns.corefile.removed import removed
 
 Reader = Callable[[Dispenser], Any]
 # Reads one option into the fields of the plugin's Config that is being made.
@@ -224,7 +224,7 @@ def _read_option(
         import difflib
 
         near = difflib.get_close_matches(d.text[:64], table, n=1)
-        hint = removed(OPTIONS.get((d.plugin, d.text))) or (f"; did you mean {near[0]!r}?" if near else "")
+        hint = removed(d.removed_options.get(d.text)) or (f"; did you mean {near[0]!r}?" if near else "")
         raise d.error(f"unknown option {d.text!r}{hint}")
     d.ends_after = ending.get(d.text)
     option(d, fields)

@@ -15,8 +15,7 @@ class Settings:
     the block's zones are counted. runtime_metrics: metrics tell more about processes. every_class: the block
     answers questions of classes other than IN, too. take_turns: queries take turns over upstreams that are not
     chosen in another way. look_interval_s, look_jitter_s: how often the Corefile is looked at, and by how much that
-    is moved at random. lameduck_s: how long queries are answered after the call to stop. read_s, write_s, idle_s,
-    max_queries: bounds of a connection.
+    is moved at random. read_s, write_s, idle_s, max_queries: bounds of a connection.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -29,7 +28,6 @@ class Settings:
     take_turns: bool = False
     look_interval_s: float | None = None
     look_jitter_s: float = 0.0
-    lameduck_s: float = 0.0
     read_s: float | None = None
     write_s: float | None = None
     idle_s: float | None = None

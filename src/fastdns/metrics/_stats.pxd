@@ -13,6 +13,7 @@ cdef enum:
     DURATION_BUCKETS = 16       # 0.00025 * 2^i seconds, i 0 to 15, and +Inf
     MAX_STANZAS = 64            # forward stanzas whose queries are counted
     MAX_UPSTREAM_SLOTS = 128    # upstreams that are counted apart
+    PLUGIN_COUNTERS = 128       # of all plugins together, in each zone
     SIZE_BUCKETS = 14           # 0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000, and +Inf
 
 # Why a query did not get what it asked for: each that fails is counted once, as its reply is written, or as it is
@@ -47,17 +48,6 @@ cdef enum Closing:
     CLOSED_FOR_BYTES = 7        # all connections together held too much, and this one of this client the most
     CLOSINGS_COUNTED = 8
 
-# What a cache counts, in ZoneCounters.cache; CACHE_FIELDS in _stats.pyx has their names.
-cdef enum CacheCounter:
-    CACHE_REQUESTS = 0
-    CACHE_HITS = 1              # of success; of denial in the next
-    CACHE_MISSES = 3
-    CACHE_PREFETCHES = 4        # refreshes that nobody waits for
-    CACHE_DROPS = 5             # replies that were to be kept, and were too large
-    CACHE_SERVED_STALE = 6
-    CACHE_EVICTIONS = 7         # of success; of denial in the next
-    CACHE_COUNTERS = 9
-
 cdef struct ZoneCounters:
     uint64_t requests[4][TYPE_SLOTS]            # [2 * tcp + ipv6][type]
     uint64_t responses[2][RCODE_SLOTS]          # [written by a plugin][rcode]
@@ -68,7 +58,7 @@ cdef struct ZoneCounters:
     uint64_t request_bytes_sum[2]
     uint64_t response_bytes[2][SIZE_BUCKETS + 1]
     uint64_t response_bytes_sum[2]
-    uint64_t cache[CACHE_COUNTERS]
+    uint64_t plugins[PLUGIN_COUNTERS]           # a row of each plugin's own: see metrics/registry.py
 
 # What one thread has seen of one upstream.
 cdef struct UpstreamCounters:

@@ -2,7 +2,6 @@ TYPES: tuple[str, ...]
 TYPE_NUMBERS: dict[str, int]
 RCODES: dict[int, str]
 PROTOS: tuple[str, ...]
-CACHE_FIELDS: tuple[str, ...]
 FAILURE_NAMES: tuple[tuple[str, str] | None, ...]
 CLOSINGS: tuple[str, ...]
 DURATION_BOUNDS_S: tuple[float, ...]
@@ -33,4 +32,6 @@ class Stats:
     def fold(self, slot: int, into: int, zones: int, upstreams: int = 0) -> None: ...
 
 def upstream_layout() -> dict[str, tuple[int, tuple[int, ...]]]: ...
+PLUGIN_COUNTERS: int
+
 def layout() -> dict[str, tuple[int, tuple[int, ...]]]: ...

@@ -29,11 +29,6 @@ RCODES = {
     18: "BADTIME", 19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
     RCODE_SLOTS - 1: "OTHER",
 }
-# In the order of CacheCounter.
-CACHE_FIELDS = (
-    "requests", "hits_success", "hits_denial", "misses", "prefetches", "drops", "served_stale", "evictions_success",
-    "evictions_denial",
-)
 # By Failure: the reason, and what the client gets. The first 16 are ErrorReasons.
 FAILURE_NAMES = (
     None, ("no_next_plugin", "SERVFAIL"), ("no_healthy_upstream", "SERVFAIL"), ("upstream_timeout", "SERVFAIL"),
@@ -251,7 +246,7 @@ def layout():
         ("duration", (DURATION_BUCKETS + 1,)), ("duration_sum_ns", ()),
         ("request_bytes", (2, SIZE_BUCKETS + 1)), ("request_bytes_sum", (2,)),
         ("response_bytes", (2, SIZE_BUCKETS + 1)), ("response_bytes_sum", (2,)),
-        ("cache", (CACHE_COUNTERS,)),
+        ("plugins", (PLUGIN_COUNTERS,)),
     ))
     assert end * 8 == sizeof(ZoneCounters)
     return fields

@@ -27,6 +27,7 @@ from fastdns.metrics.measured import Measure
 
 if TYPE_CHECKING:
     import asyncio
+    from ssl import SSLContext
 
     from prometheus_client.core import Metric
 
@@ -70,13 +71,14 @@ class Runtime:
     """What the workers of one generation share: the supervisor makes it before it forks them.
 
     sources: (plugin, index of a block) to the number of that block's source in the zone store. local: this host's
-    addresses that are not loopback, 4 or 16 bytes each. prepared: by plugin, what InSupervisor.prepare has
-    returned.
+    addresses that are not loopback, 4 or 16 bytes each. first_counters: by plugin, where in a zone its own counters
+    begin. prepared: by plugin, what InSupervisor.prepare has returned.
     """
 
     sources: Mapping[tuple[str, int], int] = field(default_factory=dict)
     local: tuple[bytes, ...] = ()
     prepared: Mapping[str, Any] = field(default_factory=dict)
+    first_counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -192,6 +194,9 @@ class SupervisorView(Protocol):
     @property
     def reload_failed(self) -> int: ...
 
+    def first_counter(self, name: str) -> int:
+        """Where in a zone the counters of a plugin begin."""
+
     def counted_slots(self) -> list[int]:
         """The counter slots whose sum is the server's."""
 
@@ -255,6 +260,14 @@ class InSupervisor:
     def handlers(self) -> Mapping[str, Handler]:
         """What answers HTTP, by path."""
         return {}
+
+    def tls(self, file: str) -> SSLContext | None:
+        """The TLS of an endpoint of this plugin with this tls_config_file. Raises FastdnsError."""
+        return None
+
+    def lameduck_s(self) -> float:
+        """How long queries are answered after the call to stop."""
+        return 0.0
 
     async def run(self) -> None:
         """What goes on as long as the server does."""
@@ -338,7 +351,9 @@ class InWorker:
 
 
 class Plugin:
-    """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses.
+    """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses. offers: modules of
+    its folder that plugins which need it may use, besides plugin.py. counters: what it counts in each zone.
+    removed_options: those that CoreDNS once had, and what to do instead.
 
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
@@ -347,6 +362,9 @@ class Plugin:
 
     name = ""
     needs: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()
+    removed_options: Mapping[str, str] = {}
     worker_modules: tuple[str, ...] = ()
     measures: Mapping[str, Measure] = {}
     waiting = "waiting for a source before starting server"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fastdns.corefile.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.corefile.settings import Settings, together
-from fastdns.metrics.labels import DROPPED, server_name
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.steps import build_steps
 from fastdns.serve._chain import NativeStep, ServerTable

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastdns.corefile.model import ServerConfig
 from fastdns.metrics.measured import Measure
+from fastdns.metrics.registry import CounterRegistry
 from fastdns.plugins.api import Demand, InSupervisor, SupervisorView
 from fastdns.plugins.order import load, used
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from prometheus_client.core import Metric
 
     from fastdns.plugins.api import Handler
@@ -26,12 +29,14 @@ class Parts:
     def __init__(self, supervisor: SupervisorView) -> None:
         self.supervisor = supervisor
         self.of: dict[str, InSupervisor] = {}
+        self.counters = CounterRegistry()
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     def make(self, config: ServerConfig) -> None:
         """Make those that a configuration needs and that are not there yet. Raises FastdnsError."""
         for plugin in used(config):
             if plugin.name not in self.of:
+                self.counters.register(plugin.name, plugin.counters)
                 self.of[plugin.name] = plugin.in_supervisor(self.supervisor)
 
     def serving(self) -> list[tuple[str, InSupervisor]]:
@@ -88,6 +93,15 @@ class Parts:
     def handlers(self) -> dict[str, Handler]:
         """What answers HTTP, by path."""
         return {path: handler for part in self.of.values() for path, handler in part.handlers().items()}
+
+    def tls(self, file: str) -> SSLContext:
+        """The TLS of an endpoint with this file. Raises FastdnsError."""
+        found = (part.tls(file) for part in self.of.values())
+        return next(context for context in found if context is not None)
+
+    def lameduck(self) -> tuple[float, str]:
+        """How long queries are answered after the call to stop, and the plugin that says so."""
+        return max(((part.lameduck_s(), name) for name, part in self.serving()), default=(0.0, ""))
 
     def families(self) -> Iterator[Metric]:
         """The metrics of the plugins that serve."""

@@ -22,10 +22,10 @@ from typing import Any
 import uvloop
 
 from fastdns._wire import build_reply
+from fastdns.corefile.labels import server_name
 from fastdns.corefile.model import ServerConfig
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
-from fastdns.metrics.labels import server_name
 from fastdns.plugins.api import InWorker, Runtime
 from fastdns.plugins.order import used
 from fastdns.process._sharing import give_back_zeros

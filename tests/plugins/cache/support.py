@@ -15,8 +15,9 @@ import dns.rrset
 
 from fastdns.corefile import load
 from fastdns.corefile.model import ServerBlock
-from fastdns.metrics._stats import CACHE_FIELDS, Stats, layout
+from fastdns.metrics._stats import Stats, layout
 from fastdns.plugins.cache._step import CacheStep
+from fastdns.plugins.cache.counters import NAMES
 from fastdns.plugins.cache.shared import new_cache
 from fastdns.serve._chain import NativeStep, ServerTable, Worker
 from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
@@ -187,9 +188,9 @@ class Cached:
     @property
     def counters(self) -> dict[str, int]:
         """What has been counted, without the zeros."""
-        at, _ = layout()["cache"]
+        at, _ = layout()["plugins"]
         values = self.stats.zone_values(0, 0)[at:]
-        return {name: value for name, value in zip(CACHE_FIELDS, values, strict=False) if value}
+        return {name: value for name, value in zip(NAMES, values, strict=False) if value}
 
     @property
     def entries(self) -> tuple[int, int]:

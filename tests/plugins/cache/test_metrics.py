@@ -7,20 +7,21 @@ from typing import Any
 import pytest
 
 from fastdns.corefile import load
-from fastdns.metrics._stats import CACHE_FIELDS, layout
+from fastdns.metrics._stats import layout
+from fastdns.plugins.cache.counters import NAMES
 from fastdns.plugins.cache.metrics import families
 from fastdns.plugins.cache.shared import share_caches
 from tests.plugins.cache.support import START_NS, Cached, Said, a, question, soa
 
 pytestmark = pytest.mark.native
 
-AT, _ = layout()["cache"]
+AT, _ = layout()["plugins"]
 
 
 def values(**counted: int) -> list[int]:
     """What a (server, zone) has counted."""
     found = [0] * AT
-    return found + [counted.get(field, 0) for field in CACHE_FIELDS]
+    return found + [counted.get(field, 0) for field in NAMES]
 
 
 def samples(corefile: str, zones: list[Any]) -> dict[tuple[str, ...], float]:

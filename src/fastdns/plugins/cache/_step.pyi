@@ -3,6 +3,8 @@ from fastdns.plugins.cache.config import Config
 from fastdns.serve._chain import NativeStep
 
 class CacheStep(NativeStep):
-    def __init__(self, cache: Cache, config: Config, passing: tuple[str, ...] = ()) -> None: ...
+    def __init__(
+        self, cache: Cache, config: Config, passing: tuple[str, ...] = (), first_counter: int = 0
+    ) -> None: ...
     @property
     def cache(self) -> Cache: ...

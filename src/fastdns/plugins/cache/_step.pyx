@@ -22,14 +22,15 @@ from fastdns.plugins.cache._cache cimport (
 from fastdns.serve._chain cimport (
     ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
 )
-from fastdns.metrics._stats cimport (
-    CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
-)
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
     Section, in_zone, pack_reply, put_u16, unpack_reply,
 )
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
+from fastdns.metrics._stats cimport PLUGIN_COUNTERS
+from fastdns.plugins.cache._counters cimport (
+    CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
+)
 from fastdns.plugins.cache._classify cimport (
     NAME_ERROR, NO_DATA, OTHER, POSITIVE, SERVER_ERROR, TRANSFER, Classified, classify, least_ttl_s,
 )
@@ -55,6 +56,7 @@ cdef struct HalfOptions:
 
 cdef struct Conf:
     CacheHeader* cache
+    uint32_t first_counter      # of the plugin's, in a zone
     Zones zones
     Zones passing               # what the server itself answers, all of it: counted, never looked up
     HalfOptions halves[2]       # by Half
@@ -96,9 +98,9 @@ cdef inline uint64_t now_of(const Context* ctx) noexcept nogil:
     return ctx.received_ns if ctx.upstream == NULL else ctx.upstream.received_ns
 
 
-cdef inline void count(Context* ctx, uint32_t counter) noexcept nogil:
+cdef inline void count(Context* ctx, const Conf* c, uint32_t counter) noexcept nogil:
     if ctx.counters != NULL and ctx.zone_slot != NO_SLOT:
-        ctx.counters.zones[ctx.zone_slot].cache[counter] += 1
+        ctx.counters.zones[ctx.zone_slot].plugins[c.first_counter + counter] += 1
 
 
 cdef bint waited_for_this(const Context* ctx) noexcept nogil:
@@ -230,7 +232,7 @@ cdef Outcome answer_with(const Conf* c, Context* ctx, const Hit* hit) noexcept n
         clear(r)
         return NEXT
     if hit.left_s <= 0:
-        count(ctx, CACHE_SERVED_STALE)
+        count(ctx, c, CACHE_SERVED_STALE)
     # Some stub resolvers take an answer without AA for none.
     r.aa = True
     r.ad = r.ad and wants_ad(ctx.q)
@@ -269,8 +271,8 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         return answer_late(c, ctx)
     if not ctx.background and in_any(ctx.q, &c.passing):
         # There is nothing to be found.
-        count(ctx, CACHE_REQUESTS)
-        count(ctx, CACHE_MISSES)
+        count(ctx, c, CACHE_REQUESTS)
+        count(ctx, c, CACHE_MISSES)
         return go_on(ctx)
     if ctx.background:
         return go_on(ctx)
@@ -280,14 +282,14 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         if ctx.upstream.followed and choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
             return ANSWERED
         return go_on(ctx)
-    count(ctx, CACHE_REQUESTS)
+    count(ctx, c, CACHE_REQUESTS)
     if not choose(c, ctx, &key, &hit):
-        count(ctx, CACHE_MISSES)
+        count(ctx, c, CACHE_MISSES)
         go_on(ctx)
         ctx.claim = &c.cache.claims[key.hash % CLAIMS]
         ctx.claim_hash = key.hash
         return NEXT
-    count(ctx, CACHE_HITS + <uint32_t>hit.half)
+    count(ctx, c, CACHE_HITS + <uint32_t>hit.half)
     if hit.left_s > 0:
         if is_due(c, ctx, &hit):
             refresh(c, ctx, &key, &hit)
@@ -323,7 +325,7 @@ cdef void refresh(const Conf* c, Context* ctx, const Key* key, const Hit* hit) n
     cdef Outcome outcome
     if not claim(c, ctx, hit):
         return
-    count(ctx, CACHE_PREFETCHES)
+    count(ctx, c, CACHE_PREFETCHES)
     hold(ctx.reply, hit)
     ctx.want_ad = True
     outcome = run_below(ctx)
@@ -408,10 +410,10 @@ cdef bint keep(const Conf* c, Context* ctx, const Key* plain, const Classified* 
         key = &other
     result = store(c, ctx, half, key, ttl_s, usage)
     if result == NOT_INSERTED:
-        count(ctx, CACHE_DROPS)
+        count(ctx, c, CACHE_DROPS)
         return False
     if result == INSERTED_EVICTING:
-        count(ctx, CACHE_EVICTIONS + <uint32_t>half)
+        count(ctx, c, CACHE_EVICTIONS + <uint32_t>half)
     supersede(c, ctx.q, plain, what)
     if ctx.upstream != NULL:
         (<UpstreamReply*>ctx.upstream).stored = True
@@ -515,7 +517,10 @@ cdef class CacheStep(NativeStep):
     cdef Conf conf
     cdef list keep
 
-    def __init__(self, Cache cache not None, config, tuple passing=()):
+    def __init__(self, Cache cache not None, config, tuple passing=(), uint32_t first_counter=0):
+        if first_counter + CACHE_EVICTIONS + 2 > PLUGIN_COUNTERS:
+            raise ValueError("no such counters")
+        self.conf.first_counter = first_counter
         self.cache = cache
         self.keep = []
         self.conf.cache = cache.header

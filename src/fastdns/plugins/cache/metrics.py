@@ -7,9 +7,10 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from fastdns.corefile.labels import server_name
 from fastdns.corefile.model import ServerConfig
-from fastdns.metrics._stats import CACHE_FIELDS, layout
-from fastdns.metrics.labels import server_name
+from fastdns.metrics._stats import layout
+from fastdns.plugins.cache.counters import NAMES
 from fastdns.plugins.cache.shared import SharedCache
 
 LABELS = ("server", "zones", "view")
@@ -29,18 +30,23 @@ TYPED_COUNTERS = (
     ("evictions", "The count of cache evictions.", "evictions"),
 )
 
-FIRST, _ = layout()["cache"]
+FIRST, _ = layout()["plugins"]
 
 # What one (server, zone) has counted: see _stats.layout.
 ZoneValues = tuple[tuple[str, str], list[int]]
 
 
-def families(config: ServerConfig, caches: Iterable[SharedCache], zones: Iterable[ZoneValues]) -> Iterator[Metric]:
-    """Every family, with a sample of each server that has a block with a cache. zones: summed over threads."""
+def families(
+    config: ServerConfig, caches: Iterable[SharedCache], zones: Iterable[ZoneValues], first_counter: int = 0
+) -> Iterator[Metric]:
+    """Every family, with a sample of each server that has a block with a cache. zones: summed over threads.
+
+    first_counter: of the cache's, in a zone.
+    """
     by_block = {shared.block: shared for shared in caches}
     if not by_block:
         return
-    counted = _by_server(config, zones)
+    counted = _by_server(config, zones, FIRST + first_counter)
     places = [
         (server_name(listener), block)
         for listener in config.listeners
@@ -71,7 +77,7 @@ def _zones_label(config: ServerConfig, block: int) -> str:
     return ",".join(config.blocks[block].plugins["cache"].zones)
 
 
-def _by_server(config: ServerConfig, zones: Iterable[ZoneValues]) -> dict[tuple[str, int], dict[str, int]]:
+def _by_server(config: ServerConfig, zones: Iterable[ZoneValues], at: int) -> dict[tuple[str, int], dict[str, int]]:
     """(server, block) to what its zones have counted together, by field."""
     blocks = {
         (server_name(listener), zone): index for listener in config.listeners for zone, index in listener.zones
@@ -81,6 +87,6 @@ def _by_server(config: ServerConfig, zones: Iterable[ZoneValues]) -> dict[tuple[
         block = blocks.get((server, zone))
         if block is not None:
             sums = found.setdefault((server, block), {})
-            for field, value in zip(CACHE_FIELDS, values[FIRST : FIRST + len(CACHE_FIELDS)], strict=True):
+            for field, value in zip(NAMES, values[at : at + len(NAMES)], strict=True):
                 sums[field] = sums.get(field, 0) + value
     return found

@@ -10,6 +10,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.cache.config import Config, parse
+from fastdns.plugins.cache.counters import NAMES
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -33,7 +34,9 @@ class Keeping(InSupervisor):
         from fastdns.plugins.cache.metrics import families
 
         caches = self.supervisor.prepared("cache") or ()
-        return families(self.supervisor.config, caches, zones(self.supervisor))
+        return families(
+            self.supervisor.config, caches, zones(self.supervisor), self.supervisor.first_counter("cache")
+        )
 
 
 class CachePlugin(Plugin):
@@ -41,6 +44,7 @@ class CachePlugin(Plugin):
 
     name = "cache"
     worker_modules = ("_step",)
+    counters = NAMES
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)
@@ -52,7 +56,8 @@ class CachePlugin(Plugin):
         from fastdns.plugins.cache._step import CacheStep
         from fastdns.plugins.cache.shared import cache_of, passing_zones
 
-        return CacheStep(cache_of(runtime.prepared["cache"], block), config, passing_zones(block))
+        first_counter = runtime.first_counters.get("cache", 0)
+        return CacheStep(cache_of(runtime.prepared["cache"], block), config, passing_zones(block), first_counter)
 
 
 plugin = CachePlugin()

@@ -123,6 +123,7 @@ class Forward(Plugin):
     """A step, and the engine that asks upstreams."""
 
     name = "forward"
+    offers = ("config", "desk", "engine._shared", "engine._stanza", "routes", "upstreams")
     worker_modules = ("_step", "desk", "engine._engine")
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

@@ -20,8 +20,8 @@ from fastdns.plugins.forward.config import DNS, Address, HostName, Stanza
 from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
 from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
-from fastdns.process.threads import in_thread
 from fastdns.skipped import SkippedLines
+from fastdns.threads import in_thread
 
 log = logging.getLogger("plugin/forward")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.settings import Settings
 from fastdns.http.server import Endpoint
 from fastdns.plugins.api import InSupervisor, Plugin, SupervisorView
 from fastdns.plugins.health.config import Config, parse
@@ -32,6 +31,9 @@ class Healthy(InSupervisor):
     def handlers(self) -> Mapping[str, Handler]:
         return {"/health": self.page.handle}
 
+    def lameduck_s(self) -> float:
+        return max((config.lameduck_s for _, config in self.supervisor.config.with_plugin("health")), default=0.0)
+
     async def run(self) -> None:
         await self.page.probe(lambda: self.supervisor.http_address("/health"))
 
@@ -49,9 +51,6 @@ class HealthPlugin(Plugin):
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)
-
-    def settings(self, config: Config) -> Settings:
-        return Settings(lameduck_s=config.lameduck_s)
 
     def endpoint(self, config: Config) -> Endpoint:
         return Endpoint(config.host, config.port, PATHS)

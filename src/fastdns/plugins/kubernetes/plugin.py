@@ -66,6 +66,12 @@ class Kubernetes(Plugin):
 
     name = "kubernetes"
     worker_modules = ("_step",)
+    removed_options = {
+        "upstream": "names elsewhere are looked up through the server itself: remove the line",
+        "resyncperiod": "changes are watched: remove the line",
+        "cidrs": "write the reverse zones, or their CIDRs, behind the plugin's name",
+        "transfer": "use the plugin transfer",
+    }
     measures = MEASURES
     waiting = "waiting for Kubernetes API before starting server"
     unlisted = "starting server with unsynced Kubernetes API"

@@ -13,8 +13,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from fastdns import __version__
+from fastdns.corefile.labels import server_name
 from fastdns.metrics.counters import buckets
-from fastdns.metrics.labels import server_name
 from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.order import with_step
 from fastdns.plugins.prometheus.failures import failures

@@ -14,6 +14,8 @@ from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.prometheus.config import Config, parse
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from fastdns.plugins.api import Handler
     from fastdns.serve._chain import NativeStep
 
@@ -37,6 +39,11 @@ class Telling(InSupervisor):
             return families.rendered(self.supervisor, form)
 
         return await self.supervisor.in_child("metrics", rendered)
+
+    def tls(self, file: str) -> SSLContext:
+        from fastdns.plugins.prometheus.webconfig import TlsFromFile
+
+        return TlsFromFile(file)
 
     def handlers(self) -> Mapping[str, Handler]:
         return {"/metrics": self.page.handle}

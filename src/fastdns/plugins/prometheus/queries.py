@@ -7,10 +7,10 @@ from functools import partial
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
+from fastdns.corefile.labels import PROTOS, PROTOS_AND_FAMILIES, server_name
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.metrics.counters import buckets, part, zones
-from fastdns.metrics.labels import PROTOS, PROTOS_AND_FAMILIES, server_name
 from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.order import load, with_step
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fastdns.errors import FastdnsError
-from fastdns.http.webconfig import TlsFromFile, load_tls
+from fastdns.plugins.prometheus.webconfig import TlsFromFile, load_tls
 from tests.support import Server
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fastdns.errors import FastdnsError
-from fastdns.process.threads import in_thread
+from fastdns.threads import in_thread
 
 
 async def test_what_it_returns_and_raises() -> None:
@@ -44,7 +44,7 @@ async def test_no_room_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_end_does_not_wait_for_it() -> None:
     program = """
 import asyncio, time
-from fastdns.process.threads import in_thread
+from fastdns.threads import in_thread
 
 async def main():
     waiting = asyncio.create_task(in_thread(lambda: time.sleep(60)))

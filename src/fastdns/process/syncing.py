@@ -1,0 +1,72 @@
+"""Waiting for sources: a start for their listings, a reload for those of what is answered already."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from fastdns.corefile.model import ServerConfig
+from fastdns.errors import FastdnsError
+from fastdns.plugins.order import named
+from fastdns.process.server import Server
+
+SYNC_POLL_S = 0.1
+# At first: from a snapshot or from files it takes no longer than this.
+FIRST_SYNC_POLL_S = 0.002
+SYNC_LOG_S = 0.5
+# How long a reload waits for the listing of a source whose zones are answered from an old one meanwhile.
+RELOAD_SYNC_S = 60.0
+
+
+class NotListedError(FastdnsError):
+    """A reload would forget what is known of a cluster. That ends by itself, so it is tried again."""
+
+
+async def wait_for_sync(
+    server: Server, config: ServerConfig, numbers: list[int], is_enough: Callable[[list[int]], bool]
+) -> None:
+    """Wait for what is enough of the sources, as long as startup_timeout allows."""
+    limit_s = max(
+        (
+            plugin.startup_timeout_s(options)
+            for plugin in named(config)
+            for _, options in config.with_plugin(plugin.name)
+        ),
+        default=0.0,
+    )
+    begun = time.monotonic()
+    said = begun
+    while not is_enough(numbers):
+        now = time.monotonic()
+        late = now - begun >= limit_s
+        if late or now - said >= SYNC_LOG_S:
+            said = now
+            for plugin in server.sources.plugins([number for number in numbers if not is_enough([number])]):
+                its_log = logging.getLogger(f"plugin/{plugin.name}")
+                if late:
+                    its_log.warning("%s", plugin.unlisted)
+                else:
+                    its_log.info("%s", plugin.waiting)
+        if late:
+            return
+        await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
+
+
+def forgotten(server: Server, config: ServerConfig) -> list[str]:
+    """The zones that are known now, and of which a configuration's sources know nothing yet."""
+    old, new = (set(server.sources.by_block(one).values()) for one in (server.config, config))
+    known = server.sources.zones(server.config, {number for number in old if server.known([number])})
+    unknown = server.sources.zones(config, {number for number in new if not server.known([number])})
+    return sorted(known & unknown)
+
+
+async def keep_what_is_known(server: Server, config: ServerConfig) -> None:
+    """Wait until nothing would be forgotten: the old generation answers meanwhile. Raises NotListedError."""
+    ends = time.monotonic() + RELOAD_SYNC_S
+    while zones := forgotten(server, config):
+        if time.monotonic() >= ends:
+            which = ", ".join(zones)
+            raise NotListedError(f"the sources of {which} cannot be listed as the Corefile says now")
+        await asyncio.sleep(SYNC_POLL_S)
