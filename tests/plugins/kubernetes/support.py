@@ -18,8 +18,10 @@ import dns.rrset
 import msgspec
 import yaml
 
+from fastdns.bench.apiserver.protobuf import OBJECTS
 from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes._step import KubernetesStep
+from fastdns.plugins.kubernetes.api.formats import ProtobufFormat
 from fastdns.plugins.kubernetes.objects import TYPES
 from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
@@ -198,6 +200,27 @@ def make_step(options: Options, source: int) -> KubernetesStep:
     )
 
 
+def by_struct(resource: Resource, document: dict[str, Any]) -> Any:
+    """An object as JSON brings it."""
+    return msgspec.convert(copy.deepcopy(document), TYPES[resource], strict=False)
+
+
+def by_protobuf(resource: Resource, document: dict[str, Any]) -> Any:
+    """A slice as protobuf brings it; any other object as JSON does."""
+    if resource not in (Resource.SLICE, Resource.IMPORT_SLICE):
+        return by_struct(resource, document)
+    # Protobuf has 32 bits for the number of a port: one that takes more is as wrong as this one.
+    ports = [
+        port | ({} if -(2**31) <= port.get("port", 0) < 2**31 else {"port": 65536})
+        for port in document.get("ports") or []
+    ]
+    return ProtobufFormat(resource).object_of(OBJECTS["EndpointSlice"](0, document | {"ports": ports}))
+
+
+# How documents become the objects that the writer is given; fixtures set it.
+FORM = by_struct
+
+
 class Block:
     """One kubernetes block: its options, the writer of its records, its step."""
 
@@ -223,10 +246,7 @@ class Block:
 
     def convert(self, document: dict[str, Any]) -> list[tuple[Resource, Any]]:
         """The object as each resource that it is taken for."""
-        return [
-            (resource, msgspec.convert(copy.deepcopy(document), TYPES[resource], strict=False))
-            for resource in resources_of(document, self.options)
-        ]
+        return [(resource, FORM(resource, document)) for resource in resources_of(document, self.options)]
 
     def list_all(self, documents: Iterable[dict[str, Any]], only: Iterable[Resource] | None = None) -> None:
         """List every resource (or only some) as the source does at its start."""
@@ -249,7 +269,7 @@ class Block:
     def leave(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         """DELETED events of the watches whose selector a changed object has left."""
         for resource in set(resources_of(old, self.options)) - set(resources_of(new, self.options)):
-            self.writer.delete(resource, msgspec.convert(copy.deepcopy(old), TYPES[resource], strict=False))
+            self.writer.delete(resource, FORM(resource, old))
 
     def delete(self, document: dict[str, Any]) -> None:
         """One DELETED event."""

@@ -39,10 +39,11 @@ from fastdns.http.client import (
     Session,
     keep_alive,
 )
-from fastdns.plugins.kubernetes.api._protobuf import MAGIC, Frames, decode_status, unwrap
 from fastdns.plugins.kubernetes.api.connection import Connection
 from fastdns.plugins.kubernetes.api.files import TokenFile, reason
 from fastdns.plugins.kubernetes.api.formats import JSON, MAX_ITEM_BYTES, PROTOBUF, STATUSES, UNREADABLE
+from fastdns.plugins.kubernetes.api.protobuf._messages import MAGIC, decode_status, unwrap
+from fastdns.plugins.kubernetes.api.protobuf._streams import Frames
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -543,7 +544,7 @@ async def refusal(response: Response) -> ApiError:
     response.end()
     message = ""
     with contextlib.suppress(*UNREADABLE):
-        message = decode_status(unwrap(body)[1])[1] if body.startswith(MAGIC) else STATUSES.decode(body).message
+        message = decode_status(unwrap(body))[1] if body.startswith(MAGIC) else STATUSES.decode(body).message
     if not message:
         message = body[:200].decode("utf-8", "replace").strip() or response.reason or "no reason given"
     retry_after_s = None

@@ -10,14 +10,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from fastdns.plugins.kubernetes.api._json_items import JsonItems
-from fastdns.plugins.kubernetes.api._protobuf import (
-    Items,
+from fastdns.plugins.kubernetes.api.protobuf._messages import (
     decode_event,
     decode_name,
     decode_object,
     decode_status,
-    unwrap,
+    split_event,
 )
+from fastdns.plugins.kubernetes.api.protobuf._streams import Items
 from fastdns.plugins.kubernetes.objects import TYPES
 from fastdns.plugins.kubernetes.sink import Resource
 
@@ -175,15 +175,13 @@ class ProtobufFormat:
         return Name(name, namespace, version)
 
     def event_of(self, line: bytes) -> Event[Any]:
-        kind, envelope = decode_event(line)
-        return Event(kind, None if kind == "ERROR" else decode_object(self._resource, unwrap(envelope)[1]))
+        return Event(*decode_event(self._resource, line))
 
     def raw_event_of(self, line: bytes) -> tuple[str, bytes]:
-        kind, envelope = decode_event(line)
-        return kind, unwrap(envelope)[1]
+        return split_event(line)
 
     def status_of(self, line: bytes) -> Status:
-        code, message = decode_status(unwrap(decode_event(line)[1])[1])
+        code, message = decode_status(split_event(line)[1])
         return Status(message=message, code=code)
 
 

@@ -7,13 +7,13 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns.memory._store cimport Record, SourceState, Writer, hash_bytes, next_record, record_key, source_state
 from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_POD, Section
+from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (
     head_addresses, head_of, join_record, pack_head, split_sections,
 )
 from fastdns.plugins.kubernetes.records._references cimport (
     mend_references, refer_to_head, refer_to_slice, set_reference,
 )
-from fastdns.plugins.kubernetes.records._names import label
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -77,7 +77,13 @@ cdef class ClusterRecords:
         return bytes((self.source, kind)) + rest
 
     cdef bytes service_key(self, int kind, str namespace, str name):
-        return self.key(kind, label(name) + label(namespace))
+        cdef uint8_t key[2 + 64 + 64]
+        cdef uint32_t size = 2
+        key[0] = <uint8_t>self.source
+        key[1] = <uint8_t>kind
+        size += put_label(name, key + size)
+        size += put_label(namespace, key + size)
+        return key[:size]
 
     cdef uint64_t id_of(self, bytes text) noexcept:
         """The hash by which records name a slice or a pod."""

@@ -17,6 +17,10 @@ cdef inline int compare_lowered(const uint8_t* a, uint32_t a_len, const uint8_t*
 # Whether text can be a label that every resolver takes: letters, digits, hyphens within, underscores.
 cdef bint is_label(const uint8_t* text, uint32_t size) noexcept nogil
 
+# One label in wire form, lowercased, at out, which has room for 64 bytes: its length. Raises SourceError where the
+# text is no label.
+cdef uint32_t put_label(str text, uint8_t* out) except 0
+
 # The endpoint name that an address gives (dashes for dots and colons); out has room for 46 bytes.
 cdef uint32_t dashed_name(const uint8_t* address, uint32_t address_len, uint8_t* out) noexcept nogil
 

@@ -2,6 +2,7 @@
 
 import socket
 
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 
@@ -89,13 +90,24 @@ def endpoint_name(address: bytes) -> str:
     return out[:size].decode()
 
 
-def label(text: str) -> bytes:
-    """One label in wire form, lowercased. Raises SourceError where it is none."""
-    raw = text.encode()
-    if not is_label(raw, len(raw)):
+cdef uint32_t put_label(str text, uint8_t* out) except 0:
+    cdef Py_ssize_t size
+    cdef const uint8_t* raw = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
+    cdef uint32_t i
+    if size > MAX_LABEL_BYTES or not is_label(raw, <uint32_t>size):
         raise SourceError(f"{text[:80]!r} is not a DNS label: 1 to 63 letters, digits, hyphens and underscores "
                           "expected, no hyphen at an end")
-    return bytes((len(raw),)) + raw.lower()
+    out[0] = <uint8_t>size
+    for i in range(<uint32_t>size):
+        out[1 + i] = lower(raw[i])
+    return 1 + <uint32_t>size
+
+
+def label(str text not None) -> bytes:
+    """One label in wire form, lowercased. Raises SourceError where it is none."""
+    cdef uint8_t out[64]
+    cdef uint32_t size = put_label(text, out)
+    return out[:size]
 
 
 def wire_name(text: str) -> bytes | None:

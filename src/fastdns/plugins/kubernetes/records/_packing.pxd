@@ -12,5 +12,4 @@ cdef bint head_has(const ServiceHead* head, const uint8_t* address, uint32_t siz
 cdef bint endpoints_have(const uint8_t* payload, uint32_t payload_len, const uint8_t* address,
                          uint32_t size) noexcept nogil
 cdef set head_addresses(bytes payload)
-cdef tuple changed_addresses(bytes old, bytes new)
 cdef bytes join_record(bytes head, list sections)

@@ -89,60 +89,6 @@ cdef set head_addresses(bytes payload):
     return found | {at[i * 16:(i + 1) * 16] for i in range(head.ip6_count)}
 
 
-cdef inline bint open_bytes(bytes section, SectionView* v) noexcept:
-    """Nothing to see in a section that is None, and in that of names, which are no addresses."""
-    v.count = 0
-    v.address_len = 0
-    v.addresses = NULL
-    return section is not None and open_section(section, len(section), v) and v.address_len != ADDRESS_IS_NAME
-
-
-cdef tuple changed_addresses(bytes old, bytes new):
-    """What one slice had and has not, and what it has and had not: (removed, added), as lists.
-
-    Both are ordered by address.
-    """
-    cdef SectionView a
-    cdef SectionView b
-    cdef uint32_t i = 0, j = 0, size
-    cdef uint32_t a_count = a.count if open_bytes(old, &a) else 0
-    cdef uint32_t b_count = b.count if open_bytes(new, &b) else 0
-    cdef const uint8_t* x = NULL
-    cdef const uint8_t* y = NULL
-    cdef int order
-    removed = []
-    added = []
-    while i < a_count or j < b_count:
-        if i < a_count:
-            x = a.addresses + <size_t>i * a.address_len
-            if i and memcmp(x - a.address_len, x, a.address_len) == 0:
-                i += 1
-                continue
-        if j < b_count:
-            y = b.addresses + <size_t>j * b.address_len
-            if j and memcmp(y - b.address_len, y, b.address_len) == 0:
-                j += 1
-                continue
-        if j == b_count:
-            order = -1
-        elif i == a_count:
-            order = 1
-        elif a.address_len != b.address_len:
-            # Of a slice that has changed its family nothing stays.
-            order = -1
-        else:
-            order = memcmp(x, y, a.address_len)
-        if order < 0:
-            size = a.address_len
-            removed.append(x[:size])
-        elif order > 0:
-            size = b.address_len
-            added.append(y[:size])
-        i += order <= 0
-        j += order >= 0
-    return removed, added
-
-
 cdef inline bint mark(uint8_t* seen, uint64_t hash) noexcept nogil:
     """Whether the bit of a hash was set; it is now."""
     cdef uint32_t bit = <uint32_t>(hash >> 48)

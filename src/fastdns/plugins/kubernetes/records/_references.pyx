@@ -7,9 +7,9 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._store cimport Record, Writer, find, hash_bytes, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_POD, KIND_SERVICE, SectionView, SectionWalk,
-    ServiceHead, next_section, walk_sections,
+    ServiceHead, next_section, open_section, walk_sections,
 )
-from fastdns.plugins.kubernetes.records._packing cimport changed_addresses, endpoints_have, head_has
+from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, head_has
 
 
 cdef enum:
@@ -76,17 +76,59 @@ cdef int refer_to_head(Writer writer, int source, uint64_t reference, set before
     return 0
 
 
+cdef inline bint open_addresses(bytes section, SectionView* v) noexcept:
+    """Nothing to see in a section that is None, and in that of names, which are no addresses."""
+    if section is None or not open_section(section, len(section), v) or v.address_len == ADDRESS_IS_NAME:
+        v.count = 0
+        v.address_len = 0
+        v.addresses = NULL
+        return False
+    return True
+
+
+cdef inline uint32_t next_address(const SectionView* v, uint32_t i) noexcept nogil:
+    """The first endpoint behind i with another address than i's."""
+    cdef const uint8_t* at = v.addresses + <size_t>i * v.address_len
+    i += 1
+    while i < v.count and memcmp(at, v.addresses + <size_t>i * v.address_len, v.address_len) == 0:
+        i += 1
+    return i
+
+
 cdef int refer_to_slice(Writer writer, int source, uint64_t reference, bytes old, bytes new,
                         const uint8_t* record, uint32_t record_len) except -1:
-    cdef const uint8_t* at
-    removed, added = changed_addresses(old, new)
-    for address in removed:
-        # Another slice may still have it.
-        at = <bytes>address
-        if record == NULL or not endpoints_have(record, record_len, at, len(<bytes>address)):
-            set_reference(writer, source, KIND_ENDPOINT_IP, at, len(<bytes>address), reference, False)
-    for address in added:
-        set_reference(writer, source, KIND_ENDPOINT_IP, <bytes>address, len(<bytes>address), reference, True)
+    cdef SectionView a
+    cdef SectionView b
+    cdef const uint8_t* x = NULL
+    cdef const uint8_t* y = NULL
+    cdef uint32_t i = 0, j = 0
+    cdef int order
+    open_addresses(old, &a)
+    open_addresses(new, &b)
+    # Both are ordered by address.
+    while i < a.count or j < b.count:
+        if i < a.count:
+            x = a.addresses + <size_t>i * a.address_len
+        if j < b.count:
+            y = b.addresses + <size_t>j * b.address_len
+        if j == b.count:
+            order = -1
+        elif i == a.count:
+            order = 1
+        elif a.address_len != b.address_len:
+            # Of a slice that has changed its family nothing stays.
+            order = -1
+        else:
+            order = memcmp(x, y, a.address_len)
+        # Another slice may still have what this one has lost.
+        if order < 0 and (record == NULL or not endpoints_have(record, record_len, x, a.address_len)):
+            set_reference(writer, source, KIND_ENDPOINT_IP, x, a.address_len, reference, False)
+        elif order > 0:
+            set_reference(writer, source, KIND_ENDPOINT_IP, y, b.address_len, reference, True)
+        if order <= 0:
+            i = next_address(&a, i)
+        if order >= 0:
+            j = next_address(&b, j)
     return 0
 
 

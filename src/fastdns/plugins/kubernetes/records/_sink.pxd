@@ -22,7 +22,6 @@ cdef class ClusterWriter:
     cdef int upsert_service(self, obj) except -1
     cdef int upsert_import(self, obj) except -1
     cdef int upsert_slice(self, obj, int kind) except -1
-    cdef bytes make_section(self, object slice_id, obj, str cluster)
     cdef int observe_latency(self, bytes key, meta) except -1
     cdef int upsert_namespace(self, obj) except -1
     cdef int upsert_pod(self, obj) except -1

@@ -3,8 +3,7 @@
 import logging
 import time
 
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from fastdns.memory._store cimport Record, Writer, find, hash_bytes, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
@@ -17,7 +16,7 @@ from fastdns.plugins.kubernetes.records._names cimport is_label
 from fastdns.plugins.kubernetes.records._packing cimport pack_head
 from fastdns.plugins.kubernetes.records._ports cimport PortTable, add_port, add_port_objects, start_ports
 from fastdns.plugins.kubernetes.records._slices cimport (
-    Packing, add_address, finish_slice, free_slice, start_endpoint, start_slice,
+    EncodedSlice, Packing, feed_object, finish_slice, free_slice,
 )
 from fastdns.errors import SourceError, StoreFull
 from fastdns.plugins.kubernetes.records._names import address_bytes, label, wire_name
@@ -26,6 +25,13 @@ from fastdns.plugins.kubernetes.records.times import seconds_since
 from fastdns.plugins.kubernetes.sink import Resource
 
 log = logging.getLogger("plugin/kubernetes")
+
+cdef int SERVICE = Resource.SERVICE
+cdef int SLICE = Resource.SLICE
+cdef int NAMESPACE = Resource.NAMESPACE
+cdef int POD = Resource.POD
+cdef int IMPORT = Resource.IMPORT
+cdef int IMPORT_SLICE = Resource.IMPORT_SLICE
 
 cdef dict SERVICE_TYPES = {"ClusterIP": 1, "NodePort": 1, "LoadBalancer": 1, "ExternalName": 3, "": 1}
 SLICE_SERVICE_LABEL = "kubernetes.io/service-name"
@@ -90,18 +96,19 @@ cdef class ClusterWriter:
 
     def upsert(self, resource, obj):
         """An object is as given. What cannot be served is logged and left out."""
+        cdef int kind = resource
         try:
-            if resource == Resource.SLICE:
+            if kind == SLICE:
                 self.upsert_slice(obj, KIND_SERVICE)
-            elif resource == Resource.SERVICE:
+            elif kind == SERVICE:
                 self.upsert_service(obj)
-            elif resource == Resource.NAMESPACE:
+            elif kind == NAMESPACE:
                 self.upsert_namespace(obj)
-            elif resource == Resource.POD:
+            elif kind == POD:
                 self.upsert_pod(obj)
-            elif resource == Resource.IMPORT:
+            elif kind == IMPORT:
                 self.upsert_import(obj)
-            elif resource == Resource.IMPORT_SLICE:
+            elif kind == IMPORT_SLICE:
                 self.upsert_slice(obj, KIND_IMPORT)
             self.records.full = False
         except StoreFull as error:
@@ -116,21 +123,22 @@ cdef class ClusterWriter:
 
     def delete(self, resource, obj):
         """An object is gone."""
+        cdef int kind = resource
         meta = obj.metadata
         try:
-            if resource == Resource.SLICE or resource == Resource.IMPORT_SLICE:
+            if kind == SLICE or kind == IMPORT_SLICE:
                 slice_id = self.slice_id(resource, meta)
                 key = self.records.slices.get(slice_id)
                 self.records.drop_slice(slice_id)
-                if key is not None and resource == Resource.SLICE:
+                if key is not None and kind == SLICE:
                     self.observe_latency(key, meta)
-            elif resource == Resource.SERVICE:
+            elif kind == SERVICE:
                 self.records.set_head(self.records.service_key(KIND_SERVICE, meta.namespace, meta.name), None)
-            elif resource == Resource.IMPORT:
+            elif kind == IMPORT:
                 self.records.set_head(self.records.service_key(KIND_IMPORT, meta.namespace, meta.name), None)
-            elif resource == Resource.NAMESPACE:
+            elif kind == NAMESPACE:
                 self.records.set_namespace(self.records.key(KIND_NAMESPACE, label(meta.name)), False)
-            elif resource == Resource.POD:
+            elif kind == POD:
                 self.records.set_pod((meta.namespace, meta.name), None)
         except StoreFull as error:
             self.records.note_full(error)
@@ -205,6 +213,7 @@ cdef class ClusterWriter:
         return self.records.id_of(f"{int(resource)}/{meta.namespace}/{meta.name}".encode())
 
     cdef int upsert_slice(self, obj, int kind) except -1:
+        cdef bytes cluster_id
         meta = obj.metadata
         resource = Resource.SLICE if kind == KIND_SERVICE else Resource.IMPORT_SLICE
         slice_id = self.slice_id(resource, meta)
@@ -217,47 +226,19 @@ cdef class ClusterWriter:
         key = self.records.service_key(kind, meta.namespace, service)
         self.records.move_slice(slice_id, key)
         cluster = labels.get(IMPORT_CLUSTER_LABEL, "") if kind == KIND_IMPORT else ""
-        if cluster and not is_label(cluster.encode(), len(cluster.encode())):
+        cluster_id = (<str>cluster).encode()
+        if cluster_id and not is_label(cluster_id, len(cluster_id)):
             raise SourceError(f"the cluster id {cluster[:80]!r} is not a DNS label")
-        section = self.make_section(slice_id, obj, cluster)
+        if isinstance(obj, EncodedSlice):
+            (<EncodedSlice>obj).feed(&self.packing, self.endpoint_pod_names, self.zonal)
+        else:
+            feed_object(&self.packing, obj, self.endpoint_pod_names, self.zonal)
+        section = finish_slice(&self.packing, slice_id, cluster_id, <uint32_t>len(cluster_id))
         self.say_slice(resource, meta)
         self.records.set_section(key, slice_id, section)
         if kind == KIND_SERVICE:
             self.observe_latency(key, meta)
         return 0
-
-    cdef bytes make_section(self, object slice_id, obj, str cluster):
-        """The section of a slice: its ready endpoints of its own family."""
-        cdef Packing* p = &self.packing
-        cdef const char* text
-        cdef const char* name_text
-        cdef const char* zone_text
-        cdef Py_ssize_t size, name_len, zone_len
-        cdef bytes cluster_id = cluster.encode()
-        text = PyUnicode_AsUTF8AndSize(obj.addressType, &size)
-        start_slice(p, text, <uint32_t>size, self.zonal)
-        for endpoint in obj.endpoints or ():
-            conditions = endpoint.conditions
-            if conditions is not None and conditions.ready is False:
-                continue
-            name = endpoint.hostname or None
-            if name is None and self.endpoint_pod_names and endpoint.targetRef is not None:
-                name = endpoint.targetRef.name or None
-            name_text = NULL
-            name_len = 0
-            if name is not None:
-                name_text = PyUnicode_AsUTF8AndSize(name, &name_len)
-            zone_text = NULL
-            zone_len = 0
-            if self.zonal and endpoint.zone is not None:
-                zone_text = PyUnicode_AsUTF8AndSize(endpoint.zone, &zone_len)
-            start_endpoint(p, <const uint8_t*>name_text, <uint32_t>name_len, <const uint8_t*>zone_text,
-                           <uint32_t>zone_len)
-            for spelled in endpoint.addresses or ():
-                text = PyUnicode_AsUTF8AndSize(spelled, &size)
-                add_address(p, <const uint8_t*>text, <uint32_t>size)
-        add_port_objects(&p.ports, obj.ports)
-        return finish_slice(p, slice_id, cluster_id, <uint32_t>len(cluster_id))
 
     cdef int observe_latency(self, bytes key, meta) except -1:
         cdef const Record* record

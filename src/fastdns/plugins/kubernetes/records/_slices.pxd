@@ -44,5 +44,17 @@ cdef void start_slice(Packing* p, const char* address_type, uint32_t size, bint 
 cdef int start_endpoint(Packing* p, const uint8_t* name, uint32_t name_len, const uint8_t* zone,
                         uint32_t zone_len) except -1 nogil
 cdef int add_address(Packing* p, const uint8_t* text, uint32_t size) except -1 nogil
+# The section of what has been added.
 cdef bytes finish_slice(Packing* p, uint64_t slice_id, const uint8_t* cluster, uint32_t cluster_len)
 cdef void free_slice(Packing* p) noexcept nogil
+
+
+# An EndpointSlice that was not made an object: its decoder adds it to the packing by itself.
+cdef class EncodedSlice:
+    cdef readonly object metadata       # as in objects.py
+
+    # start_slice, and all that follows up to finish_slice. Endpoints that are not ready are left out.
+    cdef int feed(self, Packing* p, bint pod_names, bint zonal) except -1
+
+# The same of an EndpointSlice of objects.py.
+cdef int feed_object(Packing* p, obj, bint pod_names, bint zonal) except -1

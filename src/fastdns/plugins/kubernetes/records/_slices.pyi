@@ -1,1 +1,5 @@
-# Called from Cython only: see the .pxd file.
+from fastdns.plugins.kubernetes.objects import Metadata
+
+class EncodedSlice:
+    @property
+    def metadata(self) -> Metadata: ...

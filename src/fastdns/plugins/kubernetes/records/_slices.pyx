@@ -1,6 +1,7 @@
 """Packs a slice into its section. See _slices.pxd for how to call it."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -11,7 +12,9 @@ from fastdns.plugins.kubernetes.records._layout cimport (
     NO_NAME, NO_ZONE, Section,
 )
 from fastdns.plugins.kubernetes.records._names cimport compare_lowered, dashed_name, is_label, lower
-from fastdns.plugins.kubernetes.records._ports cimport add_port, finish_ports, free_ports, start_ports
+from fastdns.plugins.kubernetes.records._ports cimport (
+    add_port, add_port_objects, finish_ports, free_ports, start_ports,
+)
 
 cdef extern from "arpa/inet.h" nogil:
     int inet_pton(int family, const char* src, void* dst)
@@ -295,7 +298,6 @@ cdef uint32_t order_endpoints(Packing* p) noexcept nogil:
 
 
 cdef bytes finish_slice(Packing* p, uint64_t slice_id, const uint8_t* cluster, uint32_t cluster_len):
-    """The section of what has been added."""
     cdef bytes ports
     cdef uint32_t ports_len, named, arrays_at, names_at, zones_at, blob_at, total, i, k
     cdef uint32_t addresses_at, pos
@@ -356,3 +358,42 @@ cdef bytes finish_slice(Packing* p, uint64_t slice_id, const uint8_t* cluster, u
     if p.blob_len:
         memcpy(out + blob_at, p.blob, p.blob_len)
     return made
+
+
+# ------------------------------------------------------------------------------------------------- whole slices
+
+cdef class EncodedSlice:
+    """See _slices.pxd: for decoders to derive from."""
+
+    cdef int feed(self, Packing* p, bint pod_names, bint zonal) except -1:
+        raise NotImplementedError
+
+
+cdef int feed_object(Packing* p, obj, bint pod_names, bint zonal) except -1:
+    cdef const char* text
+    cdef const char* name_text
+    cdef const char* zone_text
+    cdef Py_ssize_t size, name_len, zone_len
+    text = PyUnicode_AsUTF8AndSize(obj.addressType, &size)
+    start_slice(p, text, <uint32_t>size, zonal)
+    for endpoint in obj.endpoints or ():
+        conditions = endpoint.conditions
+        if conditions is not None and conditions.ready is False:
+            continue
+        name = endpoint.hostname or None
+        if name is None and pod_names and endpoint.targetRef is not None:
+            name = endpoint.targetRef.name or None
+        name_text = NULL
+        name_len = 0
+        if name is not None:
+            name_text = PyUnicode_AsUTF8AndSize(name, &name_len)
+        zone_text = NULL
+        zone_len = 0
+        if zonal and endpoint.zone is not None:
+            zone_text = PyUnicode_AsUTF8AndSize(endpoint.zone, &zone_len)
+        start_endpoint(p, <const uint8_t*>name_text, <uint32_t>name_len, <const uint8_t*>zone_text,
+                       <uint32_t>zone_len)
+        for spelled in endpoint.addresses or ():
+            text = PyUnicode_AsUTF8AndSize(spelled, &size)
+            add_address(p, <const uint8_t*>text, <uint32_t>size)
+    return add_port_objects(&p.ports, obj.ports)

@@ -1,0 +1,3 @@
+from fastdns.plugins.kubernetes.records._slices import EncodedSlice
+
+class ProtobufSlice(EncodedSlice): ...
