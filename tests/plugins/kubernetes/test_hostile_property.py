@@ -23,6 +23,8 @@ from tests.plugins.kubernetes.test_hostile_objects import (
     headless,
 )
 
+pytestmark = pytest.mark.native
+
 HOSTNAMES = ["", "h", "H", "10-0-0-1", "fd00--1", "a.b", "-", "x" * 63, "x" * 64, "\xff\xfe", "_u", "\0", "9" * 200]
 LABELS = ["s", "t", "neighbour", "a.b", "x" * 63, "x" * 64, "", "\u4e2d" * 30]
 ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.250.0.1", "10.96.7.7", "", "nonsense", "fd00::1", "::", "fd00:1::"]

@@ -7,6 +7,8 @@ import pytest
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.records._names import address_bytes, endpoint_name, label, wire_name
 
+pytestmark = pytest.mark.native
+
 
 @pytest.mark.parametrize(
     "text, expected",

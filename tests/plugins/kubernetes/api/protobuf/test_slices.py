@@ -21,6 +21,8 @@ from tests.plugins.kubernetes.api.protobuf import reference
 from tests.plugins.kubernetes.api.protobuf.test_messages import SLICE, both
 from tests.plugins.kubernetes.api.test_reflector import reflector
 
+pytestmark = pytest.mark.native
+
 NAMED = field(1, text(1, "a") + text(3, "ns") + field(11, text(1, "kubernetes.io/service-name") + text(2, "web")))
 READY = field(2, integer(1, 1))
 UNREADY = field(2, integer(1, 0))
