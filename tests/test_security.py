@@ -19,7 +19,7 @@ import dns.opcode
 import dns.rcode
 import pytest
 
-from fastdns._wire import parse_query
+from fastdns.dns._messages import parse_query
 from fastdns.transports._slow import SlowPath
 from tests.fuzz.packets import packets
 from tests.fuzz.run import make_worker

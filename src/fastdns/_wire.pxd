@@ -1,7 +1,6 @@
 """DNS messages as bytes (RFC 1035 section 4, RFC 6891): parse a query, write a reply. Sans-IO.
 
-Parsing assumes a hostile sender: every read is bounds-checked at the cursor, once; a failed read sets
-``Cursor.failed`` and the caller looks once. No name in the parts that are parsed may use a forward
+Parsing assumes a hostile sender (``dns/_cursor.pxd``). No name in the parts that are parsed may use a forward
 compression pointer, and each pointer must lead strictly backwards, so parsing ends.
 
 Writing takes records as references (``RR``): owner and rdata stay where they are (the zone store, the
@@ -10,94 +9,26 @@ configuration, the scratch of the query's context) until ``write_reply`` copies 
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+# Steps cimport numbers, and what reads and writes bytes, from here as well.
+from fastdns.dns._cursor cimport Cursor, lower, put_u16, put_u32, read_u16, read_u32, skip
+from fastdns.dns._numbers cimport (
+    BADVERS, CLASS_ANY, CLASS_IN, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR,
+    HEADER_BYTES, MAX_ASKED_UDP_BYTES, MAX_LABELS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SUBNET_BYTES,
+    MAX_TTL_S, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_NOTIFY, OPCODE_QUERY, OPT_FIXED_BYTES, REFUSED,
+    SERVFAIL, TYPE_A, TYPE_A6, TYPE_AAAA, TYPE_ANY, TYPE_AXFR, TYPE_CNAME, TYPE_DNAME, TYPE_DS, TYPE_IXFR,
+    TYPE_MX, TYPE_NAPTR, TYPE_NS, TYPE_OPT, TYPE_PTR, TYPE_RRSIG, TYPE_SOA, TYPE_SRV, TYPE_TXT, Opcode, Rcode,
+    RRType,
+)
 
 cdef enum:
-    HEADER_BYTES = 12
-    OPT_FIXED_BYTES = 11            # owner, type, class, TTL, rdlength of an OPT record
-    MAX_NAME_BYTES = 255            # RFC 1035 section 2.3.4
-    MAX_LABELS = 128
-    MAX_MESSAGE_BYTES = 65535
-    MIN_UDP_BYTES = 512             # RFC 1035 section 2.3.4
     MAX_SECTION_RRS = 4160          # over 65535 / 16 bytes, the most A records that one message holds
     SCRATCH_BYTES = 262144
     MAX_OPT_ECHO_BYTES = 512
-    MAX_SUBNET_BYTES = 20           # of a client subnet option's data: RFC 7871 section 6, with an IPv6 address
-    # What passes without fragments wherever IPv6 does, as DNS flag day 2020 agreed on. Upstreams are told no more.
-    MAX_ASKED_UDP_BYTES = 1232
-
-cdef enum Rcode:
-    NOERROR = 0
-    FORMERR = 1
-    SERVFAIL = 2
-    NXDOMAIN = 3
-    NOTIMP = 4
-    REFUSED = 5
-    BADVERS = 16
-
-cdef enum RRType:
-    TYPE_A = 1
-    TYPE_NS = 2
-    TYPE_CNAME = 5
-    TYPE_SOA = 6
-    TYPE_PTR = 12
-    TYPE_MX = 15
-    TYPE_TXT = 16
-    TYPE_AAAA = 28
-    TYPE_SRV = 33
-    TYPE_NAPTR = 35
-    TYPE_A6 = 38
-    TYPE_DNAME = 39
-    TYPE_OPT = 41
-    TYPE_DS = 43
-    TYPE_RRSIG = 46
-    TYPE_IXFR = 251
-    TYPE_AXFR = 252
-    TYPE_ANY = 255
-
-cdef enum:
-    CLASS_IN = 1
-    CLASS_ANY = 255             # of a question only: RFC 1035 section 3.2.5
-
-cdef enum Opcode:
-    OPCODE_QUERY = 0
-    OPCODE_NOTIFY = 4
 
 cdef enum Accept:
     ACCEPTED = 0        # a question for the chain
     IGNORED = 1         # silence: shorter than a header, or itself a response
     REJECTED = 2        # answer Query.reject_rcode with nothing but the header (and the question, if it parsed)
-
-cdef struct Cursor:
-    const uint8_t* msg
-    uint32_t length
-    uint32_t pos
-    bint failed
-
-cdef inline uint16_t read_u16(Cursor* c) noexcept nogil:
-    if c.pos + 2 > c.length:
-        c.failed = True
-        return 0
-    cdef uint16_t value = (<uint16_t>c.msg[c.pos] << 8) | c.msg[c.pos + 1]
-    c.pos += 2
-    return value
-
-cdef inline uint32_t read_u32(Cursor* c) noexcept nogil:
-    cdef uint32_t high = read_u16(c)
-    return (high << 16) | read_u16(c)
-
-cdef inline void skip(Cursor* c, uint32_t count) noexcept nogil:
-    if count > c.length - c.pos:
-        c.failed = True
-        return
-    c.pos += count
-
-cdef inline void put_u16(uint8_t* out, uint16_t value) noexcept nogil:
-    out[0] = value >> 8
-    out[1] = value & 0xFF
-
-cdef inline void put_u32(uint8_t* out, uint32_t value) noexcept nogil:
-    put_u16(out, value >> 16)
-    put_u16(out + 2, value & 0xFFFF)
 
 # A question and what the transport must know of the message around it. ``name`` is the qname in
 # uncompressed wire form, lowercased; the sender's own spelling stays at ``msg + HEADER_BYTES``.
@@ -228,36 +159,8 @@ cdef inline uint8_t* scratch(Reply* r, uint32_t size) noexcept nogil:
     r.scratch_used += size
     return at
 
-# Header flags, in the second 16 bits of a message.
-cdef enum:
-    FLAG_QR = 0x8000
-    FLAG_AA = 0x0400
-    FLAG_TC = 0x0200
-    FLAG_RD = 0x0100
-    FLAG_RA = 0x0080
-    FLAG_AD = 0x0020
-    FLAG_CD = 0x0010
-
 cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
 cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil
 cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) noexcept nogil
-
-# Whether a message of at least HEADER_BYTES is a reply to a question: QR, opcode 0, one question, the same name
-# (without regard to case), type and class. name is lowercased wire form.
-cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* name, uint32_t name_len,
-                           uint16_t qtype, uint16_t qclass) noexcept nogil
-
-# Read another server's reply into r, which the caller has reset: records by reference into msg, names uncompressed
-# in scratch, owners that equal q's name as such. Of the flags AA, RA, AD and TC are kept. Records of another
-# class than IN are left out. False where it is malformed; r is unusable then. msg must outlive r.
-cdef bint parse_reply(const uint8_t* msg, uint32_t length, const Query* q, Reply* r) noexcept nogil
-
-# The records of a reply (all but OPT) in a compact form of its own, for a cache; 0 where room does not do.
-cdef uint32_t pack_reply(const Query* q, const Reply* r, uint8_t* out, uint32_t room) noexcept nogil
-
-# What pack_reply made, as references into packed, which must outlive r. The caller has reset r, as packed may lie
-# in its scratch. Every record gets ttl_s. RA and AD are as they were. that were the question's
-# name are so again, in the spelling that is asked now. False where it is damaged.
-cdef bint unpack_reply(const uint8_t* packed, uint32_t length, uint32_t ttl_s, Reply* r) noexcept nogil

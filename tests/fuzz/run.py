@@ -21,7 +21,7 @@ import dns.exception
 import dns.flags
 import dns.message
 
-from fastdns._wire import copy_reply, parse_query
+from fastdns.dns._messages import copy_reply, parse_query
 from fastdns.dns.names import wire_name
 from fastdns.memory._store import Store, Writer
 from fastdns.metrics._stats import Stats

@@ -21,9 +21,9 @@ from typing import Any
 
 import uvloop
 
-from fastdns._wire import build_reply
 from fastdns.corefile.labels import server_name
 from fastdns.corefile.model import ServerConfig
+from fastdns.dns._messages import build_reply
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import InWorker, Runtime

@@ -13,8 +13,9 @@ from fastdns.serve._chain cimport (
     bare, serve, serve_background, written,
 )
 from fastdns._wire cimport (
-    ACCEPTED, MAX_MESSAGE_BYTES, SERVFAIL, Query, accept, answers_question, parse_reply,
+    ACCEPTED, MAX_MESSAGE_BYTES, SERVFAIL, Query, accept,
 )
+from fastdns.dns._replies cimport answers_question, parse_reply
 
 PARKED = object()
 

@@ -24,8 +24,9 @@ from fastdns.serve._chain cimport (
 )
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
-    Section, in_zone, pack_reply, put_u16, unpack_reply,
+    Section, in_zone, put_u16,
 )
+from fastdns.dns._packed cimport pack_reply, unpack_reply
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
 from fastdns.metrics._stats cimport PLUGIN_COUNTERS
 from fastdns.plugins.cache._counters cimport (

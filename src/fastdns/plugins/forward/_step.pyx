@@ -12,8 +12,9 @@ from fastdns.serve._chain cimport (
 )
 from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
-    CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone, parse_reply,
+    CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone,
 )
+from fastdns.dns._replies cimport parse_reply
 from fastdns.plugins.forward.engine._stanza cimport (
     MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza,
 )

@@ -7,9 +7,9 @@ from fastdns.serve._chain cimport ERROR_MALFORMED
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, is_bare_error, write_error
 from fastdns.metrics._stats cimport RCODE_SLOTS, duration_bucket
 from fastdns._wire cimport (
-    ACCEPTED, FLAG_QR, FLAG_TC, FORMERR, HEADER_BYTES, NOTIMP, REFUSED, SERVFAIL, accept, answers_question,
-    parse_reply, reply_reset,
+    ACCEPTED, FLAG_QR, FLAG_TC, FORMERR, HEADER_BYTES, NOTIMP, REFUSED, SERVFAIL, accept, reply_reset,
 )
+from fastdns.dns._replies cimport answers_question, parse_reply
 from fastdns.memory._slabs cimport MAX_BLOCK_BYTES, give_block, take_block
 from fastdns.plugins.forward.engine._attempts cimport start_attempt, stream_failed
 from fastdns.plugins.forward.engine._delivery cimport end_with
