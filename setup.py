@@ -30,7 +30,6 @@ COLD = (
     "fastdns.bench._answers",
     "fastdns.bench._counts",
     "fastdns.bench._questions",
-    "fastdns.dns._messages",
     "tests.",
 )
 

@@ -19,8 +19,8 @@ import dns.opcode
 import dns.rcode
 import pytest
 
-from fastdns.dns._messages import parse_query
 from fastdns.transports._slow import SlowPath
+from tests.dns._messages import parse_query
 from tests.fuzz.packets import packets
 from tests.fuzz.run import make_worker
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns.dns._messages import build_reply, parse_query
+from fastdns._wire import error_reply
+from tests.dns._messages import build_reply, parse_query
 
 pytestmark = pytest.mark.native
 
@@ -42,6 +43,7 @@ def test_any_bytes_are_met_with_a_verdict(message):
     verdict, _ = parse_query(message)
     reply = build_reply(message)
     assert (reply is None) == (verdict == "ignored")
+    assert error_reply(message, 2, 512) == build_reply(message, rcode=2, max_bytes=512)
     if reply is not None:
         assert reply[:2] == message[:2]
         assert reply[2] & 0x80
@@ -141,3 +143,17 @@ def test_replies_read_back_by_dnspython(qname, records, max_bytes, edns):
         assert len(got) == len(want)
         assert len(message.additional) == len(records)
     assert (message.edns == 0) == edns
+
+
+@pytest.mark.parametrize("max_bytes", [511, 65536])
+def test_the_room_of_an_error_reply(max_bytes):
+    with pytest.raises(ValueError, match="512 to 65535"):
+        error_reply(dns.message.make_query("a.example.", "A").to_wire(), 2, max_bytes)
+
+
+def test_an_error_reply_to_a_query():
+    """With its question and OPT record; BADVERS, whose code needs the OPT record, too."""
+    query = dns.message.make_query("a.example.", "A", use_edns=0)
+    for code in (dns.rcode.SERVFAIL, dns.rcode.BADVERS):
+        reply = dns.message.from_wire(error_reply(query.to_wire(), code, 512))
+        assert reply.rcode() == code and reply.question == query.question and reply.edns == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns.dns._messages import build_reply, parse_query
+from tests.dns._messages import build_reply, parse_query
 
 pytestmark = pytest.mark.native
 

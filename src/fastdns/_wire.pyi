@@ -1,1 +1,2 @@
-# Called from Cython only: see the .pxd file.
+# The rest is called from Cython only: see the .pxd file.
+def error_reply(message: bytes, rcode: int, max_bytes: int) -> bytes | None: ...

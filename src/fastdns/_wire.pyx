@@ -11,6 +11,7 @@
     +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
 """
 
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
 cdef enum:
@@ -516,3 +517,32 @@ cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil:
     for i in range(r.additional.count):
         total += rr_bytes(q, &r.additional.rr[i])
     return total
+
+
+def error_reply(bytes message not None, uint16_t rcode, uint32_t max_bytes):
+    """The reply without records to a message, or None where accept ignores it. It is for what fails in Python.
+
+    Raises ValueError for max_bytes below 512, and MemoryError.
+    """
+    cdef Query q
+    cdef Reply* r
+    cdef uint8_t* out
+    cdef Accept result
+    if not MIN_UDP_BYTES <= max_bytes <= MAX_MESSAGE_BYTES:
+        raise ValueError(f"max_bytes must be {MIN_UDP_BYTES} to {MAX_MESSAGE_BYTES}, got {max_bytes}")
+    result = accept(<const uint8_t*>message, len(message), &q)
+    if result == IGNORED:
+        return None
+    out = <uint8_t*>malloc(max_bytes + MAX_OPT_ECHO_BYTES)
+    r = <Reply*>malloc(sizeof(Reply))
+    try:
+        if out == NULL or r == NULL:
+            raise MemoryError
+        if result == REJECTED:
+            return out[:write_bare(&q, q.reject_rcode, out)]
+        reply_reset(r)
+        r.rcode = rcode
+        return out[:write_reply(&q, r, out, max_bytes)]
+    finally:
+        free(out)
+        free(r)

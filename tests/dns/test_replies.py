@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastdns.dns._messages import copy_reply
+from tests.dns._messages import copy_reply
 from tests.fuzz.replies import RDATA, exchange, expected, record, view
 
 pytestmark = pytest.mark.native

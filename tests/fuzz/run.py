@@ -21,7 +21,6 @@ import dns.exception
 import dns.flags
 import dns.message
 
-from fastdns.dns._messages import copy_reply, parse_query
 from fastdns.dns.names import wire_name
 from fastdns.memory._store import Store, Writer
 from fastdns.metrics._stats import Stats
@@ -33,6 +32,7 @@ from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.serve._chain import ServerTable, Worker
+from tests.dns._messages import copy_reply, parse_query
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk
 

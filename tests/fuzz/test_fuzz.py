@@ -1,6 +1,6 @@
 """A short run of the fuzzer on the ordinary build; ``make fuzz`` runs the long one under sanitizers."""
 
-from fastdns.dns._messages import copy_reply
+from tests.dns._messages import copy_reply
 from tests.fuzz.run import compare, fuzz, fuzz_replies, fuzz_table
 
 

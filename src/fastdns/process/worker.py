@@ -21,9 +21,9 @@ from typing import Any
 
 import uvloop
 
+from fastdns._wire import error_reply
 from fastdns.corefile.labels import server_name
 from fastdns.corefile.model import ServerConfig
-from fastdns.dns._messages import build_reply
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import InWorker, Runtime
@@ -317,7 +317,7 @@ class WorkerProcess:
         trace = error if recovery.stacktrace else None
         log.error('Recovered from panic in server: "%s" %r', recovery.server, error, exc_info=trace)
         self.plan.stats.count_panic(self.plan.slots.slow)
-        return build_reply(message, rcode=SERVFAIL, max_bytes=transport.max_reply_bytes)
+        return error_reply(message, SERVFAIL, transport.max_reply_bytes)
 
     def on_message(self) -> None:
         """The supervisor has said something, or is gone."""

@@ -1,4 +1,4 @@
-"""DNS messages for Python: the same functions as on the hot path, called with bytes and answered with bytes."""
+"""The wire format for tests: the functions of the hot path, called with bytes and answered with bytes."""
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
