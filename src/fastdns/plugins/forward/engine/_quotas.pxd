@@ -15,7 +15,11 @@ that shares one place with a flood does not share the other.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+from fastdns.serve._chain cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
 from fastdns.metrics._stats cimport ThreadCounters
+from fastdns.memory._store cimport hash_bytes
+from fastdns.memory._atomics cimport load
 from fastdns.memory._slabs cimport UNIT_BYTES
 from fastdns.plugins.forward.engine._stanza cimport MAX_STANZAS, Stanza
 
@@ -24,6 +28,9 @@ cdef enum:
     UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
     CLIENT_SLOTS = 4096             # in each of the two rows
     SHARE = 8
+    STANZA_PARTS = 8                # of which one is never a single stanza's, where there are others
+    MANY = 1 << 24                  # more than can wait
+    OTHERS_NS = 1000000             # how old the sum over the other threads may be
 
 # What a client query takes, from when it is suspended until it is resumed.
 cdef struct Share:
@@ -42,16 +49,48 @@ cdef struct Quotas:
     uint64_t others_at_ns           # when others was last forgotten
     uint32_t others[MAX_STANZAS]    # client queries that wait for other threads, plus 1; 0: not summed up yet
 
-cdef void open_quotas(Quotas* q, uint64_t seed, uint32_t places, uint32_t all_units,
-                      uint32_t stanzas) noexcept nogil
+cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
+    return one if one < other else other
+
+cdef inline void open_quotas(Quotas* q, uint64_t seed, uint32_t places, uint32_t all_units,
+                             uint32_t stanzas) noexcept nogil:
+    q.seed = seed
+    q.stanza_most = all_units
+    if stanzas > 1:
+        q.stanza_most = places * UNITS_A_PLACE // STANZA_PARTS * (STANZA_PARTS - 1)
 
 # How many more client queries max_concurrent lets wait at the stanza, counting all threads of all workers.
-cdef uint32_t concurrent_left(Quotas* q, const Stanza* stanza, uint64_t now_ns) noexcept nogil
+cdef inline uint32_t concurrent_left(Quotas* q, const Stanza* stanza, uint64_t now_ns) noexcept nogil:
+    cdef uint32_t slot, sum
+    if stanza.max_concurrent == 0:
+        return MANY
+    if now_ns - q.others_at_ns > OTHERS_NS:
+        q.others_at_ns = now_ns
+        memset(q.others, 0, sizeof(q.others))
+    if q.others[stanza.number] == 0:
+        sum = 1
+        for slot in range(load(q.counter_slots)):
+            if &q.all_counters[slot] != q.counters:
+                sum += q.all_counters[slot].waiting[stanza.number]
+        q.others[stanza.number] = sum
+    sum = q.counters.waiting[stanza.number] + q.others[stanza.number] - 1
+    return less(stanza.max_concurrent - less(sum, stanza.max_concurrent), MANY)
 
 # Fill in the rest of a share that has its units, and say why it may not be taken, or NO_ERROR. free_units: what is
 # free of the memory, the places and max_concurrent, each in units, and the least of them.
-cdef uint8_t examine_share(const Quotas* q, Share* share, const Stanza* stanza, const uint8_t* client,
-                           uint32_t client_len, uint32_t free_units) noexcept nogil
+cdef inline uint8_t examine_share(const Quotas* q, Share* share, const Stanza* stanza, const uint8_t* client,
+                                  uint32_t client_len, uint32_t free_units) noexcept nogil:
+    # Only what is counted is looked at: that free memory is in pieces shows when it is taken.
+    cdef uint64_t hashed = hash_bytes(q.seed, client, client_len)
+    cdef uint32_t left = q.stanza_most - less(q.stanzas[stanza.number], q.stanza_most)
+    share.stanza = stanza.number
+    share.slots[0] = hashed & (CLIENT_SLOTS - 1)
+    share.slots[1] = (hashed >> 32) & (CLIENT_SLOTS - 1)
+    if share.units > left:
+        return ERROR_IN_FLIGHT
+    if less(q.clients[0][share.slots[0]], q.clients[1][share.slots[1]]) > SHARE * less(left, free_units):
+        return ERROR_CLIENT_SHARE
+    return NO_ERROR
 
 cdef inline void hold_share(Quotas* q, const Share* share, int32_t units) noexcept nogil:
     q.clients[0][share.slots[0]] += units
@@ -63,6 +102,3 @@ cdef inline void take_share(Quotas* q, const Share* share) noexcept nogil:
 
 cdef inline void give_share(Quotas* q, const Share* share) noexcept nogil:
     hold_share(q, share, -<int32_t>share.units)
-
-cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
-    return one if one < other else other
