@@ -1,0 +1,126 @@
+"""Looks at commands that a test cannot run: syntax, programs, subcommands, options, files and make targets."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+
+from fastdns import cli
+from fastdns.bench.cluster.options import parse as parse_cluster
+from fastdns.bench.options import parse as parse_bench
+from fastdns.errors import FastdnsError
+from tests.docs.fences import ROOT, Block, commands_of
+
+# Programs that pages name, and the first words that may stand behind them. An empty set: any.
+PROGRAMS: dict[str, set[str]] = {
+    "apt": {"install"},
+    "apt-get": {"install"},
+    "cd": set(),
+    "coredns": set(),
+    "dig": set(),
+    "docker": {"build", "run", "tag", "push"},
+    "fastdns": {"bench", "check", "demo", "help", "version"},
+    "git": {"clone", "pull"},
+    "go": {"install"},
+    "ip": {"link", "address"},
+    "kind": {"load", "create"},
+    "kubectl": {
+        "apply", "config", "create", "debug", "delete", "describe", "edit", "exec", "get", "label", "logs", "patch",
+        "port-forward", "replace", "rollout", "run", "scale", "set", "top", "wait",
+    },
+    "make": set(),
+    "pip": {"install"},
+    "python": set(),
+    "python3": set(),
+}  # fmt: skip
+
+
+def problems(block: Block) -> list[str]:
+    """What is wrong with the commands of a block that is not run."""
+    found = []
+    for command in commands_of(block):
+        ended = subprocess.run(["bash", "-n"], input=command.text + "\n", capture_output=True, text=True)
+        if ended.returncode:
+            found.append(ended.stderr.strip())
+            continue
+        for words in simple_commands(command.text):
+            found += [f"{problem}: {shlex.join(words)}" for problem in problems_of(words)]
+    return [f"{block.place}: {problem}" for problem in found]
+
+
+def simple_commands(text: str) -> list[list[str]]:
+    """The words of each command between ``|``, ``;``, ``&&`` and ends of lines."""
+    found: list[list[str]] = []
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&")
+        lexer.whitespace_split = True
+        lexer.commenters = "#"
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if set(word) <= set("|;&"):
+                if words:
+                    found.append(words)
+                words = []
+            elif words or not (word == "sudo" or re.match(r"\w+=", word)):
+                words.append(word)
+    return found
+
+
+def problems_of(words: list[str]) -> list[str]:
+    """What is wrong with one command."""
+    program, rest = words[0], words[1:]
+    if program.startswith("build/") or program.startswith("./"):
+        return []
+    if program not in PROGRAMS:
+        return [f"no program {program!r} is known to tests/docs/statics.py"]
+    found = [f"there is no {word}" for word in rest if is_of_the_checkout(word) and not (ROOT / word).exists()]
+    first = next((word for word in rest if not word.startswith("-")), "")
+    if program == "fastdns":
+        return [*found, *fastdns_problems(rest)]
+    if program == "make":
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        found += [f"no target {word!r}" for word in rest if "=" not in word and word not in targets]
+    elif program.startswith("python") and rest[:1] == ["-m"] and rest[1].startswith("bench."):
+        if not (ROOT / f"{rest[1].replace('.', '/')}.py").exists():
+            found.append(f"no module {rest[1]}")
+    elif PROGRAMS[program] and first not in PROGRAMS[program] and not any(w in PROGRAMS[program] for w in rest):
+        found.append(f"no word {first!r} of {program} is known to tests/docs/statics.py")
+    return found
+
+
+def is_of_the_checkout(word: str) -> bool:
+    """Whether a word names a file of a checkout."""
+    return re.fullmatch(r"(deploy|bench|docs|src|tests)/[\w./-]+", word) is not None
+
+
+def fastdns_problems(rest: list[str]) -> list[str]:
+    """What is wrong with a command line of fastdns."""
+    rest = [word for word in rest if not word.startswith(">")]
+    try:
+        if rest[:2] == ["bench", "cluster"]:
+            parse_cluster(rest[2:])
+        elif rest[:1] == ["bench"]:
+            parse_bench(rest[1:])
+        elif rest[:1] == ["check"]:
+            cli.parse_flags(rest[1:], {"conf", "dns.port", "p", "json", "help", "h"})
+        elif rest[:1] == ["demo"]:
+            cli.parse_flags(rest[1:], {"dns.port", "p", "manifests", "help", "h"})
+        elif rest and not rest[0].startswith("-") and rest[0] not in PROGRAMS["fastdns"]:
+            return [f"no command {rest[0]!r}"]
+        elif rest and rest[0].startswith("-"):
+            cli.parse_flags(rest, cli.SERVE_FLAGS)
+    except (FastdnsError, SystemExit) as error:
+        return [str(error)]
+    return []
+
+
+# Programs that come with no base system: pages that use one are skipped where it is missing.
+TOOLS = {"curl", "dig", "dnsperf", "kdig", "jq", "pgrep", "pkill", "ps"}
+
+
+def missing_tools(text: str) -> set[str]:
+    """Programs that a page runs and this machine does not have."""
+    words = {word for words in simple_commands(text) for word in words}
+    return {tool for tool in TOOLS & words if shutil.which(tool) is None}

@@ -1,0 +1,84 @@
+"""docs/reference/metrics.md lists every family that a server exports, with its type and labels."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fastdns.plugins.kubernetes.metrics import MEASURES
+from tests.docs.fences import ROOT
+from tests.support import MANIFESTS, WEB, Server
+
+PAGE = (ROOT / "docs/reference/metrics.md").read_text()
+ROWS = {
+    name: (kind, tuple(labels.split(", ")) if labels else ())
+    for name, kind, labels in re.findall(r"^\| `([a-z_]+)` \| (\w+) \| ([\w, ]*?) *\|", PAGE, re.MULTILINE)
+}
+# Every plugin that has metrics; the upstream is not there.
+COREFILE = """\
+.:DNS_PORT {
+    bind 127.0.0.1
+    errors
+    log
+    health 127.0.0.1:HEALTH_PORT
+    kubernetes cluster.local {
+        manifests "MANIFESTS"
+    }
+    prometheus 127.0.0.1:METRICS_PORT {
+        runtime_metrics
+    }
+    forward . 127.0.0.1:OTHER_PORT
+    cache 30
+    loop
+}
+"""
+
+
+Shape = tuple[str, tuple[str, ...]]
+
+
+@pytest.fixture(scope="module")
+def body(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What /metrics of a server says."""
+    with Server(tmp_path_factory.mktemp("server"), COREFILE, manifests=MANIFESTS, workers=1) as server:
+        server.query(WEB)
+        server.query(WEB, tcp=True)
+        server.query("example.org.")
+        server.reload()
+        return server.http("/metrics")[1]
+
+
+@pytest.fixture(scope="module")
+def exported(body: str) -> dict[str, Shape]:
+    """The type of each family, and its labels; none where it has no samples."""
+    found = {}
+    for family in text_string_to_metric_families(body):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {tuple(label for label in sample.labels if label != "le") for sample in family.samples}
+        assert len(labels) <= 1, family.name
+        # Of an API server this server has no samples.
+        known = MEASURES[name].labels if name in MEASURES else ()
+        found[name] = family.type, labels.pop() if labels else tuple(known)
+    return found
+
+
+def test_the_page_lists_every_family(exported: dict[str, Shape]) -> None:
+    assert exported.keys() == ROWS.keys()
+
+
+def test_the_page_gives_types_and_labels(exported: dict[str, Shape]) -> None:
+    wrong = {
+        name: (row, exported[name])
+        for name, row in ROWS.items()
+        if row[0] != exported[name][0] or (exported[name][1] and set(row[1]) != set(exported[name][1]))
+    }
+    assert wrong == {}
+
+
+def test_the_page_gives_the_reasons_for_closing_connections(body: str) -> None:
+    shown = set(re.findall(r'^fastdns_tcp_connections_closed_total\{reason="(\w+)"\}', body, re.MULTILINE))
+    listed = re.findall(r"^\| `(\w+)` \| ", PAGE[PAGE.index("| reason | the connection") :], re.MULTILINE)
+    assert set(listed[: len(shown)]) == shown
+    assert len(shown) >= 8
