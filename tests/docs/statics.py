@@ -83,8 +83,11 @@ def problems_of(words: list[str]) -> list[str]:
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         found += [f"no target {word!r}" for word in rest if "=" not in word and word not in targets]
     elif program.startswith("python") and rest[:1] == ["-m"] and rest[1].startswith("bench."):
-        if not (ROOT / f"{rest[1].replace('.', '/')}.py").exists():
-            found.append(f"no module {rest[1]}")
+        module = ROOT / f"{rest[1].replace('.', '/')}.py"
+        if not module.exists():
+            return [*found, f"no module {rest[1]}"]
+        options = [word.partition("=")[0] for word in rest if word.startswith("--")]
+        found += [f"{rest[1]} has no {option}" for option in options if f'"{option}"' not in module.read_text()]
     elif PROGRAMS[program] and first not in PROGRAMS[program] and not any(w in PROGRAMS[program] for w in rest):
         found.append(f"no word {first!r} of {program} is known to tests/docs/statics.py")
     return found

@@ -105,6 +105,7 @@ def test_a_page_that_is_wrong_fails(text: str, says: str, shell: Shell, tmp_path
         "docker build -f deploy/Dokcerfile .",
         "make tset",
         "python -m bench.comparre",
+        "python -m bench.compare --ruonds 3",
         "fastdns bench -s 127.0.0.1 --pots 53",
         "fastdns bench cluster --servces 3",
         "fastdns demoo",
