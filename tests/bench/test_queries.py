@@ -243,7 +243,7 @@ def test_kinds_that_are_not_there(corefile: Path) -> None:
     ("corefile_text", "manifests", "says"),
     [
         ("x {\n    nope\n}\n", "", "Corefile:2"),
-        (". {\n    whoami\n}\n", "", "no kubernetes block with manifests that hold a Service"),
+        (". {\n    whoami\n}\n", "", "no kubernetes block with manifests that have a Service"),
         (COREFILE, "kind: Service\n", "cluster.yaml:1 - apiVersion and kind expected"),
     ],
     ids=["a wrong Corefile", "no cluster", "wrong manifests"],

@@ -1,4 +1,4 @@
-"""What an answer says, as one number: the records of its question's type, in any order, names without case."""
+"""An answer as one number: the records of its question's type, in any order, names in lower case."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 

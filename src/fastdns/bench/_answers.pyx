@@ -1,8 +1,8 @@
-"""Reads answer sections for ``--check``. Sans-IO, of untrusted bytes: every read is bounded, pointers go backwards.
+"""Reads answer sections for ``--check``. Sans-IO, untrusted bytes: every read is bounded, pointers go backwards.
 
-Each record of the type that was asked for is hashed in its canonical form (RFC 4034 section 6.2: names whole and in
-lower case), and the hashes are added, so that the order of records does not count. Owner names and TTLs do not
-either: an alias is followed by whoever answers.
+Each record of the question's type is hashed in its canonical form (RFC 4034 section 6.2: names uncompressed and in
+lower case). The hashes are added, so that the order of records does not count. Owner names and TTLs do not count:
+the server may follow an alias.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -28,7 +28,7 @@ cdef inline uint64_t mix(uint64_t hashed, uint8_t byte) noexcept nogil:
 
 
 cdef inline uint64_t finish(uint64_t x) noexcept nogil:
-    """Spread every bit over all of them, as sums shall not be equal by chance."""
+    """Spread every bit over all bits, so that sums are not equal by chance."""
     x ^= x >> 30
     x *= <uint64_t>0xbf58476d1ce4e5b9
     x ^= x >> 27
@@ -37,7 +37,7 @@ cdef inline uint64_t finish(uint64_t x) noexcept nogil:
 
 
 cdef uint32_t read_name(const uint8_t* message, uint32_t size, uint32_t at, uint64_t* hashed) noexcept nogil:
-    """Hash the name that begins at an offset. Returns the offset behind it where it stands, or 0 where none is."""
+    """Hash the name at an offset. Returns the offset behind the name, or 0 if it is malformed."""
     cdef uint32_t behind = 0, labels = 0, length, i, target, bound = at
     cdef uint8_t byte
     while at < size:
@@ -68,7 +68,7 @@ cdef uint32_t read_name(const uint8_t* message, uint32_t size, uint32_t at, uint
 
 
 cdef inline uint32_t bytes_before_name(uint16_t rtype) noexcept nogil:
-    """How many bytes stand before the first name in a type's data; ~0 where none is that may be compressed."""
+    """The number of bytes before the first name in a type's data; ~0 if no name in it may be compressed."""
     if rtype == 2 or rtype == 5 or rtype == 6 or rtype == 12 or rtype == 39:    # NS CNAME SOA PTR DNAME
         return 0
     if rtype == 15:                                                             # MX
@@ -80,7 +80,7 @@ cdef inline uint32_t bytes_before_name(uint16_t rtype) noexcept nogil:
 
 cdef uint64_t read_data(const uint8_t* message, uint32_t size, uint32_t at, uint32_t length,
                         uint16_t rtype) noexcept nogil:
-    """The hash of a record's type and data; 0 where they do not fit together."""
+    """The hash of a record's type and data; 0 if the data is malformed for the type."""
     cdef uint64_t hashed = mix(mix(FNV_BEGIN, rtype >> 8), rtype & 0xFF)
     cdef uint32_t end = at + length, before = bytes_before_name(rtype), names = 2 if rtype == 6 else 1
     if before != ~<uint32_t>0:
@@ -103,7 +103,7 @@ cdef uint64_t read_data(const uint8_t* message, uint32_t size, uint32_t at, uint
 
 
 cdef int read_said(const uint8_t* message, uint32_t size, uint32_t at, uint16_t qtype, Said* said) noexcept nogil:
-    """What the answer section says, from the offset behind the question. Returns -1 where it cannot be read."""
+    """Read the answer section, from the offset behind the question. Returns -1 if it is malformed."""
     cdef uint32_t count, length
     cdef uint16_t rtype
     cdef uint64_t ignored = 0, hashed
@@ -133,7 +133,7 @@ cdef int read_said(const uint8_t* message, uint32_t size, uint32_t at, uint16_t 
 
 
 def said(bytes message not None, uint32_t question_end, uint16_t qtype):
-    """(records, digest) of a message's answer section, or None where it cannot be read."""
+    """(records, digest) of a message's answer section, or None if it is malformed."""
     cdef Said found
     if read_said(<const uint8_t*>message, len(message), question_end, qtype, &found) < 0:
         return None

@@ -28,12 +28,12 @@ cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nog
 
 
 cdef inline uint64_t due_ns(const Asking* a, uint64_t number) noexcept nogil:
-    """When the process's query of this number is due."""
+    """The time when this process's query of this number is due."""
     return a.begin_ns + <uint64_t>((a.first + number * a.step) * 1e9 / a.rate)
 
 
 cdef inline uint32_t prepare(Asking* a, Lane* lane, uint32_t ahead) noexcept nogil:
-    """Give the next query but so many its ID and its place. Returns which query it is."""
+    """Give the query that many places ahead its ID and its place. Returns its number."""
     cdef uint16_t at = next_place(lane, ahead)
     cdef Place* place = &lane.places[at]
     cdef uint64_t x = a.random
@@ -60,6 +60,6 @@ cdef inline void under_way_now(Asking* a, Lane* lane, uint32_t n, uint64_t now) 
 
 
 cdef inline void forget(Asking* a, Lane* lane, uint16_t at) noexcept nogil:
-    """A query is not waited for any more."""
+    """Stop waiting for a query."""
     a.under_way -= 1
     release_place(lane, at, GIVEN_UP)

@@ -22,7 +22,7 @@ cdef inline bint same_question(const Question* question, const uint8_t* answer, 
 
 
 cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nogil:
-    """How many queries of this process are due by then."""
+    """The number of queries of this process that are due by then."""
     cdef double position
     cdef uint64_t due
     if a.rate == 0:
@@ -37,7 +37,7 @@ cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nog
 
 cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t size, uint32_t room,
                        uint64_t now) noexcept nogil:
-    """Find the query that an answer is to. Of longer ones only the first room bytes are there."""
+    """Find the query of an answer. Of a longer answer only the first room bytes are there."""
     cdef uint16_t at
     cdef uint64_t took
     cdef Place* place
@@ -71,7 +71,7 @@ cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t si
 
 
 cdef void sort_out(Asking* a, Lane* lane, const Place* place, const uint8_t* answer, uint32_t size) noexcept nogil:
-    """Count an answer that is to no query under way: a second one, a late one, or to something else."""
+    """Count an answer to no outstanding query: a duplicate, a late one, or a mismatched one."""
     cdef uint32_t i
     cdef Gone* gone
     cdef uint16_t id_ = (<uint16_t>answer[0] << 8) | answer[1]
@@ -90,7 +90,7 @@ cdef void sort_out(Asking* a, Lane* lane, const Place* place, const uint8_t* ans
 
 cdef void compare(Asking* a, const Question* question, uint32_t number, const uint8_t* answer,
                   uint32_t size) noexcept nogil:
-    """Whether an answer says what is expected; keep the first ones that do not."""
+    """Compare an answer with the expected one; keep the first wrong ones."""
     cdef Said said
     cdef bint right
     cdef uint64_t i
@@ -113,8 +113,8 @@ cdef void compare(Asking* a, const Question* question, uint32_t number, const ui
 
 
 cdef void give_up(Asking* a, Lane* lane, uint64_t now) noexcept nogil:
-    """Count as lost what has been under way for too long."""
-    # Some were sent after that now.
+    """Count as lost the queries that have been outstanding for too long."""
+    # Some were sent after this time was read.
     while lane.first != NO_PLACE and now > lane.places[lane.first].sent_ns + a.timeout_ns:
         remember_gone(lane, &lane.places[lane.first])
         a.counts.lost += 1

@@ -1,4 +1,4 @@
-"""What a run counts, in memory that others may read meanwhile."""
+"""The counters of a run, in memory that other processes may read meanwhile."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -18,13 +18,13 @@ cdef struct Sample:
     uint8_t answer[SAMPLE_BYTES]
 
 cdef struct Counts:
-    uint64_t stop               # the only field that others write: end the run
+    uint64_t stop               # the only field that other processes write: end the run
     uint64_t begin_ns
-    uint64_t last_ns            # when the last answer came
-    uint64_t asked_ns           # when the last query was, or would have been, sent
+    uint64_t last_ns            # time of the last answer
+    uint64_t asked_ns           # time when the last query was sent, or was due
     uint64_t idle_ns            # before asked_ns
     uint64_t cpu_ns             # of this thread, before asked_ns
-    uint64_t idle_cpu_ns        # of it, in rounds in which nothing was to be done
+    uint64_t idle_cpu_ns        # of it, in rounds that found nothing to do
     uint64_t sent
     uint64_t answered
     uint64_t lost
@@ -57,6 +57,6 @@ cdef inline uint32_t bucket_of(uint64_t value) noexcept nogil:
     return <uint32_t>bucket if bucket < BUCKETS else BUCKETS - 1
 
 
-# The counts in a buffer. The caller keeps that buffer, at its size, for as long as it uses them. Not a typed
+# The counts in a buffer. The caller keeps the buffer, unchanged in size, while it uses them. Not a typed
 # memoryview: Cython writes 0.7 MB of C for the first one of a module.
 cdef Counts* counts_in(object memory, bint writable) except NULL

@@ -1,4 +1,4 @@
-"""Reads what a run counts, from the memory that it counts in."""
+"""Reads the counters of a run from their memory."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint64_t
@@ -20,12 +20,12 @@ cdef Counts* counts_in(object memory, bint writable) except NULL:
 
 
 def stop(memory not None):
-    """End the run that counts there, at once: what is under way is interrupted."""
+    """End the run at once; outstanding queries are interrupted."""
     counts_in(memory, True).stop = 1
 
 
 def read_result(memory not None):
-    """What a run has given so far. Of one that goes on, sums may differ by what happens while they are read."""
+    """The result so far. While the run goes on, sums may differ by what changes during the read."""
     cdef const Counts* c = counts_in(memory, False)
     cdef uint64_t end_ns = max(c.last_ns, c.asked_ns)
     cdef uint64_t asking_ns = c.asked_ns - c.begin_ns if c.asked_ns > c.begin_ns else 0

@@ -14,7 +14,7 @@ from fastdns.bench._sockets cimport (
 
 cdef enum:
     SLOT_BYTES = 512            # for a query; longer ones are sent in two pieces
-    ROOM = 4096                 # of a datagram; a longer one is matched and counted, but not compared
+    ROOM = 4096                 # for a datagram; a longer one is matched and counted, but not compared
 
 
 cdef int make_datagrams(Datagrams* d) noexcept nogil:
@@ -47,13 +47,13 @@ cdef void free_datagrams(Datagrams* d) noexcept nogil:
 
 
 cdef uint32_t take_answers(Datagrams* d, Asking* a, Lane* lane) noexcept nogil:
-    """Match what a UDP socket holds, up to a batch. Returns how many messages came."""
+    """Match the datagrams of a UDP socket, up to a batch. Returns the number of messages."""
     cdef int i, came
     cdef uint64_t now
     came = recvmmsg(lane.fd, d.headers_in, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL)
     if came <= 0:
         if came < 0 and errno != EAGAIN and errno != EINTR:
-            # A connected socket reports what ICMP says of its earlier datagrams.
+            # A connected socket reports ICMP errors of its earlier datagrams.
             a.counts.errors += 1
         return 0
     now = monotonic_ns()
@@ -64,7 +64,7 @@ cdef uint32_t take_answers(Datagrams* d, Asking* a, Lane* lane) noexcept nogil:
 
 
 cdef uint32_t send_queries(Datagrams* d, Asking* a, Lane* lane, uint32_t n) noexcept nogil:
-    """Send the next queries from a UDP socket. Returns how many were sent."""
+    """Send the next queries from a UDP socket. Returns their number."""
     cdef uint32_t i, number
     cdef int sent
     cdef uint64_t now, query_bytes = 0
@@ -76,7 +76,7 @@ cdef uint32_t send_queries(Datagrams* d, Asking* a, Lane* lane, uint32_t n) noex
         question = &a.table[number]
         id_ = lane.places[next_place(lane, i)].id
         if question.size <= SLOT_BYTES:
-            # The kernel takes one piece faster than two, by more than the copy costs.
+            # The kernel takes one piece faster than two; the copy costs less than that.
             slot = d.slots + i * SLOT_BYTES
             memcpy(slot, question.message, question.size)
             slot[0] = id_[0]

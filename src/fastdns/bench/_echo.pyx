@@ -1,8 +1,7 @@
 """The limit of sockets: recvmmsg, an answer that costs nothing to make, sendmmsg.
 
-No DNS server that sends each reply by itself can spend less on a query, so others are measured in multiples of it.
-The answer is the query with QR set and some bytes behind it, so that it is as long as the answer of the server it
-stands for.
+A DNS server that sends each reply on its own cannot spend less on a query, so servers are measured in multiples of
+it. The answer is the query with QR set and some bytes appended, so that it is as long as the other server's answer.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -56,7 +55,7 @@ cdef class Echo:
         free(self.iovecs)
 
     def run(self):
-        """Answer until stop is called. Raises OSError where the socket fails."""
+        """Answer until stop is called. Raises OSError if the socket fails."""
         cdef int failed
         with nogil:
             failed = self.answer_all()
@@ -64,7 +63,7 @@ cdef class Echo:
             raise OSError(failed, "recvmmsg")
 
     def stop(self):
-        """End run at its next timeout. From any thread."""
+        """End run at its next timeout. May be called from any thread."""
         self.stopping = True
 
     cdef int answer_all(self) noexcept nogil:
@@ -89,7 +88,7 @@ cdef class Echo:
             while first < count:
                 sent = sendmmsg(self.fd, &self.headers[first], count - first, MSG_DONTWAIT)
                 if sent <= 0:
-                    # One that the kernel refuses is lost, as a datagram may be.
+                    # A datagram that the kernel refuses is lost, as datagrams may be.
                     first += 1
                     continue
                 first += sent

@@ -55,7 +55,7 @@ cdef void close_lanes(LaneGroup* g) noexcept nogil:
 
 
 cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept nogil:
-    """Open a socket; a connection is there when it can be written to. open_errno says why it stays closed."""
+    """Open a socket. A connection is established once it is writable. open_errno says why it stays closed."""
     cdef Lane* lane = &g.lanes[at]
     cdef int one = 1, wanted = g.buffer_bytes
     cdef int kind = SOCK_STREAM if g.over_tcp else SOCK_DGRAM
@@ -66,7 +66,7 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
         a.counts.errors += 1
         return
     if wanted == 0 and not g.over_tcp and lane.window > 16:
-        # The answers to a whole window may come at once.
+        # The answers to a whole window may arrive at once.
         wanted = lane.window * BUFFER_BYTES_PER_QUERY
         if wanted > MAX_BUFFER_BYTES:
             wanted = MAX_BUFFER_BYTES
@@ -89,7 +89,7 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
 
 
 cdef void close_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t retry_ns) noexcept nogil:
-    """Close a connection. What is under way on it is lost."""
+    """Close a connection. Its outstanding queries are lost."""
     cdef Lane* lane = &g.lanes[at]
     close(lane.fd)
     lane.fd = g.polls[at].fd = -1
@@ -104,7 +104,7 @@ cdef void close_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t retry_ns) no
 
 
 cdef void sleep_ns(LaneGroup* g, uint64_t ns, uint32_t lanes) noexcept nogil:
-    """Wait until a lane has something, or so long."""
+    """Wait until a lane has something, or until the time is over."""
     cdef uint32_t i
     cdef timespec pause
     pause.tv_sec = ns // 1000000000

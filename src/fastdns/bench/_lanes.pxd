@@ -1,16 +1,16 @@
-"""A client of the generator: one socket, and the queries that are under way on it.
+"""A client of the generator: one socket, and the queries that are outstanding on it.
 
-A query's ID holds its place in the low bits and is random above them, so that an answer finds its query without a
-search, and one to an earlier query does not fit. Places are used in turn, the longest free one first, so that a
-second answer still finds what the first has answered. Those under way are listed in the order of sending, which is
-the order in which they are given up.
+The low bits of a query's ID are its place, the other bits are random. So an answer finds its query without a
+search, and an answer to an earlier query does not match. The place that has been free for longest is used first, so
+that a second answer still finds the query that the first has answered. Outstanding queries are listed in the order
+of sending, which is the order in which they are given up.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     NO_PLACE = 0xFFFF
-    MAX_WINDOW = 16384          # of one lane: twice as many places, and a bit of each ID stays random
+    MAX_WINDOW = 16384          # queries of one lane, with twice as many places: a bit of each ID stays random
     MIN_PLACES = 64
     GONE = 64                   # queries given up that a lane remembers
 
@@ -26,8 +26,8 @@ cdef enum:
     OPEN = 2
 
 cdef struct Place:
-    uint64_t due_ns             # an answer's time counts from here
-    uint64_t sent_ns            # a query is given up a timeout after this
+    uint64_t due_ns             # the latency of its answer counts from here
+    uint64_t sent_ns            # the query is given up a timeout after this
     uint32_t question
     uint16_t before
     uint16_t after
@@ -49,16 +49,16 @@ cdef struct Lane:
     uint16_t* free_ring         # as many as places
     uint32_t free_head
     uint32_t free_count
-    uint16_t first              # under way: the one that was sent first, and last
+    uint16_t first              # outstanding: the query that was sent first, and last
     uint16_t last
     uint32_t gone_count
     Gone gone[GONE]
-    # Of a connection.
-    uint64_t retry_ns           # not to be opened before
+    # For a connection.
+    uint64_t retry_ns           # it is not opened before this time
     uint64_t connections
     uint64_t asked              # queries on this connection
-    uint64_t heard              # messages that came on it
-    uint8_t* incoming           # a message that is not whole yet
+    uint64_t heard              # messages that arrived on it
+    uint8_t* incoming           # a message that is incomplete
     uint32_t incoming_size
     uint8_t* outgoing
     uint32_t outgoing_size
@@ -70,12 +70,12 @@ cdef void free_lane(Lane* lane) noexcept nogil
 
 
 cdef inline uint16_t next_place(const Lane* lane, uint32_t ahead) noexcept nogil:
-    """The place that is used so many queries from now; ahead is less than free_count."""
+    """The place of the query that many queries from now; ahead is less than free_count."""
     return lane.free_ring[(lane.free_head + ahead) & lane.place_mask]
 
 
 cdef inline void take_place(Lane* lane, uint64_t due_ns, uint64_t sent_ns) noexcept nogil:
-    """The next place's query is under way."""
+    """The query at the next place is outstanding."""
     cdef uint16_t at = lane.free_ring[lane.free_head & lane.place_mask]
     cdef Place* place = &lane.places[at]
     lane.free_head += 1
@@ -94,7 +94,7 @@ cdef inline void take_place(Lane* lane, uint64_t due_ns, uint64_t sent_ns) noexc
 
 
 cdef inline void release_place(Lane* lane, uint16_t at, uint8_t state) noexcept nogil:
-    """A query is no longer under way."""
+    """A query is no longer outstanding."""
     cdef Place* place = &lane.places[at]
     place.state = state
     if place.before == NO_PLACE:

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free
 
 
 cdef int make_places(Lane* lane, uint32_t window) noexcept nogil:
-    """Room for so many queries under way. Returns -1 where there is no memory; free_lane frees what there is."""
+    """Make room for this many outstanding queries. Returns -1 without memory; free_lane frees what was made."""
     cdef uint32_t i, places = MIN_PLACES
     while places < 2 * window:
         places *= 2

@@ -1,8 +1,8 @@
 """The load generator: queries over many UDP sockets or TCP connections, in batches, without the GIL.
 
-Closed loop: so many queries are under way at a time, over all lanes. Open loop: query k is due k/rate after the
-start; an answer's time counts from then, however late the query could be sent, so that a server that stalls is
-charged for every query that it has kept waiting (no coordinated omission).
+Closed loop: a fixed number of queries is outstanding, over all lanes. Open loop: query k is due k/rate after the
+start. The latency of an answer counts from then, however late the query was sent, so that a server that stalls is
+charged for every query that it kept waiting (no coordinated omission).
 """
 
 import ipaddress
@@ -35,11 +35,11 @@ cdef extern from "sys/prctl.h" nogil:
 
 cdef enum:
     MAX_LANES = 16384
-    POLLED_LANES = 64           # from here on it is cheaper to ask which of them have something
-    YIELDS = 4                  # empty rounds before others may have the CPU
-    SPINS = 400                 # empty rounds before sleeping: the server shall not pay for waking its client
+    POLLED_LANES = 64           # from here on it is cheaper to ask the kernel which lanes have something
+    YIELDS = 4                  # empty rounds before the CPU is given to others
+    SPINS = 400                 # empty rounds before sleeping: the server does not pay for waking its client
     SLEEP_NS = 1000000
-    SHORT_NS = 50000            # no use in sleeping for less
+    SHORT_NS = 50000            # shorter sleeps are useless
     GIVE_UP_EVERY_NS = 1000000
 
 
@@ -57,11 +57,11 @@ def packed_address(str host not None, int port, int family=0):
 cdef class Load:
     """Queries from many sockets to one server.
 
-    queries: whole messages, or Questions; asked in this order, over and over, every step-th from first on; their
-    IDs are replaced. outstanding: how many are under way at a time, over all sockets. timeout_s: when a query is
-    lost. rate: queries a second of all processes that take part, 0 for the closed loop; first and step are then
-    this process's place among them. counters: memory of COUNTS_BYTES that others may read. Use from one thread at a
-    time. Raises ValueError; OSError where no socket can be opened or nobody accepts connections.
+    queries: whole messages, or Questions; asked in this order, again and again, every step-th from first on; their
+    IDs are replaced. outstanding: the number of outstanding queries, over all sockets. timeout_s: when a query is
+    lost. rate: queries a second of all processes together, 0 for the closed loop; first and step are then this
+    process's place among them. counters: memory of COUNTS_BYTES that other processes may read. Use from one thread
+    at a time. Raises ValueError; OSError if no socket can be opened or no connection is accepted.
     """
 
     cdef Questions questions
@@ -132,7 +132,7 @@ cdef class Load:
         close_lanes(&self.group)
 
     def run(self, *, double seconds=0.0, uint64_t count=0, uint64_t start_ns=0):
-        """Ask for so long or so often, whichever ends first, and wait for what is under way; gives a Result.
+        """Ask for seconds or count queries, whichever ends first, then wait for outstanding ones; returns a Result.
 
         start_ns: of the monotonic clock, when to begin; 0: at once.
         """
@@ -173,7 +173,7 @@ cdef class Load:
                     if self.asks:
                         pause = self.until_due(now, end_ns, count, pause)
                 elif idle > YIELDS:
-                    # Who shares this CPU goes first.
+                    # Other threads on this CPU go first.
                     sched_yield()
                 sleep_ns(g, pause, g.lane_count)
             for i in range(g.lane_count):
@@ -186,7 +186,7 @@ cdef class Load:
                 last_pass = now >= end_ns
                 gone = g.over_tcp and end_ns == ~<uint64_t>0 and nobody_accepts(g, a, now)
                 while True:
-                    # What is due at the end is not due before it.
+                    # A query that is due at the end is not due before it.
                     due = due_by(a, now if now < end_ns else end_ns - 1, count)
                     sent = 0
                     if due > self.counts.sent and not (last_pass and a.rate == 0):
@@ -199,7 +199,7 @@ cdef class Load:
                             sent += self.give_to(at, due - self.counts.sent, now)
                         self.turn = self.turn + 1 if self.turn + 1 < g.lane_count else 0
                     moved += sent
-                    # In the end what is due goes out as far as there is room.
+                    # At the end, due queries are sent as far as there is room.
                     if not last_pass or sent == 0:
                         break
                 if g.over_tcp:
@@ -238,7 +238,7 @@ cdef class Load:
                 forget(a, &g.lanes[i], g.lanes[i].first)
 
     cdef uint64_t until_due(self, uint64_t now, uint64_t end_ns, uint64_t count, uint64_t most) noexcept nogil:
-        """How long nothing needs to be sent, in nanoseconds."""
+        """The time until the next query is due, in nanoseconds."""
         cdef Asking* a = &self.asking
         cdef uint64_t due = end_ns
         if a.rate > 0 and self.counts.sent < count and a.under_way < a.outstanding:
@@ -259,7 +259,7 @@ cdef class Load:
         return take_stream(g, a, at) if g.lanes[at].state == OPEN else 0
 
     cdef inline uint32_t give_to(self, uint32_t at, uint64_t most, uint64_t now) noexcept nogil:
-        """Send the next queries on a lane, as many as it has room for. Returns how many."""
+        """Send the next queries on a lane, as many as it has room for. Returns their number."""
         cdef LaneGroup* g = &self.group
         cdef Asking* a = &self.asking
         cdef Lane* lane = &g.lanes[at]

@@ -1,4 +1,4 @@
-"""The queries of a run as the generator's loop reads them: once for all processes, which only read."""
+"""The queries of a run as the generator's loop reads them: one table for all processes, which only read it."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 

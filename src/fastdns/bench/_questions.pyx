@@ -11,7 +11,7 @@ cdef enum:
 
 
 cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept nogil:
-    """The offset behind the only question, or 0 where there is none."""
+    """The offset behind the only question, or 0 if there is not exactly one."""
     cdef uint32_t at = HEADER_BYTES
     if size < HEADER_BYTES + 5 or message[4] != 0 or message[5] != 1:
         return 0
@@ -23,7 +23,7 @@ cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept no
 
 
 cdef class Questions:
-    """messages: whole queries; their IDs are replaced. Raises ValueError where one has not one question."""
+    """messages: whole queries; their IDs are replaced. Raises ValueError unless each has exactly one question."""
 
     def __cinit__(self, list messages not None):
         cdef uint32_t i
@@ -66,8 +66,8 @@ cdef class Questions:
         return (<const char*>self.table[index].message)[:self.table[index].size]
 
     def expect(self, uint32_t index, uint8_t rcode, bytes answer):
-        """What the answer to one query must say: the rcode, and the records of the query's type that a message with
-        the same question holds; None: any, at least one. Raises ValueError where that message cannot be read."""
+        """The expected answer to one query: the rcode, and the records of the query's type in a message with the
+        same question; None: at least one record, any data. Raises ValueError if that message cannot be read."""
         cdef Said said
         cdef Question* question
         if index >= self.count:

@@ -1,4 +1,4 @@
-"""What the generator and the echo share: sockets, batches of datagrams, and the monotonic clock."""
+"""Shared by the generator and the echo: sockets, batches of datagrams, and the monotonic clock."""
 
 from libc.stdint cimport uint64_t
 

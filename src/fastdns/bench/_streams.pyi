@@ -1,1 +1,1 @@
-"""Nothing of it is called from Python."""
+"""Nothing here is called from Python."""

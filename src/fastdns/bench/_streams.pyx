@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef uint32_t connected(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
-    """A connection is there, or has failed."""
+    """A connection is established, or has failed."""
     cdef Lane* lane = &g.lanes[at]
     cdef int failed = 0
     cdef socklen_t size = sizeof(int)
@@ -61,7 +61,7 @@ cdef bint nobody_accepts(LaneGroup* g, const Asking* a, uint64_t now) noexcept n
 
 
 cdef uint32_t write_queries(Asking* a, Lane* lane, uint32_t n, uint64_t now) noexcept nogil:
-    """Put the next queries into a connection's buffer, as far as there is room. Returns how many."""
+    """Put the next queries into a connection's buffer, as far as there is room. Returns their number."""
     cdef uint32_t i, number, size, at, written = 0
     cdef uint8_t* out
     cdef const Place* place
@@ -87,7 +87,7 @@ cdef uint32_t write_queries(Asking* a, Lane* lane, uint32_t n, uint64_t now) noe
 
 
 cdef uint32_t flush_all(LaneGroup* g, Asking* a) noexcept nogil:
-    """Hand what waits in the connections' buffers to the kernel. Returns on how many anything went."""
+    """Write the connections' buffers to the kernel. Returns the number of connections that sent something."""
     cdef uint32_t i, moved = 0
     cdef ssize_t sent
     cdef Lane* lane
@@ -110,7 +110,7 @@ cdef uint32_t flush_all(LaneGroup* g, Asking* a) noexcept nogil:
 
 
 cdef uint32_t take_stream(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
-    """Match the messages that a connection holds. Returns how many came, or 1 where it was closed."""
+    """Match the messages of a connection. Returns their number, or 1 if it was closed."""
     cdef Lane* lane = &g.lanes[at]
     cdef uint32_t size, begin = 0, came = 0
     cdef uint64_t now
@@ -122,7 +122,7 @@ cdef uint32_t take_stream(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
     if got <= 0:
         if got < 0:
             a.counts.errors += 1
-        # One who closes each connection before any answer is not asked as fast as connections can be made.
+        # A server that closes each connection before an answer is not asked as fast as connections can be made.
         close_lane(g, a, at, now if lane.heard else now + RETRY_NS)
         return 1
     lane.incoming_size += <uint32_t>got

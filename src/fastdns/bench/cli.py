@@ -1,6 +1,6 @@
 """``fastdns bench``: from the command line to the report.
 
-Exit codes: 0 after a run, 1 for what cannot be run, wrong answers or none at all, 2 for a wrong command line.
+Exit codes: 0 after a run; 1 if it cannot run, or if answers were wrong or missing; 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Who read the report has read enough; what is left in the buffer shall not be tried again at the end.
+        # The reader of the report has closed its end. Do not write the rest of the buffer at exit.
         sys.stdout = None
         return FAILED
 
@@ -68,7 +68,7 @@ def run(how: argparse.Namespace) -> int:
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """1 where an answer was wrong, or a server that was asked has given none."""
+    """1 if an answer was wrong, or if a server that was asked has given no answer."""
     results = report["servers"] if report["mode"] == "versus" else [report["result"]]
     bad = any(result["wrong"] or (result["sent"] and not result["answered"]) for result in results)
     return FAILED if bad else 0
@@ -97,12 +97,12 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
         cpus=how.cpus or (),
     )
     if made.most_outstanding < how.threads:
-        raise BenchUsageError(f"-T {how.threads} needs as many queries under way: -q {how.threads}")
+        raise BenchUsageError(f"-T {how.threads} needs at least as many outstanding queries: -q {how.threads}")
     return made
 
 
 def load_text(how: Any) -> str:
-    """How was asked, in words."""
+    """The load, in words."""
     bounds = [f"{how.seconds:g} s"] if how.seconds else []
     bounds += [f"{how.count:,} queries"] if how.count else []
     rate = f"open loop, {how.rate:,g} a second" if how.rate else "closed loop"
@@ -113,7 +113,7 @@ def load_text(how: Any) -> str:
 
 
 def options_of(how: argparse.Namespace, asked: Any, load: Any) -> dict[str, Any]:
-    """What of the command line a report says."""
+    """The part of the command line that a report shows."""
     return {
         "transport": how.mode,
         "loop": "open" if load.rate else "closed",
@@ -134,7 +134,7 @@ def options_of(how: argparse.Namespace, asked: Any, load: Any) -> dict[str, Any]
 
 
 def run_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
-    """One server. Raises BenchError."""
+    """Measure one server. Raises BenchError."""
     from fastdns.bench import progress, versus
     from fastdns.bench.report import run_report
     from fastdns.bench.runner import Server
@@ -153,7 +153,7 @@ def run_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
 
 
 def versus_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
-    """Servers side by side. Raises BenchError."""
+    """Measure servers side by side. Raises BenchError."""
     from fastdns.bench import progress, versus
     from fastdns.bench.options import VERSUS_ROUNDS
     from fastdns.bench.report import versus_report
@@ -174,7 +174,7 @@ def versus_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
 
 
 def explain(asked: Any, samples: Sequence[Any]) -> list[dict[str, str]]:
-    """Wrong answers, for people: what was asked, what was expected and where that is said, what came."""
+    """Wrong answers, as text: the question, the expected answer with its place in the file, and the answer."""
     from fastdns.bench.expected import key_of
     from fastdns.bench.messages import said_by
 

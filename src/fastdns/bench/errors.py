@@ -1,4 +1,4 @@
-"""What ends a bench before it has figures."""
+"""Errors that end a bench before it has figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastdns.errors import FastdnsError
 
 
 class BenchError(FastdnsError):
-    """A run that cannot be made: what it lacks, or what a file says wrong, with file and line. Exit code 1."""
+    """A run cannot be made: what is missing, or what is wrong in a file, with file and line. Exit code 1."""
 
 
 class BenchUsageError(BenchError):

@@ -1,4 +1,4 @@
-"""One query at a time over UDP, and the least of answers that a bench has to read."""
+"""One query at a time over UDP, and the few fields of an answer that a bench reads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def answer_count(answer: bytes) -> int:
 
 
 def ask(port: int, asked: bytes, timeout_s: float = 1.0) -> bytes | None:
-    """One exchange over UDP with a server on the loopback; None without an answer in time."""
+    """Ask a server on the loopback once over UDP; None if no answer comes in time."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(timeout_s)
         with contextlib.suppress(OSError):
@@ -38,7 +38,7 @@ def ask(port: int, asked: bytes, timeout_s: float = 1.0) -> bytes | None:
 
 
 def wait_for_answer(port: int, asked: bytes, timeout_s: float, pause_s: float = 0.005) -> float:
-    """Ask until the answer holds a record; gives time.monotonic of that moment. Raises TimeoutError."""
+    """Ask until the answer has a record; returns time.monotonic of that moment. Raises TimeoutError."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         answer = ask(port, asked, 0.2)

@@ -1,4 +1,4 @@
-"""``--check``: lines of NAME TYPE RCODE [RDATA...], and the answers that they stand for.
+"""``--check``: lines of NAME TYPE RCODE [RDATA...], and the answers that they describe.
 
     web.shop.svc.cluster.local            A    NOERROR   10.96.0.20
     web.shop.svc.cluster.local            AAAA NOERROR
@@ -10,8 +10,8 @@
 
 The data of one record follows that of another: four words each for SRV, two for MX, seven for SOA, one for A,
 AAAA, NS, CNAME, PTR, DNAME and TXT; ``\\# LENGTH HEX`` (RFC 3597 section 5) for any other. Names are fully
-qualified. No data: no record of that type. ``*``: at least one, whatever it says. Records count in any order, TTLs
-and owner names not at all; records of other types (the CNAMEs of a chain) are passed over.
+qualified. No data: no record of that type. ``*``: at least one, of any value. The order of records does not count.
+TTLs, owner names and records of other types (the CNAMEs of a chain) are not compared.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_TEXT_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one query's answer must be. rdata: the data of each record in wire form; None: any, at least one."""
+    """The answer that a query must get. rdata: the data of each record in wire form; None: any, at least one."""
 
     query: Query
     rcode: int
@@ -53,7 +53,7 @@ def parse_expected(text: Iterable[str], file: str) -> list[Expected]:
         key = key_of(one.query)
         first = found.setdefault(key, one)
         if (first.rcode, first.rdata) != (one.rcode, one.rdata):
-            raise BenchError(f"{where} - {one.query.name} {one.query.type} is expected otherwise at {first.where}")
+            raise BenchError(f"{where} - {one.query.name} {one.query.type} is expected to differ at {first.where}")
         order.append(one)
     if not order:
         raise BenchError(f"{file}: nothing expected: lines of NAME TYPE RCODE [RDATA...] expected")
@@ -87,7 +87,7 @@ def read_expected_file(path: Path) -> list[Expected]:
 
 
 def key_of(query: Query) -> Query:
-    """A query as it is compared with others: without case and last dot."""
+    """A query in the form in which it is compared with others: lower case, without the last dot."""
     return Query(query.name.rstrip(".").lower() or ".", query.type)
 
 
@@ -136,7 +136,7 @@ def bits32(text: str) -> bytes:
     return number(text, 32)
 
 
-# By type: what its words are.
+# By type: how each of its words is read.
 FIELDS = {
     1: (address,),
     2: (name,),
@@ -176,7 +176,7 @@ def read_rdata(qtype: int, words: Sequence[str]) -> list[bytes]:
 
 
 def as_answer(one: Expected) -> bytes | None:
-    """A message that says what is expected; None where that is any record."""
+    """A message with the expected answer; None if any record is right."""
     if one.rdata is None:
         return None
     asked = message(one.query)

@@ -1,4 +1,4 @@
-"""Queries as bytes: what the load generator sends, but for the ID."""
+"""Queries as bytes: what the load generator sends, except the ID."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RCODES = (
 NO_QUERIES = {"AXFR", "IXFR", "TKEY", "TSIG"}
 OPT = 41
 HEADER = b"\0\0\1\0\0\1\0\0\0\0\0\0"  # RD set, one question; as dnsperf and stub resolvers send it
-# What dnsperf says it can read; the generator reads as much.
+# The EDNS size that dnsperf sends; the generator reads as much.
 UDP_BYTES = 4096
 DO = 0x8000
 
@@ -47,7 +47,7 @@ def type_number(text: str) -> int:
     if number is None and name.startswith("TYPE") and name[4:].isdecimal() and int(name[4:]) < 65536:
         number = int(name[4:])
     if number is None:
-        raise ValueError(f"{text!r} is no type of records: a mnemonic or TYPEnnn expected")
+        raise ValueError(f"{text!r} is not a record type: a mnemonic or TYPEnnn expected")
     if TYPE_NAMES.get(number) in NO_QUERIES or number == OPT:
         raise ValueError(f"{text} cannot be asked for here")
     return number
@@ -72,12 +72,12 @@ def message(query: Query, opt: bytes = b"") -> bytes:
 
 
 def said_by(answer: bytes) -> str:
-    """An answer in the words of ``--check``: its rcode, and the records of its answer section."""
+    """An answer in the form of ``--check``: its rcode, and the records of its answer section."""
     from dnslib import DNSRecord
 
     text = RCODES[answer[3] & 0xF]
     try:
         records = [f"{TYPE_NAMES.get(one.rtype, one.rtype)} {one.rdata}" for one in DNSRecord.parse(answer).rr]
-    except Exception:  # dnslib raises anything at bytes that are no message
-        return f"{text}, and what cannot be read or was cut off: {answer.hex()}"
+    except Exception:  # dnslib raises any exception for bytes that are not a message
+        return f"{text}, with a part that cannot be read or was cut off: {answer.hex()}"
     return "; ".join([text, *records])

@@ -11,25 +11,25 @@ from fastdns.bench.errors import BenchUsageError
 from fastdns.bench.runner import Server
 
 DESCRIPTION = """\
-Loads a DNS server and measures it: queries a second, how long answers take, rcodes, losses.
+Loads a DNS server and measures it: queries a second, latencies, rcodes, losses.
 
-The letters are dnsperf's and mean the same; its query files are read as they are. Without -Q as many queries as -q
-allows are under way at a time, the next one as soon as one is answered (closed loop). With -Q queries are due at a
-fixed rate, whatever the server does, and an answer's time counts from when its query was due (open loop).
+The letters are dnsperf's, with the same meaning, and its query files are read. Without -Q at most -q queries are
+outstanding, and the next one is sent when one is answered (closed loop). With -Q queries are due at a fixed rate,
+whatever the server does, and the latency of an answer counts from when its query was due (open loop).
 """
 EPILOG = """\
-Exit codes: 0 after a run, whatever its figures; 1 for what cannot be run, for answers other than --check expects,
-and where no answer came at all; 2 for a wrong command line. Ctrl-C ends the run and gives the report of it so far.
+Exit codes: 0 after a run, whatever its figures; 1 if it cannot run, if an answer differs from what --check expects,
+or if no answer came at all; 2 for a wrong command line. Ctrl-C ends the run and prints the report so far.
 
 Examples:
-  fastdns bench -s 127.0.0.1 -p 1053 -d names.txt -l 10              as much as it can, for 10 s
+  fastdns bench -s 127.0.0.1 -p 1053 -d names.txt -l 10              as much as it can answer, for 10 s
   fastdns bench -s 10.96.0.10 -d names.txt -l 60 -Q 5000             5,000 a second, open loop
   fastdns bench -s 10.96.0.10 --corefile Corefile --pod shop -l 10   what pods of namespace shop ask
   fastdns bench -s ::1 -p 1053 -m tcp -c 50 --template 'r{random}.example.org A' --names 50000
   fastdns bench -d names.txt -l 2 --versus new=127.0.0.1:1053 --versus old=127.0.0.1:2053 --pid new=71 --pid old=85
   fastdns bench --check expected.txt -s 127.0.0.1 -p 1053            right answers, or exit code 1
 
-`fastdns bench cluster -h` is about the way of a change through a cluster. More: docs/reference/bench.md.
+`fastdns bench cluster -h`: start, memory and changes of a cluster. More: docs/reference/bench.md.
 """
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -38,7 +38,7 @@ MAX_PROCESSES = 256
 MAX_RATE = 100_000_000
 VERSUS_SECONDS = 2.0
 VERSUS_ROUNDS = 7
-# dnsperf's options that are not here, and why.
+# dnsperf's options that are refused, and why.
 REFUSED = {
     "-u": "dynamic updates are not supported: queries only",
     "-y": "TSIG is not supported",
@@ -141,7 +141,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 class _Refuse(argparse.Action):
-    """An option of dnsperf's that is not ours."""
+    """An option of dnsperf that is refused."""
 
     def __call__(self, parser: object, namespace: object, values: object, option: str | None = None) -> None:
         raise BenchUsageError(f"{option}: {REFUSED[option or '']}")
@@ -169,99 +169,99 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument_group("what to ask: one of").add_argument
     add("-d", "--data", metavar="FILE", type=Path, help="query file: lines of NAME TYPE (default: standard input)")
     add("--check", metavar="FILE", type=Path, help="lines of NAME TYPE RCODE [RDATA...]: compare answers "
-        "with these; without another source, ask them, too")  # fmt: skip
+        "with these; without another source, also ask for these")  # fmt: skip
     add("--corefile", metavar="FILE", type=Path, help="names of the clusters (manifests) that a Corefile serves")
     add("--template", metavar="'NAME TYPE'", help="names made from a template: {random} or {random:LENGTH} "
         "is a new label each time, {n} the number")  # fmt: skip
 
-    add = made.add_argument_group("of these queries").add_argument
-    add("--kinds", metavar="LIST", type=_words, help="of --corefile: service,headless,srv,ptr (default: all)")
-    add("--names", metavar="N", type=_count(1, 10_000_000), help="of --template: how many (default 10000)")
+    add = made.add_argument_group("which queries, and in what form").add_argument
+    add("--kinds", metavar="LIST", type=_words, help="names of --corefile: service,headless,srv,ptr (default: all)")
+    add("--names", metavar="N", type=_count(1, 10_000_000), help="number of names of --template (default 10000)")
     add("--pod", metavar="NAMESPACE[/ZONE]", help="as pods of a namespace ask: with a search list and ndots:5")
     add("--search", metavar="LIST", type=_words, help="the search list, as in resolv.conf, comma-separated")
     add("--ndots", metavar="N", type=_count(0, 15),
-        help="names of fewer dots go through the search list first (default 5)")  # fmt: skip
+        help="names with fewer dots go through the search list first (default 5)")  # fmt: skip
     add("--shuffle", action="store_true", help="ask in random order")
-    add("--seed", metavar="N", type=_count(0, 2**63), default=1, help="of everything random (default 1)")
+    add("--seed", metavar="N", type=_count(0, 2**63), default=1, help="seed of everything random (default 1)")
     add("-e", "--edns", action="store_true", help="with EDNS")
     add("-D", "--dnssec-ok", action="store_true", help="with EDNS and the DO bit")
     add("-E", "--edns-option", metavar="CODE:HEX", type=_edns_option, help="with EDNS and this option")
 
     add = made.add_argument_group("how much").add_argument
-    add("-l", "--limit", metavar="SECONDS", type=_seconds, help="for so long (default: once through the queries)")
-    add("-n", "--runs", metavar="N", type=_count(1, 2**40), help="through the queries at most so often")
+    add("-l", "--limit", metavar="SECONDS", type=_seconds, help="duration (default: once through the queries)")
+    add("-n", "--runs", metavar="N", type=_count(1, 2**40), help="times through the queries, at most")
     add("-q", "--outstanding", metavar="N", type=_count(1, 1 << 24),
-        help="queries under way at a time at most (default 100; with -Q what comes due in a timeout)")  # fmt: skip
-    add("-Q", "--rate", metavar="QPS", type=_rate, help="queries a second: the open loop")
+        help="outstanding queries at most (default 100; with -Q what comes due within a timeout)")  # fmt: skip
+    add("-Q", "--rate", metavar="QPS", type=_rate, help="queries a second (open loop)")
     add("-c", "--clients", metavar="N", type=_count(1, MAX_CLIENTS), default=16,
         help="sockets or connections to ask from (default 16)")  # fmt: skip
     add("-T", "--threads", metavar="N", type=_count(1, MAX_PROCESSES), default=1, help="processes (default 1)")
-    add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="until a query is lost (default 5)")
-    add("-b", "--buffer", metavar="KIB", type=_count(1, 1 << 20), help="of the sockets, each way")
+    add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="a query is lost then (default 5)")
+    add("-b", "--buffer", metavar="KIB", type=_count(1, 1 << 20), help="buffers of the sockets, each way")
     add("--queries-per-connection", metavar="N", type=_count(1, 2**31),
-        help="of -m tcp: connect anew after so many")  # fmt: skip
-    add("--cpus", metavar="LIST", type=_cpus, help="the CPUs of the generator, as 1,3-4")
-    add("--warm", metavar="SECONDS", type=_seconds, help="a run that is not counted, before")
+        help="with -m tcp: connect again after this many queries")  # fmt: skip
+    add("--cpus", metavar="LIST", type=_cpus, help="CPUs of the generator, such as 1,3-4")
+    add("--warm", metavar="SECONDS", type=_seconds, help="duration of a run before, which is not counted")
 
     add = made.add_argument_group("servers side by side").add_argument
     add("--versus", metavar="NAME=HOST:PORT", type=_named_server, action="append", default=[],
-        help="a server of interleaved rounds; at least two. -l is one turn's (default 2 s)")  # fmt: skip
-    add("--rounds", metavar="N", type=_count(1, 100_000), help="of --versus (default 7)")
+        help="a server of interleaved rounds; at least two. -l is the length of a turn (default 2 s)")  # fmt: skip
+    add("--rounds", metavar="N", type=_count(1, 100_000), help="rounds of --versus (default 7)")
     add("--pid", metavar="[NAME=]PID", type=_named_pid, action="append", default=[],
-        help="a server's process on this machine: CPU a query, and memory, of it and all below it")  # fmt: skip
+        help="a server's process on this machine: adds CPU a query, and memory, of its process tree")  # fmt: skip
 
-    add = made.add_argument_group("what to give").add_argument
-    add("--json", action="store_true", help="for programs")
-    add("--html", metavar="FILE", type=Path, help="a page with plots, too")
-    add("-S", "--interval", metavar="SECONDS", type=_seconds, help="print answers a second so often")
+    add = made.add_argument_group("what to print").add_argument
+    add("--json", action="store_true", help="print JSON")
+    add("--html", metavar="FILE", type=Path, help="also write a page with plots")
+    add("-S", "--interval", metavar="SECONDS", type=_seconds, help="print a line at this interval")
     add("--no-progress", action="store_true", help="no live display on a terminal")
 
-    group = made.add_argument_group("of dnsperf, and refused here")
+    group = made.add_argument_group("options of dnsperf that are refused")
     for letter in REFUSED:
         group.add_argument(letter, action=_Refuse, nargs="?", help=argparse.SUPPRESS)
     return made
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line, checked as far as that needs no file. Raises BenchUsageError; SystemExit(0) after -h."""
+    """Read and check the command line, without its files. Raises BenchUsageError; SystemExit(0) after -h."""
     how = parser().parse_args(arguments)
     check(how)
     return how
 
 
 def check(how: argparse.Namespace) -> None:
-    """What no option can say alone. Raises BenchUsageError."""
+    """Check the options that depend on each other. Raises BenchUsageError."""
     if how.mode in ("dot", "doh", "tls", "https"):
         raise BenchUsageError(f"-m {how.mode} is not supported: udp or tcp")
     if how.mode not in ("udp", "tcp"):
         raise BenchUsageError(f"-m: udp or tcp expected, got {how.mode!r}")
     sources = [flag for flag, name in SOURCES.items() if getattr(how, name) is not None]
     if len(sources) > 1:
-        raise BenchUsageError(f"{' and '.join(sources)} are two sources of queries: one of them")
+        raise BenchUsageError(f"{' and '.join(sources)} are two sources of queries: give one of them")
     for flag, name, needs in DEPENDENT:
         if getattr(how, name) is not None and not getattr(how, needs.lstrip("-").replace("-", "_")):
-            raise BenchUsageError(f"{flag} is of {needs}")
+            raise BenchUsageError(f"{flag} needs {needs}")
     if how.queries_per_connection is not None and how.mode != "tcp":
-        raise BenchUsageError("--queries-per-connection is of -m tcp")
+        raise BenchUsageError("--queries-per-connection needs -m tcp")
     if how.pod is not None and how.search is not None:
-        raise BenchUsageError("--pod and --search are two search lists: one of them")
+        raise BenchUsageError("--pod and --search are two search lists: give one of them")
     if how.ndots is not None and how.pod is None and how.search is None:
-        raise BenchUsageError("--ndots is of --pod or --search")
+        raise BenchUsageError("--ndots needs --pod or --search")
     if how.threads > how.clients:
         raise BenchUsageError(f"-T {how.threads} needs at least as many clients: -c {how.threads}")
     check_versus(how)
 
 
 def check_versus(how: argparse.Namespace) -> None:
-    """Servers side by side, and processes. Raises BenchUsageError."""
+    """Check --versus and --pid. Raises BenchUsageError."""
     names = [name for name, _ in how.versus]
     if how.versus:
         if len(names) < 2 or len(set(names)) < len(names):
             raise BenchUsageError("--versus: at least two servers with different names expected")
         if how.server is not None or how.port is not None:
-            raise BenchUsageError("--versus names the servers: -s and -p are of a run without it")
+            raise BenchUsageError("--versus names the servers: -s and -p are for a run without it")
         if how.interval is not None:
-            raise BenchUsageError("-S is of a run without --versus")
+            raise BenchUsageError("-S is for a run without --versus")
     pids = [name for name, _ in how.pid]
     if len(set(pids)) < len(pids):
         raise BenchUsageError("--pid: one process for each server")
@@ -271,7 +271,7 @@ def check_versus(how: argparse.Namespace) -> None:
                 f"--pid: NAME=PID with a name of --versus expected, got {name!r}: {', '.join(names)}"
             )
         if not how.versus and name:
-            raise BenchUsageError(f"--pid {name}=PID: names are of --versus; --pid PID without it")
+            raise BenchUsageError(f"--pid {name}=PID: names need --versus; --pid PID without it")
 
 
 SOURCES = {"-d": "data", "--corefile": "corefile", "--template": "template"}

@@ -1,4 +1,4 @@
-"""A page that needs nothing but itself: a title, plots and the text of a report."""
+"""A self-contained page: a title, plots and the text of a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STYLE = (
 
 
 def page(title: str, plots: Sequence[str], lines: Sequence[str], report: dict[str, Any]) -> str:
-    """plots: SVG; lines: the report as text; report: the same as JSON, which is kept in the page for programs."""
+    """plots: SVG; lines: the report as text; report: the same as JSON, kept in the page for programs."""
     # A "</" would end the script element.
     kept = json.dumps(report, indent=1).replace("</", "<\\/")
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What a report looks like: the plots of its page, made of its JSON."""
+"""The plots of a report's page, made from its JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from fastdns.bench import plot
 from fastdns.bench.report import COLUMNS, JSON, duration
 
-# The axis of percentiles, by their nines.
+# The marks of the axis of percentiles, which is scaled by nines.
 PERCENTS = (0, 50, 90, 99, 99.9, 99.99, 99.999)
 MOST_PERCENT = 99.9999
 
 
 def nines(percent: float) -> float:
-    """Where a percentile stands: 0 at 0%, 1 at 90%, 2 at 99%."""
+    """The place of a percentile on the axis: 0 at 0%, 1 at 90%, 2 at 99%."""
     return -math.log10(1 - min(percent, MOST_PERCENT) / 100)
 
 

@@ -1,4 +1,4 @@
-"""Plots as SVG: the same bytes for the same figures, one element a line, so that they diff; no script, no fonts."""
+"""Plots as SVG. Equal figures give equal bytes, one element a line, for diff; no script, no fonts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STYLE = "text{font:12px sans-serif;fill:#333}.t{font-weight:bold;font-size:14px}
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value with its spread; of a series, which gives the colour."""
+    """A value with its spread. Its label is its series, which gives the colour."""
 
     label: str
     value: float
@@ -66,7 +66,7 @@ def svg(height: float, title: str, parts: Sequence[str]) -> str:
 def bars(title: str, groups: Sequence[Group], *, digits: int = 2, unit: str = "", mark: float | None = None) -> str:
     """Horizontal bars in groups, each with its value, and a whisker from the least to the most.
 
-    A series has its colour by the order in which labels are first seen. mark: a line at this value.
+    Colours are given in the order in which labels first appear. mark: a line at this value.
     """
     ends = [bar.most if bar.most is not None else bar.value for group in groups for bar in group.bars]
     scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / max([*ends, mark or 0.0, 1e-9])
@@ -99,7 +99,7 @@ def bars(title: str, groups: Sequence[Group], *, digits: int = 2, unit: str = ""
 
 
 def shares(title: str, values: Sequence[float], *, unit: str) -> str:
-    """Of how many values, in percent, each value is an upper bound; the axis of values is logarithmic."""
+    """The distribution of values: for each value, the percentage that does not exceed it. Logarithmic axis."""
     ordered = sorted(max(value, 1e-6) for value in values)
     left, right, top, bottom = 60.0, WIDTH - 20.0, float(HEAD), 280.0
     first = math.floor(math.log10(ordered[0])) if ordered else 0
@@ -130,7 +130,7 @@ PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 84.0, WIDTH - 20.0, float(HEAD), 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points of a plot, and what they are called."""
+    """Points of a plot, and their label."""
 
     label: str
     points: Sequence[tuple[float, float]]
@@ -138,7 +138,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A range of values: where it is marked, how a value is written, and whether it is logarithmic."""
+    """A range of values: its ticks, how a value is written, and whether it is logarithmic."""
 
     least: float
     most: float
@@ -147,7 +147,7 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value stands, from 0 to 1."""
+        """The place of a value on the axis, from 0 to 1."""
         if self.logarithmic:
             low, high, at = (math.log10(max(one, 1e-9)) for one in (self.least, self.most, value))
         else:
@@ -156,7 +156,7 @@ class Axis:
 
 
 def linear(values: Sequence[float], write: Callable[[float], str]) -> Axis:
-    """From 0 to a round number that no value is above."""
+    """An axis from 0 to a round number at or above all values."""
     most = max([*values, 1e-9])
     power = 10.0 ** math.floor(math.log10(most / TICKS))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= most)
@@ -165,7 +165,7 @@ def linear(values: Sequence[float], write: Callable[[float], str]) -> Axis:
 
 
 def logarithmic(values: Sequence[float], write: Callable[[float], str]) -> Axis:
-    """Powers of ten around all values above 0."""
+    """An axis of powers of ten around all values above 0."""
     known = [value for value in values if value > 0] or [1.0]
     first, last = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
     powers = range(first, max(last, first + 1) + 1)
@@ -173,7 +173,7 @@ def logarithmic(values: Sequence[float], write: Callable[[float], str]) -> Axis:
 
 
 def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis) -> str:
-    """Lines over two axes; their labels stand above them where there are several."""
+    """Lines over two axes; with labels above them if there are several."""
 
     def at(value: tuple[float, float]) -> tuple[float, float]:
         wide, high = PLOT_RIGHT - PLOT_LEFT, PLOT_BOTTOM - PLOT_TOP
@@ -194,7 +194,7 @@ def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis) -> str:
         places = [at(point) for point in one.points]
         points = " ".join(dict.fromkeys(f"{number(across)},{number(down)}" for across, down in places))
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>')
-        # A single point is no line.
+        # A line of a single point is not drawn: show the first point.
         parts += [f'<circle fill="{colour}" cx="{number(a)}" cy="{number(b)}" r="3"/>' for a, b in places[:1]]
         if len(drawn) > 1:
             legend -= 7 * len(one.label) + 26

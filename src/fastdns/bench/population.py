@@ -1,7 +1,7 @@
 """The names of the clusters that a Corefile serves from manifests.
 
-The Corefile and the manifests are read as the server reads them; this is the one part of the load generator that
-imports anything of it, and only for ``--corefile``.
+The Corefile and the manifests are read with the server's code. This is the only part of the load generator that
+imports code of the server, and only for ``--corefile``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ FAMILIES = {4: "A", 6: "AAAA"}
 
 @dataclass(slots=True)
 class Population:
-    """Queries by kind; by namespace and service for those that pods look up; and every name that exists.
+    """Queries by kind, services as pods call them, and every name that exists.
 
-    A service is asked for by the types that it has addresses of. Names are fully qualified.
+    A service is asked for by the types of its addresses. Names are fully qualified.
     """
 
     queries: dict[str, list[Query]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
@@ -48,7 +48,7 @@ class Population:
 
 
 def read_population(path: Path) -> Population:
-    """Everything that a Corefile's clusters say. Raises BenchError."""
+    """The names of all clusters of a Corefile. Raises BenchError."""
     from fastdns.corefile import load_file
     from fastdns.plugins.kubernetes.manifests import SUFFIXES, decoded, parse_manifests
     from fastdns.plugins.kubernetes.sink import Resource
@@ -74,7 +74,7 @@ def read_population(path: Path) -> Population:
     except FastdnsError as error:
         raise BenchError(str(error)) from None
     if not any(population.queries.values()):
-        raise BenchError(f"{path}: no kubernetes block with manifests that hold a Service")
+        raise BenchError(f"{path}: no kubernetes block with manifests that have a Service")
     return population
 
 
@@ -149,7 +149,7 @@ def choose(population: Population, kinds: tuple[str, ...] | None) -> list[Query]
 
 
 def as_pods_ask(population: Population, queries: Iterable[Query], namespace: str) -> list[Query]:
-    """What pods of a namespace look up: services by their short names, each for A and AAAA as libraries do."""
+    """The queries of pods in a namespace: services by their short names, each for A and AAAA, as libraries ask."""
     asked: dict[Query, None] = {}
     for query in queries:
         service = population.services.get(query.name)

@@ -1,4 +1,4 @@
-"""Processes under measurement: started on chosen CPUs, their CPU time and memory, ended by their id."""
+"""Processes that are measured: started on given CPUs; their CPU time and memory; ended by their id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROC = Path("/proc")
 
 
 def free_port() -> int:
-    """A port that is free for UDP and TCP on the loopback, for the moment."""
+    """A port that is free now for UDP and TCP on the loopback."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
             udp.bind(("127.0.0.1", 0))
@@ -35,7 +35,7 @@ def tree(pid: int) -> list[int]:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError):
-                # The name in parentheses may hold anything; the parent is the second field behind it.
+                # The name in parentheses may contain anything; the parent is the second field behind it.
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
     found = [pid]
@@ -47,7 +47,7 @@ def tree(pid: int) -> list[int]:
 def cpu_ns(pid: int) -> int:
     """User and system time of a process and its descendants so far, from the scheduler, in nanoseconds.
 
-    Threads and processes that end between two looks take their time with them: measure servers that are steady.
+    The time of threads and processes that have ended is not included: measure servers in a steady state.
     """
     total = 0
     for member in tree(pid):
@@ -60,8 +60,7 @@ def cpu_ns(pid: int) -> int:
 def pin(pid: int, cpus: set[int]) -> None:
     """Put every thread of a process and its descendants on these CPUs.
 
-    For servers that choose CPUs for their threads, whatever they were started on: Knot puts its first UDP worker on
-    the first CPU.
+    For servers that choose CPUs for their threads themselves: Knot puts its first UDP worker on the first CPU.
     """
     for member in tree(pid):
         for task in (PROC / str(member) / "task").glob("[0-9]*"):
@@ -81,7 +80,7 @@ def busy_s(stat: str, cpus: set[int]) -> float:
 
 
 class OtherWork:
-    """How busy these CPUs are with what is not ours, since the object was made. Ours: this process's tree."""
+    """How busy these CPUs were with other processes since the object was made; this process's tree is ours."""
 
     def __init__(self, cpus: set[int]) -> None:
         self._cpus = cpus
@@ -91,7 +90,7 @@ class OtherWork:
         return time.monotonic(), busy_s((PROC / "stat").read_text(), self._cpus), cpu_ns(os.getpid()) / 1e9
 
     def percent(self) -> float:
-        """Of the time of all these CPUs; steal counts as others' work."""
+        """Percent of the time of all these CPUs. Stolen time counts as other work."""
         took, busy, ours = (now - then for now, then in zip(self._look(), self._begin, strict=True))
         return round(100 * max(0.0, busy - ours) / (took * len(self._cpus)), 1) if took > 0 else 0.0
 
@@ -108,7 +107,7 @@ def pss_kib(pid: int) -> dict[int, int]:
 
 
 def name_of(pid: int) -> str:
-    """What a process calls itself."""
+    """The title of a process."""
     with contextlib.suppress(OSError):
         words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
         return b" ".join(word for word in words if word).decode(errors="replace")
@@ -160,14 +159,14 @@ class Child:
         return self._child.pid
 
     def check(self) -> None:
-        """Raises RuntimeError with the end of its log where it has ended."""
+        """Raises RuntimeError with the end of its log if it has ended."""
         if self._child.poll() is not None:
             tail = self.log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"{self._child.args!r} ended with {self._child.returncode}:\n{tail}")
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on."""
+    """The properties of this machine that figures depend on."""
     model = ""
     with contextlib.suppress(OSError):
         for line in (PROC / "cpuinfo").read_text().splitlines():

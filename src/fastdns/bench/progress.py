@@ -1,4 +1,4 @@
-"""How a run goes, while it goes: a bar or a live display on a terminal, lines elsewhere; on standard error."""
+"""Progress of a run, on standard error: a bar or a live display on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPARK_COUNT = 60
 
 
 class Stages:
-    """The stages of a run, one after the other; a context manager. bar: draw one, where rich is installed."""
+    """The stages of a run, one after the other; a context manager. bar: draw a bar if rich is installed."""
 
     def __init__(self, bar: bool | None = None) -> None:
         self._bar: RichProgress | None = None
@@ -61,7 +61,7 @@ class Stages:
         self._done = 0.0
 
     def done(self, part: float) -> None:
-        """So much of the stage is done, from 0 to 1."""
+        """Report how much of the stage is done, from 0 to 1."""
         if self._bar is not None and self._stage is not None and (part == 1.0 or part - self._done >= 0.01):
             self._bar.update(self._stage, completed=part)
             self._done = part
@@ -82,7 +82,7 @@ def print_line(result: Result, interval: Interval) -> None:
 
 
 def sparks(values: list[float]) -> str:
-    """A line of bars, the last SPARK_COUNT values."""
+    """The last SPARK_COUNT values as a line of bars."""
     shown = values[-SPARK_COUNT:]
     most = max(shown, default=0.0)
     return "".join(SPARKS[round((len(SPARKS) - 1) * value / most)] if most else SPARKS[0] for value in shown)
@@ -106,7 +106,7 @@ def table(result: Result, interval: Interval, rates: list[float], seconds: float
 
 @contextlib.contextmanager
 def live(seconds: float, wanted: bool) -> Iterator[Tell | None]:
-    """What is told how a run goes; None where nobody looks at it, or rich is not installed."""
+    """A function that shows the progress of a run; None without a terminal or without rich."""
     if not wanted or not sys.stderr.isatty():
         yield None
         return
@@ -117,7 +117,7 @@ def live(seconds: float, wanted: bool) -> Iterator[Tell | None]:
         yield None
         return
     rates: list[float] = []
-    # Without a thread of its own: the generator's processes are forked from here.
+    # No refresh thread: the generator's processes are forked from this process.
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as display:
 
         def tell(result: Result, interval: Interval) -> None:
@@ -128,7 +128,7 @@ def live(seconds: float, wanted: bool) -> Iterator[Tell | None]:
 
 
 def turn_teller(rounds: int) -> Callable[[int, Series], None]:
-    """What prints each turn of interleaved rounds to standard error."""
+    """A function that prints each turn of interleaved rounds to standard error."""
 
     def tell(number: int, one: Series) -> None:
         result = one.turns[0].result

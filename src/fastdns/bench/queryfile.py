@@ -1,4 +1,4 @@
-"""dnsperf's query files: lines of NAME TYPE; empty lines, and those that begin with ``;`` or ``#``, say nothing."""
+"""dnsperf's query files: lines of NAME TYPE. Empty lines and lines that begin with ``;`` or ``#`` are skipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STANDARD_INPUT = "(standard input)"
 
 
 def lines(text: Iterable[str], file: str) -> Iterator[tuple[str, str]]:
-    """(FILE:LINE, text) of each line that says something. Raises BenchError where it is not UTF-8."""
+    """(FILE:LINE, text) of each line that is not skipped. Raises BenchError if the text is not UTF-8."""
     number = 0
     try:
         for number, line in enumerate(text, 1):

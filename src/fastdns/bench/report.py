@@ -1,7 +1,7 @@
-"""Figures as JSON and as text that diffs well: the same fields in the same order, whatever they hold.
+"""Reports as JSON and as text: always the same fields in the same order, so that two reports can be compared.
 
-The JSON is the whole of a report; text and page are made from it. ``SCHEMA`` changes when a key goes or means
-something else; new keys may come.
+The JSON is the whole report; text and page are made from it. ``SCHEMA`` changes if a key is removed or changes its
+meaning; new keys may be added.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from fastdns.bench.usage import Usage
 from fastdns.bench.versus import Series, Turn
 
 SCHEMA = "fastdns-bench/1"
-# Of the curve of latencies.
+# The percentiles of the latency curve.
 CURVE = (0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 100)
-# Rcodes that are printed always; others where there are any.
+# Rcodes that are always printed; others are printed if they occurred.
 ALWAYS = ("NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED")
-# From here on it is the generator that was measured.
+# From here on the generator may be the limit.
 BUSY = 0.95
 JSON = dict[str, Any]
 
@@ -44,7 +44,7 @@ def spread(values: Sequence[float], digits: int) -> dict[str, float]:
 
 
 def latency(result: Result) -> JSON:
-    """Times of answers in microseconds, and the whole histogram in HdrHistogram's own form."""
+    """Latencies in microseconds, and the whole histogram in HdrHistogram's own form."""
     return {
         "min_us": round(result.min_ns / 1000, 3),
         "mean_us": round(result.mean_us, 3),
@@ -57,7 +57,7 @@ def latency(result: Result) -> JSON:
 
 
 def figures(result: Result) -> JSON:
-    """A result. Every key is always there."""
+    """The figures of a result. Every key is always there."""
     return {
         "elapsed_s": round(result.elapsed_s, 6),
         "queries_per_second": round(result.per_second, 3),
@@ -87,7 +87,7 @@ def figures(result: Result) -> JSON:
 
 
 def usage_figures(usage: Usage | None, answered: int) -> JSON | None:
-    """What a server's processes used; None where they were not looked at."""
+    """CPU and memory of a server's processes; None if they were not measured."""
     if usage is None:
         return None
     return {
@@ -99,7 +99,7 @@ def usage_figures(usage: Usage | None, answered: int) -> JSON | None:
 
 
 def course_figures(course: Sequence[Interval]) -> list[JSON]:
-    """How a run went."""
+    """The course of a run, by intervals."""
     return [
         {
             "end_s": round(one.end_s, 3),
@@ -116,7 +116,7 @@ def course_figures(course: Sequence[Interval]) -> list[JSON]:
 
 
 def head(mode: str, options: Mapping[str, Any], interrupted: bool) -> JSON:
-    """What every report begins with."""
+    """The first keys of every report."""
     return {
         "schema": SCHEMA,
         "mode": mode,
@@ -144,7 +144,7 @@ def run_report(
     }
 
 
-# Of each turn: what it is called, its digits, and how it is read.
+# Figures of each turn: name, digits, and how each is read.
 COMPARED: dict[str, tuple[int, Callable[[Turn], float | None]]] = {
     "queries_per_second": (1, lambda turn: turn.result.per_second),
     "p50_us": (3, lambda turn: turn.result.percentile_us(50)),
@@ -156,14 +156,14 @@ COMPARED: dict[str, tuple[int, Callable[[Turn], float | None]]] = {
 
 
 def series_figures(one: Series, first: Series) -> JSON:
-    """Medians and spreads of a server's turns, and their ratios to the first server's of the same round."""
+    """Medians and spreads of a server's turns, and ratios to the first server's figures of the same round."""
     made: JSON = {"name": one.name, "server": str(one.server), "pid": one.pid}
     ratios: JSON = {}
     for name, (digits, read) in COMPARED.items():
         values = [value for turn in one.turns if (value := read(turn)) is not None]
         theirs = [value for turn in first.turns if (value := read(turn))]
         made[name] = spread(values, digits) if values else None
-        # Of the same round: only where each round has both.
+        # Ratios are of the same round: only if each round has both figures.
         comparable = bool(values) and len(values) == len(theirs) == len(one.turns)
         ratios[name] = spread([a / b for a, b in zip(values, theirs, strict=True)], 3) if comparable else None
     made["of_first"] = ratios
@@ -195,7 +195,7 @@ def versus_report(options: Mapping[str, Any], series: Sequence[Series], interrup
 
 
 def duration(us: float) -> str:
-    """A time for people, with its unit: ``812 ns`` to ``1.234 s``."""
+    """A duration as text with its unit: ``812 ns`` to ``1.234 s``."""
     if us < 1:
         return f"{us * 1000:.0f} ns"
     if us < 1000:
@@ -211,12 +211,12 @@ def row(title: str, value: str, more: str = "") -> str:
 
 
 def share(title: str, part: int, whole: int) -> str:
-    """A count, and how much of the whole it is."""
+    """A count, and its percentage of the whole."""
     return row(title, f"{part:,}", f"  {100 * part / whole:7.3f}%" if whole else "")
 
 
 def run_text(report: JSON) -> str:
-    """A run for people."""
+    """The text of a run."""
     options, result = report["options"], report["result"]
     sent, answered, times = result["sent"], result["answered"], result["latency"]
     lines = [
@@ -264,7 +264,7 @@ def run_text(report: JSON) -> str:
 
 
 def usage_lines(process: JSON | None) -> list[str]:
-    """What a server's processes used."""
+    """CPU and memory of a server's processes."""
     if process is None:
         return []
     return [
@@ -289,7 +289,7 @@ def wrong_lines(wrong: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def notes(report: JSON) -> list[str]:
-    """What a reader of the figures must know."""
+    """Notes that a reader of the figures needs."""
     result = report["result"]
     said = []
     if result["generator"]["busy"] > BUSY and report["options"]["loop"] == "closed":
@@ -300,7 +300,7 @@ def notes(report: JSON) -> list[str]:
 
 
 NAME_WIDTH = 16
-# Of each column of the table: the key, its title, its digits, and its unit in terms of the key's.
+# Columns of the table: key, title, digits, and the divisor of the key's unit.
 COLUMNS = (
     ("queries_per_second", "queries/s", 0, 1),
     ("cpu_us_per_query", "CPU us", 2, 1),
@@ -320,7 +320,7 @@ def cell(value: Mapping[str, float] | None, digits: int, unit: float = 1) -> str
 
 
 def versus_text(report: JSON) -> str:
-    """Servers side by side, for people."""
+    """The text of servers side by side."""
     options, servers = report["options"], report["servers"]
     lines = [
         f"{options['transport']}: {options['load']}; {report['rounds']} rounds, interleaved",

@@ -1,7 +1,7 @@
-"""What a run of the load generator gave.
+"""The result of a run of the load generator.
 
-Times are counted as HdrHistogram counts them, with three significant digits of nanoseconds: buckets are the indices
-of its array of counts, so that ``encoded`` only copies them.
+Latencies are counted as HdrHistogram counts them, in nanoseconds with three significant digits. Buckets are the
+indices of its array of counts, so that ``encoded`` only copies them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 # Log-linear buckets: each power of two nanoseconds in 2^SUB_BITS equal parts, so a bound is at most 0.1% off.
 SUB_BITS = 10
 SUBS = 1 << SUB_BITS
-# What HdrHistogram(1, MAX_NS, 3) holds; what took longer is in the last one.
+# The buckets of HdrHistogram(1, MAX_NS, 3); longer times are in the last one.
 BUCKETS = 29 * SUBS
 MAX_NS = (1 << 38) - 1
 DIGITS = 3
@@ -25,7 +25,7 @@ Histogram = tuple[tuple[int, int], ...]
 
 
 def bucket_limit_ns(bucket: int) -> int:
-    """The first value that is too large for a bucket."""
+    """The smallest value that is too large for a bucket."""
     if bucket < SUBS:
         return bucket + 1
     octave, part = divmod(bucket, SUBS)
@@ -33,7 +33,7 @@ def bucket_limit_ns(bucket: int) -> int:
 
 
 def percentile_ns(histogram: Histogram, percent: float) -> int:
-    """The time within which so many percent of what was counted came; 0 where nothing was."""
+    """The time that this percentage of the counted times does not exceed; 0 if there are none."""
     wanted = max(1, math.ceil(sum(count for _, count in histogram) * percent / 100))
     seen = 0
     for bucket, count in histogram:
@@ -44,7 +44,7 @@ def percentile_ns(histogram: Histogram, percent: float) -> int:
 
 
 def merge_histograms(histograms: Iterable[Histogram]) -> Histogram:
-    """The counts of all of them."""
+    """The sum of histograms."""
     merged: Counter[int] = Counter()
     for histogram in histograms:
         merged.update(dict(histogram))
@@ -54,7 +54,7 @@ def merge_histograms(histograms: Iterable[Histogram]) -> Histogram:
 def encoded(histogram: Histogram) -> str | None:
     """The histogram as HdrHistogram's compressed text (V2, base64), unit nanoseconds, for its tools and libraries.
 
-    None where the package ``hdrhistogram`` is not installed.
+    None if the package ``hdrhistogram`` is not installed.
     """
     try:
         from hdrh.histogram import HdrHistogram
@@ -69,7 +69,7 @@ def encoded(histogram: Histogram) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """An answer that is not what was expected of its query, as it came; one cut short at what was kept of it."""
+    """An answer that differs from the expected one, as it came; a long one is cut where the generator cut it."""
 
     query: int
     answer: bytes
@@ -77,11 +77,11 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Counts of one run, and how long answers took.
+    """Counts and latencies of one run.
 
-    A query that was sent is answered, lost, or interrupted (under way when the run was ended early). A datagram
-    that answers no query under way is late (its query had been given up), duplicate (answered already) or
-    mismatched (anything else: another ID or question), and answers nothing.
+    A query that was sent is answered, lost, or interrupted (outstanding when the run was ended early). A datagram
+    that answers no outstanding query is late (its query had been given up), duplicate (its query was answered) or
+    mismatched (anything else: another ID or question).
     """
 
     sent: int
@@ -89,36 +89,36 @@ class Result:
     lost: int
     mismatched: int
     truncated: int
-    # Of the sockets; not queries.
+    # Errors of sockets; these are not queries.
     errors: int
     answer_bytes: int
-    # From the start to the last answer, or to when the last query was or would have been sent.
+    # From the start to the last answer, or to the time when the last query was due or sent.
     elapsed_s: float
     max_ns: int
     # By rcode, 0 to 15.
     rcodes: tuple[int, ...]
-    # (bucket, answers) of buckets that hold any, in ascending order.
+    # (bucket, answers) of the buckets that have answers, in ascending order.
     histogram: Histogram
     min_ns: int = 0
     sum_ns: int = 0
-    # Of all queries sent, without headers of UDP or lengths of TCP.
+    # Bytes of all sent queries, without UDP headers or TCP lengths.
     query_bytes: int = 0
     interrupted: int = 0
-    # Of the open loop: due before the end, and not sent as too many others were under way.
+    # Open loop: due before the end, and not sent because too many others were outstanding.
     unsent: int = 0
     late: int = 0
     duplicates: int = 0
     # Connections made after the first one of each client; TCP only.
     reconnects: int = 0
-    # Answers that were compared with expected ones, and those that differed.
+    # Answers that were compared with expected ones, and answers that differed.
     checked: int = 0
     wrong: int = 0
     wrong_samples: tuple[Wrong, ...] = ()
-    # For how long the generator's processes had something to do, on average; 1.0: all the time.
+    # The part of the time in which the generator's processes had something to do, on average; 1.0: all of it.
     busy: float = 0.0
-    # CPU time of the generator's processes, without that for looking whether there is something to do.
+    # CPU time of the generator's processes, without the rounds that found nothing to do.
     cpu_ns: int = 0
-    # How many processes that is.
+    # Number of the generator's processes.
     processes: int = 1
 
     @property
@@ -127,17 +127,17 @@ class Result:
         return self.answered / self.elapsed_s if self.elapsed_s else 0.0
 
     def percentile_us(self, percent: float) -> float:
-        """The time within which so many percent of the answers came, in microseconds; 0 where none came."""
+        """The latency that this percentage of the answers does not exceed, in microseconds; 0 without answers."""
         return min(percentile_ns(self.histogram, percent), self.max_ns) / 1000
 
     @property
     def mean_us(self) -> float:
-        """The average time of an answer, in microseconds."""
+        """The mean latency, in microseconds."""
         return self.sum_ns / self.answered / 1000 if self.answered else 0.0
 
     @property
     def stddev_us(self) -> float:
-        """The standard deviation of the times, from the histogram, in microseconds."""
+        """The standard deviation of latencies, from the histogram, in microseconds."""
         if not self.answered:
             return 0.0
         mean_ns = self.sum_ns / self.answered
@@ -145,7 +145,7 @@ class Result:
         return math.sqrt(squares / self.answered) / 1000
 
 
-# Fields that are no sums.
+# Fields that are not sums.
 _OTHER = {"elapsed_s", "max_ns", "min_ns", "rcodes", "histogram", "wrong_samples", "busy"}
 _SUMS = [one.name for one in fields(Result) if one.name not in _OTHER]
 MAX_SAMPLES = 8
@@ -171,7 +171,7 @@ def merge(results: Iterable[Result]) -> Result:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A stretch of a run, for its course: when it ended (seconds from the start), and what came in it."""
+    """An interval of a run: when it ended (seconds from the start), and its counts."""
 
     end_s: float
     length_s: float

@@ -1,7 +1,7 @@
-"""Runs the generator in processes of its own, side by side, and watches what they count.
+"""Runs the generator in processes of its own, side by side, and watches their counters.
 
-The processes are forked with the queries in their memory; each counts in a mapping that this one reads while it
-runs. They begin at one moment, and end with this process, whatever happens to it.
+The processes are forked with the queries in their memory. Each counts in a mapping that this process reads while it
+runs. They begin at one moment, and end with this process, whatever ends it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from fastdns.children import die_with_parent
 
 READY = b"+"
 FAILED = b"-"
-# From the moment when all are ready until they begin.
+# Delay from the moment when all are ready to the common start.
 START_NS = 10_000_000
 WATCH_S = 0.2
 MAX_WATCH_S = 1.0
-# How many intervals a run of known length is watched in.
+# Number of intervals of a run of known length.
 INTERVALS = 100
 MAX_WINDOW = 16384
 OPEN_LOOP_MORE = 100
@@ -41,7 +41,7 @@ OPEN_LOOP_MORE = 100
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom to ask; a host name or an address."""
+    """The server to ask; a host name or an address."""
 
     host: str
     port: int
@@ -75,7 +75,7 @@ class How:
 
     @property
     def most_outstanding(self) -> int:
-        """Queries under way at a time at most."""
+        """The largest number of outstanding queries."""
         if self.outstanding is not None:
             return self.outstanding
         if not self.rate:
@@ -85,7 +85,7 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run gave, how it went, and whether it was ended before its time."""
+    """The result of a run, its course, and whether it was ended early."""
 
     result: Result
     course: tuple[Interval, ...]
@@ -93,7 +93,7 @@ class Outcome:
 
 
 def part(whole: int, number: int, parts: int) -> int:
-    """How much of a whole falls to one of equal parts."""
+    """The size of one of equal parts of a whole."""
     return whole // parts + (number < whole % parts)
 
 
@@ -123,7 +123,7 @@ class Child:
     def _work(
         self, server: Server, questions: Questions, how: How, number: int, said: int, begin: int, parent: int
     ) -> None:
-        """In the child: get ready, wait for the word, ask."""
+        """In the child: get ready, wait for the start, ask."""
         die_with_parent(parent)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -151,7 +151,7 @@ class Child:
             return
         os.write(said, READY)
         word = os.read(begin, 8)
-        # Nobody is left to give it where the pipe was closed.
+        # If the pipe is closed, the parent has ended.
         if len(word) == 8:
             load.run(
                 seconds=how.seconds,
@@ -160,13 +160,13 @@ class Child:
             )
 
     def wait_until_ready(self) -> None:
-        """Raises BenchError with what keeps it from being."""
+        """Wait until the child is ready. Raises BenchError with the reason if it cannot be."""
         word = os.read(self.said, 4096)
         if word[:1] != READY:
             raise BenchError(word[1:].decode() or self._how_it_ended())
 
     def start(self, at_ns: int) -> None:
-        """Give it the word, to begin at a moment of the monotonic clock."""
+        """Let the child begin at this moment of the monotonic clock."""
         os.write(self.begin, at_ns.to_bytes(8, "little"))
 
     def _how_it_ended(self) -> str:
@@ -175,7 +175,7 @@ class Child:
         return f"a process of the generator has ended: {why}"
 
     def reap(self) -> int:
-        """Wait for its end; gives the exit code, negative for a signal."""
+        """Wait for its end; returns the exit code, negative for a signal."""
         if self.pid:
             _, status = os.waitpid(self.pid, 0)
             self.pid = 0
@@ -183,12 +183,12 @@ class Child:
         return self.code
 
     def check(self) -> None:
-        """Of one that has ended: raises BenchError where that was no orderly end."""
+        """After its end: raises BenchError unless it ended in order."""
         if self.reap():
             raise BenchError(self._how_it_ended())
 
     def close(self) -> None:
-        """End it, where it runs, and free what it had here."""
+        """End it if it runs, and free its resources here."""
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             self.reap()
@@ -198,7 +198,7 @@ class Child:
 
 
 class Watch:
-    """Cuts a run that goes on into intervals."""
+    """Cuts a run into intervals while it goes on."""
 
     def __init__(self) -> None:
         self.intervals: list[Interval] = []
@@ -206,7 +206,7 @@ class Watch:
         self._before: Result | None = None
 
     def add(self, now: Result, at_s: float) -> Interval:
-        """What came since the last look. at_s: from the start."""
+        """The interval since the last call. at_s: seconds from the start."""
         before = self._before
         fresh = difference(now.histogram, before.histogram if before else ())
         interval = Interval(
@@ -225,7 +225,7 @@ class Watch:
 
 
 def difference(now: Histogram, before: Histogram) -> Histogram:
-    """What was counted in between."""
+    """The counts between two moments."""
     known = dict(before)
     return tuple((bucket, count - known.get(bucket, 0)) for bucket, count in now if count > known.get(bucket, 0))
 
@@ -235,7 +235,7 @@ Tell = Callable[[Result, Interval], None]
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """While in it SIGINT and SIGTERM are put into the list that is given; the second one raises as usual."""
+    """Collects SIGINT and SIGTERM in the list that it yields; the second one raises KeyboardInterrupt."""
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -257,9 +257,9 @@ def interrupts() -> Iterator[list[int]]:
 def run(
     server: Server, questions: Questions, how: How, *, tell: Tell | None = None, interval_s: float | None = None
 ) -> Outcome:
-    """Ask a server. tell: is told how it goes, each interval. Raises BenchError where it cannot be asked.
+    """Ask a server. tell: called with the progress at each interval. Raises BenchError if it cannot be asked.
 
-    Ctrl-C ends the run at once; the outcome is what was counted until then.
+    Ctrl-C ends the run at once; the outcome has the counts until then.
     """
     if interval_s is None:
         interval_s = min(MAX_WATCH_S, max(WATCH_S, how.seconds / INTERVALS))
@@ -286,7 +286,7 @@ def run(
 def watch_until_end(
     children: list[Child], begin_ns: int, interval_s: float, seen: list[int], tell: Tell | None
 ) -> Watch:
-    """Look at the counters each interval, until every process has closed its pipe."""
+    """Read the counters at each interval, until every process has closed its pipe."""
     watch = Watch()
     running = {child.said for child in children}
     due_s = interval_s

@@ -1,7 +1,7 @@
-"""What a resolver makes of a name with a search list, as pods have it: ``ndots:5`` and three domains.
+"""The names that a resolver asks for with a search list, as pods have it: ``ndots:5`` and three domains.
 
-glibc and musl alike: a name with fewer dots than ndots is asked for with each domain of the list behind it, and
-as it is in the end; the first name that exists ends it.
+glibc and musl do the same: a name with fewer dots than ndots is asked for with each domain of the list appended,
+and then as it is. The first name that exists ends the search.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastdns.bench.messages import Query
 
 NDOTS = 5
 ZONE = "cluster.local"
-# What is not looked up with a search list: names that are asked for as they are.
+# Types whose names are asked for as they are, without the search list.
 ABSOLUTE_TYPES = {"PTR", "SRV"}
 
 
@@ -43,10 +43,10 @@ def candidates(name: str, search: Search) -> list[str]:
 def expand(
     queries: Iterable[Query], search: Search, exists: Callable[[str], bool] | None = None
 ) -> Iterator[Query]:
-    """Every query that looking up these names sends.
+    """Every query that a resolver sends for these names.
 
-    exists: whether a fully qualified name does; without it names of enough dots do, and of others only the last
-    candidate does.
+    exists: says whether a fully qualified name exists. Without it, names with enough dots exist, and of the other
+    names only the last candidate.
     """
     for query in queries:
         if query.type in ABSOLUTE_TYPES:

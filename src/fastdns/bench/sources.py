@@ -1,4 +1,4 @@
-"""What is asked: from the command line to messages, and what is expected of their answers."""
+"""Queries: from the command line to messages, with the answers that are expected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastdns.bench.template import DEFAULT_NAMES, from_template
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Everything that a run asks, in order; and what is expected, by a query's key."""
+    """All queries of a run, in order, and the expected answers by the key of their query."""
 
     queries: Sequence[Query]
     questions: Questions
@@ -67,7 +67,7 @@ def read(how: argparse.Namespace) -> Asked:
     try:
         questions = Questions([message(query, opt) for query in queries])
     except ValueError as error:
-        # A search list makes names too long.
+        # A search list can make names too long.
         raise BenchUsageError(str(error)) from None
     by_key = {key_of(one.query): one for one in expected}
     for number, query in enumerate(queries):

@@ -1,4 +1,4 @@
-"""Names from a template, for caches that shall not help: ``{random}.example.org A``."""
+"""Names from a template, so that no cache has them: ``{random}.example.org A``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FIELD = re.compile(r"\{([^{}]*)\}")
 
 
 def from_template(template: str, count: int, seed: int) -> list[Query]:
-    """So many queries. Raises BenchUsageError."""
+    """This many queries of a template. Raises BenchUsageError."""
     words = template.split()
     if len(words) != 2:
         raise BenchUsageError(f"--template: NAME TYPE expected, got {template!r}")
     name, qtype = words
     if set("{}") & set(FIELD.sub("", name)):
-        raise BenchUsageError(f"--template: a brace without its other half in {name!r}")
+        raise BenchUsageError(f"--template: a brace without its counterpart in {name!r}")
     lengths = {field: length_of(field) for field in FIELD.findall(name)}
     rng = random.Random(seed)
     queries = []
@@ -43,7 +43,7 @@ def from_template(template: str, count: int, seed: int) -> list[Query]:
 
 
 def length_of(field: str) -> int | None:
-    """How long a field's random label is; None where it is the number. Raises BenchUsageError."""
+    """The length of a field's random label; None if the field is the number. Raises BenchUsageError."""
     kind, colon, length = field.partition(":")
     if field == "n":
         return None

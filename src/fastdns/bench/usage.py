@@ -11,19 +11,19 @@ from fastdns.bench.errors import BenchError
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a process and all below it: user and system time during the run, and memory after it."""
+    """A process and its descendants: user and system time during the run, and memory after it."""
 
     cpu_ns: int
     pss_kib: int
     processes: int
 
     def us_per_answer(self, answered: int) -> float:
-        """CPU microseconds of an answered query."""
+        """CPU microseconds for each answered query."""
         return self.cpu_ns / 1000 / max(1, answered)
 
 
 class Meter:
-    """Measures from here on. Raises BenchError where there is no such process."""
+    """Begins to measure. Raises BenchError if there is no such process."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -35,7 +35,7 @@ class Meter:
             raise BenchError(f"--pid {self._pid}: there is no such process")
 
     def read(self) -> Usage:
-        """What it was until now. Raises BenchError where the process has ended."""
+        """The usage until now. Raises BenchError if the process has ended."""
         used = processes.cpu_ns(self._pid) - self._begin_ns
         self._check()
         sizes = processes.pss_kib(self._pid)

@@ -1,6 +1,6 @@
-"""Servers side by side: interleaved rounds, so that drift and neighbours hit all alike.
+"""Servers side by side: interleaved rounds, so that drift and neighbours affect all servers alike.
 
-Each server has its turn in each round, each round begins with another one, and ratios are of turns of the same
+Each server has its turn in each round, and each round begins with another server. Ratios are of turns of the same
 round.
 """
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One server's part of a round."""
+    """The turn of one server in one round."""
 
     result: Result
     usage: Usage | None = None
@@ -39,7 +39,7 @@ class Series:
 
 
 def in_turn(peers: Sequence[T], number: int) -> list[T]:
-    """The peers, each round from another one on."""
+    """The servers of a round, beginning with another server in each round."""
     first = number % len(peers)
     return [*peers[first:], *peers[:first]]
 
@@ -53,7 +53,7 @@ def ask(
     tell: runner.Tell | None = None,
     interval_s: float | None = None,
 ) -> tuple[runner.Outcome, Usage | None]:
-    """One run, and what the server used of this machine for it. warm_s: a run before, which is not counted."""
+    """One run, and the CPU and memory that the server used for it. warm_s: a run before that is not counted."""
     if warm_s:
         warm = dataclasses.replace(how, seconds=warm_s, count=0)
         before = runner.run(server, questions, warm)
@@ -74,7 +74,7 @@ def run(
     pids: Mapping[str, int] | None = None,
     tell: Callable[[int, Series], None] | None = None,
 ) -> tuple[list[Series], bool]:
-    """All rounds; and whether they were ended before their time, by Ctrl-C: only whole rounds are given then."""
+    """Run all rounds. Returns them and whether Ctrl-C ended them early; only whole rounds are returned then."""
     series = [Series(name, server, (pids or {}).get(name)) for name, server in servers]
     for number in range(rounds):
         made: dict[str, Turn] = {}

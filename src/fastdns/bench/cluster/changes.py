@@ -16,9 +16,9 @@ from fastdns.bench.apiserver import objects
 from fastdns.bench.cluster.options import MAX_PROBES
 from fastdns.bench.exchange import query
 
-# Between two looks at a name that is to change; the resolution of what is measured.
+# Pause between two queries for a name that is to change: the resolution of the measurement.
 LOOK_S = 0.0005
-# For how long a look waits for its answer.
+# How long a query waits for its answer.
 ANSWER_S = 0.02
 NAMESPACE = "default"
 # An answer over UDP without EDNS holds all of them.
@@ -29,7 +29,7 @@ FRESH_FROM = PROBE_FROM + MAX_PROBES * PROBE_STEP
 
 
 class Api:
-    """The API server's control endpoint over one connection, for requests that must not wait for a handshake."""
+    """The API server's control endpoint over one open connection, so that no request waits for a handshake."""
 
     def __init__(self, control: str) -> None:
         host = control.removeprefix("http://")
@@ -38,11 +38,11 @@ class Api:
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send_put(self, obj: objects.Object | list[objects.Object]) -> None:
-        """Send what changes objects, without waiting for the answer."""
+        """Send a request that changes objects, without waiting for the response."""
         self._connection.request("POST", "/-/put", json.dumps(obj), {"Content-Type": "application/json"})
 
     def finish(self) -> None:
-        """Read the answer. Raises RuntimeError where it is a refusal."""
+        """Read the response. Raises RuntimeError unless it is 200."""
         answer = self._connection.getresponse()
         body = answer.read()
         if answer.status != 200:
@@ -62,12 +62,12 @@ class Probe:
     asking: socket.socket
     addresses: list[str]
     message: bytes
-    since: float | None = None  # of the change under way
+    since: float | None = None  # when the pending change was sent
     next_at: float = 0.0
     wanted: bytes = b""
 
     def slice(self) -> objects.Object:
-        """Its slice as it is now."""
+        """The EndpointSlice as it is now."""
         return objects.slice_(
             f"{self.name}-slice",
             NAMESPACE,
@@ -85,9 +85,9 @@ class Probe:
 
 
 def make_probes(control: str, port: int, count: int, endpoints: int) -> list[Probe]:
-    """Headless services of their own in the API server, with so many endpoints, MAX_ENDPOINTS at most.
+    """Create count headless services in the API server, each with this many endpoints, at most MAX_ENDPOINTS.
 
-    control: the API server's control endpoint; port: where the server under measurement answers on 127.0.0.1.
+    control: the API server's control endpoint; port: of the measured server on 127.0.0.1.
     """
     made = []
     for i in range(count):
@@ -107,10 +107,10 @@ def make_probes(control: str, port: int, count: int, endpoints: int) -> list[Pro
 
 @dataclass(slots=True)
 class Timed:
-    """How long changes took, in milliseconds, and what became of the queries that looked for them.
+    """Delays of changes, in milliseconds, and counts of the queries that looked for them.
 
-    failed: answers with another rcode than NOERROR; unanswered: queries without an answer within ANSWER_S, or one
-    the socket refused; unseen: changes that no answer showed before the time was over.
+    failed: answers with an rcode other than NOERROR; unanswered: queries without an answer within ANSWER_S, or
+    refused by the socket; unseen: changes that no answer had shown when the time was over.
     """
 
     took_ms: list[float] = field(default_factory=list)
@@ -128,10 +128,11 @@ def time_changes(
     progress: Callable[[float], None],
     seed: int = 1,
 ) -> Timed:
-    """Replace an endpoint of each probe, over and over, and ask until the answer has the new address.
+    """Replace an endpoint of each probe again and again, and ask until the answer has the new address.
 
-    The time is from the moment the change is sent to the API server, so the API server's own work counts. It lasts
-    for so many seconds and until there are so many samples, limit_s at most. progress: told from 0 to 1.
+    A delay begins when the change is sent to the API server, so the API server's own work counts. The measurement
+    ends after ``seconds``, but not before there are ``samples``, and after limit_s at the latest. progress: called
+    with the part that is done, from 0 to 1.
     """
     rng = random.Random(seed)
     timed = Timed()
@@ -159,13 +160,13 @@ def time_changes(
 
 
 def start_change(probe: Probe, fresh: int, rng: random.Random) -> None:
-    """Replace one endpoint by an address that was never there."""
+    """Replace one endpoint by an address that was never used before."""
     address = ipaddress.IPv4Address(FRESH_FROM + fresh)
     probe.addresses[rng.randrange(len(probe.addresses))] = str(address)
     probe.wanted = address.packed
     obj = probe.slice()
     with contextlib.suppress(OSError):
-        # What came for the change before this one; BlockingIOError ends it.
+        # Late answers to queries for the previous change; BlockingIOError ends the loop.
         while True:
             probe.asking.recv(65535)
     probe.since = time.monotonic()
@@ -173,7 +174,7 @@ def start_change(probe: Probe, fresh: int, rng: random.Random) -> None:
 
 
 def look(probe: Probe, timed: Timed) -> bool:
-    """Ask once; True where the answer has the new address."""
+    """Ask once; returns whether the answer has the new address."""
     assert probe.since is not None
     timed.queries += 1
     with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from fastdns.bench.errors import BenchError
 from fastdns.bench.page import page
 from fastdns.bench.progress import Stages
 
-# Packages of the group bench, without which the synthetic API server cannot be started.
+# Packages of the optional group bench that the synthetic API server needs.
 NEEDS = ("aiohttp", "cryptography")
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     how = parse(arguments)
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:
-        raise BenchError(f"missing here: {', '.join(missing)}; pip install 'fastdns[bench]' brings them")
+        raise BenchError(f"not installed: {', '.join(missing)}; pip install 'fastdns[bench]' installs them")
     try:
         with Stages(bar=False if how.no_progress else None) as stages:
             report = run(how, stages)

@@ -11,7 +11,7 @@ SAMPLE_PSS_S = 0.05
 
 
 class Memory(threading.Thread):
-    """Looks at the memory of a process tree, over and over, and keeps the most; a context manager."""
+    """Samples the memory of a process tree and keeps the largest sample; a context manager."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Memory(threading.Thread):
 
 
 def memory_mib(sizes: dict[int, int]) -> dict[str, float]:
-    """The sum of proportional set sizes, and each process by name, in MiB. sizes: KiB by process id."""
+    """The sum of proportional set sizes, and each process's size by name, in MiB. sizes: KiB by process id."""
     named: dict[str, float] = {"all": round(sum(sizes.values()) / 1024, 1)}
     for pid, kib in sorted(sizes.items()):
         name = processes.name_of(pid) or "ended since"
@@ -48,7 +48,7 @@ def memory_mib(sizes: dict[int, int]) -> dict[str, float]:
 
 
 def steady(pid: int) -> dict[str, float]:
-    """The median of five looks, a fifth of a second apart."""
+    """The median of five samples, a fifth of a second apart."""
     looks = []
     for _ in range(5):
         looks.append(processes.pss_kib(pid))

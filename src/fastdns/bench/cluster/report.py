@@ -13,7 +13,7 @@ def figure(value: float | None, unit: str, digits: int) -> str:
 
 
 def memory_lines(says: str, sizes: dict[str, float] | None) -> list[str]:
-    """The sum, and below it each process."""
+    """A line with the sum, then a line for each process."""
     if sizes is None:
         return [f"{says:<28}{'-':>12}"]
     parts = [f"  {name:<26}{figure(size, 'MiB', 1)}" for name, size in sizes.items() if name != "all"]
@@ -21,7 +21,7 @@ def memory_lines(says: str, sizes: dict[str, float] | None) -> list[str]:
 
 
 def text(report: dict[str, Any]) -> list[str]:
-    """The report for people: the same lines in the same order, whatever they hold."""
+    """The report as text: always the same lines in the same order."""
     cluster, memory, changes = report["cluster"], report["memory_mib"], report["changes"]
     machine, options = report["machine"], report["options"]
     rows: list[tuple[str, float | None, str, int]] = [
@@ -63,7 +63,7 @@ def text(report: dict[str, Any]) -> list[str]:
 
 
 def plots(report: dict[str, Any]) -> list[str]:
-    """What the page shows: memory by process, and how many changes showed within which time."""
+    """The plots of the page: memory by process, and the distribution of the delays of changes."""
     memory = report["memory_mib"]
     shown = {"steady": "steady", "relist_peak": "most of a relist", "after_churn": "after the changes"}
     groups = [

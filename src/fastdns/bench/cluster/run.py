@@ -57,14 +57,14 @@ COREFILE = """\
 RESOLV = "nameserver 127.0.0.1\n"
 START_S = 120.0
 RELIST_S = 30.0
-# After the death of a server: until its children have followed it and its ports are free.
+# After a server has died: until its children have ended and its ports are free.
 GONE_S = 1.0
 RESOURCES = ("namespaces", "services", "endpointslices")
 PERCENTS = (50, 90, 99)
 
 
 def wait_until_ready(port: int, timeout_s: float) -> float | None:
-    """Ask /ready until it says 200; time.monotonic of that moment, or None where that never came."""
+    """Poll /ready until it is 200; returns time.monotonic of that moment, or None if it never was."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
@@ -74,7 +74,7 @@ def wait_until_ready(port: int, timeout_s: float) -> float | None:
 
 
 def started(child: processes.Child, begin: float, ports: dict[str, int], first: bytes) -> dict[str, float | None]:
-    """Seconds from exec to the first right answer, and to 200 of /ready (None: it never said so)."""
+    """Seconds from exec to the first right answer, and to 200 of /ready (None: it never was)."""
     at: list[float | None] = []
     waiting = threading.Thread(target=lambda: at.append(wait_until_ready(ports["ready"], START_S)), daemon=True)
     waiting.start()
@@ -87,7 +87,7 @@ def started(child: processes.Child, begin: float, ports: dict[str, int], first: 
         except TimeoutError:
             if time.monotonic() > end:
                 raise BenchError(f"no right answer within {START_S:g} s of the start") from None
-    # Who answers and does not say ready in time has no such endpoint.
+    # A server that answers, and is not ready in time, has no /ready.
     waiting.join(30)
     ready = at[0] if at else None
     return {
@@ -97,9 +97,9 @@ def started(child: processes.Child, begin: float, ports: dict[str, int], first: 
 
 
 def relist(api: Process, pid: int) -> dict[str, Any]:
-    """Cut the connections and refuse to resume the watches (410 Gone): everything is listed anew.
+    """Cut the connections and refuse to resume the watches (410 Gone), so that everything is listed again.
 
-    Gives the most memory that was seen meanwhile, and what was asked of the API server.
+    Returns the largest memory sample during the relist, and the requests to the API server.
     """
     before = len(api.get("requests"))
     with Memory(pid) as watched:
@@ -110,7 +110,7 @@ def relist(api: Process, pid: int) -> dict[str, Any]:
         quiet = 0
         cpu = processes.cpu_ns(pid)
         time.sleep(2)
-        # Over when the processes have had almost nothing to do for a second.
+        # The relist is over when the processes have been almost idle for a second.
         while time.monotonic() < end and quiet < 2:
             time.sleep(0.5)
             now = processes.cpu_ns(pid)
@@ -122,13 +122,13 @@ def relist(api: Process, pid: int) -> dict[str, Any]:
 
 
 def describe(request: dict[str, Any]) -> str:
-    """A request in a line: whether it lists, resumes, or lists in a stream shows in its query."""
+    """A request in a line. Its query shows whether it lists, resumes a watch, or lists in a stream."""
     asked = {name: value for name, value in request["query"].items() if name != "timeoutSeconds"}
     return f"{request['status']} {request['path']} {asked}"
 
 
 def percentile(values: list[float], percent: float) -> float | None:
-    """The value within which so many percent are; None where there are none."""
+    """The value that this percentage of the values does not exceed; None if there are no values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -136,7 +136,7 @@ def percentile(values: list[float], percent: float) -> float | None:
 
 
 def run(how: argparse.Namespace, stages: Stages) -> dict[str, Any]:
-    """The whole run; gives what is printed with --json. Every key is always there."""
+    """The whole run; returns what --json prints. Every key is always there."""
     from fastdns.bench.apiserver.process import Process
     from fastdns.bench.cluster.changes import make_probes, time_changes
 
@@ -187,7 +187,7 @@ def run(how: argparse.Namespace, stages: Stages) -> dict[str, Any]:
         if how.snapshot:
             stages.stage("restart from the snapshot")
             if not (directory / "snapshot").exists():
-                raise BenchError("the server has kept no snapshot")
+                raise BenchError("the server has written no snapshot")
             os.kill(child.pid, signal.SIGKILL)
             time.sleep(GONE_S)
             begin = time.monotonic()
