@@ -475,7 +475,7 @@ def test_demo(tmp_path: Path) -> None:
         # A second one shared the ports of the first, and each had some of the requests.
         second = run(tmp_path, "demo", "-p", str(free_port()))
         assert second.returncode == 1
-        assert second.stderr == "fastdns: 127.0.0.1:8080 is taken, by another demo perhaps; end what has it\n"
+        assert second.stderr == "fastdns: 127.0.0.1:8080 is taken, perhaps by another demo; end that program\n"
         assert server.stop(signal.SIGINT) == 0
 
 

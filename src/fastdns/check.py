@@ -1,4 +1,4 @@
-"""``fastdns check``: every mistake that can be told without serving, or what would be served."""
+"""``fastdns check``: every mistake that can be found without serving, or what would be served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastdns.skipped import SkippedLines
 
 @dataclass(slots=True)
 class Report:
-    """What is wrong, what is odd, and, if nothing is wrong, what would be served."""
+    """Mistakes, warnings, and, without mistakes, the configuration that would be served."""
 
     mistakes: Mistakes
     warnings: list[str] = field(default_factory=list)
@@ -31,13 +31,13 @@ class Report:
 
 
 def name_warnings(zone: str) -> list[str]:
-    """What CoreDNS prints before a zone whose name is unusual. Its reader knows the line as it is, no log line."""
+    """The lines that CoreDNS prints before a zone with an unusual name. They are not log lines, as in CoreDNS."""
     spelled = zone.replace("\\", "\\\\").replace('"', '\\"')
     return [] if is_preferred(zone) else [f'Warning: Domain "{spelled}" does not follow RFC1035 preferred syntax']
 
 
 def check(load: Callable[[Mistakes], ServerConfig]) -> Report:
-    """Read a Corefile, and the files that its plugins read. load keeps mistakes in what it is given."""
+    """Read a Corefile, and the files that its plugins read. load collects mistakes in its argument."""
     mistakes = Mistakes(keep=True)
     report = Report(mistakes)
     with mistakes.noted():
@@ -79,7 +79,7 @@ def served_lines(report: Report) -> list[str]:
 
 
 def as_json(report: Report) -> str:
-    """The same for programs. Every key is always there."""
+    """The report as JSON. Every key is always there."""
     config = report.config
     made = {
         "right": report.right,

@@ -1,6 +1,6 @@
 """The command line: CoreDNS's flags, spelled as it spells them, and ``check`` and ``demo``.
 
-Exit codes: 0 after an orderly end, 1 for what cannot be served, 2 for a wrong command line.
+Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong command line or after SIGINT.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Usage: fastdns [flags]                serve
        fastdns demo [-dns.port PORT] [-manifests PATH]
                                       serve an example cluster on 127.0.0.1
        fastdns bench [options]        load a DNS server and measure it; -h lists the options
-       fastdns help [COMMAND]         this, or what a command takes
-       fastdns version                the version, and what it runs on
+       fastdns help [COMMAND]         print this, or the usage of a command
+       fastdns version                print the version and what it runs on
 
 Flags, with one or two dashes:
   -conf FILE        Corefile to load; "stdin" reads standard input (default "Corefile")
@@ -40,31 +40,31 @@ Flags, with one or two dashes:
 
 Environment:
   FASTDNS_WORKERS              worker processes (default: CPUs by affinity, cgroup quota and memory)
-  FASTDNS_STORE_MIB            bound of the zone store in MiB (default 512)
-  FASTDNS_MAX_TCP_CONNECTIONS  bound of TCP connections a worker (default 4096)
-  FASTDNS_MAX_TCP_MIB          bound of what TCP connections hold in all workers, in MiB (default 32)
-  FASTDNS_MAX_HTTP_CONNECTIONS bound of connections of each HTTP endpoint (default 256)
-  FASTDNS_METRICS_MAX_AGE_MS   age of /metrics at most, in ms (default 1000)
-  FASTDNS_MAX_IN_FLIGHT        bound of questions to upstreams in all workers (default 16384)
-  FASTDNS_LOG_LINES_S          bound of log's lines a second a serving thread (default 100000)
+  FASTDNS_STORE_MIB            MiB of the zone store, at most (default 512)
+  FASTDNS_MAX_TCP_CONNECTIONS  TCP connections of a worker, at most (default 4096)
+  FASTDNS_MAX_TCP_MIB          MiB that TCP connections of all workers hold, at most (default 32)
+  FASTDNS_MAX_HTTP_CONNECTIONS connections of each HTTP endpoint, at most (default 256)
+  FASTDNS_METRICS_MAX_AGE_MS   age of /metrics in ms, at most (default 1000)
+  FASTDNS_MAX_IN_FLIGHT        outstanding queries of all workers to upstreams, at most (default 16384)
+  FASTDNS_LOG_LINES_S          lines of log a second of each serving thread, at most (default 100000)
 """
 
 CHECK_USAGE = """\
 Usage: fastdns check [-conf FILE] [-dns.port PORT] [-json]
 
-Reads a Corefile and the files that its plugins read. Names each mistake with its file and line, and exits with 1;
-or prints what would be served, and exits with 0. Serves nothing, and connects to nothing.
+Reads a Corefile and the files that its plugins read. Names each mistake with its file and line and exits with 1, or
+prints what would be served and exits with 0. Serves nothing and connects to nothing.
 
 Flags, with one or two dashes:
   -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
   -dns.port, -p N   port of server blocks that name none (default 53)
-  -json             print an object for programs: right, problems, problems_left_out, warnings, listeners, sha512
+  -json             print a JSON object: right, problems, problems_left_out, warnings, listeners, sha512
 """
 DEMO_USAGE = """\
 Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
 
 Serves an example cluster on 127.0.0.1, UDP and TCP, with /health on port 8080, /ready on 8181 and /metrics on 9153.
-The manifests are watched: what is changed in them is answered at once.
+The manifests are watched: a change in them shows in answers at once.
 
 Flags, with one or two dashes:
   -dns.port, -p N   port (default 1053)
@@ -91,7 +91,7 @@ cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
 
 
 class UsageError(FastdnsError):
-    """A wrong command line: what is wrong with it."""
+    """The command line is wrong; the message says what is wrong."""
 
 
 @dataclass(slots=True)
@@ -106,11 +106,11 @@ class Flags:
         return self.values.get(name, default)
 
     def on(self, name: str) -> bool:
-        """Whether a flag that takes no value is set."""
+        """Whether a boolean flag is set."""
         return self.values.get(name, "false") == "true"
 
     def port(self, default: int) -> int:
-        """The default port. Raises FastdnsError: as with CoreDNS that is no matter of usage."""
+        """The default port. Raises FastdnsError and not UsageError, as CoreDNS exits with 1 here."""
         text = self.get("dns.port", str(default))
         if not text.isdecimal() or int(text) > 65535:
             raise FastdnsError(f'invalid value "{text}" for flag -dns.port: a port of 0 to 65535 expected')
@@ -123,7 +123,7 @@ TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", 
 
 
 def parse_flags(arguments: list[str], known: set[str]) -> Flags:
-    """Read flags as Go's flag package does: ``-a b``, ``-a=b``, ``--a``; the first other word ends them."""
+    """Read flags as Go's flag package does: ``-a b``, ``-a=b``, ``--a``. The first other word ends them."""
     flags = Flags()
     left = list(arguments)
     while left:
@@ -158,7 +158,7 @@ def version_lines() -> list[str]:
 
 
 def zone_lines(config: ServerConfig) -> list[str]:
-    """``ZONE:PORT`` of everything that is served, sorted within a listener, and warnings of their names."""
+    """``ZONE:PORT`` of each zone, sorted within a listener, with warnings about unusual names."""
     lines = []
     for listener in config.listeners:
         where = f" on {listener.address}" if listener.address else ""
@@ -168,22 +168,22 @@ def zone_lines(config: ServerConfig) -> list[str]:
 
 
 def announcer(quiet: bool) -> Callable[[ServerConfig], None]:
-    """What prints the start-up lines."""
+    """A function that prints the start-up lines."""
 
     def announce(config: ServerConfig) -> None:
         if not quiet:
             try:
                 print("\n".join([*zone_lines(config), *version_lines()]), flush=True)
             except OSError:
-                # A full disk, a closed pipe: no reason not to serve. What could not be written would be tried again
-                # at the end, and change the exit code.
+                # A full disk or a closed pipe must not stop the server. Without this, Python writes again at exit,
+                # fails again, and changes the exit code.
                 sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
     return announce
 
 
 def loader(flags: Flags) -> Callable[[], ServerConfig]:
-    """What reads the Corefile that the flags name, each time anew. Standard input is read once."""
+    """A function that reads the Corefile of the flags at each call. Standard input is read once."""
     port = flags.port(53)
     name = flags.get("conf")
     if name == "stdin":
@@ -201,7 +201,7 @@ def loader(flags: Flags) -> Callable[[], ServerConfig]:
 
 
 def fatal(message: object) -> int:
-    """Say on standard error why nothing is served; returns the exit code."""
+    """Print on standard error why the server does not start; returns the exit code."""
     print(f"fastdns: {message}", file=sys.stderr, flush=True)
     return 1
 
@@ -240,10 +240,10 @@ def main_serve(arguments: list[str]) -> int:
 
 
 def main_check(arguments: list[str]) -> int:
-    """``fastdns check``: exit code 1 and each mistake where the Corefile cannot be served.
+    """``fastdns check``: prints each mistake, and returns 1, if the Corefile cannot be served.
 
-    The files that plugins read are looked at, too. Whether a cluster can be connected to is not: its account and
-    credentials are those of the host that serves.
+    The files that plugins read are checked, too. The connection to a cluster is not: its account and credentials
+    belong to the host that serves.
     """
     flags = parse_flags(arguments, {"conf", "dns.port", "p", "json", "help", "h"})
     if flags.on("help") or flags.on("h"):
@@ -261,7 +261,7 @@ def main_check(arguments: list[str]) -> int:
 
 
 def what_to_check(flags: Flags) -> Callable[[Mistakes], ServerConfig]:
-    """What reads the Corefile. Without one the server has a default, which nobody wants to have checked."""
+    """A function that reads the Corefile. A missing one is a mistake here, though the server has a default."""
     port = flags.port(53)
     name = flags.get("conf") or DEFAULT_FILE
 
@@ -280,7 +280,7 @@ def what_to_check(flags: Flags) -> Callable[[Mistakes], ServerConfig]:
 
 
 def demo_manifests() -> Path:
-    """The example cluster: the checkout's file where we stand in one, else the one that came with the package."""
+    """The example cluster: the checkout's file in a checkout, else the file of the package."""
     from importlib import resources
 
     local = Path("deploy/example/cluster.yaml")
@@ -288,10 +288,10 @@ def demo_manifests() -> Path:
 
 
 def is_taken(port: int, kind: socket.SocketKind) -> bool:
-    """Whether a program has a port of 127.0.0.1. Two servers of one user would share it, each with some queries."""
+    """Whether a program has a port of 127.0.0.1. Two servers of one user would share the port and its queries."""
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:
-            # Connections that have ended do not count.
+            # Ignore connections that have ended (TIME_WAIT).
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -317,7 +317,7 @@ def main_demo(arguments: list[str]) -> int:
     for taken, kinds in ((port, both), *((http_port, stream) for http_port in DEMO_HTTP_PORTS)):
         if any(is_taken(taken, kind) for kind in kinds):
             hint = " or give -dns.port another port" if taken == port else ""
-            return fatal(f"127.0.0.1:{taken} is taken, by another demo perhaps; end what has it{hint}")
+            return fatal(f"127.0.0.1:{taken} is taken, perhaps by another demo; end that program{hint}")
 
     def announce(config: ServerConfig) -> None:
         at = f"@127.0.0.1 -p {port}"
@@ -333,7 +333,7 @@ def main_demo(arguments: list[str]) -> int:
                     f"  dig {at} _http._tcp.web.shop.svc.cluster.local SRV",
                     f"  dig {at} db.shop.svc.cluster.local",
                     f"  dig {at} -x 10.96.0.1",
-                    f"Edit {manifests}, and ask again: the answer follows at once.",
+                    f"Edit {manifests} and ask again: the answer changes at once.",
                     "Probes: http://127.0.0.1:8080/health http://127.0.0.1:8181/ready",
                     "Metrics: http://127.0.0.1:9153/metrics    End with Ctrl-C.",
                 ]
@@ -345,14 +345,14 @@ def main_demo(arguments: list[str]) -> int:
 
 
 def main_bench(arguments: list[str]) -> int:
-    """``fastdns bench``: loads and measures a DNS server. Nothing of it is imported by those who serve."""
+    """``fastdns bench``: loads and measures a DNS server. A server imports nothing of it."""
     from fastdns.bench.cli import main
 
     return main(arguments)
 
 
 def main_help(arguments: list[str]) -> int:
-    """``fastdns help``: the usage of all of it, or of a command."""
+    """``fastdns help``: the usage of everything, or of one command."""
     if not arguments:
         print(USAGE, end="")
         return 0
@@ -365,7 +365,7 @@ def main_help(arguments: list[str]) -> int:
 
 
 def main_version(arguments: list[str]) -> int:
-    """``fastdns version``: as -version."""
+    """``fastdns version``: the same as -version."""
     return main_serve(["-version", *arguments])
 
 

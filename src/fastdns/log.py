@@ -1,7 +1,7 @@
 """Log lines as CoreDNS writes them: ``[LEVEL] plugin/NAME: text`` on standard output, without timestamps.
 
 Each line is one write, so lines of several processes do not mix. A process writes at most MAX_LINES_PER_S on
-average; what it leaves out it counts, and says so.
+average. Lines beyond that are counted, and a line says how many there were.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import os
 import select
 import time
 
-# Not whatever sys.stdout is by now: the number of another file is another file's in the next child.
+# A fixed number, not sys.stdout's: in a child, that number may belong to another file.
 STDOUT = 1
 MAX_LINES_PER_S = 100
 BURST_LINES = 1000
 WHY_LEFT_OUT = f"more than {MAX_LINES_PER_S} a second, or nobody read them"
 PIECE_BYTES = select.PIPE_BUF
 
-# Libraries whose lower levels are about themselves.
+# Libraries whose messages below ERROR are about themselves.
 NOISY = ("asyncio", "aiohttp.access", "aiohttp.server", "aiohttp.client", "kubernetes", "urllib3", "watchfiles")
 
 
 class LineHandler(logging.Handler):
-    """Writes whole lines to a file descriptor. A reader that is gone or full loses lines, never the server."""
+    """Writes whole lines to a file descriptor. A slow or absent reader loses lines; the server never waits."""
 
     def __init__(self, fd: int = STDOUT) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class LineHandler(logging.Handler):
         self.left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, or count it where there were too many."""
+        """Write one record, or count it if there were too many."""
         now = time.monotonic()
         self.tokens = min(BURST_LINES, self.tokens + (now - self.filled_at) * MAX_LINES_PER_S)
         self.filled_at = now
@@ -49,13 +49,13 @@ class LineHandler(logging.Handler):
         self.write(text.encode(errors="replace") + b"\n")
 
     def has_room(self) -> bool:
-        """Whether a write of up to PIECE_BYTES will not wait for the reader (pipe(7): poll tells of PIPE_BUF)."""
+        """Whether a write of up to PIECE_BYTES does not block (pipe(7): poll reports room for PIPE_BUF bytes)."""
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         return bool(poll.poll(0))
 
     def write(self, data: bytes) -> None:
-        """Write what is nearly always one piece. Where the reader stops in the middle, the rest is lost."""
+        """Write the data, nearly always in one piece. If the reader stops in the middle, the rest is lost."""
         with contextlib.suppress(OSError):
             for at in range(0, len(data), PIECE_BYTES):
                 if at and not self.has_room():
@@ -64,10 +64,10 @@ class LineHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """The level in brackets, the plugin where the logger is one's, and the text."""
+    """The level in brackets, the plugin if the logger belongs to one, and the text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, or several where an exception came with it."""
+        """One line, or several if the record has an exception."""
         name = f"{record.name}: " if record.name.startswith("plugin/") else ""
         text = f"[{record.levelname}] {name}{record.getMessage()}"
         if record.exc_info:
@@ -76,7 +76,7 @@ class LineFormatter(logging.Formatter):
 
 
 def set_up(*, debug: bool = False) -> None:
-    """Send every logger's lines to standard output; debug lines only where the debug plugin is."""
+    """Send the lines of all loggers to standard output; debug lines only with the debug plugin."""
     root = logging.getLogger()
     handler = LineHandler(STDOUT)
     handler.setFormatter(LineFormatter())

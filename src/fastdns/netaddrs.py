@@ -1,4 +1,4 @@
-"""This host's addresses, by interface, as the kernel lists them through netlink-free means: /proc and one ioctl."""
+"""This host's addresses by interface, read without netlink: from /proc and one ioctl."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_INTERFACES = 4096
 
 
 def canonical_address(text: str) -> str | None:
-    """An IP address in its canonical text, as IPv4 where it is that in disguise; None if it is none.
+    """An IP address as canonical text; None if the text is not an address. IPv4-mapped addresses become IPv4.
 
-    A link-local address keeps its zone, the interface that it is on (RFC 4007 section 11): fe80::1%eth0. Of others
-    it says nothing, and is dropped.
+    A link-local address keeps its zone, which is its interface (RFC 4007 section 11): fe80::1%eth0. The zone of any
+    other address has no meaning and is dropped.
     """
     host, _, zone = text.partition("%")
     try:
@@ -36,17 +36,17 @@ def canonical_address(text: str) -> str | None:
 
 
 def zone_of(address: str) -> str:
-    """The zone of an address: an interface by its name or number; "" where it has none."""
+    """The zone of an address, an interface by name or number; "" if it has none."""
     return address.partition("%")[2]
 
 
 def needs_zone(address: str) -> bool:
-    """Whether an address, in its canonical text, could be on any interface, and does not say which."""
+    """Whether a canonical address is link-local without a zone: it could be on any interface."""
     return ":" in address and not zone_of(address) and ipaddress.IPv6Address(address).is_link_local
 
 
 def interface_index(zone: str) -> int | None:
-    """The number of an interface, by its name or number; None where this host has none of that name."""
+    """The number of an interface, given by name or number; None if this host has no such interface."""
     if zone.isdecimal():
         return int(zone)
     with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ def interface_index(zone: str) -> int | None:
 
 
 def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """What bind(2) and connect(2) take; a zone becomes the number that its interface has now, 0 if it has none."""
+    """The address that bind(2) and connect(2) take. A zone becomes its interface's present number, or 0."""
     host, _, zone = address.partition("%")
     if not zone:
         return host, port
@@ -63,16 +63,18 @@ def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int,
 
 
 def host_of(address: Sequence[Any]) -> str:
-    """The host of what getsockname and getaddrinfo return, with its zone where it has one."""
+    """The host of an address from getsockname or getaddrinfo, with its zone if it has one."""
     host = str(address[0]).partition("%")[0]
     scope = address[3] if len(address) > 3 else 0
     return f"{host}%{scope}" if scope else host
-# Go listens at both families where it is asked to listen at either of these (net, favoriteAddrFamily); so do we.
+
+
+# Asked to listen on either of these, Go listens on both families (net, favoriteAddrFamily). fastdns does the same.
 WILDCARDS = ("0.0.0.0", "::")
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether it stands for every address: nothing, 0.0.0.0, or :: in any spelling."""
+    """Whether a host stands for every address: it is empty, 0.0.0.0, or :: in any spelling."""
     return not host or canonical_address(host) in WILDCARDS
 
 
@@ -104,7 +106,7 @@ def ipv6_addresses() -> list[tuple[str, str]]:
             raw, _, _, _, _, name = line.split()
             address = ipaddress.IPv6Address(bytes.fromhex(raw))
         except ValueError:
-            # An interface's name may have spaces in it: such an interface is not named in a Corefile.
+            # A name with spaces: a Corefile cannot name such an interface.
             continue
         found.append((name, f"{address}%{name}" if address.is_link_local else str(address)))
     return found
@@ -119,7 +121,7 @@ def interface_addresses() -> dict[str, list[str]]:
 
 
 def host_addresses() -> list[bytes]:
-    """The addresses by which others may reach this host: neither loopback nor link-local; 4 or 16 bytes each."""
+    """The addresses at which other hosts may reach this one: not loopback, not link-local; 4 or 16 bytes each."""
     found = []
     for addresses in interface_addresses().values():
         for text in addresses:

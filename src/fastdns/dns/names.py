@@ -6,15 +6,15 @@ LENGTHS = [bytes((length,)) for length in range(256)]
 
 
 def wire_name(text: str) -> bytes:
-    """The lowercased wire form of a name in presentation form, fully qualified or not. ``\\.`` and ``\\DDD`` are
-    read as RFC 1035 section 5.1 has them. Raises ValueError where it is no name."""
+    """The wire form, in lower case, of a name in presentation form, fully qualified or not. ``\\.`` and ``\\DDD``
+    are read as in RFC 1035 section 5.1. Raises ValueError if the text is not a name."""
     return wire_name_as_written(text).lower()
 
 
 def wire_name_as_written(text: str) -> bytes:
-    """``wire_name`` in the case of the text."""
+    """``wire_name``, in the case of the text."""
     if "\\" not in text and text not in ("", "."):
-        # Files of a million names are read.
+        # The fast path: files with a million names are read.
         return joined(text.encode().removesuffix(b".").split(b"."), text)
     labels: list[bytes] = []
     label = bytearray()
@@ -43,7 +43,7 @@ def wire_name_as_written(text: str) -> bytes:
 
 
 def joined(labels: list[bytes], text: str) -> bytes:
-    """The wire form of a name's labels. Raises ValueError with the text where they make none."""
+    """The wire form of a name's labels. Raises ValueError with the text if they are not a name."""
     wire = b"".join([LENGTHS[len(one) & 0xFF] + one for one in labels]) + b"\0"
     if len(wire) > 255 or not all(labels) or max(map(len, labels), default=0) > 63:
         raise ValueError(f"{text!r} is not a domain name: labels of 1 to 63 bytes expected, 255 bytes in all")
@@ -51,7 +51,7 @@ def joined(labels: list[bytes], text: str) -> bytes:
 
 
 def text_name(wire: bytes) -> str:
-    """The presentation form, fully qualified, with escapes where CoreDNS prints them."""
+    """The presentation form, fully qualified, with CoreDNS's escapes."""
     parts: list[str] = []
     at = 0
     while at < len(wire) and wire[at]:
