@@ -16,12 +16,12 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 .PHONY: run build debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck package \
 	bench clean
 
-# Only what serves; the packages are fetched while the compiler works.
+# Installs only what a server needs; packages are fetched while the compiler works.
 run: | $(VENV)/.tools
 	@$(MAKE) --no-print-directory -j2 $(VENV)/.installed $(VENV)/.built
 	@$(BIN)/fastdns demo
 
-# What serves, and what tests and measures.
+# Installs what a server, tests and benches need.
 build: $(VENV)/.dev $(VENV)/.built-tests
 
 $(VENV)/.tools:
@@ -30,7 +30,7 @@ $(VENV)/.tools:
 	@$(PIP) 'setuptools>=77' 'cython>=3.1'
 	@touch $@
 
-# FASTDNS_NO_EXTENSIONS: they are built in place; pip would compile everything once more, elsewhere.
+# FASTDNS_NO_EXTENSIONS: extensions are built in place; pip would compile everything again, elsewhere.
 $(VENV)/.installed: pyproject.toml | $(VENV)/.tools
 	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable .
 	@touch $@
@@ -87,11 +87,11 @@ test:
 test-many: build
 	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$(($(JOBS) + 1)) --dist loadfile
 
-# What needs the whole machine.
+# Tests that need the whole machine.
 test-alone: build
 	$(BIN)/python -m pytest -q -m alone
 
-# What breaks, broken on purpose for CHAOS_S seconds each; the lines that say what came of it go to build/chaos.txt.
+# Every fault, for CHAOS_S seconds each. The results go to build/chaos.txt.
 CHAOS_S ?= 60
 chaos: build
 	mkdir -p build
@@ -101,7 +101,7 @@ chaos: build
 		tests/integration/test_drop_in.py::test_rolling_restart
 	cat build/chaos.txt
 
-# Everything at once for SOAK_S seconds; SOAK_SEED repeats a run. A line a minute, also in build/soak.txt.
+# All faults at once for SOAK_S seconds; SOAK_SEED repeats a run. Prints a line each minute, also to build/soak.txt.
 SOAK_S ?= 1800
 SOAK_RATE ?= 5000
 soak: build
@@ -115,16 +115,15 @@ lint: build
 typecheck: build
 	$(BIN)/mypy
 
-# Source distribution and wheel, to dist/; each is installed into an empty environment, and asked.
+# Builds source distribution and wheel into dist/, installs each into an empty environment, and asks it.
 package: $(VENV)/.dev
 	$(BIN)/python -m tests.deploy.package
 
-# Everything that is installed side by side: a section of bench/RESULTS.md and the README's plot.
+# Measures all installed servers side by side; writes a section of bench/RESULTS.md and the README's chart.
 compare: build
 	$(BIN)/python -m bench.compare --write
 
-# The figures of bench/RESULTS.md: a query beside the bare socket echo and other servers, and a cluster of 100,000
-# endpoints.
+# The figures of bench/RESULTS.md: queries, beside the UDP echo and other servers, and a cluster of 100,000 endpoints.
 bench: build
 	$(BIN)/python -m bench.compare
 	$(BIN)/fastdns bench cluster
