@@ -1,4 +1,4 @@
-"""``python -m fastdns.bench.apiserver``: serves a generated cluster until it is told to end.
+"""``python -m fastdns.bench.apiserver``: serves a generated cluster until a signal ends it.
 
 When ready it prints one line of JSON: url, control (see the module control), kubeconfig, token, counts.
 """
@@ -25,9 +25,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fastdns.bench.apiserver", description=__doc__)
     parser.add_argument("--services", type=int, default=100)
     parser.add_argument("--endpoints", type=int, default=10, help="of each service")
-    parser.add_argument("--namespaces", type=int, default=0, help="0: as many as fit the services")
+    parser.add_argument("--namespaces", type=int, default=0, help="0: a number that fits the services")
     parser.add_argument("--pods", action=boolean, default=False, help="a pod behind each endpoint")
-    parser.add_argument("--imports", action=boolean, default=False, help="the multicluster API is installed")
+    parser.add_argument("--imports", action=boolean, default=False, help="serve the multicluster API")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--churn", type=float, default=0.0, help="changes a second")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on, an IPv4 address")
@@ -36,11 +36,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tls", action=boolean, default=True)
     parser.add_argument("--auth", action=boolean, default=True)
     parser.add_argument("--gzip", action=boolean, default=True)
-    parser.add_argument("--protobuf", action=boolean, default=True, help="answer in protobuf who takes that")
+    parser.add_argument("--protobuf", action=boolean, default=True, help="answer in protobuf on request")
     parser.add_argument("--window", type=int, default=WINDOW, help="events kept of each resource")
     parser.add_argument("--bookmark-every", type=float, default=BOOKMARK_EVERY_S, help="seconds")
     parser.add_argument("--kubeconfig", type=Path, help="where to write it")
-    parser.add_argument("--how", choices=HOWS, default="token", help="how the kubeconfig's user is known")
+    parser.add_argument("--how", choices=HOWS, default="token", help="how the kubeconfig's user authenticates")
     parser.add_argument("--directory", type=Path, help="for certificates and the token")
     return parser.parse_args()
 

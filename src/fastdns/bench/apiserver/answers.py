@@ -1,4 +1,4 @@
-"""What lists and watches answer, as bytes: plain, or only the metadata where the client asks for no more."""
+"""Responses to lists and watches as bytes: whole objects, or only their metadata if the client asks for that."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Form:
         return b'{"type":"%s","object":%s%s%s' % (what.encode(), self._object_open, version.meta, rest)
 
     def event(self, event: Event, selector: Selector) -> bytes:
-        """What a change is to a watcher: what starts or stops to match is added or deleted to it."""
+        """The type of a change for a watcher: an object that starts or stops to match is added or deleted."""
         was, now = selector.matches(event.old), selector.matches(event.new)
         if now and event.new is not None:
             return self.line("MODIFIED" if was else "ADDED", event.new)
@@ -99,5 +99,5 @@ def error_line(status: dict[str, object]) -> bytes:
 
 
 def pretty(data: bytes) -> bytes:
-    """As the API server writes JSON to a person's browser or curl."""
+    """JSON as the API server writes it for a browser or curl."""
     return msgspec.json.format(data, indent=2)

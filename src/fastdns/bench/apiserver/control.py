@@ -81,7 +81,7 @@ class Control:
             await self._runner.cleanup()
 
     async def churn(self, per_second: float, **how: Any) -> None:
-        """Starts to churn, in place of what churned before; 0 only stops."""
+        """Starts to churn and stops the previous churn; 0 only stops."""
         await self._stop_churn()
         if per_second > 0:
             churn = Churn(self.server.store, per_second, log=self.log, **how)

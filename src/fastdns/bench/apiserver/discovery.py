@@ -1,4 +1,4 @@
-"""The documents by which a client finds out what there is: /version, /api, /apis and what is under them."""
+"""The discovery documents: /version, /api, /apis and the documents below them."""
 
 from __future__ import annotations
 

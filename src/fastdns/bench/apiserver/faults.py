@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: named faults that are switched on and off while the server runs.
+"""Deliberate faults, by name, that are switched on and off while the server runs.
 
 ``faults.set("forbidden", resource="pods")`` and ``faults.clear("forbidden")``. A fault may be limited to a
 resource, to a verb (``list``, ``watch``, ``get``) and to a number of uses (``times``). NAMES has them all.
@@ -13,31 +13,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# Each fault and, behind it, the options it takes besides resource, verb and times.
+# Each fault, with the options that it takes besides resource, verb and times.
 NAMES = {
     "refuse": "connections are refused, open ones cut",
     "hang": "requests are accepted and never answered",
-    "silent": "connections are accepted and never answered, not even TLS; open ones are frozen, too (see freeze)",
-    "freeze": "connections that are open now are never answered again, nor closed, also when the fault is over",
-    "stall": "answers that are under way send no further byte, without closing",
-    "cut": "the connection ends in mid-line (after=N: after N more bytes, else amid what is sent)",
-    "slow": "bytes come in dribbles (chunk=1024 bytes each, pause_s=0.01 between them)",
+    "silent": "connections are accepted and never answered, not even by TLS; open ones are frozen (see freeze)",
+    "freeze": "connections that are open now are never answered or closed, even after the fault has ended",
+    "stall": "pending responses send no further byte and stay open",
+    "cut": "the connection ends in mid-line (after=N: after N more bytes)",
+    "slow": "bytes are sent slowly (chunk=1024 bytes each, pause_s=0.01 between them)",
     "unauthorized": "401 for whatever credentials",
     "forbidden": "403",
     "too_many": "429 (retry_after_s=1)",
     "error": "500, or the server error of code=",
     "not_found": "404 page not found",
     "gone": "410 as the status of a watch or list",
-    "gone_event": "410 as an ERROR event of a watch, at its next chance",
-    "error_event": "500 as an ERROR event of a watch, at its next chance",
+    "gone_event": "410 as the next ERROR event of a watch",
+    "error_event": "500 as the next ERROR event of a watch",
     "expired_continue": "410 for every continue token",
     "no_streaming": "no streaming lists (form=event: ERROR event, form=invalid: 422, form=ignored: unknown)",
     "no_bookmarks": "no bookmarks are sent (also initial=True: not even the end of the initial events)",
-    "drop": "lying: changes are stored, but watches are not told of them (key= limits it to one object)",
+    "drop": "lying: changes are stored, but watches get no event (key= limits it to one object)",
     "duplicate": "each event of a watch is sent twice",
-    "garbage": "a line that is no JSON is sent before the next event of a watch",
+    "garbage": "a line that is not JSON is sent before the next event of a watch",
     "wrong_version": "lists and bookmarks give a wrong resourceVersion (by=1000 is added)",
-    "close": "watches are ended cleanly at their next chance",
+    "close": "watches are ended cleanly as soon as possible",
 }
 
 
@@ -61,7 +61,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are switched on, and how often each struck."""
+    """The faults that are switched on, and how often each took effect."""
 
     def __init__(self) -> None:
         self.hits: Counter[str] = Counter()
@@ -92,14 +92,14 @@ class Faults:
         self._notify()
 
     def find(self, name: str, resource: str = "", verb: str = "") -> Fault | None:
-        """The fault of a name that strikes here, without using it up."""
+        """The fault of this name that applies here; its times are not used up."""
         for fault in self._active:
             if fault.matches(name, resource, verb):
                 return fault
         return None
 
     def take(self, name: str, resource: str = "", verb: str = "") -> Fault | None:
-        """The fault of a name that strikes here; one of its times is used up."""
+        """The fault of this name that applies here; one of its times is used up."""
         fault = self.find(name, resource, verb)
         if fault is not None:
             self.hits[name] += 1
@@ -112,7 +112,7 @@ class Faults:
         return [fault for fault in self._active if fault.times != 0]
 
     async def gone(self, name: str, resource: str, verb: str) -> None:
-        """Waits until no fault of a name strikes here any more."""
+        """Waits until no fault of this name applies here."""
         while self.find(name, resource, verb) is not None:
             await self._changed.wait()
 
@@ -125,7 +125,7 @@ class Faults:
 
 @dataclass(slots=True)
 class Request:
-    """What was asked, for tests to look at."""
+    """A request, recorded for tests."""
 
     at_s: float
     method: str

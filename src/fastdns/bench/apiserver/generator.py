@@ -1,4 +1,4 @@
-"""Fills a store with a cluster of any size, the same for the same seed, and lets it change as clusters do."""
+"""Fills a store with a cluster of any size, equal for equal seeds, and changes it as real clusters change."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _POD_BASE = int(ipaddress.IPv4Address("10.128.0.0"))
 _POD6_BASE = int(ipaddress.IPv6Address("fd00:10:244::1"))
 _SERVICE_BASE = int(ipaddress.IPv4Address("172.20.0.1"))
 _SERVICE6_BASE = int(ipaddress.IPv6Address("fd00:10:96::1"))
-# Endpoints that churn brings are far from those that fill made.
+# Addresses of endpoints that churn adds are far from those of the fill.
 _CHURN_OFFSET = 4_000_000
 
 
 @dataclass(slots=True)
 class Population:
-    """How much of what a store was filled with."""
+    """The numbers of objects that a store was filled with."""
 
     namespaces: int = 0
     services: int = 0
@@ -50,7 +50,7 @@ class Change:
     namespace: str
     service: str
     headless: bool
-    # The address that appears, and the one that goes; of a service its cluster address.
+    # The added address and the removed address; for a service its cluster address.
     added: str = ""
     removed: str = ""
     rv: int = 0
@@ -65,7 +65,7 @@ def fill(
     pods: bool = False,
     seed: int = 1,
 ) -> Population:
-    """Fills a store: of the services 10% headless, 1% ExternalName, 5% dual-stack, the others ClusterIP."""
+    """Fills a store. 10% of the services are headless, 1% ExternalName, 5% dual-stack, the others ClusterIP."""
     rng = random.Random(seed)
     made = Population(namespaces=namespaces or max(1, min(200, services // 50)))
     names = [f"ns-{index:03d}" for index in range(made.namespaces)]
@@ -174,7 +174,7 @@ class Churn:
     store: Store
     per_second: float = 50.0
     seed: int = 1
-    # How often each kind of change happens, out of their sum.
+    # The weight of each kind of change.
     weights: dict[str, int] = field(default_factory=lambda: {"replace": 60, "flip": 30, "add": 5, "remove": 5})
     log: list[Change] = field(default_factory=list)
 
@@ -184,7 +184,7 @@ class Churn:
         self._own: list[tuple[str, str, str]] = []
 
     async def run(self, seconds: float | None = None) -> list[Change]:
-        """Churns for a time, or until it is cancelled; gives the log."""
+        """Churns for a time, or until it is cancelled; returns the log."""
         begin = time.monotonic()
         done = 0
         while seconds is None or time.monotonic() - begin < seconds:
@@ -196,7 +196,7 @@ class Churn:
         return self.log
 
     def step(self) -> Change | None:
-        """One change; None where there is nothing to change."""
+        """Make one change; None if there is nothing to change."""
         what = self._rng.choices(list(self.weights), list(self.weights.values()))[0]
         if what == "add":
             change: Change | None = self._add()

@@ -1,4 +1,4 @@
-"""The resources served: names, API groups, selectable fields, and what an empty object of each looks like."""
+"""The served resources: names, API groups, selectable fields, and an empty object of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Kind:
     group: str
     version: str
     namespaced: bool
-    # What follows the metadata in a bookmark: the zero value of the Go type, as it is serialized.
+    # The text after the metadata in a bookmark: the serialized zero value of the Go type.
     empty: bytes
     # Whether the server counts metadata.generation.
     generation: bool
@@ -31,17 +31,17 @@ class Kind:
 
     @property
     def path(self) -> str:
-        """The URL path that the resource lives under."""
+        """The URL path of the resource."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     @property
     def item_open(self) -> bytes:
-        """What an item of a list starts with, up to its metadata."""
+        """The beginning of a list item, up to its metadata."""
         return self.object_open if self.custom else b'{"metadata":'
 
     @property
     def object_open(self) -> bytes:
-        """What the object of a watch event starts with, up to its metadata."""
+        """The beginning of a watch event's object, up to its metadata."""
         if self.custom:
             return f'{{"apiVersion":"{self.api_version}","kind":"{self.kind}","metadata":'.encode()
         return f'{{"kind":"{self.kind}","apiVersion":"{self.api_version}","metadata":'.encode()

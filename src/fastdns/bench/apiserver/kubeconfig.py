@@ -1,4 +1,4 @@
-"""Writes the file by which a client finds the server and is known to it: kubeconfigs of each sort."""
+"""Writes kubeconfigs of every kind: with the server's address and a user's credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(
     client: tuple[Path, Path] | None,
     embed: bool,
 ) -> Path:
-    """A kubeconfig whose user is known by ``how``, one of HOWS; ``embed`` puts certificates into it."""
+    """A kubeconfig whose user authenticates by ``how``, one of HOWS; ``embed`` puts certificates into it."""
     cluster: dict[str, Any] = {"server": url}
     if ca_file is not None:
         cluster |= _file("certificate-authority", ca_file, embed)
@@ -41,7 +41,7 @@ def write(
             "interactiveMode": "Never",
         }
     elif how != "none":
-        raise ValueError(f"no such way to be known: {how}; there are {', '.join(HOWS)}")
+        raise ValueError(f"unknown kind of credentials: {how}; one of {', '.join(HOWS)}")
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -61,7 +61,7 @@ def _file(name: str, path: Path, embed: bool) -> dict[str, str]:
 
 
 def _plugin(path: Path, token_file: Path) -> Path:
-    """An exec plugin that gives the token which the file holds at that moment."""
+    """An exec plugin that prints the token that the file has when it runs."""
     code = (
         "import json,sys;print(json.dumps({'kind':'ExecCredential',"
         "'apiVersion':'client.authentication.k8s.io/v1','status':{'token':open(sys.argv[1]).read()}}))"

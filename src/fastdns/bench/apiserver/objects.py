@@ -1,4 +1,4 @@
-"""Builders of the objects that a real API server holds, with the weight they have there, managedFields too.
+"""Builders of objects as a real API server has them, in their real size, with managedFields.
 
 Each gives a dictionary of its own, in the order in which Go serializes the type, ready for ``Store.put``.
 """
@@ -285,7 +285,7 @@ def _managed(api_version: str, time: str, fields: Object, manager: str = "unknow
     }
 
 
-# The managed fields of objects that are alike are shared: nobody changes them in place.
+# Equal managed fields are shared between objects: nobody changes them in place.
 @lru_cache(maxsize=256)
 def _service_fields(
     ports: tuple[PortSpec, ...], fields: tuple[str, ...], labels: tuple[str, ...], created: str

@@ -20,7 +20,7 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a list or watch asks for."""
+    """The options of a list or watch."""
 
     selector: Selector
     watch: bool
@@ -35,7 +35,7 @@ class Options:
 
 
 def parse(query: Mapping[str, str], kind: Kind, namespace: str, *, streaming: bool = True) -> Options:
-    """The options of a request; Refused where the API server refuses them."""
+    """Parse the options of a request. Raises Refused as the API server refuses them."""
     try:
         labels = parse_labels(query.get("labelSelector", ""))
         fields = parse_fields(query.get("fieldSelector", ""), kind)

@@ -1,4 +1,4 @@
-"""An answer under way: the one place where bytes leave, and so where they are slowed, stalled and cut."""
+"""A response that is being sent: the only place that writes bytes, and so where faults slow, stall and cut them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Cut(Exception):
 
 
 class Pipe:
-    """Sends the body of one answer, as the faults let it."""
+    """Sends the body of one response, subject to the faults."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class Pipe:
             self.abort()
 
     def abort(self) -> None:
-        """Resets the connection, the bytes written so far being on their way."""
+        """Resets the connection after the bytes that were written so far."""
         if self._request.transport is not None:
             self._request.transport.close()
         raise Cut
 
     async def close(self) -> None:
-        """Ends the answer properly."""
+        """Ends the response in order."""
         await self._thaw(self._request)
         if self._faults.find("stall", *self._at):
             await self._faults.gone("stall", *self._at)

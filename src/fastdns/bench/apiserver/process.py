@@ -1,4 +1,4 @@
-"""The server in a process of its own, as benches and integration tests use it: started, driven, stopped."""
+"""The server in a process of its own, for benches and integration tests: starts, controls and stops it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Process:
         return Path(self.info["kubeconfig"])
 
     def post(self, name: str, body: Any = None) -> Any:
-        """POST to ``/-/name``; see control for what there is."""
+        """POST to ``/-/name``; see control for the names."""
         data = json.dumps({} if body is None else body).encode()
         return self._call(urllib.request.Request(f"{self.info['control']}/-/{name}", data, method="POST"))
 

@@ -1,4 +1,4 @@
-"""Objects as Kubernetes' protobuf writes them, from what their JSON says.
+"""Objects in Kubernetes' protobuf, made from their JSON.
 
 Field numbers: generated.proto of k8s.io/api and k8s.io/apimachinery. What is not in a table is left out; it is
 nothing that the generator makes. Fields come in the order of their numbers, as the real one writes them.
@@ -72,7 +72,7 @@ def int_or_string(number: int, value: int | str) -> bytes:
 
 
 def message(table: Table, *, always: Sequence[str] = ()) -> Encoder:
-    """A message of a table. always: strings that are written where they are empty, too, as Go's plain ones are."""
+    """A message of a table. always: strings that are written even if empty, as Go writes plain strings."""
     parts = sorted((number, name, encoder) for name, (number, encoder) in table.items())
 
     def encoder_of(number: int, value: Any) -> bytes:
@@ -188,7 +188,7 @@ OBJECTS: dict[str, Encoder] = {
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
-    """A runtime.Unknown behind its magic."""
+    """A runtime.Unknown after the magic number."""
     return MAGIC + field(1, text(1, api_version) + text(2, kind)) + field(2, raw) + text(3, "") + text(4, "")
 
 
@@ -245,7 +245,7 @@ class ProtobufForm:
         return framed(what, envelope(self.kind.api_version, self.kind.kind, self.item(version)))
 
     def event(self, event: Event, selector: Selector) -> bytes:
-        """What a change is to a watcher: what starts or stops to match is added or deleted to it."""
+        """The type of a change for a watcher: an object that starts or stops to match is added or deleted."""
         was, now = selector.matches(event.old), selector.matches(event.new)
         if now and event.new is not None:
             return self.line("MODIFIED" if was else "ADDED", event.new)

@@ -39,7 +39,7 @@ def _has_not(key: str) -> Test:
 
 
 def parse_labels(text: str) -> list[Test]:
-    """The tests that a labelSelector asks for; all must hold."""
+    """The tests of a labelSelector; all must hold."""
     tests: list[Test] = []
     for part in filter(None, (part.strip() for part in _COMMA.split(text))):
         if match := _SET.match(part):
@@ -56,7 +56,7 @@ def parse_labels(text: str) -> list[Test]:
 
 
 def parse_fields(text: str, kind: Kind) -> list[Test]:
-    """The tests that a fieldSelector asks for; a field that is unset compares as the empty string."""
+    """The tests of a fieldSelector; an unset field compares as the empty string."""
     tests: list[Test] = []
     known = (*COMMON_FIELDS, *kind.fields)
     for part in filter(None, text.split(",")):

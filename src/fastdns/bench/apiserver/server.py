@@ -38,15 +38,15 @@ from fastdns.tls import client_context
 SERVICE_ACCOUNT = "system:serviceaccount:kube-system:coredns"
 ADMIN = "kubernetes-admin"
 ANONYMOUS = "system:anonymous"
-# How often a watch that asked for bookmarks gets one.
+# The interval of bookmarks, for a watch that asked for them.
 BOOKMARK_EVERY_S = 60.0
 # A watch's last bookmark comes this long before its timeout.
 BOOKMARK_LEAD_S = 2.0
-# How long a list waits for a resourceVersion that is not there yet.
+# How long a list waits for a future resourceVersion.
 FUTURE_WAIT_S = 3.0
-# Watches that name no timeout end after this long or up to twice of it.
+# A watch without a timeout ends after this time, up to twice of it.
 MIN_WATCH_S = 1800.0
-# Answers from this size on have no content-length, and those above the other are compressed for who takes it.
+# Larger responses have no content-length; above the second size they are compressed if the client accepts it.
 UNSIZED_BYTES = 4096
 GZIP_BYTES = 128 * 1024
 
@@ -79,12 +79,12 @@ class ApiServer:
         self.host = host
         self.port = port
         self.gzip = gzip
-        # Whether it answers in protobuf who takes that; custom resources are JSON in any case.
+        # Whether it answers in protobuf if the client accepts that; custom resources are always JSON.
         self.protobuf = protobuf
         self.bookmark_every_s = bookmark_every_s
         self.future_wait_s = future_wait_s
         self.installed = {plural for plural in KINDS if imports or plural != IMPORTS.plural}
-        # What the service account may do; the administrator may do everything.
+        # The rights of the service account; the administrator may do everything.
         self.permissions: dict[str, set[str]] = {plural: {"list", "watch"} for plural in KINDS}
         self.token = secrets.token_urlsafe(24)
         self.tokens = {self.token}
@@ -112,7 +112,7 @@ class ApiServer:
         self._frozen_by: Fault | None = None
         self._silenced: set[asyncio.BaseTransport] = set()
 
-    # Where it is and who may come.
+    # Address and credentials.
 
     @property
     def url(self) -> str:
@@ -123,7 +123,7 @@ class ApiServer:
         return self._authority.ca_file if self._authority else None
 
     def client_context(self) -> ssl.SSLContext | None:
-        """What a Python client needs to trust this server."""
+        """A TLS context that trusts this server."""
         return client_context(cafile=str(self.ca_file)) if self._tls else None
 
     def client_certificate(self, user: str = ADMIN) -> tuple[Path, Path]:
@@ -156,7 +156,7 @@ class ApiServer:
         )
 
     def service_account(self, directory: Path) -> dict[str, str]:
-        """Writes what a pod has mounted (token, ca.crt, namespace); gives the environment of its process."""
+        """Writes the files of a pod's service account (token, ca.crt, namespace); returns its environment."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "token").write_text(self.token)
         self._token_files.append(directory / "token")
@@ -165,7 +165,7 @@ class ApiServer:
             (directory / "ca.crt").write_bytes(self.ca_file.read_bytes())
         return {"KUBERNETES_SERVICE_HOST": self.host, "KUBERNETES_SERVICE_PORT": str(self.port)}
 
-    # Its life.
+    # Start and end.
 
     async def __aenter__(self) -> ApiServer:
         await self.start()
@@ -260,7 +260,7 @@ class ApiServer:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def thaw(self, request: web.Request) -> None:
-        """Waits, on a connection that is frozen, for its end."""
+        """Waits for the end of a frozen connection."""
         if request.protocol in self._frozen:
             self.faults.hits["freeze"] += 1
             await asyncio.Event().wait()
@@ -336,7 +336,7 @@ class ApiServer:
             self.watches -= 1
 
     def _form(self, request: web.Request, kind: Kind) -> AnyForm:
-        """How it is answered: the first of what the client takes that this server has."""
+        """The form of the response: the first one in the client's Accept that this server has."""
         for clause in request.headers.get("Accept", "*/*").split(","):
             media, *parameters = [part.strip() for part in clause.split(";")]
             partial = any(parameter.startswith("as=PartialObjectMetadata") for parameter in parameters)
@@ -347,7 +347,7 @@ class ApiServer:
         raise statuses.not_acceptable()
 
     def warm(self) -> None:
-        """Write every object in protobuf now, so that the first who asks does not wait for it."""
+        """Encode every object in protobuf now, so that the first client does not wait for it."""
         for kind in KINDS.values():
             if not kind.custom:
                 form = ProtobufForm(kind)
@@ -355,7 +355,7 @@ class ApiServer:
                     form.item(version)
 
     def _route(self, path: str) -> tuple[Kind | None, str, str]:
-        """The resource, namespace and name that a path is about."""
+        """The resource, namespace and name of a path."""
         for kind in KINDS.values():
             if not path.startswith(kind.path + "/"):
                 continue
@@ -371,7 +371,7 @@ class ApiServer:
         return None, "", ""
 
     def _user(self, request: web.Request, plural: str, verb: str) -> str:
-        """Who asks."""
+        """The user of a request."""
         if self.faults.take("unauthorized", plural, verb):
             raise statuses.unauthorized()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -391,7 +391,7 @@ class ApiServer:
         return user != ANONYMOUS
 
     def _other(self, request: web.Request, user: str) -> web.Response:
-        """Paths that are no resource's."""
+        """Paths that are not of a resource."""
         path = request.path.rstrip("/")
         public = path in PROBES or path == "/version"
         if not public and (
@@ -431,7 +431,7 @@ class ApiServer:
             limit = 0
         elif options.version is not None:
             await self._until(options.version)
-            # With a limit and no match the version is exact: that is how it was before there was a match.
+            # With a limit and no match the version is exact, as before versions could be matched.
             if options.match == EXACT or (limit and not options.match):
                 rv = options.version
         try:
@@ -449,7 +449,7 @@ class ApiServer:
         return await self._send_list(request, form, pieces)
 
     async def _until(self, version: int) -> None:
-        """Waits until the store has a version; Refused where that takes too long."""
+        """Waits until the store has a version. Raises Refused if that takes too long."""
         deadline = asyncio.get_running_loop().time() + self.future_wait_s
         while version > self.store.rv:
             if asyncio.get_running_loop().time() >= deadline:
@@ -500,7 +500,7 @@ class ApiServer:
             await pipe.close()
         return pipe.response
 
-    # Small things.
+    # Helpers.
 
     def _headers(self, content_type: str = statuses.JSON, *, known: bool = True) -> dict[str, str]:
         headers = {"Cache-Control": "no-cache, private", "Content-Type": content_type}
@@ -521,7 +521,7 @@ class ApiServer:
 
 
 class _Silence(asyncio.Protocol):
-    """A connection that is accepted, and no more."""
+    """A connection that is accepted and never answered."""
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
@@ -536,7 +536,7 @@ class _Silence(asyncio.Protocol):
 
 
 class _Watcher:
-    """One watch: what it has been told, and what it is to be told next."""
+    """One watch: the events that were sent, and those to be sent next."""
 
     def __init__(self, server: ApiServer, pipe: Pipe, form: AnyForm, options: Options) -> None:
         self._faults = server.faults
@@ -556,7 +556,7 @@ class _Watcher:
         self._told = 0
 
     async def run(self) -> None:
-        """Tells everything until the timeout."""
+        """Sends all events until the timeout."""
         self._table.wake.add(self._woken.set)
         self._faults.on_change.append(self._woken.set)
         try:
@@ -580,7 +580,7 @@ class _Watcher:
             await self._pipe.send(piece)
         if options.initial_events and options.bookmarks:
             while options.version and self._store.rv < options.version:
-                # The end is told only when the state is as new as was asked for.
+                # The end is sent only when the state is as new as requested.
                 if not await self._step(longest_s=0.01):
                     return False
             await self._flush()
@@ -590,7 +590,7 @@ class _Watcher:
         return True
 
     async def _step(self, longest_s: float = 3600.0) -> bool:
-        """Tells what is new, or waits for it; False when the watch is over."""
+        """Sends new events, or waits for them; False when the watch is over."""
         self._woken.clear()
         if await self._struck():
             return False
@@ -614,7 +614,7 @@ class _Watcher:
         return True
 
     async def _flush(self) -> bool:
-        """Tells the changes that were not told yet; whether there were any."""
+        """Sends the changes that were not sent yet; returns whether there were any."""
         events = self._table.since(self._told)
         self._told = max(self._told, self._store.rv)
         lines = [self._form.event(event, self._options.selector) for event in events if not event.hidden]
@@ -651,7 +651,7 @@ class _Watcher:
         return rv + int(fault.options.get("by", 1000)) if fault else rv
 
     def _next_bookmark(self) -> float:
-        """Now and then, and once more shortly before the timeout."""
+        """Sends a bookmark at intervals, and once more shortly before the timeout."""
         now = self._now()
         last = self._deadline - BOOKMARK_LEAD_S
         return min(now + self._every_s, last) if now < last else now + self._every_s
@@ -672,5 +672,5 @@ def _wants_pretty(request: web.Request) -> bool:
 
 
 async def _strip(request: web.Request, response: web.StreamResponse) -> None:
-    """The real one does not say what it is made of."""
+    """Removes the Server header: the real API server sends none."""
     response.headers.pop("Server", None)

@@ -13,7 +13,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Refused(Exception):
-    """A request that is answered with a status code and a body instead of an answer."""
+    """A request that is refused with a status code and a body."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ def expired_list() -> Refused:
 
 
 def too_old(message: str) -> dict[str, Any]:
-    """What the ERROR event of a watch from before the log holds."""
+    """The Status in the ERROR event of a watch from before the log."""
     return status(410, "Expired", message)
 
 
@@ -147,7 +147,7 @@ def internal(code: int = 500) -> Refused:
 
 
 def no_watch_list() -> dict[str, Any]:
-    """What the ERROR event of streaming lists holds where the storage is too old for them."""
+    """The Status in the ERROR event of a streaming list if the storage is too old for it."""
     message = (
         "a watch stream was requested by the client but the required storage feature RequestWatchProgress "
         "is disabled"

@@ -24,9 +24,9 @@ import msgspec
 from fastdns.bench.apiserver.kinds import BY_NAME, KINDS, Kind
 from fastdns.bench.apiserver.selectors import Test
 
-# Events that each resource's log holds; when a quarter more are there, the oldest go.
+# Events in the log of each resource; when there are a quarter more, the oldest are removed.
 WINDOW = 10_000
-# Older states of a resource that are kept for pages that are still being read.
+# Older states of a resource, kept for pages that are still being read.
 MAX_SNAPSHOTS = 8
 # The order in which Go serializes ObjectMeta.
 _META_ORDER = (
@@ -41,7 +41,7 @@ encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Gone(Exception):
-    """The version asked for has been compacted away."""
+    """The requested version was compacted."""
 
     def __init__(self, asked: int, oldest: int) -> None:
         super().__init__(f"too old resource version: {asked} ({oldest})")
@@ -58,17 +58,17 @@ class Version(msgspec.Struct, gc=False):
     rest: bytes
     labels: dict[str, str]
     fields: dict[str, str]
-    # The whole of it in protobuf, once somebody has asked for that.
+    # The whole object in protobuf, once a client has asked for it.
     protobuf: bytes = b""
 
     def at(self, rv: int) -> Version:
-        """The same state under another version, as the event of a deletion shows it."""
+        """The same state with another version, as a deletion event shows it."""
         old, new = b'"resourceVersion":"%d"' % self.rv, b'"resourceVersion":"%d"' % rv
         return Version(self.key, rv, self.meta.replace(old, new, 1), self.rest, self.labels, self.fields)
 
 
 class Event(msgspec.Struct, gc=False):
-    """One change; ``old`` is the state before it. A hidden one is stored but never told (a lying server)."""
+    """One change; ``old`` is the state before it. A hidden change is stored but never sent (a lying server)."""
 
     rv: int
     new: Version | None
@@ -77,7 +77,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Selector(msgspec.Struct):
-    """Which objects a request is about."""
+    """The objects that a request selects."""
 
     namespace: str = ""
     labels: list[Test] = []
@@ -122,7 +122,7 @@ class Snapshot(msgspec.Struct):
 
 
 class Table:
-    """One resource: its current objects and the log of what led to them."""
+    """One resource: its current objects, and the log of the changes that led to them."""
 
     def __init__(self, kind: Kind, rv: int, window: int) -> None:
         self.kind = kind
@@ -143,7 +143,7 @@ class Table:
         return self._keys
 
     def apply(self, event: Event) -> None:
-        """Makes a change the current state, logs it and wakes who watches."""
+        """Applies a change, logs it and wakes the watches."""
         if event.new is not None:
             if event.old is None and self._keys is not None:
                 insort(self._keys, event.new.key)
