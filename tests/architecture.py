@@ -188,8 +188,8 @@ def order(edge: tuple[str, str]) -> tuple[int, int]:
 
 def plugins(edge: tuple[str, str]) -> tuple[str, str] | None:
     """The two plugins where the module of one imports another's."""
-    folders = [module.split(".")[2] for module in edge if (layer := layer_of(module)) and layer.name == "plugins"]
-    return (folders[0], folders[1]) if len(set(folders)) == 2 else None
+    folders = [module.split(".")[2] for module in edge if module.startswith("fastdns.plugins.")]
+    return (folders[0], folders[1]) if len(set(folders) - {"api", "order", "steps"}) == 2 else None
 
 
 def with_picture(page: str, made: str) -> str:
