@@ -13,7 +13,7 @@ import yaml
 
 from fastdns.cli import SERVE_FLAGS, parse_flags
 from fastdns.corefile import load
-from fastdns.plugins.kubernetes.manifests import parse_manifests
+from fastdns.plugins.kubernetes.manifests.parsing import parse_manifests
 
 ROOT = Path(__file__).parents[2]
 OBJECTS: dict[tuple[str, str], dict[str, Any]] = {

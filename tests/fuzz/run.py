@@ -26,7 +26,7 @@ from fastdns.memory._store import Store, Writer
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.errors._step import ErrorsStep
 from fastdns.plugins.kubernetes._step import KubernetesStep
-from fastdns.plugins.kubernetes.manifests import ManifestSource
+from fastdns.plugins.kubernetes.manifests.source import ManifestSource
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep

@@ -50,7 +50,8 @@ class Population:
 def read_population(path: Path) -> Population:
     """The names of all clusters of a Corefile. Raises BenchError."""
     from fastdns.corefile import load_file
-    from fastdns.plugins.kubernetes.manifests import SUFFIXES, decoded, parse_manifests
+    from fastdns.plugins.kubernetes.manifests.files import SUFFIXES
+    from fastdns.plugins.kubernetes.manifests.parsing import decoded, parse_manifests
     from fastdns.plugins.kubernetes.sink import Resource
 
     population = Population()

@@ -22,7 +22,7 @@ log = logging.getLogger("plugin/kubernetes")
 def make_source(config: Any, sink: ClusterWriter, metrics: ClusterMetrics) -> Any:
     """The source that a kubernetes block names: manifests, or an API server. Imports only that one's client."""
     if config.manifests:
-        from fastdns.plugins.kubernetes.manifests import ManifestSource
+        from fastdns.plugins.kubernetes.manifests.source import ManifestSource
 
         return ManifestSource(
             config.manifests,
