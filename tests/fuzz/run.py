@@ -1,5 +1,5 @@
 """Sends mangled queries through the whole way of a message, and damaged replies of upstreams to clients and through
-the table of questions in flight; checks everything that comes out.
+the table of questions in flight; matches random texts with random patterns; checks everything that comes out.
 
     python -m tests.fuzz.run [--packets 1000000] [--seed N]
 
@@ -34,6 +34,7 @@ from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.serve._chain import ServerTable, Worker
 from tests.dns._messages import copy_reply, parse_query
 from tests.fuzz.packets import packets
+from tests.fuzz.patterns import PatternFinding, fuzz_patterns
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "example" / "cluster.yaml"
@@ -256,12 +257,14 @@ def main() -> int:
         answered = fuzz(options.packets, seed, progress=True)
         accepted = fuzz_replies(options.packets, seed, progress=True)
         through = fuzz_table(options.packets // 50, seed)
-    except Finding as finding:
+        taken = fuzz_patterns(options.packets // 20, seed)
+    except (Finding, PatternFinding) as finding:
         print(f"FINDING: {finding}", file=sys.stderr)
         return 1
     took = time.monotonic() - begun
     print(f"{options.packets} messages, {answered} answered; as many replies, {accepted} accepted;")
-    print(f"{options.packets // 50} questions, {through} answered; no finding, {took:.0f} s")
+    print(f"{options.packets // 50} questions, {through} answered;")
+    print(f"{options.packets // 20} patterns, {taken} taken; no finding, {took:.0f} s")
     return 0
 
 
