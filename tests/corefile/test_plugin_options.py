@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from fastdns.corefile import load
 from fastdns.corefile.options import parse_duration_s
 from fastdns.errors import CorefileError
 from fastdns.plugins.errors.config import Consolidation
+from fastdns.regex import Regex
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ GOOD: dict[str, list[Case]] = {
             'errors {;consolidate 5m "a b$" warning show_first;consolidate 1s x;consolidate 1s y show_first;}',
             {
                 "consolidations": (
-                    Consolidation(300.0, re.compile("a b$"), "warning", True),
-                    Consolidation(1.0, re.compile("x"), "error", False),
-                    Consolidation(1.0, re.compile("y"), "error", True),
+                    Consolidation(300.0, Regex("a b$"), "warning", True),
+                    Consolidation(1.0, Regex("x"), "error", False),
+                    Consolidation(1.0, Regex("y"), "error", True),
                 )
             },
             why="consolidations",
@@ -168,7 +168,7 @@ GOOD: dict[str, list[Case]] = {
         *(
             Case(
                 f"errors {{;consolidate 1s x {level};}}",
-                {"consolidations": (Consolidation(1.0, re.compile("x"), level),)},
+                {"consolidations": (Consolidation(1.0, Regex("x"), level),)},
                 why=f"level {level}",
             )
             for level in ("warning", "error", "info", "debug")
@@ -421,8 +421,8 @@ BAD: dict[str, list[Bad]] = {
         Bad("errors {;consolidate 5m a info show_first x;}", "wrong argument count", line=3, why="too much"),
         Bad("errors {;consolidate 5 a;}", "no duration", line=3, why="no duration"),
         Bad("errors {;consolidate -5s a;}", "at least 0s", line=3, why="negative"),
-        Bad("errors {;consolidate 5m (;}", "no regular expression", line=3, why="no regular expression"),
-        Bad("errors {;consolidate 5m a{9999999999};}", "no regular expression", line=3, why="repeated too often"),
+        Bad("errors {;consolidate 5m (;}", "parsing regexp: missing closing ): `(`", line=3, why="Go's words"),
+        Bad("errors {;consolidate 5m a{9999};}", "invalid repeat count: `{9999}`", line=3, why="a high count"),
         Bad("errors {;consolidate 5m " + "a" * 10_001 + ";}", "too long: 10001", line=3, why="a long pattern"),
         Bad("errors {;consolidate 5m a loud;}", "got 'loud'", line=3, why="an unknown level"),
         Bad("errors {;consolidate 5m a show_first info;}", "then show_first", line=3, why="the wrong order"),

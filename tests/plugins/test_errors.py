@@ -48,6 +48,27 @@ def test_a_line(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     assert [(one.name, one.levelno) for one in caplog.records] == [("plugin/errors", logging.ERROR)]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("timeout$", True),
+        ("^timeout", False),
+        (r"53: i/o \w+\z", True),
+        (r"\pLo\x20[[:alpha:]]", False),
+        (r"/o\x20[[:alpha:]]\pL{6}", True),
+        ("(?i)I/O TIMEOUT", True),
+        (r"(?P<network>udp|tcp) (?<address>[\d.]+):", True),
+    ],
+)
+def test_patterns_have_go_s_syntax(pattern: str, matches: bool, caplog: pytest.LogCaptureFixture) -> None:
+    one = reporter(f'consolidate 1s "{pattern}"')
+    one.report(2, WWW, 1, "read udp 192.0.2.53:53: i/o timeout", 0.0)
+    assert (caplog.messages == []) == matches
+    one.tick(1.0)
+    line = f"1 errors like '{pattern}' occurred" if matches else "2 www.example.org."
+    assert caplog.messages[-1].startswith(line)
+
+
 def test_a_summary_of_what_matches(caplog: pytest.LogCaptureFixture) -> None:
     """The first pattern that matches takes it. One that is shown and stays alone has no summary."""
     caplog.set_level(logging.INFO)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import at_most_one, extend, flag, read_options, store, to_duration_s
+
+if TYPE_CHECKING:
+    from fastdns.regex import Regex
 
 LEVELS = ("warning", "error", "info", "debug")
 # Bounds the time and memory of compiling one.
@@ -23,7 +25,7 @@ class Consolidation:
     """
 
     interval_s: float
-    pattern: re.Pattern[str]
+    pattern: Regex
     level: str = "error"
     show_first: bool = False
 
@@ -68,13 +70,16 @@ def _summary(d: Dispenser, args: list[str]) -> tuple[str, bool]:
     return level, bool(rest)
 
 
-def _pattern(d: Dispenser, text: str) -> re.Pattern[str]:
+def _pattern(d: Dispenser, text: str) -> Regex:
     if len(text) > MAX_PATTERN_CHARACTERS:
         raise d.error(f"the regular expression is too long: {len(text)} > {MAX_PATTERN_CHARACTERS}")
+    # Most Corefiles have no regular expression: they do without the memory of what compiles one.
+    from fastdns.regex import Regex, RegexError
+
     try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise d.error(f"{text!r} is no regular expression: {error}") from None
+        return Regex(text)
+    except RegexError as error:
+        raise d.error(str(error)) from None
 
 
 OPTIONS = {"stacktrace": store("stacktrace", flag), "consolidate": extend("consolidations", _consolidate)}

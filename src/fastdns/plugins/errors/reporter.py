@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastdns.dns.mnemonics import TYPES
 from fastdns.dns.names import text_name
+from fastdns.plugins.errors.config import Config
+
+if TYPE_CHECKING:
+    from fastdns.regex import Regex
 
 log = logging.getLogger("plugin/errors")
 
@@ -24,8 +27,7 @@ LEVELS = {
 class Pattern:
     """One consolidated pattern, and how often it has matched in the period that runs."""
 
-    regex: re.Pattern[str]
-    text: str
+    regex: Regex
     interval_s: float
     level: int
     show_first: bool
@@ -36,18 +38,17 @@ class Pattern:
 class Reporter:
     """The lines of one server block. Call report for each error and tick now and then; times are in seconds."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Config) -> None:
         self.patterns = [
-            Pattern(re.compile(one.pattern), str(getattr(one.pattern, "pattern", one.pattern)), one.interval_s,
-                    LEVELS[one.level], one.show_first)
+            Pattern(one.pattern, one.interval_s, LEVELS[one.level], one.show_first)
             for one in config.consolidations
-        ]  # fmt: skip
+        ]
 
     def report(self, rcode: int, qname: bytes, qtype: int, reason: str, now: float) -> None:
         """One error: a line, or a count of the first pattern that matches its text."""
         kind = TYPES.get(qtype, f"TYPE{qtype}")
         for pattern in self.patterns:
-            if not pattern.regex.search(reason):
+            if not pattern.regex.matches(reason):
                 continue
             pattern.count += 1
             if pattern.count == 1:
@@ -65,7 +66,7 @@ class Reporter:
             if not (pattern.show_first and pattern.count == 1):
                 log.log(
                     pattern.level, "%d errors like '%s' occurred in last %s",
-                    pattern.count, pattern.text, go_duration(pattern.interval_s),
+                    pattern.count, pattern.regex.text, go_duration(pattern.interval_s),
                 )  # fmt: skip
             pattern.count = 0
 
