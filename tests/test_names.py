@@ -31,7 +31,7 @@ from tests.reading import ROOT, imports, modules, tokens
 SOURCE = ROOT / "src" / "fastdns"
 KNOWN = modules(ROOT / "src", "fastdns")
 PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__init__.py"))
-WORDS = {"bind", "debug", "errors", "health", "log", "loop", "ready", "reload", "root", "timeouts"}
+WORDS = {"any", "bind", "debug", "errors", "health", "log", "loop", "ready", "reload", "root", "timeouts"}
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.
