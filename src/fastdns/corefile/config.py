@@ -19,7 +19,7 @@ from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
 from fastdns.corefile.settings import together
 from fastdns.corefile.values import clean, read_text
-from fastdns.errors import CorefileError
+from fastdns.errors import CorefileError, FastdnsError
 from fastdns.plugins import order
 from fastdns.transports.table import DEFAULT_PORTS, DEFAULT_SCHEME, SERVED_SCHEMES
 
@@ -68,7 +68,7 @@ def load(
     mistakes = mistakes or Mistakes()
     environ = os.environ if environ is None else environ
     file = clean(file)
-    raw = parse(text, file, environ, order.ORDER, mistakes)
+    raw = parse(text, file, environ, order.Directives(), mistakes)
     read: dict[str, Any] = {"sha512": _sha512(raw, file), "files": (file, *raw.files), "source": file}
     if not raw.blocks and not mistakes.found:
         return replace(default_config(default_port), warnings=tuple(dict.fromkeys(raw.warnings)), **read)
@@ -147,7 +147,13 @@ def _configure(
 ) -> list[dict[str, Any]]:
     """Of each block, plugin name to Config. Parses a plugin for all blocks before the next, as CoreDNS does."""
     plugins: list[dict[str, Any]] = [{} for _ in blocks]
-    for name in order.ORDER:
+    usable = set()
+    for block in blocks:
+        for name, tokens in block.directives.items():
+            with mistakes.noted():
+                _look_for(name, tokens)
+                usable.add(name)
+    for name in order.in_order(usable):
         for index, block in enumerate(blocks):
             if name not in block.directives:
                 continue
@@ -158,7 +164,8 @@ def _configure(
     return plugins
 
 
-def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mistakes) -> Any:
+def _look_for(name: str, tokens: list[Token]) -> None:
+    """Raises CorefileError where there is no plugin of that name, or it cannot be used."""
     if not order.is_available(name):
         raise CorefileError(
             "it is not available in this version of fastdns: remove it, or keep CoreDNS for this block",
@@ -166,6 +173,13 @@ def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mis
             tokens[0].line,
             name,
         )
+    try:
+        order.load(name)
+    except FastdnsError as error:
+        raise CorefileError(str(error), tokens[0].file, tokens[0].line, name) from None
+
+
+def _plugin(name: str, tokens: list[Token], context: BlockContext, mistakes: Mistakes) -> Any:
     # Only what the Corefile uses is imported: every worker pays for it in memory.
     plugin = order.load(name)
     return plugin.parse(Dispenser(name, tokens, context.file, mistakes, plugin.removed_options), context)

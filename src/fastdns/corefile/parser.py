@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastdns.corefile.imports import Importer
 from fastdns.corefile.lexer import Token, tokenize
@@ -17,6 +18,13 @@ from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.removed import DIRECTIVES, removed
 from fastdns.corefile.values import clean, substitute
 from fastdns.errors import CorefileError
+
+
+class Directives(Protocol):
+    """The names that may begin a line of a server block."""
+
+    def __contains__(self, name: object) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
 
 
 @dataclass(slots=True)
@@ -37,7 +45,7 @@ class RawCorefile:
 
 
 def parse(
-    text: str, file: str, environ: Mapping[str, str], directives: Iterable[str], mistakes: Mistakes | None = None
+    text: str, file: str, environ: Mapping[str, str], directives: Directives, mistakes: Mistakes | None = None
 ) -> RawCorefile:
     """Raises CorefileError for broken grammar, imports that fail, and names outside ``directives``.
 
@@ -48,12 +56,12 @@ def parse(
 
 class _Parser:
     def __init__(
-        self, text: str, file: str, environ: Mapping[str, str], directives: Iterable[str], mistakes: Mistakes
+        self, text: str, file: str, environ: Mapping[str, str], directives: Directives, mistakes: Mistakes
     ) -> None:
         self._file = file
         self._mistakes = mistakes
         self._environ = dict(environ)
-        self._known = tuple(directives)
+        self._known = directives
         self._importer = Importer(self._environ)
         # What is still to come, the next token last, so that an import costs what it brings in.
         self._coming = list(tokenize(clean(text), file))
@@ -203,7 +211,7 @@ class _Parser:
     def _unknown(self, name: str) -> str:
         import difflib
 
-        near = difflib.get_close_matches(name[:64], self._known, n=1)
+        near = difflib.get_close_matches(name[:64], list(self._known), n=1)
         hint = removed(DIRECTIVES.get(name)) or (f"; did you mean {near[0]!r}?" if near else "")
         return f"unknown directive {name!r}{hint}"
 

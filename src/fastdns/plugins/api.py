@@ -353,7 +353,8 @@ class InWorker:
 class Plugin:
     """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses. offers: modules of
     its folder that plugins which need it may use, besides plugin.py. counters: what it counts in each zone.
-    removed_options: those that CoreDNS once had, and what to do instead.
+    removed_options: those that CoreDNS once had, and what to do instead. before, after: of a plugin of another
+    package, one of them: the plugin next to which it runs.
 
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
@@ -361,6 +362,8 @@ class Plugin:
     """
 
     name = ""
+    before = ""
+    after = ""
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()

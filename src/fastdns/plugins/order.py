@@ -1,19 +1,28 @@
 """Which plugins there are, and in which order they run: a line for each.
 
-The order is that of CoreDNS's plugin.cfg. Configurations are parsed, and steps run, in this order.
+The order is that of CoreDNS's plugin.cfg. Configurations are parsed, and steps run, in this order. Other packages
+add plugins by entry points in the group ``fastdns.plugins``: the name of one is the directive, and its object is a
+Plugin that says before or after which plugin it runs. They are looked for only where a Corefile names none of the
+order.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from fastdns.errors import FastdnsError
+from fastdns.plugins.api import Plugin
+
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from fastdns.corefile.model import ServerConfig
-    from fastdns.plugins.api import Plugin
+
+GROUP = "fastdns.plugins"
 
 ORDER = (
     "root",
@@ -79,10 +88,33 @@ ORDER = (
 )
 
 
+# With the plugins of other packages that have been loaded.
+_order = list(ORDER)
+
+
+@cache
+def external() -> Mapping[str, EntryPoint]:
+    """The plugins of other packages, by name."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in ORDER}
+
+
+class Directives:
+    """The names that may begin a line of a server block."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in ORDER or name in external()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ORDER
+        yield from external()
+
+
 @cache
 def is_available(name: str) -> bool:
-    """Whether this version has a plugin of the order."""
-    return find_spec(f"fastdns.plugins.{name}") is not None
+    """Whether there is a plugin behind a directive."""
+    return name not in ORDER or find_spec(f"fastdns.plugins.{name}") is not None
 
 
 def available() -> list[str]:
@@ -92,9 +124,32 @@ def available() -> list[str]:
 
 @cache
 def load(name: str) -> Plugin:
-    """The plugin of that name."""
-    plugin: Plugin = importlib.import_module(f"fastdns.plugins.{name}.plugin").plugin
+    """The plugin of that name. Raises FastdnsError where that of another package cannot be used."""
+    if name in ORDER:
+        plugin: Plugin = importlib.import_module(f"fastdns.plugins.{name}.plugin").plugin
+        return plugin
+    return load_external(external()[name])
+
+
+def load_external(point: EntryPoint) -> Plugin:
+    """A plugin of another package, put in its place of the order. Raises FastdnsError."""
+    where = f"the entry point {point.name} = {point.value}"
+    try:
+        plugin = point.load()
+    except Exception as error:
+        raise FastdnsError(f"{where} cannot be loaded: {error!r}") from error
+    if not isinstance(plugin, Plugin) or plugin.name != point.name:
+        raise FastdnsError(f"{where} is {plugin!r}; expected a Plugin whose name is {point.name!r}")
+    neighbour = plugin.before or plugin.after
+    if neighbour not in _order or (plugin.before and plugin.after):
+        raise FastdnsError(f"{where}: expected the name of a plugin in before or after, got {neighbour!r}")
+    _order.insert(_order.index(neighbour) + (not plugin.before), plugin.name)
     return plugin
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """These plugins, each once. All of them have been loaded, or are of the order."""
+    return sorted(set(names), key=_order.index)
 
 
 def used(config: ServerConfig) -> list[Plugin]:
@@ -110,16 +165,14 @@ def used(config: ServerConfig) -> list[Plugin]:
                 add(other)
             found[name] = plugin
 
-    named = {name for block in config.blocks for name in block.plugins}
-    for name in sorted(named, key=ORDER.index):
-        add(name)
+    for plugin in named(config):
+        add(plugin.name)
     return list(found.values())
 
 
 def named(config: ServerConfig) -> list[Plugin]:
     """The plugins that a configuration names, in order."""
-    names = {name for block in config.blocks for name in block.plugins}
-    return [load(name) for name in sorted(names, key=ORDER.index)]
+    return [load(name) for name in in_order(name for block in config.blocks for name in block.plugins)]
 
 
 def with_step(names: Iterable[str]) -> Iterator[str]:

@@ -22,4 +22,4 @@ def import_workers(config: ServerConfig) -> None:
     """Import what the workers of a configuration will use, before they are forked: they share its memory."""
     for plugin in used(config):
         for module in plugin.worker_modules:
-            importlib.import_module(f"fastdns.plugins.{plugin.name}.{module}")
+            importlib.import_module(f"{type(plugin).__module__.rpartition('.')[0]}.{module}")

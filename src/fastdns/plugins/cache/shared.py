@@ -9,7 +9,7 @@ from typing import Any
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.plugins.cache._cache import MIN_CAPACITY, Cache
 from fastdns.plugins.cache.config import Config
-from fastdns.plugins.order import ORDER, load, with_step
+from fastdns.plugins.order import in_order, load, with_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class SharedCache:
 
 def plugins_below(block: ServerBlock) -> tuple[tuple[str, Any], ...]:
     """The configurations that shape what is kept: cache's own and those of the plugins that it stands before."""
-    first = ORDER.index("cache")
-    return tuple((name, config) for name, config in block.plugins.items() if ORDER.index(name) >= first)
+    names = in_order(block.plugins)
+    return tuple((name, block.plugins[name]) for name in names[names.index("cache") :])
 
 
 def new_cache(config: Config) -> Cache:

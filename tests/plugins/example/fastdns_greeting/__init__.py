@@ -1,0 +1,1 @@
+"""A plugin for fastdns that is not part of it."""
