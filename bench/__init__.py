@@ -1,1 +1,1 @@
-"""Measures fastdns beside the limit of sockets and beside other servers; see README.md."""
+"""Measures fastdns beside a UDP echo, the limit of sockets, and beside other servers; see README.md."""

@@ -1,4 +1,4 @@
-"""``python -m bench.ceiling``: how much the generators can ask, each on one CPU, of the bare echo on another.
+"""``python -m bench.ceiling``: how much each generator, on one CPU, can ask of the UDP echo on another.
 
 The echo is the fastest server there is here: a generator that it keeps waiting is none's bottleneck.
 """
@@ -75,7 +75,7 @@ def theirs(peer: Peer, file: Path, how: argparse.Namespace) -> dict[str, float]:
 
 
 def run(how: argparse.Namespace) -> dict[str, Any]:
-    """All rounds; gives what is printed with --json."""
+    """All rounds; returns what --json prints."""
     generators = {"fastdns bench": ours} | ({"dnsperf": theirs} if shutil.which("dnsperf") else {})
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in generators}
     with contextlib.ExitStack() as stack:
@@ -94,7 +94,7 @@ def run(how: argparse.Namespace) -> dict[str, Any]:
                 turn["echo_busy"] = used / 1e9 / how.seconds
                 turns[name].append(turn)
             for name, rows in turns.items():
-                # One query's CPU of generator and echo, in the same turn: what slows one slows the other.
+                # CPU of one query in generator and echo, of the same turn: what slows one also slows the other.
                 rows[-1]["us_of_echo"] = rows[-1]["us"] / rows[-1]["echo_us"]
                 rows[-1]["of_dnsperf"] = rows[-1]["per_second"] / turns.get("dnsperf", rows)[-1]["per_second"]
                 print(
@@ -111,7 +111,7 @@ def run(how: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """The report as text."""
     lines = [f"{report['machine']}"]
     for name, row in report["generators"].items():
         lines += ["", name]

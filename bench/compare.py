@@ -1,4 +1,4 @@
-"""``python -m bench.compare``: everything that is installed, side by side, in one run."""
+"""``python -m bench.compare``: all installed servers, side by side, in one run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def build(words: str) -> tuple[str, str]:
-    """A name and how that build of fastdns is called, from NAME=COMMAND."""
+    """A name and the command of that build of fastdns, from NAME=COMMAND."""
     name, equals, command = words.partition("=")
     if not name or not equals or not command or name in SERVERS:
         raise argparse.ArgumentTypeError(f"NAME=COMMAND with a new name expected, got {words!r}")
@@ -89,14 +89,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def cpus_for(count: int, available: Sequence[int]) -> tuple[set[int], set[int]]:
-    """CPUs of the servers, and of the generator: outside where there are enough, else the last one of theirs."""
+    """CPUs of the servers and of the generator: other CPUs if there are enough, else the servers' last one."""
     servers = set(available[:count])
     rest = set(available[count:])
     return servers, rest or {available[-1]}
 
 
 class Stage:
-    """The servers of one number of workers and one role, started, and what they are asked."""
+    """The started servers of one role and one number of workers, and their queries."""
 
     def __init__(self, how: argparse.Namespace, role: str, count: int, stack: contextlib.ExitStack) -> None:
         self.how = how
@@ -115,7 +115,7 @@ class Stage:
         else:
             self.start_upstream(stack)
         os.sched_setaffinity(0, self.client_cpus)
-        # The affinity of everything else of this process, such as what it starts later, is its own again.
+        # Restore the affinity of this process, which later children inherit.
         stack.callback(os.sched_setaffinity, 0, set(available))
         self.peers = self.start_peers()
 
@@ -144,12 +144,12 @@ class Stage:
         self.upstream = beside.start("upstream", SERVERS["knot"], task, self.first)
 
     def task(self, program: str, port: int) -> Task:
-        """What a server of this stage is told."""
+        """The task of a server of this stage."""
         upstream = self.upstream.port if self.upstream else 0
         return Task(program, self.role, self.directory, port, self.count, self.how.names, upstream)
 
     def start_peers(self) -> list[Peer]:
-        """Everything that can take part; the others are left out, by name and with the reason."""
+        """The servers that can take part. The others are left out, with their names and reasons."""
         peers = []
         servers = [(name, SERVERS[name], self.how.command) for name in self.how.servers]
         servers += [(name, SERVERS["fastdns"], command) for name, command in self.how.also]
@@ -182,7 +182,7 @@ class Stage:
             self.how.outstanding or scenario.outstanding,
             self.how.sockets or scenario.sockets,
             tcp=scenario.tcp,
-            # All names are in the caches when a turn begins.
+            # All names are in the caches before a turn begins.
             warm=len(queries) if scenario.role == CACHED else 0,
             lost_s=scenario.lost_s,
         )
@@ -200,7 +200,7 @@ class Stage:
             "sockets": how.sockets,
             "rate": round(how.rate),
             "rcodes": dict(rcodes),
-            # A server that answers otherwise than the others does other work.
+            # A server whose answers differ from the others' does different work.
             "other_rcodes": {name: dict(seen) for name, (_, seen) in sampled.items() if seen != rcodes},
             "other_work_percent": others.percent(),
             "figures": {name: rounds.figures(series) for name, series in rows.items()},
@@ -208,7 +208,7 @@ class Stage:
 
 
 def at_half_rate(how: How, echo: Peer, queries: list[bytes]) -> How:
-    """The same at half of what the echo answers in a closed loop, as a median of three."""
+    """The scenario at half of the rate that the echo answers in a closed loop, as a median of three."""
     closed = How(how.seconds, 3, 256, SOCKETS)
     load = closed.load(echo.port, queries)
     limit = statistics.median(load.run(seconds=closed.seconds).per_second for _ in range(closed.rounds))
@@ -217,7 +217,7 @@ def at_half_rate(how: How, echo: Peer, queries: list[bytes]) -> How:
 
 
 def check_generator(stage: Stage, say: Say) -> dict[str, Any] | None:
-    """dnsperf and our generator on the same server, at the same rate; None where dnsperf is not installed."""
+    """dnsperf and our generator on the same server, at the same rate; None if dnsperf is not installed."""
     program = shutil.which("dnsperf")
     if program is None or stage.how.no_dnsperf:
         return None
@@ -228,7 +228,7 @@ def check_generator(stage: Stage, say: Say) -> dict[str, Any] | None:
 
 
 def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Everything; gives what is printed with --json."""
+    """The whole run; returns what --json prints."""
     commit = versions.commit()
     left_out: dict[str, str] = {}
     counts: dict[str, Any] = {}
@@ -248,7 +248,7 @@ def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
                     try:
                         done[scenario.name] = stage.run(scenario, say)
                     except (TimeoutError, RuntimeError) as error:
-                        # One server that ends or hangs does not cost the rest of the run.
+                        # A server that ends or hangs does not end the run.
                         left_out[f"{scenario.name} with {count}"] = str(error)
                 if role == AUTHORITY and checked is None:
                     checked = check_generator(stage, say)
@@ -282,7 +282,7 @@ def run(how: argparse.Namespace, say: Say) -> dict[str, Any]:
 
 
 def echoed(how: argparse.Namespace) -> list[str]:
-    """What of the command line belongs into a report: what differs from the defaults, but where programs lie."""
+    """The part of the command line that a report shows: what differs from the defaults, without paths."""
     usual = vars(options([]))
     made = []
     for name, value in vars(how).items():
@@ -295,7 +295,7 @@ def echoed(how: argparse.Namespace) -> list[str]:
 
 
 def found_versions(how: argparse.Namespace) -> dict[str, str]:
-    """What takes part, as it calls itself."""
+    """The versions of the servers, in their own words."""
     found = {"fastdns": versions.fastdns_version(how.command)}
     for name in how.servers:
         program = SERVERS[name].program

@@ -15,13 +15,13 @@ from bench.population import OUTSIDE, ZONE
 from fastdns.bench.processes import free_port
 
 AUTHORITY, MISS, CACHED = "authority", "miss", "cached"
-# Connections that a server shall take; several have a lower limit than the load has connections.
+# Connections that a server must accept; the default limit of several servers is lower.
 TCP_CLIENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a server is to do, and with what.
+    """The task of a server, and its data.
 
     program: its path, or the words by which fastdns is called. names: how many are asked for; caches have room for
     twice as many. zone: what it is authoritative for; its records are in the directory. upstream: a port.
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a server is started with: files by the name they have in its home, words of the command, environment."""
+    """How a server is started: files by their name in its directory, words of the command, environment."""
 
     files: dict[str, str]
     words: list[str]
@@ -59,7 +59,7 @@ class Setup:
 
 
 def _cache(task: Task) -> str:
-    """fastdns's and CoreDNS's. The usual capacity is less than the names, and that of a part of it is exact."""
+    """The cache of fastdns and CoreDNS. Its capacity must exceed the number of names, which the default does not."""
     room = 2 * task.names
     return f"    cache 3600 {{\n        success {room}\n        denial {room}\n    }}\n"
 
@@ -85,7 +85,7 @@ def _fastdns(*more: str) -> Callable[[Task, Path], Setup | None]:
 
 
 def coredns(task: Task, home: Path) -> Setup | None:
-    """An authority from a zone file, with a cache, as its manual has it for speed."""
+    """An authority from a zone file, with a cache, as its manual recommends for speed."""
     text = _forward(task)
     if task.role == AUTHORITY:
         text = (
@@ -232,7 +232,7 @@ def _dnsdist(*more: str) -> Callable[[Task, Path], Setup | None]:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that can take part. program: what it is called on PATH; none for fastdns, which --command calls."""
+    """A server that can take part. program: its name on PATH; none for fastdns, which --command starts."""
 
     name: str
     program: str
@@ -250,7 +250,7 @@ SERVERS = {
             _fastdns("bind 127.0.0.1", "loadbalance", "prometheus 127.0.0.1:{port}"),
             False,
         ),
-        # All that a cluster's Corefile has. The cluster's names need no upstream: nobody is where it would be.
+        # All plugins of a cluster's Corefile. Names of the cluster need no upstream, so there is none.
         Server(
             "fastdns+everything",
             "",
@@ -267,7 +267,7 @@ SERVERS = {
         Server("unbound", "unbound", unbound),
         Server("bind", "named", bind),
         Server("dnsdist", "dnsdist", _dnsdist()),
-        # It receives and sends in batches only where it is told to.
+        # It receives and sends in batches only if configured to.
         Server("dnsdist+batches", "dnsdist", _dnsdist("setUDPMultipleMessagesVectorSize(64)")),
         Server("coredns", "coredns", coredns),
     ]

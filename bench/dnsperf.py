@@ -1,4 +1,4 @@
-"""dnsperf beside our generator: the same server, the same queries, turn and turn about."""
+"""dnsperf beside our generator: the same server, the same queries, by turns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What dnsperf says of a run."""
+    """The figures that dnsperf prints of a run."""
 
     sent: int
     answered: int
@@ -36,7 +36,7 @@ class Figures:
 
 
 def parse(said: str) -> Figures:
-    """dnsperf's report. Raises ValueError with the field that is not in it."""
+    """Read dnsperf's report. Raises ValueError with the missing field."""
     found: dict[str, Any] = {}
     for name, (pattern, kind) in FIELDS.items():
         match = re.search(pattern, said)
@@ -59,7 +59,7 @@ def query_file(path: Path, queries: Sequence[bytes]) -> None:
 
 
 def words(program: str, port: int, file: Path, how: How) -> list[str]:
-    """The call that asks as we do."""
+    """The command line with which dnsperf asks as our generator does."""
     made = [program, "-s", "127.0.0.1", "-p", str(port), "-d", str(file), "-l", f"{max(1, round(how.seconds))}"]
     made += ["-c", str(how.sockets), "-q", str(how.outstanding), "-T", "1", "-t", "1"]
     return [*made, "-Q", f"{how.rate:.0f}"] if how.rate else made

@@ -12,7 +12,7 @@ import threading
 from fastdns.bench._echo import Echo
 
 SO_RCVBUFFORCE = 33
-# As much as fastdns asks for, so that neither loses what the other holds.
+# The buffer that fastdns asks for, so that both lose equally little.
 BUFFER_BYTES = 4 * 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""CPU a query of the largest and oddest objects that the API takes, in this process: no query may take over 1 ms.
+"""CPU of queries for the largest and oddest objects that the API accepts: no query may take over 1 ms.
 
     python -m bench.limits [WORD …]      only the shapes that have a word in their names
 
@@ -54,7 +54,7 @@ def query(name: str, kind: str) -> bytes:
 
 
 class Cluster:
-    """A namespace ``n`` and what a shape puts into it."""
+    """A namespace ``n`` and the objects that a shape puts into it."""
 
     def __init__(self, after: list[NativeStep]) -> None:
         self.store = Store(1 << 30)
@@ -100,7 +100,7 @@ def addresses(first: int, count: int) -> list[str]:
 
 
 def full_slices(cluster: Cluster, count: int, hostname: str | None = "h", *, same: bool = False) -> None:
-    """Slices of 1,000 endpoints of 100 addresses each: all that the API takes."""
+    """Slices of 1,000 endpoints with 100 addresses each: the most that the API accepts."""
     cluster.service()
     for number in range(count):
         first = 0 if same else 100_000 * number
@@ -143,7 +143,7 @@ def ordinary(cluster: Cluster) -> None:
 
 
 def shared_address(cluster: Cluster, count: int, ip: bool) -> None:
-    """Services that have one endpoint each, all the same."""
+    """Services with one endpoint each, the same for all."""
     for number in range(count):
         name = f"s{number}"
         cluster.service(name, f"10.{200 + (number >> 16)}.{number >> 8 & 255}.{number & 255}" if ip else "None")
@@ -151,13 +151,13 @@ def shared_address(cluster: Cluster, count: int, ip: bool) -> None:
 
 
 def small(cluster: Cluster) -> None:
-    """One slice as most are."""
+    """One ordinary slice."""
     cluster.service()
     cluster.slice(0, [Endpoint([one]) for one in addresses(2 << 16, 100)])
 
 
 def repeated(cluster: Cluster) -> None:
-    """Slices that say the same."""
+    """Equal slices."""
     cluster.service()
     for number in range(500):
         cluster.slice(number, [Endpoint(addresses(100 * i, 100)) for i in range(40)])
@@ -271,7 +271,7 @@ def least_us(worker: Worker, message: bytes, *, tcp: bool) -> tuple[float, bytes
 
 
 def run(words: list[str]) -> Iterator[tuple[str, float]]:
-    """Print a line a question; yields its name and the larger of its times."""
+    """Print a line for each question; yields its name and the larger of its times."""
     shapes = [(*shape, []) for shape in SHAPES]
     prefer = LoadbalanceStep("prefer", NETWORKS)
     shapes.append(("prefer 15 networks, 4,200 endpoints", preferred, [(S, "A")], [prefer]))
@@ -295,7 +295,7 @@ def run(words: list[str]) -> Iterator[tuple[str, float]]:
 
 
 def main() -> int:
-    """Returns 1 where a query takes over a millisecond."""
+    """Returns 1 if a query takes over a millisecond."""
     slow = [(name, took) for name, took in run(sys.argv[1:]) if took > LIMIT_US]
     for name, took in slow:
         print(f"over {LIMIT_US} us: {name}: {took:.0f}", file=sys.stderr)

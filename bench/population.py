@@ -1,4 +1,4 @@
-"""A cluster as files: the same names as manifests and as a zone, and the mixes of queries that are asked of it."""
+"""A cluster as files: the same names as manifests and as a zone, and the mixes of queries for it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SERVICES_FROM = int(ipaddress.IPv4Address("10.96.0.1"))
 OUTSIDE = "outside.example"
 HOSTS_FROM = int(ipaddress.IPv4Address("198.18.0.1"))
 PODS_FROM = int(ipaddress.IPv4Address("10.128.0.1"))
-HEADLESS_SHARE = 10  # one headless service for so many with an address
+HEADLESS_SHARE = 10  # services with an address for each headless one
 HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its cluster address, or its endpoints where it is headless."""
+    """A service: its cluster address, or its endpoints if it is headless."""
 
     name: str
     namespace: str
@@ -39,7 +39,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A list of queries, and what they are."""
+    """A list of queries, and its description."""
 
     name: str
     queries: list[bytes]
@@ -47,7 +47,7 @@ class Mix:
 
 
 def services(count: int, endpoints: int) -> list[Service]:
-    """So many services with an address, and a tenth as many headless ones with endpoints each."""
+    """This many services with an address, and a tenth as many headless ones, each with endpoints."""
     made = [
         Service(f"svc-{i}", f"ns-{i % NAMESPACES}", (str(ipaddress.IPv4Address(SERVICES_FROM + i)),))
         for i in range(count)
@@ -122,7 +122,7 @@ def write_local_data(path: Path, made: list[Service]) -> None:
 
 
 def hosts(count: int) -> list[tuple[str, str]]:
-    """So many names that are not the cluster's own, and an address each."""
+    """This many names outside of the cluster, with an address each."""
     return [(f"host-{i}.{OUTSIDE}", str(ipaddress.IPv4Address(HOSTS_FROM + i))) for i in range(count)]
 
 
@@ -155,7 +155,7 @@ def mixes(made: list[Service], seed: int = 1) -> list[Mix]:
     rng.shuffle(hits)
 
     def searched(service: Service) -> bytes:
-        # What the search list of a pod in another namespace makes of the name.
+        # The name with the search list of a pod in another namespace.
         return query(f"{service.name}.{service.namespace}.ns-{rng.randrange(NAMESPACES)}.svc.{ZONE}")
 
     def port_of(service: Service) -> bytes:

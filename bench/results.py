@@ -1,4 +1,4 @@
-"""A report of bench.compare for people: a section of RESULTS.md, and the plot that the README shows.
+"""A report of bench.compare as text: a section of RESULTS.md, and the README's chart.
 
 ``python -m bench.results FILE`` writes both from a report that was saved with --save.
 """
@@ -21,7 +21,7 @@ LABELS = {
     "knot": "Knot DNS", "nsd": "NSD", "unbound": "Unbound", "bind": "BIND", "coredns": "CoreDNS",
     "dnsdist+batches": "dnsdist, in batches",
 }  # fmt: skip
-# What the plot shows: CPU as a multiple of the reference, one worker.
+# The chart: CPU as a multiple of the reference, one worker.
 PLOTTED = {
     "hit": ("echo", "A of a service"),
     "mix": ("echo", "40% A, 30% AAAA without data, 20% NXDOMAIN, 10% SRV"),
@@ -33,31 +33,31 @@ PLOTTED = {
 
 
 def label(name: str) -> str:
-    """A server's name for people."""
+    """A server's name as text."""
     return LABELS.get(name, name)
 
 
 def spread(figure: dict[str, float] | None, digits: int) -> str:
-    """Median, and the least and the most; empty where there is none."""
+    """Median, and the least and the most; empty without figures."""
     if figure is None:
         return ""
     return f"{figure['median']:.{digits}f} ({figure['min']:.{digits}f}-{figure['max']:.{digits}f})"
 
 
 def median(figure: dict[str, float] | None, digits: int) -> str:
-    """The median alone; empty where there is none."""
+    """The median alone; empty without figures."""
     return "" if figure is None else f"{figure['median']:,.{digits}f}"
 
 
 def rounded(value: float) -> str:
-    """A count of the size of 100,000, to its second digit; it is no more precise than that."""
+    """A count such as 100,000, rounded to its precision of a few digits."""
     digits = len(str(int(value)))
     step = 10 ** max(0, digits - 3)
     return f"{int(value / step + 0.5) * step:,}"
 
 
 def in_order(figures: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The cheapest first, and by name where two are alike."""
+    """The cheapest first; equal ones by name."""
     return sorted(figures.items(), key=lambda item: (item[1]["us_per_query"]["median"], item[0]))
 
 
@@ -67,7 +67,7 @@ def row(cells: Sequence[str]) -> str:
 
 
 def table(scenario: dict[str, Any]) -> list[str]:
-    """The figures of one scenario. Columns that nobody has are left out."""
+    """The figures of one scenario. Columns without figures are left out."""
     figures = scenario["figures"]
     references = list(next(iter(figures.values()))["ratio"])
     upstream = any(figure["upstream_us_per_query"] for figure in figures.values())
@@ -100,7 +100,7 @@ def wrapped(words: str) -> list[str]:
 
 
 def about(name: str, scenario: dict[str, Any]) -> str:
-    """What a scenario asks, and how busy the machine was."""
+    """The queries of a scenario, and how busy the machine was."""
     load = f"; {scenario['outstanding']} outstanding"
     if scenario["rate"]:
         load = f": {rounded(scenario['rate'])} a second"
@@ -114,7 +114,7 @@ def about(name: str, scenario: dict[str, Any]) -> str:
 
 
 def generator(checked: dict[str, Any]) -> list[str]:
-    """What dnsperf says beside us."""
+    """The comparison of our generator with dnsperf."""
     lines = [
         "",
         "### The generator beside dnsperf",
@@ -135,7 +135,7 @@ def generator(checked: dict[str, Any]) -> list[str]:
 
 
 def section(report: dict[str, Any]) -> list[str]:
-    """The section as lines of Markdown: the same for the same report."""
+    """The section as lines of Markdown. Equal reports give equal lines."""
     machine = report["machine"]
     call = f"python -m bench.compare {report['arguments']}".strip()
     others = [version for name, version in report["versions"].items() if name != "fastdns"]
@@ -165,7 +165,7 @@ def section(report: dict[str, Any]) -> list[str]:
 
 
 def insert(text: str, new: Sequence[str]) -> str:
-    """RESULTS.md with the section before all others; one of the same title is replaced."""
+    """RESULTS.md with the section before all others. A section of the same title is replaced."""
     title = new[0]
     before, found, after = text.partition("\n## ")
     sections = [f"## {part}" for part in (found + after).split("\n## ")[1:]]

@@ -1,4 +1,4 @@
-"""Interleaved rounds: each peer has its turn in each, and is compared with others of the same round."""
+"""Interleaved rounds: each server has its turn in each round, and is compared with others of the same round."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fastdns.bench.report import spread
 from fastdns.bench.result import Result
 
 WARM_S = 0.1
-# A short turn shall not be spent on waiting for what a full socket dropped.
+# A short turn must not wait for queries that a full socket dropped.
 LOST_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a scenario is asked. outstanding: over all sockets, which are connections with tcp.
+    """The load of a scenario. outstanding: over all sockets, which are connections with tcp.
 
     rate: queries a second, open loop; 0: as many as are answered. warm: queries before each turn that are not
     measured; 0: WARM_S of them.
@@ -53,7 +53,7 @@ class How:
 
 @dataclass(slots=True)
 class Series:
-    """What the rounds of one peer and scenario gave. ratio, tail: of CPU and of p99.9, by the reference's name."""
+    """The figures of one peer in one scenario. ratio, tail: of CPU and of p99.9, by the reference's name."""
 
     us: list[float] = field(default_factory=list)
     ratio: dict[str, list[float]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Series:
     unsent: int = 0
 
     def add(self, used_ns: int, result: Result, upstream_ns: int | None = None) -> None:
-        """One turn. upstream_ns: what the upstream of all peers used meanwhile, where there is one."""
+        """One turn. upstream_ns: CPU of the shared upstream meanwhile, if there is one."""
         self.us.append(used_ns / 1000 / max(1, result.answered))
         if upstream_ns is not None:
             self.upstream_us.append(upstream_ns / 1000 / max(1, result.answered))
@@ -84,13 +84,13 @@ class Series:
 
 
 def in_turn(peers: Sequence[Peer], number: int) -> list[Peer]:
-    """The peers, each round from another one on, so that drift and neighbours hit all alike."""
+    """The peers of a round, beginning with another peer in each round, so that drift affects all alike."""
     first = number % len(peers)
     return [*peers[first:], *peers[:first]]
 
 
 def compare(rows: dict[str, Series], references: Sequence[str]) -> None:
-    """Give each peer the ratios of the round that all of them have just had."""
+    """Give each peer its ratios of the round that has just ended."""
     for reference in references:
         if reference in rows:
             for series in rows.values():
@@ -112,7 +112,7 @@ def measure(peer: Peer, load: Load, how: How, upstream: Peer | None) -> tuple[in
 
 
 def warm_up(peer: Peer, queries: Sequence[bytes]) -> None:
-    """Ask for everything once, as slowly as it takes: what a server keeps of its answers, it has from then on."""
+    """Ask for all names once, as slowly as necessary, so that servers have them in their caches."""
     load = Load("127.0.0.1", peer.port, list(queries), outstanding=64, sockets=16, timeout_s=5.0)
     load.run(seconds=START_S, count=len(queries))
     load.close()
@@ -127,11 +127,11 @@ def run(
     say: Callable[[str], None],
     upstream: Peer | None = None,
 ) -> dict[str, Series]:
-    """All rounds of one scenario. Gives a series a peer."""
+    """All rounds of one scenario. Returns a series for each peer."""
     rows = {peer.name: Series() for peer in peers}
     for number in range(how.rounds):
         for peer in in_turn(peers, number):
-            # A generator a turn: servers end connections that are idle while others have theirs.
+            # A new generator for each turn: servers close connections that are idle during others' turns.
             load = how.load(peer.port, queries)
             try:
                 rows[peer.name].add(*measure(peer, load, how, upstream))
@@ -146,11 +146,11 @@ def run(
 
 
 def answers_of(port: int, queries: Sequence[bytes], what: str, sample: int = 1000) -> tuple[int, Counter[int]]:
-    """How much longer than its query an answer is on average, and the rcodes, asked one after the other."""
+    """The average difference in size between answer and query, and the rcodes, asked one after the other."""
     longer = []
     rcodes: Counter[int] = Counter()
     for message in queries[:sample]:
-        # A machine that is busy enough holds a server up for longer than a second.
+        # A busy machine may delay a server for more than a second.
         answer = ask(port, message) or ask(port, message, 10.0)
         if answer is None:
             raise TimeoutError(f"{what} has not answered a query")

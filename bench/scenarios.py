@@ -1,4 +1,4 @@
-"""What is asked of whom, and how: one table."""
+"""The scenarios: queries, load, and the servers that are compared, in one table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.configs import AUTHORITY, CACHED, MISS
 
-# Outstanding queries; of TCP: a hundred connections with four on each.
+# Outstanding queries; with TCP, four on each of a hundred connections.
 HITS, WAITS, CONNECTIONS, PIPELINED = 256, 128, 100, 400
 SOCKETS = 16
 

@@ -1,4 +1,4 @@
-"""The servers of a run, started on their CPUs and ready to answer when they are given, and the echo."""
+"""The servers of a run and the echo: started on their CPUs, and returned when they answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_S = 60.0
 
 @dataclass(slots=True)
 class Peer:
-    """A server under measurement; an echo answers one scenario only. Its tree of processes begins with pid."""
+    """A measured server; an echo answers one scenario only. pid: the root of its process tree."""
 
     name: str
     pid: int
@@ -31,19 +31,19 @@ class Peer:
 
 
 class LeftOut(Exception):
-    """Why a server takes no part."""
+    """The reason why a server is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the servers of a run live: they end with the stack, their files are in the directory."""
+    """The place of a run's servers: they end with the stack, and their files are in the directory."""
 
     stack: contextlib.ExitStack
     directory: Path
     cpus: set[int]
 
     def start(self, name: str, server: Server, task: Task, first: bytes) -> Peer | None:
-        """A server that has given a right answer to the first query; None where it has no such role.
+        """A server that has given a right answer to the first query; None if it has no such role.
 
         Raises LeftOut where it is not installed or does not serve, nor on another port: another program may have
         taken the one that was free.
