@@ -59,7 +59,7 @@ class Setup:
 
 
 def _cache(task: Task) -> str:
-    """The cache of fastdns and CoreDNS. Its capacity must exceed the number of names, which the default does not."""
+    """The cache of fastdns and CoreDNS, larger than the default, which is less than the number of names."""
     room = 2 * task.names
     return f"    cache 3600 {{\n        success {room}\n        denial {room}\n    }}\n"
 
