@@ -1,4 +1,4 @@
-"""Processes that end with the one that has started them, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
+"""Processes that end with the process that started them, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Called in the child: it gets this signal when the thread that has started it ends, or now where it has ended.
+    """Called in the child: it gets this signal when the thread that started it ends, or now if that has ended.
 
-    parent: the process that has started it.
+    parent: the process that started it.
     """
     _libc.prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:

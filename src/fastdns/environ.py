@@ -10,7 +10,7 @@ from fastdns.errors import FastdnsError
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number from low to high. default: where the variable is not set, or empty."""
+    """A whole number from low to high. default: used if the variable is not set or empty."""
 
     name: str
     default: int

@@ -1,7 +1,7 @@
 """The tree of errors: everything fastdns raises on purpose derives from FastdnsError.
 
-A message names the broken rule and what was expected; where the cause stands in a file, it begins
-with ``FILE:LINE - ``.
+A message names the broken rule and what was expected. If the cause is in a file, it begins with
+``FILE:LINE - ``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ class FastdnsError(Exception):
 
 
 class CorefileError(FastdnsError):
-    """A Corefile that cannot be served: the rule it breaks, and where.
+    """A Corefile cannot be served: the rule that it breaks, and the place.
 
     ``plugin`` is the plugin whose options are wrong, or None where the grammar itself is broken.
     """
@@ -32,8 +32,8 @@ class CorefileError(FastdnsError):
 
 
 class StoreFull(FastdnsError):
-    """The zone store has reached its bound; what was published before goes on being served."""
+    """The zone store has reached its bound; what was published before is still served."""
 
 
 class SourceError(FastdnsError):
-    """A source (API server, manifests) gave something that cannot be used: what, and where."""
+    """A source (API server, manifests) gave unusable data: what is wrong, and where."""

@@ -1,4 +1,4 @@
-"""What a process inherits and may be odd: closed standard streams, blocked signals, a bound, no /proc."""
+"""Unusual conditions that a process may inherit: closed standard streams, blocked signals, no /proc."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fastdns.errors import FastdnsError
 
 
 def open_standard_streams() -> None:
-    """Put /dev/null in place of standard streams that are closed.
+    """Open /dev/null in place of closed standard streams.
 
-    Else what is opened next takes their numbers: a child would take a socket of the server's for its output.
+    Otherwise the next descriptors take their numbers, and a child would take a socket of the server for its output.
     """
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(fd)
         except OSError:
-            # The lowest free number, which is this one.
+            # open takes the lowest free number, which is this one.
             if os.open(os.devnull, os.O_RDWR) != fd:
                 continue
         if getattr(sys, name) is None:
@@ -28,18 +28,18 @@ def open_standard_streams() -> None:
 
 
 def take_signals() -> None:
-    """Let in the signals that were blocked, and let children that end be waited for."""
+    """Unblock all signals, and make ended children waitable."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def check_process() -> None:
-    """Look at what the server cannot do without. Raises FastdnsError that says what to do."""
+    """Check what the server needs of its environment. Raises FastdnsError that says what to do."""
     if not Path("/proc/self/fd").is_dir():
         raise FastdnsError("/proc is not mounted, and the server needs it: mount -t proc proc /proc")
     with contextlib.suppress(FileNotFoundError):
         Path.cwd()
         return
-    # A folder that is gone would stop what only asks where it is.
+    # If the working directory is gone, every call that asks for it would fail.
     os.chdir("/")

@@ -1,4 +1,4 @@
-"""What this host lets a process listen on."""
+"""The addresses on which this host lets a process listen."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fastdns.netaddrs import WILDCARDS
 
 
 class ListenError(FastdnsError):
-    """An address that cannot be listened on: which one, and why."""
+    """The server cannot listen on an address: which one, and why."""
 
 
 def every_address() -> list[str]:
-    """What stands for every address of this host: a wildcard of each family that it has."""
+    """The wildcards that stand for every address of this host, one for each family that it has."""
     return [address for address, has in (("0.0.0.0", has_ipv4), ("::", has_ipv6)) if has()] or list(WILDCARDS)
 
 
@@ -37,6 +37,6 @@ def has_family(family: int, wildcard: str) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((wildcard, 0))
     except OSError as error:
-        # Other errors, such as too many open files, say nothing of the family.
+        # Other errors, such as too many open files, say nothing about the family.
         return error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)
     return True

@@ -1,26 +1,26 @@
-"""Lines that this server skips in files that others write: each is said once, and counted."""
+"""Lines that the server skips in files that other programs write: each is logged once, and counted."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 
-# Of one file at a time: a file that is something else altogether must not fill the log.
+# Lines logged for one file at a time: a file of another kind must not fill the log.
 MAX_SAID = 10
 
 
 class SkippedLines:
-    """What is wrong in which file. Only for one thread at a time."""
+    """The bad lines of each file. Use from one thread at a time."""
 
     def __init__(self) -> None:
-        # By file: how many lines were skipped since the start, each counted when it is first seen.
+        # By file: lines skipped since the start; a line counts when it is first seen.
         self.counts: dict[str, int] = {}
         self.present: dict[str, frozenset[str]] = {}
 
     def note(self, log: logging.Logger, file: str, problems: Iterable[str]) -> int:
-        """Say and count the problems that the file did not have when it was last read. Returns how many they are.
+        """Log and count the problems that the file did not have when it was last read. Returns their number.
 
-        problems: all that it has now. Each names its line, and ends with what becomes of it.
+        problems: all that it has now. Each names its line, and says what happens to it.
         """
         problems = tuple(dict.fromkeys(problems))
         known = self.present.get(file, frozenset())
