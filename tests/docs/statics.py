@@ -120,7 +120,7 @@ def fastdns_problems(rest: list[str]) -> list[str]:
 
 
 # Programs that come with no base system: pages that use one are skipped where it is missing.
-TOOLS = {"curl", "dig", "dnsperf", "kdig", "jq", "pgrep", "pkill", "ps"}
+TOOLS = {"curl", "dig", "dnsperf", "kdig", "pgrep", "pkill", "ps"}
 
 
 def missing_tools(text: str) -> set[str]:
