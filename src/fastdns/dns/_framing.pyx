@@ -9,11 +9,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-MAX_MESSAGE_BYTES = 65535
+from fastdns.dns cimport _numbers
+
+MAX_MESSAGE_BYTES = _numbers.MAX_MESSAGE_BYTES
 
 cdef enum:
     LENGTH_BYTES = 2
-    MOST_BYTES = 65535
 
 
 cdef inline Py_ssize_t end_of(const uint8_t* data, Py_ssize_t size, Py_ssize_t at) noexcept nogil:
@@ -27,8 +28,8 @@ cdef inline Py_ssize_t end_of(const uint8_t* data, Py_ssize_t size, Py_ssize_t a
 
 cdef Py_ssize_t size_of(bytes message) except -1:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
-    if size > MOST_BYTES:
-        raise ValueError(f"a message of at most {MOST_BYTES} bytes expected, got {size}")
+    if size > _numbers.MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message of at most {_numbers.MAX_MESSAGE_BYTES} bytes expected, got {size}")
     return size
 
 

@@ -1,5 +1,4 @@
 TYPES: tuple[str, ...]
-TYPE_NUMBERS: dict[str, int]
 RCODES: dict[int, str]
 PROTOS: tuple[str, ...]
 FAILURE_NAMES: tuple[tuple[str, str] | None, ...]

@@ -2,6 +2,8 @@
 
 from libc.string cimport memset
 
+from fastdns.dns import mnemonics
+
 cdef extern from "sys/mman.h" nogil:
     void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
     int c_munmap "munmap"(void* addr, size_t length)
@@ -18,17 +20,7 @@ TYPES = (
     "other", "A", "AAAA", "CNAME", "DNSKEY", "DS", "HTTPS", "MX", "NS", "NSEC", "NSEC3", "PTR", "SOA", "SRV",
     "SVCB", "TXT", "RRSIG", "AXFR", "IXFR", "ANY",
 )
-TYPE_NUMBERS = {
-    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "DS": 43,
-    "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "NSEC3": 50, "SVCB": 64, "HTTPS": 65, "IXFR": 251, "AXFR": 252,
-    "ANY": 255,
-}
-RCODES = {
-    0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN",
-    7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 11: "DSOTYPENI", 16: "BADSIG", 17: "BADKEY",
-    18: "BADTIME", 19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
-    RCODE_SLOTS - 1: "OTHER",
-}
+RCODES = {**mnemonics.RCODES, RCODE_SLOTS - 1: "OTHER"}
 # By Failure: the reason, and what the client gets. The first 16 are ErrorReasons.
 FAILURE_NAMES = (
     None, ("no_next_plugin", "SERVFAIL"), ("no_healthy_upstream", "SERVFAIL"), ("upstream_timeout", "SERVFAIL"),
@@ -54,8 +46,9 @@ cdef uint32_t size_bounds[SIZE_BUCKETS]
 
 for _number in range(256):
     type_slots[_number] = 0
-for _name, _number in TYPE_NUMBERS.items():
-    type_slots[_number] = TYPES.index(_name)
+for _number, _name in mnemonics.TYPES.items():
+    if _number < 256 and _name in TYPES:
+        type_slots[_number] = TYPES.index(_name)
 for _number in range(SIZE_BUCKETS):
     size_bounds[_number] = SIZE_BOUNDS[_number]
 

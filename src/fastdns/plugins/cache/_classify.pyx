@@ -7,6 +7,7 @@ from fastdns._wire cimport (
     HEADER_BYTES, NOERROR, NOTIMP, NXDOMAIN, RR, SERVFAIL, TYPE_ANY, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR, TYPE_NS,
     TYPE_RRSIG, TYPE_SOA, Section,
 )
+from fastdns.dns._cursor cimport lower
 
 cdef enum:
     # Resolvers give up sooner. A loop never ends, and a hostile chain of thousands would take long to follow.
@@ -19,10 +20,6 @@ cdef enum:
 cdef struct Name:
     const uint8_t* data
     uint32_t length
-
-
-cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
-    return byte | (<uint8_t>(<uint8_t>(byte - 65) < 26) << 5)
 
 
 cdef inline bint equal(const Name* a, const Name* b) noexcept nogil:

@@ -29,6 +29,7 @@ from fastdns.corefile.options import (
     to_zones,
     words,
 )
+from fastdns.dns import mnemonics
 from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zone_of
 from fastdns.transports import table
 
@@ -44,13 +45,8 @@ DEFAULT_ATTEMPTS_PER_UPSTREAM = 2
 
 RANDOM, ROUND_ROBIN, SEQUENTIAL = "random", "round_robin", "sequential"
 
-# RFC 6895 section 2.3, by the names that CoreDNS knows; 16 is BADVERS and BADSIG.
-RCODES = {
-    "NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "NOTIMPL": 4, "REFUSED": 5,
-    "YXDOMAIN": 6, "YXRRSET": 7, "NXRRSET": 8, "NOTAUTH": 9, "NOTZONE": 10, "DSOTYPENI": 11, "BADVERS": 16,
-    "BADSIG": 16, "BADKEY": 17, "BADTIME": 18, "BADMODE": 19, "BADNAME": 20, "BADALG": 21, "BADTRUNC": 22,
-    "BADCOOKIE": 23,
-}  # fmt: skip
+# By the names that CoreDNS knows: two codes have another name beside the one that it prints.
+RCODES = {**{name: number for number, name in mnemonics.RCODES.items()}, "NOTIMPL": 4, "BADVERS": 16}
 
 # HOST[%NAME][:PORT], [IPV6[%NAME]][:PORT], IPV6[%NAME]
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]%]+)(?:%(?P<name>[^\[\]%]+))?\](?::(?P<port>.*))?")

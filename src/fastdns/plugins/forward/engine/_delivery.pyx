@@ -4,10 +4,10 @@ from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from fastdns.dns._cursor cimport lower
 from fastdns.serve._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply, monotonic_ns
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, SERVFAIL
 from fastdns.memory._slabs cimport give_block
-from fastdns.plugins.forward.engine._questions cimport lowered
 from fastdns.plugins.forward.engine._quotas cimport give_share
 from fastdns.plugins.forward.engine._state cimport Ended, Waiter
 from fastdns.plugins.forward.engine._table cimport detach, end_claim, give_place, note_stale
@@ -33,7 +33,7 @@ cdef void end_with(Engine* e, uint32_t place, const uint8_t* msg, uint32_t size)
     reply.error_upstream = o.error_upstream
     reply.rcode = SERVFAIL
     for i in range(o.name_len):
-        name[i] = lowered(o.query[HEADER_BYTES + i])
+        name[i] = lower(o.query[HEADER_BYTES + i])
     reply.name = name
     reply.name_len = o.name_len
     if o.query != NULL:

@@ -11,12 +11,10 @@ from libc.string cimport memcmp
 from fastdns.serve._chain cimport Context
 from fastdns.memory._store cimport hash_bytes
 from fastdns._wire cimport HEADER_BYTES
+from fastdns.dns._cursor cimport lower
 from fastdns.memory._random cimport Random, random_u32
 from fastdns.plugins.forward.engine._stanza cimport Stanza
 from fastdns.plugins.forward.engine._state cimport Outstanding
-
-cdef inline uint8_t lowered(uint8_t byte) noexcept nogil:
-    return byte | (<uint8_t>(<uint8_t>(byte - 65) < 26) << 5)
 
 cdef inline uint64_t question_hash(uint64_t seed, const Stanza* stanza, const Context* ctx,
                                    bint stream) noexcept nogil:
@@ -33,7 +31,7 @@ cdef inline bint same_question(const Outstanding* o, const Stanza* stanza, const
             or memcmp(o.query + rest, asked + rest, size - rest) != 0):
         return False
     for i in range(o.name_len):
-        if lowered(o.query[HEADER_BYTES + i]) != ctx.q.name[i]:
+        if lower(o.query[HEADER_BYTES + i]) != ctx.q.name[i]:
             return False
     return True
 
@@ -45,7 +43,7 @@ cdef inline void randomize_case(Outstanding* o, Random* random) noexcept nogil:
     for i in range(o.name_len):
         if i & 31 == 0:
             bits = random_u32(random)
-        byte = lowered(o.query[HEADER_BYTES + i])
+        byte = lower(o.query[HEADER_BYTES + i])
         if byte >= 97 and byte <= 122 and bits & 1:
             byte ^= 32
         o.query[HEADER_BYTES + i] = byte

@@ -1,10 +1,7 @@
 """Labels and addresses as bytes. Nothing here knows of records."""
 
 from libc.stdint cimport uint8_t, uint32_t
-
-cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
-    return byte | 32 if 65 <= byte <= 90 else byte
-
+from fastdns.dns._cursor cimport lower
 
 cdef inline int compare_lowered(const uint8_t* a, uint32_t a_len, const uint8_t* b, uint32_t b_len) noexcept nogil:
     cdef uint32_t i
