@@ -16,7 +16,7 @@ from fastdns.http.answers import Answer, Request, text
 from fastdns.http.places import MAX_CONNECTIONS, MAX_HANDSHAKES, MAX_TLS_CONNECTIONS, Places
 from fastdns.http.server_connection import ServerConnection
 from fastdns.http.turns import Turns
-from tests.http.test_webconfig import write_certificate
+from tests.certificates import write_certificate
 
 
 async def answering(request: Request) -> Answer:

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from fastdns.plugins.prometheus.server import Server
 
+from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.prometheus import processes
 from fastdns.plugins.prometheus.processes import (
     each_process,
@@ -28,9 +28,9 @@ from tests.support import open_fds, wait_until
 BURNT_S = 0.3
 
 
-def server(*children: Child) -> Server:
+def server(*children: Child) -> SupervisorView:
     """A server with these processes."""
-    return cast(Server, SimpleNamespace(pid=os.getpid(), children=dict(enumerate(children))))
+    return cast(SupervisorView, SimpleNamespace(pid=os.getpid(), children=dict(enumerate(children))))
 
 
 def value(families: Iterator[Any], name: str) -> float:
