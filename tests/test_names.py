@@ -3,8 +3,8 @@
 What is read: every source of the package but the plugin's own folder; no comments, no documents, no tests. Names of
 plugins are English words as well, so this is what counts as naming a plugin:
 
-1. an import of ``fastdns.plugins.NAME`` or of what is in it; but a plugin that needs another one may import that
-   one's ``plugin.py``;
+1. an import of ``fastdns.plugins.NAME`` or of what is in it; but a plugin that says that it ``needs`` another one
+   may import that one's ``plugin.py`` and the modules that it ``offers``;
 2. a string constant that is NAME (``with_plugin("NAME")``), a module of it (``"NAME._step"``, ``"plugins.NAME"``),
    its messages (``"plugin/NAME: …"``) or its metrics (``"coredns_NAME_…"``, ``"fastdns_NAME_…"``);
 3. a word of the program that has NAME as a part: ``NAME_step``, ``_NAME``, ``NameStep``, ``NAME_FIELDS``. Names in
@@ -37,7 +37,7 @@ SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "ste
 # Libraries whose names have a plugin's name as a part.
 LIBRARIES = {"prometheus_client"}
 # The one line of each plugin.
-ORDER = next(path for name in ("order.py", "__init__.py") if (path := SOURCE / "plugins" / name).exists())
+ORDER = SOURCE / "plugins" / "order.py"
 
 ALLOWED = {
     ("bench/population.py", "kubernetes"): "fills a store as the watcher does, to measure a store of that size",
@@ -55,10 +55,6 @@ ALLOWED = {
     ("plugins/prometheus/families.py", "reload"): "CoreDNS's names of what the supervisor counts",
     ("process/children.py", "ready"): "a message of workers",
 }
-# Who ends them: the part of the redesign in whose files they are.
-INTERFACE = "asks every plugin alike, by plugins/api.py (plugins)"
-METRICS = "plugins make their own families (plugins)"
-CACHE = "the shared cache moves to plugins/cache (plugins)"
 OFFENDERS: dict[tuple[str, str], str] = {}
 
 
