@@ -16,9 +16,12 @@ import pytest
 from fastdns import __version__
 from fastdns.bench.apiserver import ApiServer
 from fastdns.errors import SourceError
+from fastdns.plugins.kubernetes.api import bodies, errors
 from fastdns.plugins.kubernetes.api import client as api
-from fastdns.plugins.kubernetes.api.client import Client, RateLimiter, TooManyRequests, Unauthorized, Unreachable
+from fastdns.plugins.kubernetes.api.client import Client
 from fastdns.plugins.kubernetes.api.connection import from_endpoint, resolve
+from fastdns.plugins.kubernetes.api.errors import TooManyRequests, Unauthorized, Unreachable
+from fastdns.plugins.kubernetes.api.limits import RateLimiter
 from tests.plugins.kubernetes.api.support import CountingMetrics, decoded, options
 
 NAMESPACES = "/api/v1/namespaces"
@@ -178,7 +181,7 @@ async def test_in_flight_requests_are_limited_but_watches_are_not(server: ApiSer
 async def test_an_endless_line_is_refused(
     server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MAX_ITEM_BYTES", 100)
+    monkeypatch.setattr(bodies, "MAX_ITEM_BYTES", 100)
 
     class Content:
         async def read_some(self) -> bytes:
@@ -224,7 +227,7 @@ def test_the_rate_limiter_counts_as_client_go_does() -> None:
 
 @pytest.mark.parametrize("code", [500, 502, 504, 418])
 def test_every_other_code_is_a_server_error(code: int) -> None:
-    assert type(api.api_error(code, "x")) is api.ServerError
+    assert type(errors.api_error(code, "x")) is errors.ServerError
 
 
 async def test_a_redirect_is_not_followed() -> None:
@@ -238,7 +241,7 @@ async def test_a_redirect_is_not_followed() -> None:
         writer.close()
 
     async with listening(answer) as client:
-        with pytest.raises(api.ServerError, match="302: Found"):
+        with pytest.raises(errors.ServerError, match="302: Found"):
             await client.get(NAMESPACES, {})
     assert len(asked) == 1
 
@@ -281,14 +284,17 @@ async def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "status", "error"),
-    [("LIST_TIMEOUT_S", b"200 OK", api.Stalled), ("REFUSAL_TIMEOUT_S", b"503 Later", api.ServerError)],
+    ("module", "bound", "status", "error"),
+    [
+        (api, "LIST_TIMEOUT_S", b"200 OK", errors.Stalled),
+        (bodies, "REFUSAL_TIMEOUT_S", b"503 Later", errors.ServerError),
+    ],
 )
 async def test_who_dribbles_is_not_heard_for_ever(
-    monkeypatch: pytest.MonkeyPatch, bound: str, status: bytes, error: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, module: Any, bound: str, status: bytes, error: type[Exception]
 ) -> None:
     """Each byte ends a silence: these bounds are of the whole answer."""
-    monkeypatch.setattr(api, bound, 0.1)
+    monkeypatch.setattr(module, bound, 0.1)
     async with listening(dribbling(b"HTTP/1.1 " + status + b"\r\nContent-Length: 60000\r\n\r\n")) as client:
         async with asyncio.timeout(5):
             with pytest.raises(error):

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from fastdns.plugins.kubernetes.api import client as api
+from fastdns.plugins.kubernetes.api import errors
 from fastdns.plugins.kubernetes.api.client import Client
 from fastdns.plugins.kubernetes.api.connection import Connection
 from fastdns.plugins.kubernetes.api.reflector import Reflector
@@ -139,7 +139,7 @@ async def test_pages_and_an_expired_token(serve: Any) -> None:
         return await recorded(name, 410 if "expired" in name else 200)(request)
 
     made = reflector(await serve(handle), Resource.SERVICE)
-    with pytest.raises(api.Gone, match="too old to display"):
+    with pytest.raises(errors.Gone, match="too old to display"):
         await made._list_pages(2)
     first = decoded((RECORDINGS / answers[0]).read_bytes())["metadata"]["continue"]
     assert asked[0] == {"limit": "2"} and asked[1] == {"limit": "2", "continue": first}
@@ -150,14 +150,14 @@ async def test_pages_and_an_expired_token(serve: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "error"),
     [
-        ("unauthorized.json", 401, api.Unauthorized),
-        ("forbidden.json", 403, api.Forbidden),
-        ("no-such-resource.json", 404, api.NotFound),
-        ("list-expired-continue.json", 410, api.Gone),
-        ("watch-initial-events-bad-request.json", 422, api.BadRequest),
+        ("unauthorized.json", 401, errors.Unauthorized),
+        ("forbidden.json", 403, errors.Forbidden),
+        ("no-such-resource.json", 404, errors.NotFound),
+        ("list-expired-continue.json", 410, errors.Gone),
+        ("watch-initial-events-bad-request.json", 422, errors.BadRequest),
     ],
 )
-async def test_refusals(serve: Any, name: str, status: int, error: type[api.ApiError]) -> None:
+async def test_refusals(serve: Any, name: str, status: int, error: type[errors.ApiError]) -> None:
     client = await serve(recorded(name, status))
     text = (RECORDINGS / name).read_text()
     with pytest.raises(error) as caught:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.client import Gone, ServerError, TooManyRequests, api_error
 from fastdns.plugins.kubernetes.api.consistency import INCONSISTENT, ConsistencyCheck
 from fastdns.plugins.kubernetes.api.digest import key_of
+from fastdns.plugins.kubernetes.api.errors import Gone, ServerError, TooManyRequests, api_error
 from fastdns.plugins.kubernetes.api.reflector import Reflector, Stream, Timing, backoff_s
 from fastdns.plugins.kubernetes.api.skipped import MAX_SAID
 from fastdns.plugins.kubernetes.resources import Watched

@@ -26,24 +26,18 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import fastdns
-from fastdns.errors import SourceError
-from fastdns.http.client import (
-    FRESH_AFTER_S,
-    TRANSPORT_ERRORS,
-    Proof,
-    Response,
-    Session,
-    keep_alive,
-)
+from fastdns.http.client import FRESH_AFTER_S, TRANSPORT_ERRORS, Proof, Response, Session, keep_alive
+from fastdns.plugins.kubernetes.api.bodies import Chunks, chunks, frames, is_protobuf, lines, refusal, unreachable
 from fastdns.plugins.kubernetes.api.connection import Connection
-from fastdns.plugins.kubernetes.api.files import TokenFile, reason
-from fastdns.plugins.kubernetes.api.formats import JSON, MAX_ITEM_BYTES, PROTOBUF, STATUSES, UNREADABLE
-from fastdns.plugins.kubernetes.api.protobuf._messages import MAGIC, decode_status, unwrap
-from fastdns.plugins.kubernetes.api.protobuf._streams import Frames
+from fastdns.plugins.kubernetes.api.errors import BadRequest, Stalled, Unauthorized, Unreachable
+from fastdns.plugins.kubernetes.api.files import TokenFile
+from fastdns.plugins.kubernetes.api.formats import JSON, PROTOBUF
+from fastdns.plugins.kubernetes.api.limits import RateLimiter
+from fastdns.plugins.kubernetes.api.metrics import Metrics, NoMetrics
 
 log = logging.getLogger("plugin/kubernetes")
 
@@ -55,137 +49,12 @@ MAX_RETRIES = 10
 # Of a list that is asked for whole: a page has some MB.
 MAX_LIST_BYTES = 1 << 30
 LIST_TIMEOUT_S = 300.0
-# Of a refusal, what is read, and for how long.
-MAX_REFUSAL_BYTES = 64 << 10
-REFUSAL_TIMEOUT_S = 10.0
-MAX_RETRY_AFTER_S = 60.0
-# client-go's defaults where only one of the pair is set.
-DEFAULT_QPS = 5.0
-DEFAULT_BURST = 10
 # Credentials that expire this soon are fetched again before they are refused.
 EXPIRY_MARGIN_S = 30.0
 REFRESH_INTERVAL_S = 1.0
 
 PROTOBUF_OR_JSON = f"{PROTOBUF},{JSON}"
 METADATA_JSON = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-
-
-T = TypeVar("T")
-
-
-class ApiError(SourceError):
-    """An answer of the API server that is a refusal."""
-
-    def __init__(self, code: int, message: str, retry_after_s: float | None = None) -> None:
-        self.code = code
-        self.message = message
-        self.retry_after_s = retry_after_s
-        super().__init__(f"{code}: {message}")
-
-
-class BadRequest(ApiError):
-    """400, 405, 406, 415 or 422: the server does not know what it was asked."""
-
-
-class Unauthorized(ApiError):
-    """401: the credentials are not accepted, even fresh ones."""
-
-
-class Forbidden(ApiError):
-    """403: RBAC does not allow it."""
-
-
-class NotFound(ApiError):
-    """404: no such resource."""
-
-
-class Gone(ApiError):
-    """410: a resourceVersion or continue token that is too old."""
-
-
-class TooManyRequests(ApiError):
-    """429: later."""
-
-
-class ServerError(ApiError):
-    """5xx, and every code that has no class of its own."""
-
-
-class Unreachable(SourceError):
-    """No answer, or one that broke off."""
-
-
-class Stalled(Unreachable):
-    """Nothing came for too long."""
-
-
-CLASSES: dict[int, type[ApiError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    405: BadRequest,
-    406: BadRequest,
-    410: Gone,
-    415: BadRequest,
-    422: BadRequest,
-    429: TooManyRequests,
-}
-
-
-def api_error(code: int, message: str, retry_after_s: float | None = None) -> ApiError:
-    """The exception for an HTTP status or a Status object."""
-    return CLASSES.get(code, ServerError)(code, message, retry_after_s)
-
-
-class Metrics(Protocol):
-    """What is counted. Implementations must not raise."""
-
-    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None: ...
-
-    def rate_limited(self, verb: str, host: str, seconds: float) -> None: ...
-
-    def relist(self, resource: str, why: str) -> None: ...
-
-    def left_out(self, resource: str, what: str) -> None: ...
-
-
-class NoMetrics:
-    """Counts nothing."""
-
-    def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
-        pass
-
-    def rate_limited(self, verb: str, host: str, seconds: float) -> None:
-        pass
-
-    def relist(self, resource: str, why: str) -> None:
-        pass
-
-    def left_out(self, resource: str, what: str) -> None:
-        pass
-
-
-class RateLimiter:
-    """A token bucket: burst at once, then qps a second. qps 0 and burst 0: no limit."""
-
-    def __init__(self, qps: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limited = qps > 0 or burst > 0
-        self._qps = qps if qps > 0 else DEFAULT_QPS
-        self._burst = burst if burst > 0 else DEFAULT_BURST
-        self._tokens = float(self._burst)
-        self._clock = clock
-        self._at = clock()
-
-    def reserve(self) -> float:
-        """Takes one token; how many seconds to wait before using it."""
-        if not self.limited:
-            return 0.0
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._qps)
-        self._at = now
-        self._tokens -= 1.0
-        return max(0.0, -self._tokens / self._qps)
 
 
 class Client:
@@ -459,103 +328,3 @@ class Client:
     def _frozen(self, since_s: float) -> None:
         for call in self.on_frozen:
             call(since_s)
-
-
-class Chunks(Generic[T]):
-    """An answer as it comes in, to go through once. is_protobuf: what it says that it is written in."""
-
-    def __init__(self, response: Response, parts: AsyncIterator[T]) -> None:
-        self.is_protobuf = is_protobuf(response)
-        self._parts = parts
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        return self._parts
-
-
-def is_protobuf(response: Response) -> bool:
-    """Whether an answer says that it is written in Kubernetes' protobuf."""
-    kind = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower() == PROTOBUF
-
-
-async def chunks(response: Response, max_bytes: int | None = None) -> AsyncIterator[bytes]:
-    """A body to its end.
-
-    Raises Unreachable where it breaks off, or has over max_bytes; Stalled where nothing comes.
-    """
-    size = 0
-    while True:
-        try:
-            chunk = await response.read_some()
-        except TRANSPORT_ERRORS as e:
-            raise unreachable(e) from e
-        if not chunk:
-            return
-        size += len(chunk)
-        if max_bytes is not None and size > max_bytes:
-            raise Unreachable(f"an answer is over {max_bytes} bytes")
-        yield chunk
-
-
-async def frames(response: Response) -> AsyncIterator[list[bytes]]:
-    """Batches of whole frames; half a frame at the stream's end is dropped. Raises as lines does."""
-    cut = Frames(MAX_ITEM_BYTES)
-    async for chunk in chunks(response):
-        try:
-            batch = cut.feed(chunk)
-        except ValueError as e:
-            raise SourceError(f"its watch cannot be read: {e}") from e
-        if batch:
-            yield batch
-
-
-async def lines(response: Response) -> AsyncIterator[list[bytes]]:
-    """Batches of whole lines without their ends; half a line at the stream's end is dropped.
-
-    Raises Unreachable where the stream broke off, Stalled where nothing came, SourceError on an endless line.
-    """
-    rest: list[bytes] = []
-    rest_bytes = 0
-    async for chunk in chunks(response):
-        head, separator, tail = chunk.rpartition(b"\n")
-        if not separator:
-            rest.append(chunk)
-            rest_bytes += len(chunk)
-            if rest_bytes > MAX_ITEM_BYTES:
-                raise SourceError(f"an event is over {MAX_ITEM_BYTES} bytes; expected a JSON object a line")
-            continue
-        if rest:
-            rest.append(head)
-            head = b"".join(rest)
-        batch = head.split(b"\n")
-        del chunk, head
-        rest = [tail] if tail else []
-        rest_bytes = len(tail)
-        yield batch
-
-
-async def refusal(response: Response) -> ApiError:
-    """The exception that an answer other than 2xx stands for; the answer is used up."""
-    body = b""
-    with contextlib.suppress(*TRANSPORT_ERRORS):
-        # A Status is short; a proxy's page in its place need not be read whole.
-        async with asyncio.timeout(REFUSAL_TIMEOUT_S):
-            body = await response.read(MAX_REFUSAL_BYTES)
-    response.end()
-    message = ""
-    with contextlib.suppress(*UNREADABLE):
-        message = decode_status(unwrap(body))[1] if body.startswith(MAGIC) else STATUSES.decode(body).message
-    if not message:
-        message = body[:200].decode("utf-8", "replace").strip() or response.reason or "no reason given"
-    retry_after_s = None
-    if response.status == 429 or response.status >= 500:
-        with contextlib.suppress(KeyError, ValueError):
-            retry_after_s = min(MAX_RETRY_AFTER_S, max(0.0, float(response.headers["retry-after"])))
-    return api_error(response.status, message, retry_after_s)
-
-
-def unreachable(error: BaseException) -> Unreachable:
-    """Any failure of transport in few words."""
-    if isinstance(error, TimeoutError):
-        return Stalled("nothing came in time")
-    return Unreachable(reason(error))

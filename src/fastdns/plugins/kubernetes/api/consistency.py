@@ -24,8 +24,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from fastdns.plugins.kubernetes.api.client import METADATA_JSON, ApiError, Client
+from fastdns.plugins.kubernetes.api.client import METADATA_JSON, Client
 from fastdns.plugins.kubernetes.api.digest import Digest, key_of, version_of
+from fastdns.plugins.kubernetes.api.errors import ApiError
 from fastdns.plugins.kubernetes.api.formats import UNREADABLE, ListMetadata
 from fastdns.plugins.kubernetes.api.reflector import Reflector
 

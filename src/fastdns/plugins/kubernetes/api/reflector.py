@@ -28,20 +28,19 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastdns.errors import FastdnsError, SourceError
-from fastdns.plugins.kubernetes.api.client import (
+from fastdns.plugins.kubernetes.api.client import Client
+from fastdns.plugins.kubernetes.api.digest import Digest, key_of, version_of
+from fastdns.plugins.kubernetes.api.errors import (
     ApiError,
     BadRequest,
-    Client,
     Forbidden,
     Gone,
-    Metrics,
     NotFound,
     ServerError,
     Stalled,
     Unreachable,
     api_error,
 )
-from fastdns.plugins.kubernetes.api.digest import Digest, key_of, version_of
 from fastdns.plugins.kubernetes.api.formats import (
     PROTOBUF_RESOURCES,
     UNREADABLE,
@@ -51,6 +50,7 @@ from fastdns.plugins.kubernetes.api.formats import (
     Status,
     format_of,
 )
+from fastdns.plugins.kubernetes.api.metrics import Metrics
 from fastdns.plugins.kubernetes.api.skipped import SkippedObjects
 from fastdns.plugins.kubernetes.objects import TYPES, Metadata
 from fastdns.plugins.kubernetes.resources import Watched

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.client import Metrics
+from fastdns.plugins.kubernetes.api.metrics import Metrics
 
 log = logging.getLogger("plugin/kubernetes")
 

@@ -20,9 +20,11 @@ from typing import Any
 
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.api import consistency
-from fastdns.plugins.kubernetes.api.client import Client, Metrics, NoMetrics, ServerError, Unreachable
+from fastdns.plugins.kubernetes.api.client import Client
 from fastdns.plugins.kubernetes.api.connection import SERVICE_ACCOUNT, Connection, resolve
 from fastdns.plugins.kubernetes.api.consistency import ConsistencyCheck, identity
+from fastdns.plugins.kubernetes.api.errors import ServerError, Unreachable
+from fastdns.plugins.kubernetes.api.metrics import Metrics, NoMetrics
 from fastdns.plugins.kubernetes.api.reflector import Reflector, Timing
 from fastdns.plugins.kubernetes.resources import watched_resources
 from fastdns.plugins.kubernetes.sink import Sink

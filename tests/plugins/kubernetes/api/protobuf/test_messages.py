@@ -21,7 +21,7 @@ from fastdns.bench.apiserver.kinds import BY_NAME
 from fastdns.bench.apiserver.protobuf import OBJECTS, ProtobufForm, framed
 from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes.api._json_items import JsonItems
-from fastdns.plugins.kubernetes.api.client import BadRequest
+from fastdns.plugins.kubernetes.api.errors import BadRequest
 from fastdns.plugins.kubernetes.api.formats import UNREADABLE, JsonFormat, ProtobufFormat
 from fastdns.plugins.kubernetes.api.protobuf._messages import decode_name, unwrap
 from fastdns.plugins.kubernetes.api.protobuf._streams import Frames, Items
