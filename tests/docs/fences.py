@@ -25,9 +25,9 @@ LANGUAGES = {
     "json": set(),
     "promql": set(),
     "mermaid": set(),
-    "python": set(),
-    "cython": set(),
-    "toml": set(),
+    "python": {"listing"},
+    "cython": {"listing"},
+    "toml": {"listing"},
     "diff": set(),
 }
 FENCE = re.compile(r"^( *)(`{3,})([^`\n]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)

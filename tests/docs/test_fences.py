@@ -63,6 +63,13 @@ def test_a_corefile_passes_fastdns_check(
     assert main(["check", "-conf", "checked"]) == 0, f"{block.place}:\n{capsys.readouterr().err}"
 
 
+@pytest.mark.parametrize(
+    "block", [pytest.param(block, id=block.place) for block in BLOCKS if "listing" in block.words]
+)
+def test_a_listing_is_the_file(block: Block) -> None:
+    assert block.text == (ROOT / block.words["listing"]).read_text()
+
+
 @pytest.mark.parametrize("block", of("yaml"))
 def test_yaml_is_read(block: Block) -> None:
     assert any(yaml.safe_load_all(block.text))

@@ -10,7 +10,8 @@ from fastdns.memory._random cimport Random, random_u32
 from fastdns.memory._ring cimport RING_BYTES, ByteRing, ring_done, ring_next, ring_room
 from fastdns.memory._slabs cimport Slabs, block_units, close_slabs, give_block, open_slabs, take_block
 from fastdns.memory._wheel cimport (
-    NO_TIMER, WHEEL_SLOTS, WHEEL_TICK_NS, Timer, Wheel, open_wheel, wheel_remove, wheel_set, wheel_take, wheel_turns,
+    NO_TIMER, WHEEL_SLOTS, WHEEL_TICK_NS, Timer, Wheel, open_wheel, wheel_remove, wheel_set, wheel_take,
+    wheel_turns,
 )
 
 RING = RING_BYTES
