@@ -16,6 +16,7 @@ from fastdns.corefile.model import Listener
 from fastdns.listening import ListenError
 from fastdns.netaddrs import socket_address
 from fastdns.process.sockets import IP_PKTINFO, IPV6_RECVPKTINFO, Place, SocketTable, open_socket, places
+from fastdns.transports.table import UDP
 from tests.support import free_port, has_address, occupied, open_fds
 
 needs_ipv6 = pytest.mark.skipif(not has_address("::1"), reason="this host has no IPv6")
@@ -190,5 +191,5 @@ def test_errors_leave_no_descriptor_open() -> None:
     before = open_fds()
     for _ in range(20):
         with pytest.raises(ListenError):
-            open_socket(Place("192.0.2.1", 5353), socket.SOCK_DGRAM)
+            open_socket(Place("192.0.2.1", 5353), UDP)
     assert open_fds() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 
 import pytest
@@ -34,6 +35,7 @@ def test_rows_are_distinct() -> None:
 def test_a_row_is_whole(transport: Transport) -> None:
     assert transport.delivery in (STREAM, DATAGRAM) and transport.proto in ("udp", "tcp")
     assert parse_key(f"{transport.scheme}://example.org").scheme == transport.scheme
+    assert transport.socket_kind == (socket.SOCK_DGRAM if transport.proto == "udp" else socket.SOCK_STREAM)
     assert transport.max_reply_bytes == (512 if transport.delivery == DATAGRAM else 65535)
 
 

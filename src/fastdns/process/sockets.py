@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fastdns.corefile.model import Listener
 from fastdns.listening import ListenError, every_address
 from fastdns.netaddrs import WILDCARDS, is_wildcard, socket_address
+from fastdns.transports.table import TCP, UDP, Transport
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_BACKLOG = 1024
@@ -61,9 +62,9 @@ def places(listener: Listener) -> list[Place]:
     return [Place(address, listener.port) for address in every_address()]
 
 
-def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
-    """One bound (and for TCP listening) socket that does not block. Raises ListenError."""
-    network = "udp" if kind == socket.SOCK_DGRAM else "tcp"
+def open_socket(place: Place, transport: Transport) -> socket.socket:
+    """One socket of a transport that does not block: bound, and listening where it accepts. Raises ListenError."""
+    kind = transport.socket_kind
     family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
     opened = None
     try:
@@ -90,7 +91,7 @@ def open_socket(place: Place, kind: socket.SocketKind) -> socket.socket:
             hint = " (another program holds it)"
         where = f"[{place.address}]" if ":" in place.address else place.address
         why = f"{os.strerror(error.errno or 0)}{hint}"
-        raise ListenError(f"listen {network} {where}:{place.port}: {why}") from None
+        raise ListenError(f"listen {transport.proto} {where}:{place.port}: {why}") from None
     return opened
 
 
@@ -154,9 +155,9 @@ class SocketTable:
                 for index in range(workers):
                     if (index, place) in self.pairs:
                         continue
-                    udp = open_socket(place, socket.SOCK_DGRAM)
+                    udp = open_socket(place, UDP)
                     try:
-                        tcp = open_socket(place, socket.SOCK_STREAM)
+                        tcp = open_socket(place, TCP)
                     except ListenError:
                         udp.close()
                         raise

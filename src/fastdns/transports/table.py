@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
@@ -27,6 +28,11 @@ class Transport:
     default_port: int
     delivery: str
     proto: str
+
+    @property
+    def socket_kind(self) -> socket.SocketKind:
+        """The kind of its sockets."""
+        return socket.SOCK_DGRAM if self.proto == "udp" else socket.SOCK_STREAM
 
     @property
     def max_reply_bytes(self) -> int:
