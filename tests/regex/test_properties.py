@@ -47,7 +47,7 @@ PATTERNS = st.lists(PARTS, min_size=1, max_size=5).map("".join)
 TEXTS = st.text(alphabet=LETTERS + "B\n", min_size=1, max_size=24)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(PATTERNS, st.lists(TEXTS, min_size=1, max_size=5))
 def test_python_finds_the_same_where_it_means_the_same(pattern: str, texts: list[str]) -> None:
     ours = Regex(pattern.replace(r"\Z", r"\z"))
@@ -61,4 +61,4 @@ def test_python_finds_the_same_where_it_means_the_same(pattern: str, texts: list
 
 def test_random_patterns_and_texts() -> None:
     """A short run of the fuzzer; `make fuzz` runs it for longer, under sanitizers."""
-    assert fuzz_patterns(1_000, seed=1) > 300
+    assert fuzz_patterns(500, seed=1) > 150
