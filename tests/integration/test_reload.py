@@ -279,8 +279,8 @@ def test_what_is_known_is_not_given_for_what_cannot_be_listed(tmp_path: Path) ->
 IMPATIENT = """
 import sys
 from fastdns import cli
-from fastdns.process import supervisor
-supervisor.RELOAD_SYNC_S = 1.0
+from fastdns.process import syncing
+syncing.RELOAD_SYNC_S = 1.0
 sys.exit(cli.main(sys.argv[1:]))
 """
 

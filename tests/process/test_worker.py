@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import Runtime
 from fastdns.process.assembly import Recovery, recovery_of, settings_of
 from fastdns.process.descriptors import Files
+from fastdns.process.leaving import leave
 from fastdns.process.processes import channel_pair
 from fastdns.process.sockets import SocketTable, places
 from fastdns.process.worker import SLOW_NICE, Slots, WorkerPlan, WorkerProcess
 from fastdns.transports.clients import Clients
+from fastdns.transports.table import UDP
 from tests.support import WEB, Server, free_port, wait_until
 
 pytestmark = pytest.mark.native
@@ -121,7 +124,7 @@ def test_what_a_socket_still_holds_when_it_is_left(process: WorkerProcess) -> No
                 dns.message.make_query("a.", "A", id=number).to_wire(),
                 ("127.0.0.1", int(server_of(process).rpartition(":")[2])),
             )
-        process.leave(0, process.plan.pairs[0][0].udp)
+        leave(partial(process.serve, 0, transport=UDP), process.plan.pairs[0][0].udp, may_wait=False)
         replies = [dns.message.from_wire(client.recv(512)) for _ in range(2)]
     assert [(reply.id, reply.rcode()) for reply in replies] == [(0, dns.rcode.SERVFAIL), (1, dns.rcode.SERVFAIL)]
 

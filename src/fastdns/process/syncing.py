@@ -54,19 +54,25 @@ async def wait_for_sync(
         await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
 
 
-def forgotten(server: Server, config: ServerConfig) -> list[str]:
-    """The zones that are known now, and of which a configuration's sources know nothing yet."""
+def forgotten(server: Server, config: ServerConfig) -> str:
+    """The zones that are known now, and of which a configuration's sources know nothing yet, by plugin; "" for
+    none.
+    """
     old, new = (set(server.sources.by_block(one).values()) for one in (server.config, config))
     known = server.sources.zones(server.config, {number for number in old if server.known([number])})
-    unknown = server.sources.zones(config, {number for number in new if not server.known([number])})
-    return sorted(known & unknown)
+    found = []
+    for plugin in server.sources.plugins(sorted(new)):
+        unlisted = {number for number in new if server.sources.known[number][0] == plugin.name}
+        unlisted = {number for number in unlisted if not server.known([number])}
+        if zones := sorted(known & server.sources.zones(config, unlisted)):
+            found.append(f"plugin/{plugin.name}: {', '.join(zones)}")
+    return "; ".join(found)
 
 
 async def keep_what_is_known(server: Server, config: ServerConfig) -> None:
     """Wait until nothing would be forgotten: the old generation answers meanwhile. Raises NotListedError."""
     ends = time.monotonic() + RELOAD_SYNC_S
-    while zones := forgotten(server, config):
+    while which := forgotten(server, config):
         if time.monotonic() >= ends:
-            which = ", ".join(zones)
-            raise NotListedError(f"the sources of {which} cannot be listed as the Corefile says now")
+            raise NotListedError(f"{which} cannot be listed as the Corefile says now")
         await asyncio.sleep(SYNC_POLL_S)

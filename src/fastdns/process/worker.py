@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import socket
@@ -31,8 +30,9 @@ from fastdns.plugins.order import used
 from fastdns.process._sharing import give_back_zeros
 from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
 from fastdns.process.descriptors import Files
+from fastdns.process.leaving import answer_rest, leave
 from fastdns.process.processes import Channel
-from fastdns.process.sockets import TCP_BACKLOG, Pair, take_no_part, tell_destinations
+from fastdns.process.sockets import TCP_BACKLOG, Pair
 from fastdns.serve._chain import Worker
 from fastdns.serve._suspend import NativeService
 from fastdns.transports import Deliver
@@ -45,10 +45,6 @@ from fastdns.transports.tcp import TcpConnection
 log = logging.getLogger("fastdns")
 
 BEAT_S = 0.25
-# Of a UDP socket that is being left; more than its buffer holds.
-LEAVE_MESSAGES = 20_000
-MESSAGE_ROOM = 65535
-CONTROL_ROOM = 128
 # Who still waits for an upstream so long after a drain gets an error; connections are closed soon after it.
 GIVE_UP_S = 3.8
 # Over TCP and what it stands for so much less may be in flight than over UDP: this many times.
@@ -326,7 +322,7 @@ class WorkerProcess:
             if "rest" in message and "fds" in message:
                 # Of a reload that has failed: who was to read this socket never came.
                 udp = socket.socket(fileno=message["fds"][0])
-                self.answer_rest(message["rest"], udp, udp)
+                answer_rest(partial(self.serve, message["rest"], transport=UDP), udp, udp)
                 # Queries that wait for an upstream keep it.
                 del udp
         if messages is None or any("drain" in message for message in messages):
@@ -349,61 +345,13 @@ class WorkerProcess:
         await self.hot_ended.wait()
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
-                self.leave(index, pair.udp)
+                sender = leave(partial(self.serve, index, transport=UDP), pair.udp, self.slow.service is not None)
+                if sender is not None:
+                    self.left.append(sender)
         while self.clients.busy or self.slow.waits:
             await asyncio.sleep(0.02)
         for part in self.parts.values():
             await part.drain()
-
-    def leave(self, index: int, udp: socket.socket) -> None:
-        """Close a UDP socket. Where the supervisor has given it up, nobody else answers what has just come.
-
-        Where queries may wait for upstreams, their replies leave from a socket of this process: the other one may
-        go on in another process, and as long as it is open here it would be fed.
-        """
-        sender = udp if self.slow.service is None else twin(udp)
-        self.answer_rest(index, udp, sender)
-        udp.close()
-        if sender is not udp:
-            # What it was given before it was connected.
-            self.answer_rest(index, sender, sender)
-            self.left.append(sender)
-
-    def answer_rest(self, index: int, udp: socket.socket, sender: socket.socket) -> None:
-        """Answer what lies in a UDP socket."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(LEAVE_MESSAGES):
-                message, control, _, peer = udp.recvmsg(MESSAGE_ROOM, CONTROL_ROOM)
-                client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
-                # The control message with the address that was asked is the one that sets the source.
-                send = partial(send_late, sender, control, peer)
-                reply = self.serve(index, message, client, peer[1], send, transport=UDP)
-                if isinstance(reply, bytes):
-                    send(reply)
-
-
-def twin(udp: socket.socket) -> socket.socket:
-    """A socket with the same address that is given nothing, to send from. Where it cannot be had, udp itself."""
-    other = socket.socket(udp.family, udp.type)
-    try:
-        other.setblocking(False)
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if udp.family == socket.AF_INET6:
-            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        tell_destinations(other)
-        other.bind(udp.getsockname())
-        take_no_part(other)
-    except OSError:
-        other.close()
-        return udp
-    return other
-
-
-def send_late(udp: socket.socket, control: Any, peer: Any, reply: bytes | None) -> None:
-    """Send a reply over a socket that is being left."""
-    if reply is not None:
-        with contextlib.suppress(OSError):
-            udp.sendmsg([reply], control, 0, peer)
 
 
 def worker_main(plan: WorkerPlan, channel: Channel) -> int:
