@@ -22,6 +22,7 @@ from fastdns.corefile import load
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import Runtime
+from fastdns.plugins.order import used
 from fastdns.process.assembly import Recovery, recovery_of, settings_of
 from fastdns.process.descriptors import Files
 from fastdns.process.leaving import leave
@@ -57,7 +58,10 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
     memory = Store(1 << 20), Stats(3), Slots(1, 2)
-    plan = WorkerPlan(config, pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 0, 100)
+    settings = tuple(settings_of(config, listener) for listener in config.listeners)
+    plan = WorkerPlan(
+        config, settings, tuple(used(config)), pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 0, 100
+    )
     process = WorkerProcess(plan, theirs)
     process.slow = Failing()  # type: ignore[assignment]
     yield process

@@ -124,7 +124,7 @@ class Forward(Plugin):
 
     name = "forward"
     offers = ("config", "desk", "engine._shared", "engine._stanza", "routes", "upstreams")
-    worker_modules = ("_step", "desk", "engine._engine")
+    worker_modules = ("_step", "desk", "engine._engine", "stanzas")
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

@@ -24,14 +24,15 @@ class Weighing(InWorker):
         self.worker = worker
 
     def start(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Task[None]]:
-        from fastdns.plugins.loadbalance.weights import keep_weights
+        tasks = []
+        for block, config in self.worker.config.with_plugin("loadbalance"):
+            if config.weight_file is not None:
+                from fastdns.plugins.loadbalance.weights import keep_weights
 
-        tell = None if self.worker.index else self.worker.tell_skipped
-        return [
-            loop.create_task(keep_weights(config, self.worker.steps[block.index]["loadbalance"], tell))
-            for block, config in self.worker.config.with_plugin("loadbalance")
-            if config.weight_file is not None
-        ]
+                tell = None if self.worker.index else self.worker.tell_skipped
+                step = self.worker.steps[block.index]["loadbalance"]
+                tasks.append(loop.create_task(keep_weights(config, step, tell)))
+        return tasks
 
 
 class Loadbalance(Plugin):
