@@ -8,6 +8,8 @@ from fastdns.errors import FastdnsError
 from fastdns.metrics import _stats
 from fastdns.metrics.registry import MAX_COUNTERS, CounterRegistry
 
+pytestmark = pytest.mark.native
+
 
 def test_as_many_as_there_is_room_for() -> None:
     assert _stats.layout()["plugins"][1] == (MAX_COUNTERS,)
