@@ -1,12 +1,12 @@
-"""HTTP/1.1 to one server: GET, answers as they come, connections that are used again, proxies.
+"""An HTTP/1.1 client for one server: GET requests, bodies as they arrive, connections that are reused, proxies.
 
-A request that is not answered within FRESH_AFTER_S is asked again over a new connection, again and again, and the
-first answer counts. A connection can be dead without a sign of it, and a server that was silent for a while may
-answer new connections only. The oldest request stays, for a server that is merely slow. A body that is owed and
-silent for as long is given up once the same server has answered another request over a new connection.
+A connection can be dead without a sign of it, and a server that hung for a while may answer new connections only.
+If no answer arrives within FRESH_AFTER_S, the request is sent again over a new connection, up to MAX_ATTEMPTS
+connections at a time. The first answer counts. The oldest request is kept: the server may only be slow. A body that
+must come and is silent for as long is given up if the server answers another request over a new connection.
 
-The protocol is h11's. A client framework would be a third of what the watcher takes in memory, and most of the time
-until it asks its first question.
+h11 does the protocol. A client framework would take a third of the watcher's memory, and most of the time until the
+first request.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ READ_BYTES = 256 << 10
 MAX_HEAD_BYTES = 64 << 10
 # Connections that wait for their next request; an API server closes them by itself.
 MAX_IDLE = 8
-# So long a request may be silent, its connection included, before it is asked again over a new connection.
+# A request without an answer for this long, the time to connect included, is sent again over a new connection.
 FRESH_AFTER_S = 3.0
-# Connections over which one request is asked at a time.
+# Connections over which one request waits for its answer at a time.
 MAX_ATTEMPTS = 3
-# Of one object, and more than that where a server ignores the limit.
+# The answer to a proof is one object; a server that ignores the limit sends more.
 MAX_PROOF_BYTES = 1 << 20
-# What any of this raises where the other side, or the way to it, fails.
+# What all functions here raise when the server, or the network, fails.
 TRANSPORT_ERRORS = (h11.ProtocolError, OSError, TimeoutError)
 
 
 class Closed(OSError):
-    """The session was closed meanwhile."""
+    """The session was closed while a request was under way."""
 
 
 class Connection:
@@ -78,7 +78,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A small request for the same thing, to see that the server speaks. Made while is_owed says that it should."""
+    """A small request for the same resource that shows whether the server answers. Sent while is_owed is true."""
 
     target: str
     headers: Mapping[str, str]
@@ -86,11 +86,11 @@ class Proof:
 
 
 class Frozen(TimeoutError):
-    """An answer is silent while the server answers others."""
+    """A body is silent while the server answers other requests."""
 
 
 class Response:
-    """An answer, of which the head has come. silence_s: of each wait for more, TimeoutError after it."""
+    """An answer whose head has arrived. A wait for more of its body ends with TimeoutError after silence_s."""
 
     # What is asked for where it is silent, or nothing.
     proof: Proof | None = None
@@ -106,12 +106,12 @@ class Response:
 
     @property
     def socket(self) -> socket.socket | None:
-        """What it comes over."""
+        """The socket of its connection."""
         found: socket.socket | None = self._connection.writer.get_extra_info("socket")
         return found
 
     async def read_some(self) -> bytes:
-        """What has come of the body, as soon as that is anything; nothing at its end. Raises TRANSPORT_ERRORS."""
+        """The next bytes of the body as soon as there are any; b"" at its end. Raises TRANSPORT_ERRORS."""
         parts: list[bytes] = []
         protocol = self._connection.protocol
         while not self.is_whole:
@@ -147,7 +147,7 @@ class Response:
                 raise Frozen
 
     async def read(self, max_bytes: int | None = None) -> bytes:
-        """The body; no more of it than the part that makes it max_bytes. Raises TRANSPORT_ERRORS."""
+        """The body. Reading stops after the part that reaches max_bytes. Raises TRANSPORT_ERRORS."""
         parts: list[bytes] = []
         size = 0
         while (part := await self.read_some()) and (max_bytes is None or size < max_bytes):
@@ -156,15 +156,15 @@ class Response:
         return b"".join(parts)
 
     def end(self) -> None:
-        """Let the connection be used again, where the whole of the answer has been read; else it is closed."""
+        """Give the connection back if the whole answer has been read; else close it."""
         self._session.give_back(self._connection, is_whole=self.is_whole)
 
 
 class Session:
     """GET from one server. url: http or https, with a path in front of all others or without.
 
-    proxy_url: http or https; HTTPS goes through it by CONNECT. Raises TRANSPORT_ERRORS; what the server says of
-    itself that is not believed is ssl.SSLCertVerificationError.
+    proxy_url: http or https; HTTPS goes through it by CONNECT. Raises TRANSPORT_ERRORS; a certificate that is not
+    trusted raises ssl.SSLCertVerificationError.
     """
 
     def __init__(
@@ -239,10 +239,10 @@ class Session:
     async def _first_answer(
         self, attempts: list[asyncio.Task[tuple[Connection, h11.Response]]]
     ) -> asyncio.Task[tuple[Connection, h11.Response]] | None:
-        """The attempt that is answered first; None where none is in time for asking again.
+        """The attempt that is answered first; None if it is time to start another attempt.
 
-        Raises what the newest attempt raises, and TimeoutError where any one has waited for as long as it may. What
-        an older one raises says nothing about the server as it is now.
+        Raises what the newest attempt raises, and TimeoutError when any attempt has reached its time limit. Other
+        errors of older attempts are ignored: they say nothing about the server as it is now.
         """
         ends_s = time.monotonic() + self.fresh_after_s
         waited_for = list(attempts)
@@ -262,14 +262,14 @@ class Session:
                 return None
 
     def _give_up(self, attempt: asyncio.Task[tuple[Connection, h11.Response]]) -> None:
-        """End an attempt, and its connection where it has brought one."""
+        """End an attempt, and close its connection if it has one."""
         if not attempt.done():
             attempt.cancel()
         elif not attempt.cancelled() and attempt.exception() is None:
             self._drop(attempt.result()[0])
 
     def _forget_before(self, begun_s: float) -> None:
-        """A connection was silent while a newer one was answered: no older one that waits is trusted any more."""
+        """A connection was silent while a newer one was answered: close all older ones that are idle."""
         for connection in [idle for idle in self._idle if idle.heard_s < begun_s]:
             self._idle.remove(connection)
             self._drop(connection)
@@ -333,7 +333,7 @@ class Session:
         return Connection(*await asyncio.open_connection(proxy.hostname, port, limit=READ_BYTES, ssl=tls))
 
     async def _tunnel(self, connection: Connection, to: str) -> None:
-        """Have a proxy connect to a host and port. Raises OSError where it does not want to."""
+        """Have a proxy connect to a host and port. Raises OSError if it refuses."""
         head = await connection.ask("CONNECT", to, [("Host", to), *authorization(self.proxy_url)])
         if not 200 <= head.status_code < 300:
             raise ConnectionError(f"the proxy says {head.status_code} {head.reason.decode('latin-1')}")
@@ -358,7 +358,7 @@ class Session:
         connection.abort()
 
     async def close(self) -> None:
-        """End every connection; answers that are under way break off."""
+        """Close every connection; answers that are under way break off."""
         self.closed = True
         self._idle.clear()
         for connection in list(self._open):
@@ -368,7 +368,7 @@ class Session:
 
 
 def authorization(proxy_url: str | None) -> list[tuple[str, str]]:
-    """What a proxy wants to know of who uses it."""
+    """The headers by which a proxy knows its user, from the user and password in its URL."""
     parts = urlsplit(proxy_url or "")
     if parts.username is None:
         return []

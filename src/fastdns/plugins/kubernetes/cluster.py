@@ -1,4 +1,4 @@
-"""One cluster that the watcher follows: the source, the sink that it fills, the guard of the sink, the snapshot."""
+"""One cluster that the watcher follows: its source, the sink that the source fills, the guard, the snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("plugin/kubernetes")
 
 
 def make_source(config: Any, sink: ClusterWriter, metrics: ClusterMetrics) -> Any:
-    """The source that a kubernetes block names: manifests, or an API server. Imports only that one's client."""
+    """The source that a kubernetes block names: manifests, or an API server. Imports only that source."""
     if config.manifests:
         from fastdns.plugins.kubernetes.manifests.source import ManifestSource
 
@@ -93,7 +93,7 @@ class Cluster:
         return getattr(self.source, "identity", None) or ""
 
     def tick(self) -> None:
-        """What time brings: the guard's decisions, and snapshots."""
+        """Call each second: applies the guard's decisions, and writes the snapshot when it is time."""
         if self.snapshot is not None:
             self.look_at(self.snapshot)
         if self.sink.settle():
@@ -102,7 +102,7 @@ class Cluster:
             self.snapshot.tick(self.as_of, self.uid)
 
     def look_at(self, snapshot: SnapshotKeeper) -> None:
-        """What the API server says makes of the snapshot that is served."""
+        """Compare the snapshot that is served with what the API server has said: its cluster, its listings."""
         if snapshot.uid and self.uid:
             if snapshot.is_of_another(self.uid):
                 log.warning("the snapshot %s is of another cluster than the API server's", snapshot.path)

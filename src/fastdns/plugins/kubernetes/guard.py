@@ -1,11 +1,12 @@
-"""Doubts a listing that lacks much of what is known: an API server may be wrong about everything at once.
+"""Holds back a listing that misses many of the known objects: an API server may lose everything at once.
 
 Rules:
-- A complete listing that lacks more than ``percent`` of a resource, in a cluster of more than MIN_SERVICES
-  Services, is held: what it lacks is served on, what it has is followed.
-- What a later listing has again was never gone. One that lacks as much, half of ``grace_s`` or more after the
-  first, is believed; and after ``grace_s`` the first is. Who holds the guard lists anew when ``asks`` says so.
-- Only listings are doubted. What a watch deletes, one by one, is gone.
+- A complete listing that misses more than ``percent`` of the known objects of a resource is held back, if the
+  cluster has more than MIN_SERVICES Services. The missing objects are still served; the others are updated.
+- A later listing that has the objects again ends the hold. A later listing that misses as many, ``grace_s / 2`` or
+  more after the first, is applied. After ``grace_s`` the first listing is applied.
+- The owner of the guard lists again when ``asks`` is true.
+- Only listings are held back. An object that a watch deletes is gone at once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ WHAT = {
 
 
 class Guard:
-    """What is held of one cluster, by resource. clock: monotonic seconds. on_hold hears of each new hold."""
+    """The listings of one cluster that are held back, by resource.
+
+    clock: monotonic seconds. on_hold is called with the resource of each new hold.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class Guard:
         self.standing_down: set[Resource] = set()
 
     def holds(self, resource: Resource, removed: int, of: int, services: int) -> bool:
-        """Whether a listing that lacks removed of so many objects is held, in a cluster of so many Services."""
+        """Whether to hold back a listing that misses removed of so many objects. services: of the cluster."""
         since = self.since.get(resource)
         unguarded = resource in self.standing_down
         self.standing_down.discard(resource)
@@ -77,18 +81,18 @@ class Guard:
         return False
 
     def release(self, resource: Resource) -> None:
-        """Nothing of a resource is held any more."""
+        """End the hold of a resource."""
         self.since.pop(resource, None)
         self.asked.discard(resource)
 
     def stand_down(self, resources: Iterable[Resource]) -> None:
-        """Let the next listing of these be followed, whatever it lacks; and hold nothing now."""
+        """Apply the next listing of these resources whatever it misses, and end all holds."""
         self.standing_down = set(resources)
         self.since.clear()
         self.asked.clear()
 
     def over(self) -> list[Resource]:
-        """The resources whose time is up, which are held no more."""
+        """End the holds that have lasted for ``grace_s``, and return their resources."""
         now = self.clock()
         found = [resource for resource, since in self.since.items() if now - since >= self.grace_s]
         for resource in found:
@@ -97,7 +101,7 @@ class Guard:
         return found
 
     def asks(self) -> bool:
-        """Whether it is time for another listing; once for each hold."""
+        """Whether to list again now: once a hold, after half of ``grace_s``."""
         now = self.clock()
         due = {one for one, since in self.since.items() if now - since >= self.grace_s / 2} - self.asked
         self.asked |= due

@@ -16,7 +16,7 @@ IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One resource as it is asked for. needed: answers are wrong without it, so it is asked for for ever."""
+    """One resource and how it is requested. needed: answers are wrong without it, so requests never stop."""
 
     resource: Resource
     path: str

@@ -1,8 +1,8 @@
-"""What a source of a cluster's objects and the writer of its records agree on.
+"""The interface between a source of a cluster's objects (the API server, manifests) and the writer of its records.
 
-A source (the API server, manifests on disk) calls a Sink: for each resource ``begin``, one ``upsert`` an object,
-``end``; afterwards ``upsert`` and ``delete`` as objects change, and ``flush`` after each batch. A second listing
-of the same resource is the same again: ``end`` drops what it did not have.
+For each resource a source calls ``begin``, ``upsert`` for each object, and ``end``. Then it calls ``upsert`` and
+``delete`` as objects change, and ``flush`` after each batch. A source may list a resource again in the same way:
+``end`` removes the objects that the listing did not have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API server refuses, and what keeps an answer from coming. Raised by the client, caught by who asks."""
+"""The errors that the client of the API server raises: refusals by their status, and answers that do not arrive."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""When a cluster's snapshot is read and written: see plugins/kubernetes/snapshot/file.py for the file.
+"""Decides when the snapshot of a cluster is read and written. file.py has the format of the file.
 
 Rules:
-- It is read once, by the first watcher, before anything is listed: at once, whether or not the API server answers.
-- It is written after the first synchronization, then where something has changed, and, so that it does not age
-  while nothing changes, now and then; at most each MIN_INTERVAL_S and BYTES_S bytes a second; and at the end.
-- A failure is logged once until it is over, and tried again; the old file stays.
+- The first watcher reads it once, at its start, before anything is listed.
+- It is written after the first complete listing, after changes, and at the end. While nothing changes it is still
+  written from time to time, so that it does not become too old to be used.
+- It is written at most every MIN_INTERVAL_S seconds, and at BYTES_S bytes a second on average.
+- A failure to write is logged once until writing succeeds again, and tried again later. The old file stays.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ RETRY_MAX_S = 300.0
 
 
 class SnapshotMetrics(Protocol):
-    """Counts what became of snapshots: "written", "failed", "served" or "refused"."""
+    """Counts snapshots by result: "written", "failed", "served" or "refused"."""
 
     def snapshot(self, zone: str, result: str) -> None: ...
 
 
 class SnapshotKeeper:
-    """Reads and writes the snapshot of one source. options: those of its kubernetes block, with snapshot."""
+    """Reads and writes the snapshot of one cluster. options: of its kubernetes block, which has a snapshot."""
 
     def __init__(
         self,
@@ -119,7 +120,7 @@ class SnapshotKeeper:
 
     @property
     def changes(self) -> int:
-        """A number that is another one after each change of what answers are made of."""
+        """A number that differs after each change of the records."""
         return sum(self.store.source(self.records.source + offset)[2] for offset in (0, 1))
 
     def due(self, as_of: float) -> bool:
@@ -130,7 +131,7 @@ class SnapshotKeeper:
         return self.changes != self.written_changes or as_of - self.written_as_of >= refresh_s
 
     def tick(self, as_of: float, uid: str) -> None:
-        """Call each second: begins to write where it is due. uid: of the cluster, "" where it is not known."""
+        """Call each second: starts to write when it is time. uid: of the cluster, "" if it is not known."""
         if self.due(as_of):
             self.writing = asyncio.get_running_loop().create_task(self.write_once(as_of, uid))
 
@@ -168,7 +169,7 @@ class SnapshotKeeper:
         self.metrics.snapshot(self.zone, "failed")
 
     async def close(self, as_of: float, uid: str) -> None:
-        """The sources have ended: write what the file does not have yet."""
+        """The source has ended: write the file once more if it is out of date."""
         if self.writing is not None:
             await self.writing
         if self.sink.synced and (self.changes != self.written_changes or as_of > self.written_as_of):
