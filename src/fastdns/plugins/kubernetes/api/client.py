@@ -6,8 +6,8 @@ Rules:
 - 429 and 5xx with Retry-After wait as told and try again, up to ten times, as client-go does.
 - apiserver_qps and apiserver_burst limit requests, apiserver_max_inflight those that are no watches; unset
   means no limit, since a handful of watches and a list a minute are all that is asked.
-- What has protobuf is asked for in it, or else JSON: a fifth of the bytes. A server that refuses the question is
-  asked for JSON from then on. What was answered says the answer's Content-Type.
+- Resources that have protobuf are asked for in protobuf, or else JSON: protobuf has fewer bytes and costs less to
+  read. A server that refuses is asked for JSON from then on. The Content-Type of the answer says which one it is.
 - Lists come as chunks of bytes. A watch's lines (in protobuf: frames) come as batches: every whole one that is in
   the buffer, in one list. A line is bounded.
 - No redirect is followed: credentials are for the server that is configured. Answers are bounded in size and time.

@@ -3,14 +3,14 @@
 Rules:
 - A check lists names and versions only (PartialObjectMetadataList) and compares them with the reflector's
   digest.
-- Only what nothing was heard of since before the check began counts as a difference, and only after the watch
-  had settle_s to deliver what was in flight; a watch that broke meanwhile is not judged.
-- A difference lists the resource anew, by pages. One that outlives that is reported once and left alone: the
-  server then gives two answers to the same question.
+- An object counts as different only if the watch has brought nothing about it since the check began, and only after
+  the watch had settle_s to deliver events that were in flight. If the watch broke meanwhile, there is no result.
+- After a difference the resource is listed again, by pages. A difference that remains after that is logged once and
+  left alone: the server then gives two answers to the same question.
 - A listing that is older than the watch, or another uid of the kube-system namespace, means another cluster:
-  everything is listed anew.
-- A check that fails says nothing: the reflectors notice an outage by themselves. One that was not answered is made
-  again soon: what it had to find is not to wait for another period.
+  everything is listed again.
+- A check that fails logs nothing: the reflectors notice an outage by themselves. A check without an answer is
+  repeated soon, not after a whole period.
 - Where a connection is silent the check is made over a new one (http/client.py). Watches that were silent as
   long are then opened again. A difference has the other resources' silent watches opened anew.
 """

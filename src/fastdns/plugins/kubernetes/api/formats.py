@@ -1,6 +1,6 @@
-"""What answers of the API server are written in, and how they are read: JSON, or Kubernetes' protobuf.
+"""The two formats of the API server's answers, JSON and Kubernetes' protobuf, and how each is read.
 
-Both cut a list into items and a watch into events as the bytes come, so that one object is held at a time.
+Both cut a list into items and a watch into events as the bytes arrive, so that one object is in memory at a time.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Event(msgspec.Struct, Generic[T], gc=False):
 
 
 class RawEvent(msgspec.Struct, gc=False):
-    """An event whose object is not what it should be."""
+    """An event whose object could not be decoded."""
 
     type: str
     object: msgspec.Raw
 
 
 class Name(msgspec.Struct, gc=False):
-    """As much of an object's metadata as names it, whatever the rest looks like."""
+    """The fields of an object's metadata that name it; the rest may be anything."""
 
     name: str = ""
     namespace: str = ""
@@ -65,7 +65,7 @@ class Name(msgspec.Struct, gc=False):
 
 
 class Named(msgspec.Struct, gc=False):
-    """As much of any object as names it."""
+    """An object of which only the name is read."""
 
     metadata: Name
 

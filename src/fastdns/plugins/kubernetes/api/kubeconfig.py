@@ -1,7 +1,7 @@
 """Reads kubeconfigs that hold plain data: certificates, keys and tokens, in the file or in files that it names.
 
-Whatever else a file holds, and whatever is wrong with one, is for the kubernetes package, which takes most of a
-second to import: read_plain then gives None. What it does give is what the package would (tests compare both).
+For any other file, and for one with a mistake, read_plain returns None, and the kubernetes package has to read it,
+which takes most of a second to import. What read_plain returns is what the package would (tests compare both).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Credentials:
 
 
 class NotPlain(Exception):
-    """For the package to read."""
+    """The package has to read this file."""
 
 
 def read_plain(path: Path, context: str | None) -> Credentials | None:

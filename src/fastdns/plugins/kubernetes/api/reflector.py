@@ -1,20 +1,22 @@
-"""Keeps a sink equal to one resource of the API server: list, then watch, for ever.
+"""Keeps a sink equal to one resource of the API server: lists it, then watches it, until cancelled.
 
 Rules:
-- No object is kept. What stays is the last resourceVersion and a digest for the consistency check.
-- A listing is a stream of initial events where the server has it, else pages. It is read at the server's
-  current state, never ``resourceVersion=0``: that may be older than what was already served, and servers then
-  ignore ``limit``. A refusal is remembered for that server, and forgotten when the server was away.
-- A listing calls begin, upserts, end; one that breaks off calls no end, so nothing is swept, and the next
-  calls begin again. Old answers stay meanwhile.
-- The versions of initial events are no place to resume from; the bookmark that ends them is.
-- Every batch that was in the buffer ends in one flush, then the loop goes round.
-- 410, as a status, as an event or for a continue token, means listing anew. A broken or silent watch goes on
-  from the last version. Failures wait with jittered exponential backoff, longer where the server says so.
-- What is silent while the server answers others is asked for again at once: a listing here, an open watch where
-  someone else has noticed (``reopen``).
-- An object that cannot be understood is skipped: said by name once, counted, and said when it can be read again.
-  What was known of it stays until the next listing.
+- No object is kept. The reflector keeps the last resourceVersion, and a digest for the consistency check.
+- A listing is a stream of initial events if the server offers that, else pages. It asks for the server's
+  current state, never for ``resourceVersion=0``: that state may be older than what is served already, and
+  servers then ignore ``limit``. If a server refuses streams, the reflector remembers it until that server has
+  been away.
+- A listing calls begin, upsert and end of the sink. One that breaks off does not call end, so nothing is
+  removed; the next one calls begin again. The old records are served meanwhile.
+- A watch does not resume from the version of an initial event, but from the bookmark that ends these events.
+- Each batch of events that is in the buffer ends with one flush. Then other tasks run.
+- 410, as a status, as an event or for a continue token, leads to a new listing. A watch that breaks off or
+  falls silent resumes from the last version. After a failure the reflector waits, with exponential backoff and
+  jitter, and longer if the server says so.
+- If a listing is silent while the server answers other requests, it is asked for again at once. An open watch
+  is opened again when another task has noticed the silence (``reopen``).
+- An object that cannot be read is skipped: it is named in the log once, and counted. The log also says when it
+  can be read again. What was known of it is served until the next listing.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 class Contact(Protocol):
-    """Hears for each resource whether the server answers, and knows what it can do."""
+    """Is told for each resource whether the server answers, and knows what the server can do."""
 
     streams_lists: bool
 
@@ -121,11 +123,11 @@ def backoff_s(failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_
 
 
 class Silent(Exception):
-    """An open watch brought nothing for too long: open another."""
+    """An open watch brought nothing for too long; another one has to be opened."""
 
 
 class Broken(Unreachable):
-    """An open watch ended before its time; that is no outage yet."""
+    """An open watch ended early. This is not an outage yet."""
 
 
 class Reflector:
@@ -178,7 +180,7 @@ class Reflector:
 
     @property
     def watching(self) -> object | None:
-        """What stands for the open watch that follows a complete listing, or None."""
+        """A token for the open watch that follows a complete listing, or None if there is none."""
         stream = self._stream
         return stream if stream is not None and not stream.listing else None
 
@@ -497,7 +499,7 @@ def where_of(meta: Metadata | Name) -> str:
 
 
 class Stream:
-    """What one watch has brought so far: lines in, calls of the sink out; no input or output of its own."""
+    """The state of one watch: takes its lines, and calls the sink. It does no input or output itself."""
 
     def __init__(self, reflector: Reflector, listing: bool) -> None:
         self.listing = listing
@@ -609,7 +611,7 @@ class Stream:
         self._advance(meta.resourceVersion)
 
     def _delete(self, meta: Name) -> None:
-        """Takes out an object of which no more than the name can be read."""
+        """Removes an object of which only the name can be read."""
         reflector = self._reflector
         key = key_of(meta.namespace, meta.name)
         self._digest.discard(key)

@@ -1,9 +1,9 @@
-"""The cluster's objects from the API server: every resource that is watched, and how the whole of it is doing.
+"""The source of a cluster's objects: a reflector for each resource, and the state of the connection as a whole.
 
 Rules:
-- What is watched: see resources.py.
-- An outage is logged once when it begins and once when it ends; meanwhile nothing is taken from the sink.
-- Nothing but cancelling ends a source: whatever cannot be had now is asked for again.
+- resources.py says which resources are watched.
+- An outage is logged once when it begins and once when it ends. Nothing is removed from the sink during an outage.
+- A source ends only when it is cancelled: a resource that cannot be listed now is asked for again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Outage:
         return self.last_contact is not None and not self._lost
 
     def reached(self, name: str) -> None:
-        """The server has answered for one resource."""
+        """The server has answered a request for one resource."""
         self.last_contact = self._clock()
         if name in self._lost:
             self._lost.discard(name)
