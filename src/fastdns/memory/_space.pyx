@@ -15,10 +15,7 @@ adopt_pages say what is in use, next_hole finds what is not.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-cdef extern from "sys/mman.h" nogil:
-    int madvise(void* addr, size_t length, int advice)
-    enum:
-        MADV_REMOVE
+from fastdns.memory._mapping cimport give_pages
 
 cdef enum:
     PAGE_USED = 1
@@ -123,8 +120,7 @@ cdef class Space:
                 at -= 1
             if at < behind:
                 # By its address: the writer is forked, and its descriptor of the mapping is closed.
-                if madvise(self.base + <size_t>at * PAGE_BYTES, <size_t>(behind - at) * PAGE_BYTES,
-                           MADV_REMOVE) != 0:
+                if not give_pages(self.base + <size_t>at * PAGE_BYTES, <size_t>(behind - at) * PAGE_BYTES):
                     # A kernel that cannot: then no more addresses may be used than memory may be taken.
                     self.page_count = max(self.max_pages, pages_of(<uint32_t>self.high_water[0]))
                     return

@@ -27,23 +27,6 @@ cdef enum:
     SLOT_EMPTY = 0
     SLOT_REMOVED = 1
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    static inline uint64_t fd_mix(uint64_t a, uint64_t b) {
-        unsigned __int128 r = (unsigned __int128)a * b;
-        return (uint64_t)r ^ (uint64_t)(r >> 64);
-    }
-    static inline uint64_t fd_hash(uint64_t seed, const uint8_t *p, uint32_t n) {
-        uint64_t h = seed ^ (n * 0x9E3779B97F4A7C15ull), v;
-        while (n >= 8) { memcpy(&v, p, 8); h = fd_mix(h ^ v, 0xA0761D6478BD642Full); p += 8; n -= 8; }
-        if (n) { v = 0; memcpy(&v, p, n); h = fd_mix(h ^ v, 0xE7037ED1A0B428DBull); }
-        return fd_mix(h, 0x8EBC6AF09C88C6E3ull);
-    }
-    """
-    uint64_t hash_bytes "fd_hash"(uint64_t seed, const uint8_t* data, uint32_t size) noexcept nogil
-
 cdef struct StoreHeader:
     uint64_t magic
     uint64_t size_bytes

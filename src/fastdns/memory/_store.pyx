@@ -5,21 +5,11 @@ import os
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._mapping cimport map_file, unmap
 from fastdns.memory._space cimport PAGE_UNITS, SEGMENT_UNITS, Space
+from fastdns.memory._syscalls cimport c_close
 from fastdns.errors import StoreFull
-
-cdef extern from "sys/mman.h" nogil:
-    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
-    int c_munmap "munmap"(void* addr, size_t length)
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_SHARED
-        MAP_NORESERVE
-    void* MAP_FAILED
-
-cdef extern from "unistd.h" nogil:
-    int c_close "close"(int fd)
 
 DEF_MAGIC = 0x66617374646E7331
 
@@ -96,11 +86,9 @@ cdef class Store:
         # Units are counted in 32 bits.
         self.mapped_bytes = min(2 * self.size_bytes, (<size_t>1 << 36) - PAGE_BYTES)
         os.ftruncate(self.fd, self.mapped_bytes)
-        cdef void* at = c_mmap(NULL, self.mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                               self.fd, 0)
-        if at == MAP_FAILED:
+        self.header = <StoreHeader*>map_file(self.fd, self.mapped_bytes)
+        if self.header == NULL:
             raise OSError("the zone store cannot be mapped")
-        self.header = <StoreHeader*>at
         cdef StoreHeader* h = self.header
         cdef uint32_t first = first_page() * PAGE_UNITS
         h.size_bytes = self.size_bytes
@@ -113,7 +101,7 @@ cdef class Store:
 
     def __dealloc__(self):
         if self.header != NULL:
-            c_munmap(self.header, self.mapped_bytes)
+            unmap(self.header, self.mapped_bytes)
         if self.fd >= 0:
             # Not os.close: the module may be gone when the interpreter ends.
             c_close(self.fd)

@@ -1,6 +1,6 @@
 """Calls of the kernel for sockets, epoll and descriptors, which Cython itself does not declare."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
@@ -20,12 +20,18 @@ cdef extern from "sys/socket.h" nogil:
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
     int c_socket "socket"(int family, int kind, int protocol)
     int c_bind "bind"(int fd, const sockaddr* address, socklen_t size)
     int c_connect "connect"(int fd, const sockaddr* address, socklen_t size)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
     int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
     int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
+    cmsghdr* CMSG_FIRSTHDR(msghdr* message)
+    uint8_t* CMSG_DATA(cmsghdr* control)
     enum:
         MSG_DONTWAIT
         MSG_TRUNC
@@ -35,16 +41,47 @@ cdef extern from "sys/socket.h" nogil:
         SOL_SOCKET
         SO_RCVBUF
 
+cdef extern from "netinet/in.h" nogil:
+    struct sockaddr_in:
+        uint16_t sin_port
+        uint32_t sin_addr
+    struct in6_addr:
+        pass
+    struct sockaddr_in6:
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    struct in_pktinfo:
+        int ipi_ifindex
+    enum:
+        AF_INET
+        AF_INET6
+        IPPROTO_IP
+        IP_PKTINFO
+    uint16_t ntohs(uint16_t value)
+
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
         uint32_t u32
     struct epoll_event:
         uint32_t events
         epoll_data_t data
+    int epoll_create1(int flags)
     int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
     enum:
         EPOLLIN
+        EPOLL_CLOEXEC
         EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+
+cdef extern from "poll.h" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd* fds, unsigned long count, int timeout)
+    enum:
+        POLLOUT
 
 cdef extern from "unistd.h" nogil:
     int c_close "close"(int fd)

@@ -3,17 +3,7 @@
 from libc.string cimport memset
 
 from fastdns.dns import mnemonics
-
-cdef extern from "sys/mman.h" nogil:
-    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
-    int c_munmap "munmap"(void* addr, size_t length)
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_SHARED
-        MAP_ANONYMOUS
-        MAP_NORESERVE
-    void* MAP_FAILED
+from fastdns.memory._mapping cimport map_shared, unmap
 
 # The types that CoreDNS counts by name; slot 0 is "other".
 TYPES = (
@@ -89,15 +79,12 @@ cdef class Stats:
             raise ValueError(f"1 to 65536 counter slots expected, got {slots}")
         self.slots = slots
         self.size_bytes = slots * sizeof(ThreadCounters)
-        cdef void* at = c_mmap(NULL, self.size_bytes, PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if at == MAP_FAILED:
+        self.blocks = <ThreadCounters*>map_shared(self.size_bytes)
+        if self.blocks == NULL:
             raise OSError("the counters cannot be mapped")
-        self.blocks = <ThreadCounters*>at
 
     def __dealloc__(self):
-        if self.blocks != NULL:
-            c_munmap(self.blocks, self.size_bytes)
+        unmap(self.blocks, self.size_bytes)
 
     cdef ThreadCounters* block(self, uint32_t slot) except NULL:
         if slot >= self.slots:

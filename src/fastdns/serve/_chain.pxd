@@ -184,8 +184,6 @@ cdef inline Outcome written(Context* ctx) noexcept nogil:
     ctx.written = True
     return ANSWERED
 
-cdef uint64_t monotonic_ns() noexcept nogil
-
 # Run the steps after the one that runs, for the same question, for nobody: the reply under construction is lost
 # (call it before filling one). Where the outcome is ANSWERED ctx.reply holds the answer; where it is PENDING
 # the running step's after will see the answer when it comes, with ctx.background set.

@@ -5,26 +5,20 @@ import os
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
+from fastdns.memory._atomics cimport load, publish_u64
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.metrics._stats cimport (
     FAILED_FORMERR, FAILED_NOTIMP, FAILED_PLUGIN_NOTIMP, FAILED_PLUGIN_OTHER, FAILED_PLUGIN_REFUSED,
     FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT, FAILED_SILENCE, MAX_ZONE_SLOTS, RCODE_SLOTS, Stats,
     count_failed, duration_bucket, size_bucket, type_slot,
 )
-from fastdns.memory._store cimport Store, enter_epoch, expect_reader, leave_epoch, load, publish_u64
+from fastdns.memory._store cimport Store, enter_epoch, expect_reader, leave_epoch
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_ANY, CLASS_IN, HEADER_BYTES, IGNORED, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
     MAX_SECTION_RRS,
     MIN_UDP_BYTES, NOTIMP, OPT_FIXED_BYTES, REFUSED, REJECTED, RR, SERVFAIL, TYPE_DS, Accept, Section, accept,
     in_zone, parse_question_name, put_u16, reply_reset, scratch, write_bare, write_reply,
 )
-
-cdef extern from "time.h" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec* at)
-    enum:
-        CLOCK_MONOTONIC
 
 cdef enum:
     # RFC 6895 section 3.2: from here on no class that data may be in.
@@ -45,12 +39,6 @@ ERROR_TEXTS = {
     ERROR_CLIENT_SHARE: "client has too many queries in flight",
     ERROR_TOO_LONG: "query is too long to be forwarded",
 }
-
-
-cdef uint64_t monotonic_ns() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec
 
 
 cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t size) noexcept nogil:

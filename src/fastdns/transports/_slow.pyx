@@ -3,27 +3,13 @@
 from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
 
-from fastdns.serve._chain cimport (
-    OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, monotonic_ns, serve,
-)
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.serve._chain cimport OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, serve
 from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.memory._store cimport enter_epoch, leave_epoch
+from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epoll_event, epoll_wait
 from fastdns._wire cimport MAX_MESSAGE_BYTES
 from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
-
-cdef extern from "sys/epoll.h" nogil:
-    ctypedef union epoll_data_t:
-        uint32_t u32
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
-    enum:
-        EPOLL_CLOEXEC
-
-cdef extern from "unistd.h" nogil:
-    int c_close "close"(int fd)
 
 cdef enum:
     EVENTS = 64

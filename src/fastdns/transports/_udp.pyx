@@ -7,85 +7,18 @@ from libc.stdlib cimport calloc, free, malloc
 
 from libc.string cimport memcpy
 
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.serve._chain cimport (
-    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, monotonic_ns, serve_ahead,
+    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, serve_ahead,
 )
 from fastdns.metrics._stats cimport FAILED_SEND, count_failed
 from fastdns.memory._store cimport enter_epoch, leave_epoch
+from fastdns.memory._syscalls cimport (
+    AF_INET, CMSG_DATA, CMSG_FIRSTHDR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, IP_PKTINFO, IPPROTO_IP,
+    MSG_DONTWAIT, POLLOUT, c_close, cmsghdr, epoll_create1, epoll_ctl, epoll_event, epoll_wait, in_pktinfo, iovec,
+    mmsghdr, msghdr, ntohs, poll, pollfd, recvmmsg, sendmmsg, sockaddr_in, sockaddr_in6,
+)
 from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
-
-cdef extern from "sys/socket.h" nogil:
-    ctypedef unsigned int socklen_t
-    struct iovec:
-        void* iov_base
-        size_t iov_len
-    struct msghdr:
-        void* msg_name
-        socklen_t msg_namelen
-        iovec* msg_iov
-        size_t msg_iovlen
-        void* msg_control
-        size_t msg_controllen
-        int msg_flags
-    struct mmsghdr:
-        msghdr msg_hdr
-        unsigned int msg_len
-    struct cmsghdr:
-        size_t cmsg_len
-        int cmsg_level
-        int cmsg_type
-    int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
-    int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
-    cmsghdr* CMSG_FIRSTHDR(msghdr* message)
-    uint8_t* CMSG_DATA(cmsghdr* control)
-    enum:
-        MSG_DONTWAIT
-        MSG_TRUNC
-
-cdef extern from "netinet/in.h" nogil:
-    struct sockaddr_in:
-        uint16_t sin_port
-        uint32_t sin_addr
-    struct in6_addr:
-        pass
-    struct sockaddr_in6:
-        uint16_t sin6_port
-        in6_addr sin6_addr
-    struct in_pktinfo:
-        int ipi_ifindex
-    enum:
-        AF_INET
-        AF_INET6
-        IPPROTO_IP
-        IP_PKTINFO
-    uint16_t ntohs(uint16_t value)
-
-cdef extern from "sys/epoll.h" nogil:
-    ctypedef union epoll_data_t:
-        uint32_t u32
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
-    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
-    enum:
-        EPOLLIN
-        EPOLL_CTL_ADD
-        EPOLL_CTL_DEL
-        EPOLL_CLOEXEC
-
-cdef extern from "poll.h" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd* fds, unsigned long count, int timeout)
-    enum:
-        POLLOUT
-
-cdef extern from "unistd.h" nogil:
-    int c_close "close"(int fd)
 
 cdef enum:
     MAX_ROUNDS = 16             # batches of one socket before the others have their turn

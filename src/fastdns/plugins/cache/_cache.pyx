@@ -6,24 +6,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.memory._store cimport hash_bytes
 from fastdns.memory._atomics cimport (
     acquire_fence, compare_and_swap, fetch_add, load, load_relaxed, load_relaxed_u32, prefetch, release_fence,
     store_relaxed,
 )
-
-cdef extern from "sys/mman.h" nogil:
-    void* c_mmap "mmap"(void* addr, size_t length, int prot, int flags, int fd, long offset)
-    int c_munmap "munmap"(void* addr, size_t length)
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_SHARED
-        MAP_NORESERVE
-    void* MAP_FAILED
-
-cdef extern from "unistd.h" nogil:
-    int c_close "close"(int fd)
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._mapping cimport map_file, unmap
+from fastdns.memory._syscalls cimport c_close
 
 cdef enum:
     LINE_BYTES = 64
@@ -412,18 +401,16 @@ cdef class Cache:
         self.size_bytes = (at + PAGE_BYTES - 1) & ~<uint64_t>(PAGE_BYTES - 1)
         self.fd = os.memfd_create("fastdns-cache", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, self.size_bytes)
-        cdef void* mapped = c_mmap(NULL, self.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                                   self.fd, 0)
-        if mapped == MAP_FAILED:
+        self.header = <CacheHeader*>map_file(self.fd, self.size_bytes)
+        if self.header == NULL:
             raise OSError("the cache cannot be mapped")
-        self.header = <CacheHeader*>mapped
         self.header.seed = int.from_bytes(os.urandom(8), "little")
         self.header.size_bytes = self.size_bytes
         memcpy(self.header.halves, layout, sizeof(layout))
 
     def __dealloc__(self):
         if self.header != NULL:
-            c_munmap(self.header, self.size_bytes)
+            unmap(self.header, self.size_bytes)
         if self.fd >= 0:
             # Not os.close: the module may be gone when the interpreter ends.
             c_close(self.fd)

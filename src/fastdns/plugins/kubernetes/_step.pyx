@@ -18,8 +18,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from fastdns.memory._atomics cimport load
+from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._chain cimport NEXT, Context, NativeStep, Outcome, bare, lookup, written
-from fastdns.memory._store cimport hash_bytes, load, prefetch_record, prefetch_slot, source_state
+from fastdns.memory._store cimport prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
     CLASS_ANY, CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME,
     TYPE_IXFR,

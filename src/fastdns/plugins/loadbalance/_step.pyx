@@ -8,8 +8,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from fastdns.memory._atomics cimport load, publish_u64
+from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._chain cimport Context, NativeStep, next_random
-from fastdns.memory._store cimport hash_bytes, load, publish_u64
 from fastdns._wire cimport (
     MAX_SECTION_RRS, RR, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR, TYPE_MX, TYPE_SRV, Section,
 )

@@ -8,8 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
+from fastdns.memory._atomics cimport load, publish_u64
 from fastdns.serve._chain cimport ServerTable
-from fastdns.memory._store cimport load, publish_u64
 from fastdns.plugins.log._ring cimport (
     LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, event_name, read_event,
 )

@@ -3,12 +3,10 @@
 cimport cython
 from libc.stdlib cimport calloc, free, malloc
 
+from fastdns.memory._atomics cimport load, publish_u64
+from fastdns.memory._syscalls cimport c_write
 from fastdns.serve._chain cimport Worker
-from fastdns.memory._store cimport load, publish_u64
 from fastdns._wire cimport MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES
-
-cdef extern from "unistd.h" nogil:
-    long c_write "write"(int fd, const void* data, size_t size)
 
 cdef enum:
     SECOND_NS = 1000000000

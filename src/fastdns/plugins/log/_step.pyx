@@ -8,7 +8,8 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastdns.serve._chain cimport OVER_TCP, OVER_UDP, Context, NativeStep, Server, monotonic_ns
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.serve._chain cimport OVER_TCP, OVER_UDP, Context, NativeStep, Server
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES,
     MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_QUERY, OPT_FIXED_BYTES,

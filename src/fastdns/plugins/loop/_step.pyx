@@ -6,8 +6,9 @@ is armed for one upstream in the shared table. Nobody else knows it, so its comi
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastdns.serve._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome, monotonic_ns
-from fastdns.memory._store cimport load, publish_u64
+from fastdns.memory._atomics cimport load, publish_u64
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.serve._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome
 from fastdns.plugins.forward.engine._shared cimport SharedUpstream, Upstreams
 from fastdns.plugins.forward.engine._stanza cimport MAX_UPSTREAMS
 

@@ -3,9 +3,10 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.serve._chain cimport (
     ERROR_IN_FLIGHT, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_TIMEOUT, ERROR_TOO_LONG, NO_ERROR, OVER_UDP,
-    PENDING, bare, monotonic_ns, next_random,
+    PENDING, bare, next_random,
 )
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, write_asked
 from fastdns._wire cimport FLAG_AD, REFUSED, SERVFAIL

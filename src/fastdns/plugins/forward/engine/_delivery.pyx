@@ -5,7 +5,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.dns._cursor cimport lower
-from fastdns.serve._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply, monotonic_ns
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.serve._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, SERVFAIL
 from fastdns.memory._slabs cimport give_block
 from fastdns.plugins.forward.engine._quotas cimport give_share

@@ -7,7 +7,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastdns.serve._chain cimport ERROR_IN_FLIGHT, ERROR_STREAM, monotonic_ns
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.serve._chain cimport ERROR_IN_FLIGHT, ERROR_STREAM
 from fastdns.memory._syscalls cimport EPOLL_CTL_ADD, EPOLLIN, epoll_ctl, epoll_event
 from fastdns._wire cimport HEADER_BYTES, Reply, put_u16
 from fastdns.memory._atomics cimport load, publish_u64

@@ -2,8 +2,8 @@
 
 from libc.string cimport memset
 
-from fastdns.serve._chain cimport monotonic_ns
 from fastdns.memory._slabs cimport give_block
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._wheel cimport NO_TIMER, wheel_remove, wheel_set
 from fastdns.plugins.forward.engine._claims cimport release_claim
 from fastdns.plugins.forward.engine._sockets cimport UdpSocket

@@ -5,7 +5,8 @@ import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastdns.memory._store cimport Record, SourceState, Writer, hash_bytes, next_record, record_key, source_state
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._store cimport Record, SourceState, Writer, next_record, record_key, source_state
 from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_POD, Section
 from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (

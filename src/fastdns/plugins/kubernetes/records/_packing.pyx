@@ -5,8 +5,8 @@ import struct
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.memory._store cimport hash_bytes
 from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
+from fastdns.memory._hash cimport hash_bytes
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, SectionView, SectionWalk, next_section, open_section,
     section_has, walk_sections,

@@ -4,7 +4,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fastdns.memory._store cimport Record, Writer, find, hash_bytes, next_record, record_key, record_payload
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._store cimport Record, Writer, find, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_POD, KIND_SERVICE, SectionView, SectionWalk,
     ServiceHead, next_section, open_section, walk_sections,

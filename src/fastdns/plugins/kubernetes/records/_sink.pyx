@@ -5,7 +5,8 @@ import time
 
 from libc.stdint cimport uint32_t
 
-from fastdns.memory._store cimport Record, Writer, find, hash_bytes, record_payload
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._store cimport Record, Writer, find, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
     KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, MAX_CLUSTER_IPS, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS,

@@ -6,11 +6,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.memory._store cimport hash_bytes
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, BLOB_UNIT_BYTES, MAX_BLOB_UNITS, MAX_SLICE_ADDRESSES, MAX_ZONE_BYTES, NAME_FROM_ADDRESS,
     NO_NAME, NO_ZONE, Section,
 )
+from fastdns.memory._hash cimport hash_bytes
 from fastdns.plugins.kubernetes.records._names cimport compare_lowered, dashed_name, is_label, lower
 from fastdns.plugins.kubernetes.records._ports cimport (
     add_port, add_port_objects, finish_ports, free_ports, start_ports,

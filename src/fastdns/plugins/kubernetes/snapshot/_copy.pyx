@@ -5,9 +5,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from fastdns.memory._atomics cimport load
 from fastdns.memory._store cimport (
-    SLOT_REMOVED, SNAPSHOT_READER, UNIT_BYTES, Record, Store, enter_epoch, leave_epoch, load, record_key,
-    record_payload,
+    SLOT_REMOVED, SNAPSHOT_READER, UNIT_BYTES, Record, Store, enter_epoch, leave_epoch, record_key, record_payload,
 )
 from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE
 from fastdns.plugins.kubernetes.snapshot._entries cimport Entry, padded

@@ -6,7 +6,8 @@ A record reaches the store only if its lengths and offsets are right; the others
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastdns.memory._store cimport hash_bytes, source_state
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._store cimport source_state
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME, NO_ZONE,
