@@ -40,15 +40,21 @@ def run(program: str) -> str:
         pytest.param("table['a'*100]", True, id="what it holds"),
         pytest.param("file", False, id="open file"),
         pytest.param("generator", False, id="generator"),
-        pytest.param("thing", False, id="instance of a class: its finalizer is called"),
+        pytest.param("thing", True, id="instance of a class"),
+        pytest.param("thing.name", True, id="what it has"),
+        pytest.param("final", False, id="instance of a class with a finalizer"),
+        pytest.param("bound", False, id="instance of a class whose base is native: a socket"),
         pytest.param("later", False, id="made afterwards"),
     ],
 )
 def test_what_is_made_immortal(what: str, immortal: bool) -> None:
     counted = run(
         "import gc, json, sys\n"
-        "class Thing: pass\n"
+        "class Thing:\n    def __init__(self): self.name = 'n' * 100\n"
+        "class Final:\n    def __del__(self): pass\n"
+        "import socket\n"
         "table, thing, file = {'a' * 100: 'b' * 100}, Thing(), open('/dev/null')\n"
+        "final, bound = Final(), socket.socket()\n"
         "generator = (i for i in 'ab')\n"
         "immortalize(); gc.freeze()\n"
         "later = [1]\n"

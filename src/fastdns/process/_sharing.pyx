@@ -52,6 +52,10 @@ cdef extern from *:
     #define FASTDNS_POISONED 0
     #endif
 
+    /* An instance of a class of Python's own making: it ends by dropping what it refers to, and no more than that.
+    */ static inline int is_plain(PyObject *o, PyObject *plain) { return Py_TYPE(o)->tp_dealloc ==
+    Py_TYPE(plain)->tp_dealloc && Py_TYPE(o)->tp_finalize == NULL; }
+
     static int visit_parts(PyObject *o, visitproc visit, void *kinds) {
         traverseproc traverse = Py_TYPE(o)->tp_traverse;
         return traverse == NULL ? 0 : traverse(o, visit, kinds);
@@ -62,6 +66,7 @@ cdef extern from *:
     const bint FASTDNS_POISONED
     bint is_immortal(PyObject* o) noexcept
     void make_immortal(PyObject* o) noexcept
+    bint is_plain(PyObject* o, PyObject* plain) noexcept
     int visit_code(PyObject* o, visitproc visit, void* kinds) except -1
     int visit_parts(PyObject* o, visitproc visit, void* kinds) except -1
     int PyObject_GC_IsTracked(object o)
@@ -84,7 +89,16 @@ cdef enum:
 cdef uint64_t PRESENT = <uint64_t>1 << 63
 cdef uint64_t EXCLUSIVE = <uint64_t>1 << 56
 
-# What programs consist of. Nothing that does something when it goes: no file, task, frame or generator.
+
+class Plain:
+    """A class like most."""
+
+
+# Of the class that most instances are like.
+PLAIN = Plain()
+
+# What programs consist of, besides types and instances of classes that define no finalizer. Nothing that does
+# something when it goes: no file, task, frame or generator.
 KINDS = frozenset((
     str, bytes, int, float, complex, tuple, frozenset, dict, list, set, slice, property, classmethod, staticmethod,
     types.FunctionType, types.BuiltinFunctionType, types.CodeType, types.ModuleType, types.CellType,
@@ -102,7 +116,7 @@ cdef int visit(PyObject* o, void* kinds) except -1:
     if is_immortal(o):
         return 0
     kind = type(<object>o)
-    if kind not in <frozenset>kinds and not isinstance(<object>o, type):
+    if kind not in <frozenset>kinds and not isinstance(<object>o, type) and not is_plain(o, <PyObject*>PLAIN):
         return 0
     make_immortal(o)
     if kind is CODE:
@@ -127,7 +141,7 @@ def immortalize():
         if each is objects or each is kinds:
             continue
         visit(<PyObject*>each, <void*>kinds)
-        if type(each) in kinds or isinstance(each, type):
+        if is_immortal(<PyObject*>each):
             visit_parts(<PyObject*>each, visit, <void*>kinds)
 
 

@@ -33,6 +33,13 @@ from fastdns.process.syncing import wait_for_sync
 log = logging.getLogger("fastdns")
 
 
+def share_with_children() -> None:
+    """Have children that are forked from now on share what there is."""
+    gc.collect()
+    immortalize()
+    gc.freeze()
+
+
 class Supervisor(Reloading):
     """The whole server. run returns the exit code; raises FastdnsError where it cannot start."""
 
@@ -43,9 +50,7 @@ class Supervisor(Reloading):
         loop.add_signal_handler(signal.SIGCHLD, self.wake.set)
         self.parts.make(self.config)
         import_workers(self.config)
-        gc.collect()
-        immortalize()
-        gc.freeze()
+        share_with_children()
         acting = loop.create_task(self.keep_acting())
         serving = loop.create_task(self.serve())
         ending = loop.create_task(self.obey_signals(serving))
@@ -101,6 +106,7 @@ class Supervisor(Reloading):
             await wait_for_sync(self, self.config, numbers, self.known)
         self.runtimes[1] = self.runtime(self.config, prepared)
         self.sockets.open(self.places(self.config), self.workers)
+        share_with_children()
         for index in range(self.workers):
             self.children["worker", index, 1] = Child("worker", index, 1)
         self.wake.set()
