@@ -122,7 +122,8 @@ def test_the_kernel_is_asked_for_the_memory_of_a_bounded_number_of_processes(
     assert usage is not None
     monkeypatch.setattr(processes, "usage_of", lambda pid: usage)
     monkeypatch.setattr(processes, "proportional_bytes", share)
-    children = [Child("worker", index, 1, pid=1000 + index) for index in range(1024)]
+    # No process has such a number, nor has this one (proc(5), pid_max).
+    children = [Child("worker", index, 1, pid=(1 << 22) + index) for index in range(1024)]
     together = value(processes_together(server(*children)), "process_resident_memory_bytes")
     assert len(asked) == 64
     assert together == 1000 + 1024 * 10
