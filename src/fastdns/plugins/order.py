@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastdns.errors import FastdnsError
-from fastdns.plugins.api import Plugin
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from fastdns.corefile.model import ServerConfig
+    from fastdns.plugins.api import Plugin
 
 GROUP = "fastdns.plugins"
 
@@ -133,6 +133,9 @@ def load(name: str) -> Plugin:
 
 def load_external(point: EntryPoint) -> Plugin:
     """A plugin of another package, put in its place of the order. Raises FastdnsError."""
+    # Whoever imports the interface first imports this module by way of the package corefile.
+    from fastdns.plugins.api import Plugin
+
     where = f"the entry point {point.name} = {point.value}"
     try:
         plugin = point.load()
