@@ -95,6 +95,21 @@ def wait_until(what: Callable[[], object], limit_s: float = 10.0, why: str = "")
         time.sleep(0.01)
 
 
+def in_child(body: Callable[[], object]) -> int:
+    """Run body in a forked process; its pid. It ends with 1 where body raises."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        body()
+        code = 0
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(code)
+
+
 def children(pid: int) -> dict[int, str]:
     """The children of a process that have not ended, and their titles."""
     found = {}

@@ -17,6 +17,7 @@ import pytest
 
 from fastdns.errors import StoreFull
 from fastdns.memory._store import Store, Writer
+from tests.support import in_child
 
 pytestmark = [pytest.mark.alone, pytest.mark.native]
 
@@ -25,21 +26,6 @@ KEYS = 40
 # Words that the processes share: of each key the number of the last change that was complete, doubled, and one more
 # where that was a removal; then the number of the writer's last change.
 WORD = struct.Struct("=Q")
-
-
-def in_child(body: Callable[[], object]) -> int:
-    """Run body in a forked process; its pid. It ends with 1 where body raises."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        body()
-        code = 0
-    except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(code)
 
 
 def key_of(number: int) -> bytes:

@@ -72,6 +72,23 @@ def test_its_mistakes_have_their_place(tmp_path: Path, installed: Path, directiv
     assert says in checked.stderr
 
 
+def test_a_page_that_nobody_answers(tmp_path: Path, installed: Path) -> None:
+    """The start ends with an error that names it, not with a traceback."""
+    package = tmp_path / "packages"
+    subprocess.run(["cp", "-r", f"{installed}/.", package], check=True)
+    plugin = package / "greeting_plugin" / "plugin.py"
+    plugin.write_text(plugin.read_text().replace('("/greeting",)', '("/welcome",)'))
+    port = free_port()
+    (tmp_path / "Corefile").write_text(f".:{port} {{\nbind 127.0.0.1\ngreeting hello 127.0.0.1:{free_port()}\n}}\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "fastdns"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "nobody answers /welcome, which is to be served at 127.0.0.1:" in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
 class Good(Plugin):
     name = "good"
     before = "cache"
@@ -118,8 +135,10 @@ def test_it_runs_where_it_says(offered: Any, field: str, first: str) -> None:
         (type("Nowhere", (Good,), {"before": ""})(), "expected the name of a plugin in before or after, got ''"),
         (type("Both", (Good,), {"after": "log"})(), "expected the name of a plugin in before or after"),
         (type("Unknown", (Good,), {"before": "nobody"})(), "in before or after, got 'nobody'"),
+        (type("Silent", (Plugin,), {"name": "good", "before": "cache"})(), "it has no parse"),
+        (type("Needy", (Good,), {"needs": ("nomad",)})(), "it needs the plugin 'nomad', which there is not"),
     ],
-    ids=["no plugin", "another name", "no place", "two places", "an unknown neighbour"],
+    ids=["no plugin", "another name", "no place", "two places", "an unknown neighbour", "no parse", "no such need"],
 )
 def test_one_that_cannot_be_used(offered: Any, thing: object, says: str) -> None:
     """The error has the place of the directive, and reading goes on behind it."""

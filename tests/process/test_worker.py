@@ -22,7 +22,6 @@ from fastdns.corefile import load
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import Runtime
-from fastdns.plugins.order import used
 from fastdns.process.assembly import Recovery, recovery_of, settings_of
 from fastdns.process.descriptors import Files
 from fastdns.process.leaving import leave
@@ -58,10 +57,7 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
     memory = Store(1 << 20), Stats(3), Slots(1, 2)
-    settings = tuple(settings_of(config, listener) for listener in config.listeners)
-    plan = WorkerPlan(
-        config, settings, tuple(used(config)), pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 0, 100
-    )
+    plan = WorkerPlan(config, pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 0, 100)
     process = WorkerProcess(plan, theirs)
     process.slow = Failing()  # type: ignore[assignment]
     yield process
@@ -237,6 +233,62 @@ def test_a_server_with_debug_replaces_the_worker(tmp_path: Path) -> None:
         assert server.query("www.example.org", tcp=True).rcode() == dns.rcode.NOERROR
         assert server.total("coredns_panics_total") == 0
         assert server.total("fastdns_child_deaths_total", role="worker") == 1
+
+
+# Says what a worker has imported after it was forked, a second after it serves.
+IMPORTS = """
+import asyncio, sys
+from fastdns import cli
+from fastdns.process import children, worker
+start = worker.worker_main
+def main(plan, channel):
+    had = set(sys.modules)
+    run = worker.WorkerProcess.run
+    async def telling(self):
+        say = lambda: print("imported:", *sorted(set(sys.modules) - had), flush=True)
+        asyncio.get_running_loop().call_later(1, say)
+        return await run(self)
+    worker.WorkerProcess.run = telling
+    return start(plan, channel)
+children.worker_main = main
+sys.exit(cli.main(sys.argv[1:]))
+"""
+EVERYTHING = """\
+.:DNS_PORT {
+    bind 127.0.0.1
+    bufsize
+    timeouts {
+        read 5s
+    }
+    ready 127.0.0.1:READY_PORT
+    health 127.0.0.1:HEALTH_PORT
+    prometheus 127.0.0.1:METRICS_PORT
+    errors {
+        consolidate 1m timeout
+    }
+    log
+    any
+    loadbalance
+    cache
+    kubernetes cluster.local {
+        manifests "MANIFESTS"
+        fallthrough
+    }
+    loop
+    forward . 127.0.0.1:OTHER_PORT
+    whoami
+}
+"""
+
+
+def test_a_worker_imports_nothing_after_the_fork(tmp_path: Path) -> None:
+    """What it imports it has alone: two small modules took half a MiB of each worker."""
+    server = Server(tmp_path, EVERYTHING, workers=1)
+    server.command[-4:-2] = ["-c", IMPORTS]
+    with server:
+        server.wait_for_log("imported:")
+        said = next(line for line in server.log.splitlines() if line.startswith("imported:"))
+    assert said.split()[1:] == []
 
 
 def test_the_slow_thread_gives_way_to_the_hot_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastdns.errors import FastdnsError
 from fastdns.http.answers import Handler
 from fastdns.http.places import MAX_CONNECTIONS, Places
 from fastdns.http.turns import Turns
@@ -137,6 +138,10 @@ class HttpServer:
         """Open one endpoint."""
         context = self.tls(endpoint.tls_config_file) if endpoint.tls_config_file else None
         found = self.handlers()
+        for path in endpoint.paths:
+            if path not in found:
+                where = f"{endpoint.host}:{endpoint.port}"
+                raise FastdnsError(f"nobody answers {path}, which is to be served at {where}")
         handlers = {path: found[path] for path in endpoint.paths}
         opened = Open([], Places(self.turns, self.max_connections))
 

@@ -143,6 +143,11 @@ def load_external(point: EntryPoint) -> Plugin:
         raise FastdnsError(f"{where} cannot be loaded: {error!r}") from error
     if not isinstance(plugin, Plugin) or plugin.name != point.name:
         raise FastdnsError(f"{where} is {plugin!r}; expected a Plugin whose name is {point.name!r}")
+    if type(plugin).parse is Plugin.parse:
+        raise FastdnsError(f"{where}: it has no parse")
+    for other in plugin.needs:
+        if other not in Directives() or not is_available(other):
+            raise FastdnsError(f"{where}: it needs the plugin {other!r}, which there is not")
     neighbour = plugin.before or plugin.after
     if neighbour not in _order or (plugin.before and plugin.after):
         raise FastdnsError(f"{where}: expected the name of a plugin in before or after, got {neighbour!r}")

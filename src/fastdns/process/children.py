@@ -17,8 +17,6 @@ from typing import Any
 
 from fastdns.errors import FastdnsError
 from fastdns.memory._store import Store
-from fastdns.plugins.order import used
-from fastdns.process.assembly import settings_of
 from fastdns.process.plan import Action, Child, Drain, Kill, Spawn, State, died, generation_ready, next_wakeup, plan
 from fastdns.process.processes import Channel, fork_child
 from fastdns.process.server import Key, Running, Server
@@ -205,8 +203,6 @@ class Children(Server):
         )
         return WorkerPlan(
             config,
-            tuple(settings_of(config, listener) for listener in config.listeners),
-            tuple(used(config)),
             pairs,
             dict(self.zone_slots),
             self.runtimes[child.generation],

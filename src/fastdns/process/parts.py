@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastdns.corefile.model import ServerConfig
+from fastdns.errors import FastdnsError
 from fastdns.metrics.measured import Measure
 from fastdns.metrics.registry import CounterRegistry
 from fastdns.plugins.api import Demand, InSupervisor, SupervisorView
-from fastdns.plugins.order import load, used
+from fastdns.plugins.order import load, named, used
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -96,17 +97,19 @@ class Parts:
 
     def tls(self, file: str) -> SSLContext:
         """The TLS of an endpoint with this file. Raises FastdnsError."""
-        found = (part.tls(file) for part in self.of.values())
-        return next(context for context in found if context is not None)
+        for part in self.of.values():
+            if (context := part.tls(file)) is not None:
+                return context
+        raise FastdnsError(f"no plugin makes TLS of {file}")
 
     def lameduck(self) -> tuple[float, str]:
         """How long queries are answered after the call to stop, and the plugin that says so."""
         return max(((part.lameduck_s(), name) for name, part in self.serving()), default=(0.0, ""))
 
     def families(self) -> Iterator[Metric]:
-        """The metrics of the plugins that serve."""
-        for _, part in self.serving():
-            yield from part.families()
+        """The metrics of the plugins that the configuration names; not of those that only these need."""
+        for plugin in named(self.supervisor.config):
+            yield from self.of[plugin.name].families()
 
     def measures(self) -> dict[str, Measure]:
         """What the sources of all plugins that have been measure."""

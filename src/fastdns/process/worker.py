@@ -23,12 +23,12 @@ import uvloop
 from fastdns._wire import error_reply
 from fastdns.corefile.labels import server_name
 from fastdns.corefile.model import ServerConfig
-from fastdns.corefile.settings import Settings
 from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
-from fastdns.plugins.api import InWorker, Plugin, Runtime
+from fastdns.plugins.api import InWorker, Runtime
+from fastdns.plugins.order import used
 from fastdns.process._sharing import give_back_zeros
-from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of
+from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
 from fastdns.process.descriptors import Files
 from fastdns.process.leaving import answer_rest, leave
 from fastdns.process.processes import Channel
@@ -68,13 +68,10 @@ class WorkerPlan:
 
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
     files: how many connections and sockets it may have. max_in_flight: this worker's part of the questions that may
-    be in flight. max_held_bytes: its part of what TCP connections may hold. settings: of each listener. plugins:
-    those that are used, each after the ones that it needs. What is computed here, all workers share.
+    be in flight. max_held_bytes: its part of what TCP connections may hold.
     """
 
     config: ServerConfig
-    settings: tuple[Settings, ...]
-    plugins: tuple[Plugin, ...]
     pairs: tuple[tuple[Pair, ...], ...]
     zone_slots: Mapping[tuple[str, str], int]
     runtime: Runtime
@@ -112,7 +109,7 @@ class WorkerProcess:
             Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables
         ]
         self.parts: dict[str, InWorker] = {}
-        for plugin in plan.plugins:
+        for plugin in used(plan.config):
             part = plugin.in_worker(self)
             if part is not None:
                 self.parts[plugin.name] = part
@@ -129,9 +126,10 @@ class WorkerProcess:
         self.slow = SlowPath(self.slow_workers, self.service(plan.slots.slow, room))
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
+        self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
         self.recoveries = [
             recovery_of(server_name(listener), settings)
-            for listener, settings in zip(plan.config.listeners, plan.settings, strict=True)
+            for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
         ]
         self.servers: list[asyncio.Server] = []
         self.left: list[socket.socket] = []
@@ -240,7 +238,7 @@ class WorkerProcess:
     def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], TcpConnection]]]:
         """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
-            limits = limits_of(self.plan.settings[index])
+            limits = limits_of(self.settings[index])
             connect = partial(TcpConnection, partial(self.serve, index), limits, self.clients)
             for pair in pairs:
                 yield pair.tcp, connect

@@ -21,7 +21,6 @@ cdef enum Outcome:
     DROPPED = 1         # silence
     NEXT = 2            # the next step's turn
     PENDING = 3         # a native upstream will answer
-    PYTHON = 4          # for the slow thread
 
 cdef enum:
     OVER_UDP = 0

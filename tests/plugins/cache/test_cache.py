@@ -10,7 +10,7 @@ import random
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fastdns.plugins.cache._cache import MAX_CAPACITY, MAX_RING_BYTES, MIN_RING_BYTES, Cache, Draft
+from tests.support import in_child
 
 pytestmark = [pytest.mark.alone, pytest.mark.native]
 
@@ -436,21 +437,6 @@ def insert_and_die(cache: Cache, key: bytes, payload: bytes, ttl_s: int, now_ns:
     if point == "published":
         draft.publish()
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def in_child(body: Callable[[], object]) -> int:
-    """Run body in a forked process; its pid. It ends with 1 where body raises."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        body()
-        code = 0
-    except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(code)
 
 
 @pytest.mark.parametrize("point", POINTS)
