@@ -30,7 +30,8 @@ from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
-from fastdns.serve._chain import NativeStep, ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import NativeStep, ServerTable
 
 LIMIT_US = 1000
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "AAAA": 28, "SRV": 33}

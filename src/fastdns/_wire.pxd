@@ -24,6 +24,8 @@ cdef enum:
     MAX_SECTION_RRS = 4160          # over 65535 / 16 bytes, the most A records that one message holds
     SCRATCH_BYTES = 262144
     MAX_OPT_ECHO_BYTES = 512
+    MAX_ADDED_BYTES = 512           # EDNS options of the server's own in one reply
+    HEADER_BITS = FLAG_AA | FLAG_RD | FLAG_RA | FLAG_AD | FLAG_CD   # that steps may set and clear
 
 cdef enum Accept:
     ACCEPTED = 0        # a question for the chain
@@ -108,13 +110,63 @@ cdef struct Reply:
     bint no_opt                         # leave out the OPT record that the question's asks for
     const uint8_t* options              # an upstream's EDNS options, in place of the echoed ones; NULL: none
     uint16_t options_len
+    uint16_t added_len                  # EDNS options of the server's own beside those: see add_option
+    const uint8_t* added
+    uint16_t flags_set                  # header bits, of HEADER_BITS, that are set or cleared whatever else is said
+    uint16_t flags_cleared
     uint32_t scratch_used
     Section answer
     Section authority
     Section additional
     uint8_t scratch[SCRATCH_BYTES]
 
-cdef inline void reply_reset(Reply* r) noexcept nogil:
+# What a reply is beside its records.
+cdef struct ReplyHead:
+    uint16_t rcode
+    bint aa
+    bint ra
+    bint ad
+    bint tc
+    bint no_opt
+    const uint8_t* options
+    uint16_t options_len
+    uint16_t added_len
+    const uint8_t* added
+    uint16_t flags_set
+    uint16_t flags_cleared
+
+cdef inline ReplyHead head_of(const Reply* r) noexcept nogil:
+    cdef ReplyHead head
+    head.rcode = r.rcode
+    head.aa = r.aa
+    head.ra = r.ra
+    head.ad = r.ad
+    head.tc = r.tc
+    head.no_opt = r.no_opt
+    head.options = r.options
+    head.options_len = r.options_len
+    head.added = r.added
+    head.added_len = r.added_len
+    head.flags_set = r.flags_set
+    head.flags_cleared = r.flags_cleared
+    return head
+
+cdef inline void put_head(Reply* r, const ReplyHead* head) noexcept nogil:
+    r.rcode = head.rcode
+    r.aa = head.aa
+    r.ra = head.ra
+    r.ad = head.ad
+    r.tc = head.tc
+    r.no_opt = head.no_opt
+    r.options = head.options
+    r.options_len = head.options_len
+    r.added = head.added
+    r.added_len = head.added_len
+    r.flags_set = head.flags_set
+    r.flags_cleared = head.flags_cleared
+
+# An empty reply. Scratch stays as it is: it may hold what others still need.
+cdef inline void begin_reply(Reply* r) noexcept nogil:
     r.rcode = NOERROR
     r.aa = False
     r.ra = False
@@ -123,10 +175,16 @@ cdef inline void reply_reset(Reply* r) noexcept nogil:
     r.no_opt = False
     r.options = NULL
     r.options_len = 0
-    r.scratch_used = 0
+    r.added_len = 0
+    r.flags_set = 0
+    r.flags_cleared = 0
     r.answer.count = 0
     r.authority.count = 0
     r.additional.count = 0
+
+cdef inline void reply_reset(Reply* r) noexcept nogil:
+    begin_reply(r)
+    r.scratch_used = 0
 
 # The next record of a section, zeroed but for what every record has; NULL (and TC) when the section is full.
 cdef inline RR* add_rr(Reply* r, Section* section, uint16_t rrtype, uint32_t ttl_s) noexcept nogil:
@@ -158,6 +216,11 @@ cdef inline uint8_t* scratch(Reply* r, uint32_t size) noexcept nogil:
     cdef uint8_t* at = &r.scratch[r.scratch_used]
     r.scratch_used += size
     return at
+
+# Say an EDNS option to a client that sent an OPT record: an extended error (RFC 8914), a name of this server (NSID,
+# RFC 5001). It stands beside the options that are echoed or an upstream's, in place of any with its code. False
+# where there is no room: MAX_ADDED_BYTES for all of them.
+cdef bint add_option(Reply* r, uint16_t code, const uint8_t* data, uint16_t length) noexcept nogil
 
 cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil

@@ -12,13 +12,14 @@
 """
 
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memmove, memset
 
 cdef enum:
     MAX_POINTER_TARGET = 0x3FFF
     SUFFIX_SLOTS = 256              # power of two
     MAX_SUFFIXES = 160
     OPTION_SUBNET = 8
+    OPTION_NONE = 0                 # reserved (RFC 6891 section 9): no option has it
     FAMILY_NONE = 0                 # address families of a client subnet (RFC 7871 section 6)
     FAMILY_IPV4 = 1
     FAMILY_IPV6 = 2
@@ -434,6 +435,49 @@ cdef inline uint32_t write_header(const Query* q, uint16_t flags, uint16_t rcode
     return HEADER_BYTES + question_bytes
 
 
+cdef bint add_option(Reply* r, uint16_t code, const uint8_t* data, uint16_t length) noexcept nogil:
+    cdef uint32_t kept = options_without(r.added, r.added_len, code, NULL)
+    cdef uint8_t* out
+    if kept + 4 + length > MAX_ADDED_BYTES:
+        return False
+    out = scratch(r, kept + 4 + length)
+    if out == NULL:
+        return False
+    options_without(r.added, r.added_len, code, out)
+    put_u16(out + kept, code)
+    put_u16(out + kept + 2, length)
+    memcpy(out + kept + 4, data, length)
+    r.added = out
+    r.added_len = kept + 4 + length
+    return True
+
+
+cdef uint32_t options_without(const uint8_t* options, uint32_t length, uint16_t code, uint8_t* out) noexcept nogil:
+    """Copy well-formed options but those with a code, and return their size. out NULL: only that."""
+    cdef uint32_t at = 0, kept = 0, size
+    while at + 4 <= length:
+        size = 4 + ((<uint32_t>options[at + 2] << 8) | options[at + 3])
+        if size > length - at:
+            break
+        if ((<uint16_t>options[at] << 8) | options[at + 1]) != code:
+            if out != NULL:
+                memmove(out + kept, options + at, size)
+            kept += size
+        at += size
+    return kept
+
+
+cdef uint32_t join_options(const uint8_t* options, uint32_t length, const Reply* r, uint8_t* out) noexcept nogil:
+    """Write options and then the reply's own, each code of those once. Returns the size; out has room for all."""
+    cdef uint32_t at = 0
+    cdef uint32_t size = options_without(options, length, OPTION_NONE, out)
+    while at < r.added_len:
+        size = options_without(out, size, (<uint16_t>r.added[at] << 8) | r.added[at + 1], out)
+        at += 4 + ((<uint32_t>r.added[at + 2] << 8) | r.added[at + 3])
+    memcpy(out + size, r.added, r.added_len)
+    return size + r.added_len
+
+
 cdef void write_opt(const Query* q, uint16_t udp_bytes, uint16_t rcode, const uint8_t* options, uint16_t length,
                     uint8_t* out) noexcept nogil:
     out[0] = 0
@@ -470,12 +514,21 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
     cdef const uint8_t* options = r.options if r.options != NULL else q.opt_echo
     cdef uint16_t options_len = r.options_len if r.options != NULL else q.opt_echo_len
     cdef bint opt = q.has_opt and not r.no_opt
+    cdef uint8_t* joined
+    cdef bint tc
     cdef uint16_t flags
     cdef bint whole
     w.out = out
     w.suffixes_ready = False
     w.pos = write_header(q, 0, r.rcode, True, out)
     if opt:
+        if r.added_len:
+            tc = r.tc
+            joined = scratch(r, options_len + r.added_len)
+            r.tc = tc
+            if joined != NULL:
+                options_len = join_options(options, options_len, r, joined)
+                options = joined
         if w.pos + OPT_FIXED_BYTES + options_len > max_bytes:
             # Only padding can make options so large; they are the first thing to go.
             options_len = 0
@@ -498,6 +551,9 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
         flags |= FLAG_TC
     out[2] |= flags >> 8
     out[3] |= flags & 0xFF
+    if r.flags_set | r.flags_cleared:
+        flags = ((<uint16_t>out[2] << 8) | out[3]) & ~(r.flags_cleared & HEADER_BITS)
+        put_u16(out + 2, flags | (r.flags_set & HEADER_BITS))
     return w.pos
 
 

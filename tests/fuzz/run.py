@@ -31,7 +31,8 @@ from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
 from fastdns.plugins.loadbalance._step import LoadbalanceStep
 from fastdns.plugins.prometheus._step import PrometheusStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 from tests.dns._messages import copy_reply, parse_query
 from tests.fuzz.packets import packets
 from tests.fuzz.patterns import PatternFinding, fuzz_patterns

@@ -9,7 +9,8 @@ from fastdns.corefile import load
 from fastdns.errors import CorefileError
 from fastdns.plugins.any._step import AnyStep
 from fastdns.plugins.whoami._step import WhoamiStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 pytestmark = pytest.mark.native
 

@@ -6,7 +6,8 @@ import dns.message
 import pytest
 
 from fastdns.plugins.whoami._step import WhoamiStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 from tests.plugins.kubernetes.support import summary
 
 pytestmark = pytest.mark.native

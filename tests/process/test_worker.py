@@ -41,7 +41,7 @@ BLOCK = "{} {{\n bind 127.0.0.1\n {}\n whoami\n}}\n"
 class Failing:
     """In the place of a SlowPath."""
 
-    service = None
+    may_wait = False
     waits = 0
 
     def serve(self, listener: int, message: bytes, *client: Any, **options: Any) -> bytes | None:

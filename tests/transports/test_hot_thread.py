@@ -30,7 +30,7 @@ from fastdns.plugins.cache.shared import passing_zones, share_caches
 from fastdns.plugins.forward.engine._engine import ForwardEngine
 from fastdns.plugins.forward.routes import RouteTable
 from fastdns.process.assembly import build_tables
-from fastdns.serve._chain import Worker
+from fastdns.serve._worker import Worker
 from fastdns.transports._udp import HotLoop
 from tests.plugins.kubernetes.support import Cluster
 from tests.transports import hot_thread_peer
@@ -103,9 +103,8 @@ def serving(upstream: int) -> Iterator[Serving]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         udp.bind((HOST, 0))
-        hot = HotLoop(
-            worker, [(udp.fileno(), tables[0], False)], ForwardEngine(routes.table(), table.shared, stats, 0, 1024)
-        )
+        engine = ForwardEngine(routes.table(), table.shared, stats, 0, 1024)
+        hot = HotLoop(worker, [(udp.fileno(), tables[0], False)], [engine])
         yield Serving(udp.getsockname()[1], hot, Worker(tables[0], cluster.store, 1, stats, 1))
 
 

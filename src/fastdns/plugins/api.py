@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from fastdns.metrics._stats import Stats
     from fastdns.metrics.delays import LoopDelays
     from fastdns.metrics.measured import Family
-    from fastdns.serve._chain import NativeStep, ServerTable, Worker
     from fastdns.serve._suspend import NativeService
+    from fastdns.serve._worker import Worker
+    from fastdns.serve._zones import NativeStep, ServerTable
     from fastdns.skipped import SkippedLines
     from fastdns.transports._slow import SlowPath
     from fastdns.transports._udp import HotLoop

@@ -10,7 +10,7 @@ from fastdns.plugins.api import Runtime
 from fastdns.plugins.order import load, used, with_step
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:

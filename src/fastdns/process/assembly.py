@@ -10,7 +10,7 @@ from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.corefile.settings import Settings, together
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.steps import build_steps
-from fastdns.serve._chain import NativeStep, ServerTable
+from fastdns.serve._zones import NativeStep, ServerTable
 from fastdns.transports.limits import Limits
 
 ZoneSlots = Mapping[tuple[str, str], int]

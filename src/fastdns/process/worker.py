@@ -33,8 +33,8 @@ from fastdns.process.descriptors import Files
 from fastdns.process.leaving import answer_rest, leave
 from fastdns.process.processes import Channel
 from fastdns.process.sockets import TCP_BACKLOG, Pair
-from fastdns.serve._chain import Worker
 from fastdns.serve._suspend import NativeService
+from fastdns.serve._worker import Worker
 from fastdns.transports import Deliver
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
@@ -120,10 +120,10 @@ class WorkerProcess:
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
             ],
-            self.service(plan.slots.hot, plan.max_in_flight),
+            self.services(plan.slots.hot, plan.max_in_flight),
         )
         room = max(1, plan.max_in_flight // SLOW_PART)
-        self.slow = SlowPath(self.slow_workers, self.service(plan.slots.slow, room))
+        self.slow = SlowPath(self.slow_workers, self.services(plan.slots.slow, room))
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
         self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
@@ -182,10 +182,10 @@ class WorkerProcess:
         """Why a reply failed, as the log says it."""
         return next(filter(None, (part.explain(text, slot) for part in self.parts.values())), text)
 
-    def service(self, slot: int, room: int) -> NativeService | None:
+    def services(self, slot: int, room: int) -> list[NativeService]:
         """What queries of the thread with this slot wait for."""
         found = (part.service(slot, room) for part in self.parts.values())
-        return next((one for one in found if one is not None), None)
+        return [one for one in found if one is not None]
 
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
@@ -199,7 +199,7 @@ class WorkerProcess:
         thread.start()
         give_way()
         loop.add_reader(self.channel.fileno(), self.on_message)
-        if self.slow.service is not None:
+        if self.slow.may_wait:
             loop.add_reader(self.slow.fd, self.slow.process)
         tasks = [loop.create_task(self.beat())]
         for part in self.parts.values():
@@ -344,7 +344,7 @@ class WorkerProcess:
         await self.hot_ended.wait()
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
-                sender = leave(partial(self.serve, index, transport=UDP), pair.udp, self.slow.service is not None)
+                sender = leave(partial(self.serve, index, transport=UDP), pair.udp, self.slow.may_wait)
                 if sender is not None:
                     self.left.append(sender)
         while self.clients.busy or self.slow.waits:

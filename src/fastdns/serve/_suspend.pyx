@@ -1,42 +1,55 @@
 """Suspended client queries: see _suspend.pxd."""
 
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from fastdns.serve._chain cimport (
-    ERROR_REPLAYS, ERROR_TOO_LONG, MAX_REPLAYS, PENDING, bare, serve, serve_background,
-)
+from fastdns.serve._chain cimport serve, serve_background
+from fastdns.serve._context cimport SUSPENDED, bare
+from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
+from fastdns.serve._replies cimport forget_replies, keep_replies, question_of
+from fastdns.serve._slots cimport slot_of
+from fastdns.serve._worker cimport Worker
 from fastdns._wire cimport SERVFAIL, put_u16
 
 cdef enum:
     OPT_CLASS_AT = 3                # in an OPT record: behind its owner and its type
 
 
-cdef Outcome suspend(Context* ctx, const void* request) noexcept nogil:
-    cdef Service* service = <Service*>ctx.service
+cdef Outcome suspend(Context* ctx, Service* service, const void* request) noexcept nogil:
     cdef Outcome outcome
     if ctx.replays >= MAX_REPLAYS:
         ctx.error = ERROR_REPLAYS
         return bare(ctx, SERVFAIL)
     if (ctx.peer_len > MAX_PEER_BYTES or ctx.control_len > MAX_CONTROL_BYTES
-            or message_bytes(ctx) > MAX_SUSPENDED_BYTES):
+            or message_bytes(ctx) + question_bytes(ctx) > MAX_SUSPENDED_BYTES):
         ctx.error = ERROR_TOO_LONG
         return bare(ctx, SERVFAIL)
+    if not keep_replies(ctx):
+        ctx.error = ERROR_IN_FLIGHT
+        return bare(ctx, SERVFAIL)
+    ctx.request = request
     outcome = service.suspend(service.state, ctx, request)
-    if outcome == PENDING:
-        ctx.parked = True
+    if outcome == SUSPENDED:
+        ctx.suspended = True
+        # They are the suspended query's.
+        ctx.replies = NULL
     return outcome
 
 
-cdef void write_suspended(const Context* ctx, Suspended* query) noexcept nogil:
+cdef void write_suspended(Context* ctx, Suspended* query) noexcept nogil:
     cdef uint8_t* message = <uint8_t*>query + sizeof(Suspended)
+    query.replies = ctx.replies
+    query.asker = ctx.request
+    query.question = question_of(ctx.q)
+    query.asked = ctx.asked
     query.received_ns = ctx.received_ns
-    # An inner question's stale answer is not the query's.
-    query.stale_after_ns = ctx.stale_after_ns if ctx.depth == 0 else 0
+    query.stale_after_ns = ctx.stale_after_ns
     query.token = ctx.token
     query.chain = ctx.chain
     query.step = ctx.background_step
     query.zone_slot = ctx.zone_slot
     query.message_len = message_bytes(ctx)
+    query.question_len = question_bytes(ctx)
     query.client_port = ctx.client_port
     query.client_len = ctx.client_len
     query.client_at = ctx.client - ctx.peer if ctx.peer_len else 0
@@ -50,19 +63,30 @@ cdef void write_suspended(const Context* ctx, Suspended* query) noexcept nogil:
     if ctx.control_len:
         memcpy(query.control, ctx.control, ctx.control_len)
     memcpy(message, ctx.q.msg if ctx.background else ctx.msg, query.message_len)
+    if query.question_len:
+        memcpy(message + query.message_len, ctx.q.msg, query.question_len)
     if ctx.background and ctx.q.has_opt:
         # It goes on from the step that refreshes, where bufsize has done its part already.
         put_u16(message + ctx.q.opt_at + OPT_CLASS_AT, ctx.q.asked_udp_bytes)
 
 
-cdef int32_t serve_resumed(Context* ctx, const Suspended* query, const UpstreamReply* reply, uint8_t* out,
+cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, uint8_t* out,
                            uint32_t room) noexcept nogil:
     cdef const uint8_t* message = <const uint8_t*>query + sizeof(Suspended)
+    cdef uint32_t length = query.message_len
     cdef int32_t size = 0
+    # Many queries may wait for one reply; what this one has waited for before is its own.
+    cdef ServiceReply newest = reply[0]
+    newest.previous = query.replies
+    newest.asker = query.asker
+    newest.question = query.question
+    newest.kept = False
+    query.replies = NULL
     ctx.transport = query.transport
     ctx.token = query.token
     ctx.replays = query.replays + 1
-    ctx.upstream = reply
+    ctx.replies = &newest
+    ctx.asked_before = query.asked
     ctx.received_ns = query.received_ns
     ctx.client = query.peer + query.client_at
     ctx.client_len = query.client_len
@@ -73,13 +97,56 @@ cdef int32_t serve_resumed(Context* ctx, const Suspended* query, const UpstreamR
     ctx.control_len = query.control_len
     if query.background:
         ctx.zone_slot = query.zone_slot
-        serve_background(ctx, message, query.message_len, query.chain, query.step)
+        if query.question_len:
+            message += query.message_len
+            length = query.question_len
+        serve_background(ctx, message, length, query.chain, query.step)
     else:
-        size = serve(ctx, message, query.message_len, out, room)
-    ctx.upstream = NULL
+        size = serve(ctx, message, length, out, room)
+    if ctx.replies == &newest:
+        forget_replies(ctx.kept, newest.previous)
+    else:
+        # It waits once more, and has taken them along; or it was kept, and refused all the same.
+        forget_replies(ctx.kept, ctx.replies)
+    reply.stored |= newest.stored
+    ctx.replies = NULL
     return size
 
 
 cdef class NativeService:
     cdef int attach(self, int epoll_fd, uint32_t tag, Reply* reply, resume_fn resume, void* owner) except -1:
         raise NotImplementedError
+
+
+cdef class Services:
+    """services: NativeServices, each of another name."""
+
+    def __cinit__(self, list services not None):
+        cdef NativeService one
+        cdef uint32_t i
+        self.services = services
+        self.table.services = <Service**>calloc(max(1, len(services)), sizeof(Service*))
+        self.table.first_tags = <uint32_t*>calloc(max(1, len(services)), sizeof(uint32_t))
+        if self.table.services == NULL or self.table.first_tags == NULL:
+            raise MemoryError
+        for i in range(<uint32_t>len(services)):
+            one = services[i]
+            self.table.services[i] = one.service
+        self.table.count = len(services)
+
+    def __dealloc__(self):
+        free(self.table.services)
+        free(self.table.first_tags)
+
+    cdef int attach(self, list workers, int epoll_fd, uint32_t tag, Reply* reply, resume_fn resume,
+                    void* owner) except -1:
+        cdef NativeService one
+        cdef Worker worker
+        cdef uint32_t i
+        for i in range(self.table.count):
+            one = self.services[i]
+            self.table.first_tags[i] = tag
+            tag += one.attach(epoll_fd, tag, reply, resume, owner)
+            for worker in workers:
+                worker.ctx.slots[slot_of(one.name)] = one.service
+        return 0

@@ -5,16 +5,16 @@ The same chain as the hot thread's. A query that has to wait for an upstream is 
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from fastdns.serve._chain cimport UpstreamReply
-from fastdns.serve._suspend cimport NativeService, Service, Suspended
+from fastdns.serve._context cimport ServiceReply
+from fastdns.serve._suspend cimport Services, ServiceTable, Suspended
 
 
 cdef class SlowPath:
     cdef readonly list workers          # a Worker a listener
-    cdef readonly NativeService service
-    cdef Service* table                 # its functions; NULL: no query can wait
+    cdef readonly Services services     # that queries may wait for
+    cdef ServiceTable table             # their functions
     cdef dict waiting                   # token to deliver
     cdef uint64_t serial
     cdef int epoll_fd
     cdef uint8_t* out
-    cdef int resume(self, const Suspended* query, const UpstreamReply* reply) except -1
+    cdef int resume(self, Suspended* query, ServiceReply* reply) except -1

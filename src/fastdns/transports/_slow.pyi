@@ -1,16 +1,16 @@
 from collections.abc import Callable
 
-from fastdns.serve._chain import Worker
 from fastdns.serve._suspend import NativeService
+from fastdns.serve._worker import Worker
 
 PARKED: object
 
 class SlowPath:
-    def __init__(self, workers: list[Worker], service: NativeService | None = None) -> None: ...
+    def __init__(self, workers: list[Worker], services: list[NativeService] | None = None) -> None: ...
     @property
     def workers(self) -> list[Worker]: ...
     @property
-    def service(self) -> NativeService | None: ...
+    def may_wait(self) -> bool: ...
     @property
     def fd(self) -> int: ...
     @property

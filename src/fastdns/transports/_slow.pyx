@@ -4,12 +4,17 @@ from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport OVER_TCP, OVER_UDP, Context, UpstreamReply, Worker, serve
-from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.memory._store cimport enter_epoch, leave_epoch
 from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epoll_event, epoll_wait
+from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
+from fastdns.serve._chain cimport begin_message, serve
+from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, ServiceReply
+from fastdns.serve._suspend cimport (
+    Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
+    serve_resumed, wait_ms,
+)
+from fastdns.serve._worker cimport Worker
 from fastdns._wire cimport MAX_MESSAGE_BYTES
-from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
 
 cdef enum:
     EVENTS = 64
@@ -19,20 +24,20 @@ cdef enum:
 PARKED = object()
 
 
-cdef void resume(void* owner, const Suspended* query, const UpstreamReply* reply) noexcept with gil:
+cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept with gil:
     """What the service calls for a query that was suspended: only from flush, process, tick and give_up, so the
     thread has the GIL."""
     (<SlowPath>owner).resume(query, reply)
 
 
 cdef class SlowPath:
-    """workers: one a listener, in their order; service: that queries may wait for; None: they cannot."""
+    """workers: one a listener, in their order; services: that queries may wait for."""
 
-    def __cinit__(self, list workers not None, NativeService service=None):
+    def __cinit__(self, list workers not None, list services=None):
         cdef Worker worker
         self.epoll_fd = -1
         self.workers = workers
-        self.service = service
+        self.services = Services(services or [])
         self.waiting = {}
         self.out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
         if self.out == NULL:
@@ -40,12 +45,10 @@ cdef class SlowPath:
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             raise OSError(errno, "epoll_create1")
-        if service is not None:
+        if workers:
             worker = workers[0]
-            service.attach(self.epoll_fd, 0, worker.reply, resume, <void*>self)
-            self.table = service.service
-            for worker in workers:
-                worker.ctx.service = self.table
+            self.services.attach(workers, self.epoll_fd, 0, worker.reply, resume, <void*>self)
+        self.table = self.services.table
 
     def __dealloc__(self):
         free(self.out)
@@ -68,15 +71,13 @@ cdef class SlowPath:
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
         cdef int size
-        ctx.transport = OVER_TCP if tcp else OVER_UDP
+        begin_message(ctx, OVER_TCP if tcp else OVER_UDP)
         ctx.client = <const uint8_t*>client
         ctx.client_len = len(client)
         ctx.client_port = client_port
         ctx.peer = ctx.client
         ctx.peer_len = ctx.client_len
         ctx.control_len = 0
-        ctx.replays = 0
-        ctx.upstream = NULL
         ctx.received_ns = monotonic_ns()
         self.serial += 1
         ctx.token = (<uint64_t>listener << LISTENER_SHIFT) | (self.serial & ((<uint64_t>1 << LISTENER_SHIFT) - 1))
@@ -90,7 +91,7 @@ cdef class SlowPath:
             return PARKED
         return self.out[:size] if size else None
 
-    cdef int resume(self, const Suspended* query, const UpstreamReply* reply) except -1:
+    cdef int resume(self, Suspended* query, ServiceReply* reply) except -1:
         """Serve a suspended query again, and deliver what comes of it."""
         cdef Worker worker = self.workers[query.token >> LISTENER_SHIFT]
         cdef Context* ctx = &worker.ctx
@@ -114,41 +115,45 @@ cdef class SlowPath:
 
     def flush(self):
         """Send what serve has left to be sent. What cannot be sent may deliver."""
-        if self.table != NULL and self.table.unsent:
-            self.table.flush(self.table.state)
+        if any_unsent(&self.table):
+            flush(&self.table)
 
     def process(self):
-        """Take what the service has received."""
+        """Take what the services have received."""
         cdef epoll_event events[EVENTS]
         cdef int ready, i
-        if self.table == NULL:
+        if self.table.count == 0:
             return
         ready = epoll_wait(self.epoll_fd, events, EVENTS, 0)
         for i in range(ready):
-            self.table.on_event(self.table.state, events[i].data.u32)
+            on_event(&self.table, events[i].data.u32)
 
     def tick(self):
         """Look at the clock. Returns in how many seconds to do so again, or None: nothing is in flight."""
-        if self.table == NULL or self.table.outstanding == 0:
+        if not any_outstanding(&self.table):
             return None
         # After a pause of this thread, what has come meanwhile was not silence.
         self.process()
-        self.table.on_time(self.table.state, monotonic_ns())
-        if self.table.outstanding == 0:
+        on_time(&self.table, monotonic_ns())
+        if not any_outstanding(&self.table):
             return None
-        return self.table.wait_ms(self.table.state, IDLE_MS) / 1000
+        return wait_ms(&self.table, IDLE_MS) / 1000
 
     def give_up(self):
         """Serve everybody who waits again, with what there is; later queries that would have to wait fail."""
-        if self.table != NULL:
-            self.table.give_up(self.table.state)
+        give_up(&self.table)
+
+    @property
+    def may_wait(self):
+        """Whether queries can wait for anything."""
+        return self.table.count != 0
 
     @property
     def in_flight(self):
         """How many questions are in flight, those that nobody waits for included."""
-        return 0 if self.table == NULL else self.table.outstanding
+        return any_outstanding(&self.table)
 
     @property
     def waits(self):
         """How many client queries are suspended."""
-        return 0 if self.table == NULL else self.table.suspended
+        return any_suspended(&self.table)

@@ -6,8 +6,11 @@
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns.serve._chain cimport Ahead, Context, ServerTable, Worker
-from fastdns.serve._suspend cimport NativeService, Service
+from fastdns.serve._chain cimport Ahead
+from fastdns.serve._context cimport Context
+from fastdns.serve._worker cimport Worker
+from fastdns.serve._zones cimport ServerTable
+from fastdns.serve._suspend cimport Services, ServiceTable
 
 cdef enum:
     BATCH = 64
@@ -32,7 +35,7 @@ cdef struct HotSocket:
 # All that the loop works on. Replies of a batch stand one after the other in ``replies``.
 cdef struct Hot:
     Context* ctx
-    Service* service            # that queries may wait for; NULL: they cannot
+    ServiceTable services       # that queries may wait for
     uint32_t reader_slot
     HotSocket sockets[MAX_SOCKETS]
     uint32_t socket_count
@@ -47,6 +50,7 @@ cdef struct Hot:
     void* headers_out
     void* iovecs
     Ahead* ahead                # of a group
+    uint64_t* hashes            # theirs
     uint32_t sending            # replies that are ready, and the bytes they take
     uint32_t used
     int sending_fd
@@ -55,5 +59,5 @@ cdef struct Hot:
 cdef class HotLoop:
     cdef Hot hot
     cdef Worker worker
-    cdef readonly NativeService service
+    cdef readonly Services services
     cdef list keep

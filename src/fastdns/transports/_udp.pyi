@@ -1,11 +1,13 @@
-from fastdns.serve._chain import ServerTable, Worker
 from fastdns.serve._suspend import NativeService
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 class HotLoop:
     def __init__(
-        self, worker: Worker, sockets: list[tuple[int, ServerTable, bool]], service: NativeService | None = None
+        self,
+        worker: Worker,
+        sockets: list[tuple[int, ServerTable, bool]],
+        services: list[NativeService] | None = None,
     ) -> None: ...
-    @property
-    def service(self) -> NativeService | None: ...
     def run(self) -> None: ...
     def stop(self) -> None: ...

@@ -8,17 +8,19 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport (
-    OVER_UDP, Ahead, Context, Server, UpstreamReply, look_again, look_ahead, serve_ahead,
-)
-from fastdns.metrics._stats cimport FAILED_SEND, count_failed
 from fastdns.memory._store cimport enter_epoch, leave_epoch
 from fastdns.memory._syscalls cimport (
     AF_INET, CMSG_DATA, CMSG_FIRSTHDR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, IP_PKTINFO, IPPROTO_IP,
     MSG_DONTWAIT, POLLOUT, c_close, cmsghdr, epoll_create1, epoll_ctl, epoll_event, epoll_wait, in_pktinfo, iovec,
     mmsghdr, msghdr, ntohs, poll, pollfd, recvmmsg, sendmmsg, sockaddr_in, sockaddr_in6,
 )
-from fastdns.serve._suspend cimport NativeService, Suspended, serve_resumed
+from fastdns.metrics._stats cimport FAILED_SEND, count_failed
+from fastdns.serve._chain cimport Ahead, begin_message, look_again, look_ahead, serve_ahead
+from fastdns.serve._context cimport OVER_UDP, Context, Server, ServiceReply
+from fastdns.serve._suspend cimport (
+    Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
+    serve_resumed, wait_ms,
+)
 
 cdef enum:
     MAX_ROUNDS = 16             # batches of one socket before the others have their turn
@@ -28,7 +30,7 @@ cdef enum:
 cdef int run_batches(Hot* hot) noexcept nogil:
     cdef epoll_event events[EVENTS]
     cdef Context* ctx = hot.ctx
-    cdef Service* service = hot.service
+    cdef const ServiceTable* services = &hot.services
     cdef int ready, i, rounds, timeout_ms
     cdef uint32_t tag
     cdef uint64_t now_ns
@@ -44,9 +46,8 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             ctx.counters.heartbeat_ns = now_ns
         timeout_ms = WAIT_MS
         if hot.stopping:
-            timeout_ms = 1 if service != NULL and service.suspended else 0
-        if service != NULL:
-            timeout_ms = service.wait_ms(service.state, timeout_ms)
+            timeout_ms = 1 if any_suspended(services) else 0
+        timeout_ms = wait_ms(services, timeout_ms)
         ready = epoll_wait(hot.epoll_fd, events, EVENTS, timeout_ms)
         if ready < 0:
             if errno == EINTR:
@@ -62,17 +63,17 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 while rounds < MAX_ROUNDS and one_batch(hot, &hot.sockets[tag], tag) == BATCH:
                     rounds += 1
             elif tag >= SERVICE_TAG:
-                service.on_event(service.state, tag)
+                on_event(services, tag)
                 send_ready(hot)
             else:
                 # It has woken us once; it stays readable, and there would be no waiting any more.
                 epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.event_fd, NULL)
-        if service != NULL and service.outstanding:
-            service.on_time(service.state, monotonic_ns())
+        if any_outstanding(services):
+            on_time(services, monotonic_ns())
             send_ready(hot)
         if stopped_ns:
             now_ns = monotonic_ns() - stopped_ns
-            waits = service != NULL and service.suspended
+            waits = any_suspended(services)
             if not waits and (idle or now_ns > STOP_NS):
                 return 0
             if waits and listens and now_ns > STOP_NS:
@@ -81,7 +82,7 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 for i in range(<int>hot.socket_count):
                     epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.sockets[i].fd, NULL)
             if waits and now_ns > STOP_WAITING_NS:
-                service.give_up(service.state)
+                give_up(services)
                 send_ready(hot)
                 return 0
 
@@ -139,11 +140,9 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if count <= 0:
         return 0
     hot.sending_fd = s.fd
-    ctx.transport = OVER_UDP
+    begin_message(ctx, OVER_UDP)
     ctx.server = <const Server*>s.server
     ctx.token = which
-    ctx.replays = 0
-    ctx.upstream = NULL
     ctx.received_ns = monotonic_ns()
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
@@ -169,8 +168,8 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if ctx.store != NULL:
         leave_epoch(ctx.store, hot.reader_slot)
     send_ready(hot)
-    if hot.service != NULL and hot.service.unsent:
-        hot.service.flush(hot.service.state)
+    if any_unsent(&hot.services):
+        flush(&hot.services)
         send_ready(hot)
     return count
 
@@ -190,7 +189,7 @@ cdef inline void ready_to_send(Hot* hot, uint32_t size, bint wildcard) noexcept 
     hot.used += size
 
 
-cdef void resume(void* owner, const Suspended* query, const UpstreamReply* reply) noexcept nogil:
+cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept nogil:
     """What the service calls for a query that was suspended."""
     cdef Hot* hot = <Hot*>owner
     cdef Context* ctx = hot.ctx
@@ -252,12 +251,13 @@ cdef void send_ready(Hot* hot) noexcept nogil:
 cdef class HotLoop:
     """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
 
-    service: that queries may wait for; None: they cannot.
+    services: that queries may wait for.
     """
 
-    def __cinit__(self, Worker worker not None, list sockets, NativeService service=None):
+    def __cinit__(self, Worker worker not None, list sockets, list services=None):
         cdef Hot* hot = &self.hot
         cdef uint32_t i
+        cdef uint32_t most_ahead = 0
         cdef int fd
         cdef ServerTable table
         cdef epoll_event event
@@ -267,7 +267,7 @@ cdef class HotLoop:
         if not 0 < len(sockets) <= MAX_SOCKETS:
             raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
         self.worker = worker
-        self.service = service
+        self.services = Services(services or [])
         self.keep = [sockets]
         hot.ctx = &worker.ctx
         hot.reader_slot = worker.reader_slot
@@ -289,6 +289,7 @@ cdef class HotLoop:
             hot.sockets[i].fd = fd
             hot.sockets[i].wildcard = wildcard
             hot.sockets[i].server = <void*>&table.server
+            most_ahead = max(most_ahead, table.most_ahead)
             event.events = EPOLLIN
             event.data.u32 = i
             if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
@@ -298,10 +299,13 @@ cdef class HotLoop:
         event.data.u32 = WAKE_TAG
         if epoll_ctl(hot.epoll_fd, EPOLL_CTL_ADD, hot.event_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
-        if service is not None:
-            service.attach(hot.epoll_fd, SERVICE_TAG, worker.reply, resume, hot)
-            hot.service = service.service
-            worker.ctx.service = hot.service
+        hot.hashes = <uint64_t*>calloc(max(1, GROUP * most_ahead), sizeof(uint64_t))
+        if hot.hashes == NULL:
+            raise MemoryError
+        for i in range(GROUP):
+            hot.ahead[i].hashes = hot.hashes + i * most_ahead
+        self.services.attach([worker], hot.epoll_fd, SERVICE_TAG, worker.reply, resume, hot)
+        hot.services = self.services.table
 
     def __dealloc__(self):
         cdef Hot* hot = &self.hot
@@ -313,6 +317,7 @@ cdef class HotLoop:
         free(hot.headers_out)
         free(hot.iovecs)
         free(hot.ahead)
+        free(hot.hashes)
         if hot.epoll_fd >= 0:
             c_close(hot.epoll_fd)
         if hot.event_fd >= 0:

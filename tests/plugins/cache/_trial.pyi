@@ -1,4 +1,5 @@
-from fastdns.serve._chain import NativeStep, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import NativeStep
 
 PARKED: object
 

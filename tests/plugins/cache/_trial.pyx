@@ -8,10 +8,14 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from fastdns.serve._chain cimport (
-    DROPPED, ERROR_TIMEOUT, OVER_UDP, PENDING, Chain, Context, NativeStep, Outcome, UpstreamReply, Worker,
-    bare, serve, serve_background, written,
+from fastdns.serve._chain cimport begin_message, serve, serve_background
+from fastdns.serve._context cimport (
+    DROPPED, OVER_UDP, SUSPENDED, Chain, Context, Outcome, ServiceReply, bare, written,
 )
+from fastdns.serve._errors cimport ERROR_TIMEOUT
+from fastdns.serve._replies cimport question_of, reply_to
+from fastdns.serve._worker cimport Worker
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     ACCEPTED, MAX_MESSAGE_BYTES, SERVFAIL, Query, accept,
 )
@@ -47,8 +51,9 @@ cdef Outcome say(Context* ctx, const uint8_t* reply, uint32_t reply_len, bint fr
 
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef Script* s = <Script*>conf
-    if ctx.upstream != NULL and not ctx.upstream.stale:
-        return say(ctx, ctx.upstream.msg, ctx.upstream.msg_len, True)
+    cdef const ServiceReply* reply = reply_to(ctx)
+    if reply != NULL and not reply.stale:
+        return say(ctx, reply.msg, reply.msg_len, True)
     s.asked += 1
     s.asked_in_background += ctx.background
     s.asked_with_ad += ctx.want_ad
@@ -58,8 +63,8 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     if s.parks:
         s.chain = ctx.chain
         s.step = ctx.background_step
-        ctx.parked = True
-        return PENDING
+        ctx.suspended = True
+        return SUSPENDED
     if s.reply == NULL:
         ctx.error = ERROR_TIMEOUT
         return bare(ctx, s.rcode)
@@ -144,9 +149,8 @@ cdef class Trial:
 
     def ask(self, bytes message not None, uint64_t now_ns):
         """The reply to a message, None for silence, or PARKED. now_ns: the time in CLOCK_MONOTONIC."""
-        self.worker.ctx.transport = OVER_UDP
+        begin_message(&self.worker.ctx, OVER_UDP)
         self.worker.ctx.received_ns = now_ns
-        self.worker.ctx.upstream = NULL
         return self.finish(serve(&self.worker.ctx, <const uint8_t*>message, len(message), self.out,
                                  MAX_MESSAGE_BYTES))
 
@@ -158,29 +162,26 @@ cdef class Trial:
         background: nobody waits any more, or has ever waited. stored: another query that waited has stored it.
         Raises ValueError where the reply is no answer to the question.
         """
-        cdef UpstreamReply said
+        cdef ServiceReply said
         cdef Query q
         memset(&said, 0, sizeof(said))
         said.stale = stale
         said.stored = stored
         said.received_ns = now_ns
-        said.rcode = SERVFAIL
         said.error = ERROR_TIMEOUT
         if accept(<const uint8_t*>message, len(message), &q) != ACCEPTED:
             raise ValueError("the query is no query")
-        if not stale:
-            said.name = q.name
-            said.name_len = q.name_len
-            said.qtype = q.qtype
+        said.question = question_of(&q)
         if reply is not None:
             if not answers_question(<const uint8_t*><bytes>reply, len(reply), q.name, q.name_len, q.qtype,
                                     q.qclass):
                 raise ValueError("the reply is none to the query")
             said.msg = <const uint8_t*><bytes>reply
             said.msg_len = len(reply)
-        self.worker.ctx.transport = OVER_UDP
+        begin_message(&self.worker.ctx, OVER_UDP)
         # received_ns stays when the query came: long ago.
-        self.worker.ctx.upstream = &said
+        self.worker.ctx.replies = &said
+        self.worker.ctx.replays = 1
         try:
             if background:
                 serve_background(&self.worker.ctx, <const uint8_t*>message, len(message),
@@ -189,4 +190,4 @@ cdef class Trial:
             return self.finish(serve(&self.worker.ctx, <const uint8_t*>message, len(message), self.out,
                                      MAX_MESSAGE_BYTES))
         finally:
-            self.worker.ctx.upstream = NULL
+            self.worker.ctx.replies = NULL

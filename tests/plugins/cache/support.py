@@ -19,7 +19,8 @@ from fastdns.metrics._stats import Stats, layout
 from fastdns.plugins.cache._step import CacheStep
 from fastdns.plugins.cache.counters import NAMES
 from fastdns.plugins.cache.shared import new_cache
-from fastdns.serve._chain import NativeStep, ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import NativeStep, ServerTable
 from tests.plugins.cache._trial import PARKED, ScriptedUpstream, Trial
 
 NS = 1_000_000_000

@@ -27,7 +27,8 @@ from fastdns.plugins.kubernetes.records._names import address_bytes
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.selectors import parse_selector
 from fastdns.plugins.kubernetes.sink import Resource
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 NOW = 1_700_000_000
 SERVICE_LABEL = "kubernetes.io/service-name"

@@ -12,7 +12,8 @@ from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.log.format import COMMON, parse_format
 from fastdns.plugins.whoami._step import WhoamiStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 RING_BYTES = 1 << 16
 FAST = 1_000_000_000

@@ -15,7 +15,8 @@ from fastdns.metrics._stats import Stats
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log._step import LogStep, log_reply
 from fastdns.plugins.whoami._step import WhoamiStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 from tests.plugins.log.support import ALL, FAST, ROOT, query, reader, ring, shown
 
 pytestmark = pytest.mark.native

@@ -18,7 +18,8 @@ from fastdns.plugins.api import Runtime
 from fastdns.plugins.log import writer
 from fastdns.plugins.log.writer import QueryLog
 from fastdns.plugins.steps import build_steps
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 from tests.plugins.log.support import query
 from tests.plugins.log.test_output import drain
 from tests.support import open_fds

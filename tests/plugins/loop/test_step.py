@@ -16,7 +16,8 @@ from fastdns.plugins.forward.upstreams import UpstreamError
 from fastdns.plugins.loop import probes
 from fastdns.plugins.loop._step import LoopStep
 from fastdns.plugins.loop.probes import probe_query
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 from tests.plugins.forward.engine.support import Asked, Forwarder, Upstream, forward, silent
 
 pytestmark = pytest.mark.native

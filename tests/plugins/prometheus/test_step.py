@@ -13,7 +13,8 @@ from fastdns.metrics._stats import Stats
 from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.plugins.prometheus.queries import of_zone
 from fastdns.plugins.whoami._step import WhoamiStep
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 pytestmark = pytest.mark.native
 

@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t
 
 from fastdns._wire cimport RR, TYPE_ANY, add_rr
-from fastdns.serve._chain cimport NEXT, Context, NativeStep, Outcome, written
+from fastdns.serve._context cimport NEXT, Context, Outcome, written
+from fastdns.serve._zones cimport NativeStep
 
 cdef enum:
     TYPE_HINFO = 13

@@ -11,7 +11,7 @@ from fastdns.plugins.any.config import Config, parse
 from fastdns.plugins.api import Plugin, Runtime
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Any(Plugin):

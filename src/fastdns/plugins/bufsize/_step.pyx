@@ -5,7 +5,8 @@ The reply's size goes by Query.udp_bytes, what upstreams are told by Query.asked
 
 from libc.stdint cimport uint16_t
 
-from fastdns.serve._chain cimport NEXT, Context, NativeStep, Outcome
+from fastdns.serve._context cimport NEXT, Context, Outcome
+from fastdns.serve._zones cimport NativeStep
 
 cdef struct Conf:
     uint16_t max_udp_bytes

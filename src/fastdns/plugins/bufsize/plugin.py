@@ -11,7 +11,7 @@ from fastdns.plugins.api import Plugin, Runtime
 from fastdns.plugins.bufsize.config import Config, parse
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Bufsize(Plugin):

@@ -1,6 +1,6 @@
 from fastdns.plugins.cache._cache import Cache
 from fastdns.plugins.cache.config import Config
-from fastdns.serve._chain import NativeStep
+from fastdns.serve._zones import NativeStep
 
 class CacheStep(NativeStep):
     def __init__(

@@ -19,14 +19,16 @@ from fastdns.plugins.cache._cache cimport (
     insert, prefetch_entries, prefetch_records, record_bytes, record_key, record_payload, remove,
     seal_key, state_of, ttl_left_s,
 )
-from fastdns.serve._chain cimport (
-    ANSWERED, NEXT, NO_ERROR, NO_SLOT, Context, NativeStep, Outcome, UpstreamReply, run_below, written,
-)
+from fastdns.serve._chain cimport run_below
+from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, ServiceReply, written
+from fastdns.serve._errors cimport NO_ERROR
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
     Section, in_zone, put_u16,
 )
 from fastdns.dns._packed cimport pack_reply, unpack_reply
+from fastdns.serve._replies cimport reply_to
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
 from fastdns.metrics._stats cimport PLUGIN_COUNTERS
 from fastdns.plugins.cache._counters cimport (
@@ -96,23 +98,13 @@ cdef inline bint takes(const Conf* c, const Query* q) noexcept nogil:
 
 cdef inline uint64_t now_of(const Context* ctx) noexcept nogil:
     # The clock does not jump when the wall clock does. What an upstream says is as old as its reply, not its query.
-    return ctx.received_ns if ctx.upstream == NULL else ctx.upstream.received_ns
+    cdef const ServiceReply* reply = reply_to(ctx)
+    return ctx.received_ns if reply == NULL else reply.received_ns
 
 
 cdef inline void count(Context* ctx, const Conf* c, uint32_t counter) noexcept nogil:
     if ctx.counters != NULL and ctx.zone_slot != NO_SLOT:
         ctx.counters.zones[ctx.zone_slot].plugins[c.first_counter + counter] += 1
-
-
-cdef bint waited_for_this(const Context* ctx) noexcept nogil:
-    """Whether the query is served again with what an upstream has said to this very question."""
-    cdef uint32_t i
-    if ctx.upstream == NULL or ctx.upstream.qtype != ctx.q.qtype or ctx.upstream.name_len != ctx.q.name_len:
-        return False
-    for i in range(ctx.q.name_len):
-        if ctx.upstream.name[i] != ctx.q.name[i]:
-            return False
-    return True
 
 
 cdef void question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) noexcept nogil:
@@ -264,35 +256,42 @@ cdef void again(const Context* ctx, const Query* q, uint64_t* hash, const void* 
 
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
+    cdef const ServiceReply* reply
+    cdef bint first = not ctx.seen
     cdef Hit hit
     cdef Key key
     if not takes(c, ctx.q):
         return NEXT
-    if ctx.upstream != NULL and ctx.upstream.stale and ctx.depth == 0:
-        return answer_late(c, ctx)
-    if not ctx.background and in_any(ctx.q, &c.passing):
-        # There is nothing to be found.
-        count(ctx, c, CACHE_REQUESTS)
-        count(ctx, c, CACHE_MISSES)
-        return go_on(ctx)
+    reply = reply_to(ctx)
     if ctx.background:
         return go_on(ctx)
+    if reply != NULL and reply.stale:
+        return answer_late(c, ctx)
+    if in_any(ctx.q, &c.passing):
+        # There is nothing to be found.
+        if first:
+            count(ctx, c, CACHE_REQUESTS)
+            count(ctx, c, CACHE_MISSES)
+        return go_on(ctx)
     question_key(c, ctx.q, 0, &key)
-    if waited_for_this(ctx):
+    if reply != NULL:
         # One that was asked for by another thread is at hand by now, or is not kept.
-        if ctx.upstream.followed and choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
+        if reply.followed and choose(c, ctx, &key, &hit) and answer_with(c, ctx, &hit) == ANSWERED:
             return ANSWERED
         return go_on(ctx)
-    count(ctx, c, CACHE_REQUESTS)
+    if first:
+        count(ctx, c, CACHE_REQUESTS)
     if not choose(c, ctx, &key, &hit):
-        count(ctx, c, CACHE_MISSES)
+        if first:
+            count(ctx, c, CACHE_MISSES)
         go_on(ctx)
         ctx.claim = &c.cache.claims[key.hash % CLAIMS]
         ctx.claim_hash = key.hash
         return NEXT
-    count(ctx, c, CACHE_HITS + <uint32_t>hit.half)
+    if first:
+        count(ctx, c, CACHE_HITS + <uint32_t>hit.half)
     if hit.left_s > 0:
-        if is_due(c, ctx, &hit):
+        if first and is_due(c, ctx, &hit):
             refresh(c, ctx, &key, &hit)
     elif not c.verify:
         refresh(c, ctx, &key, &hit)
@@ -398,12 +397,13 @@ cdef bint keep(const Conf* c, Context* ctx, const Key* plain, const Classified* 
                uint64_t usage) noexcept nogil:
     """Store the reply, if it is of a kind that is stored. Returns whether it is in the cache now."""
     cdef Half half = half_of_kind(what)
+    cdef ServiceReply* reply = reply_to(ctx)
     cdef const Key* key = plain
     cdef Key other
     cdef Insertion result
     if not what.storable or ttl_s == 0 or in_any(ctx.q, &c.halves[<uint32_t>half].disabled):
         return False
-    if ctx.upstream != NULL and ctx.upstream.stored:
+    if reply != NULL and reply.stored:
         return True
     if half == SUCCESS and c.prefer_positive and not what.answers:
         # The last good answer stays beside it.
@@ -416,8 +416,8 @@ cdef bint keep(const Conf* c, Context* ctx, const Key* plain, const Classified* 
     if result == INSERTED_EVICTING:
         count(ctx, c, CACHE_EVICTIONS + <uint32_t>half)
     supersede(c, ctx.q, plain, what)
-    if ctx.upstream != NULL:
-        (<UpstreamReply*>ctx.upstream).stored = True
+    if reply != NULL:
+        reply.stored = True
     return True
 
 

@@ -15,7 +15,7 @@ from fastdns.plugins.cache.counters import NAMES
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Keeping(InSupervisor):

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport uint16_t
 
-from fastdns.serve._chain cimport Context, NativeStep, report_error
+from fastdns.serve._chain cimport report_error
+from fastdns.serve._context cimport Context
+from fastdns.serve._zones cimport NativeStep
 
 cdef struct Conf:
     uint16_t block

@@ -13,7 +13,7 @@ from fastdns.plugins.api import InWorker, Plugin, Runtime, WorkerView
 from fastdns.plugins.errors.config import Config, parse
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Reporting(InWorker):

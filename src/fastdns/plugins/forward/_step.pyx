@@ -7,9 +7,9 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastdns.serve._chain cimport (
-    ERROR_NO_HEALTHY, NEXT, OVER_UDP, Context, NativeStep, Outcome, UpstreamReply, bare, written,
-)
+from fastdns.serve._context cimport NEXT, OVER_UDP, bare, Context, Outcome, ServiceReply, written
+from fastdns.serve._errors cimport ERROR_NO_HEALTHY
+from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
     CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone,
@@ -18,11 +18,14 @@ from fastdns.dns._replies cimport parse_reply
 from fastdns.plugins.forward.engine._stanza cimport (
     MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza,
 )
-from fastdns.serve._suspend cimport suspend
+from fastdns.serve._replies cimport find_reply
+from fastdns.serve._slots cimport slot_of
+from fastdns.serve._suspend cimport Service, suspend
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
 cdef struct Conf:
+    uint32_t slot               # of the thread's engine
     uint32_t count
     Stanza* stanzas
 
@@ -47,18 +50,7 @@ cdef bint passes_on(const Stanza* stanza, Context* ctx) noexcept nogil:
     return stanza.next_on_nodata and rcode == NOERROR and ctx.reply.answer.count == 0
 
 
-cdef inline bint answers(const UpstreamReply* reply, Context* ctx) noexcept nogil:
-    """Whether what came back is for this question, and not for another that the same query asked."""
-    cdef uint32_t i
-    if reply == NULL or reply.name_len != ctx.q.name_len or reply.qtype != ctx.q.qtype:
-        return False
-    for i in range(reply.name_len):
-        if reply.name[i] != ctx.q.name[i]:
-            return False
-    return True
-
-
-cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil:
+cdef Outcome take_reply(Context* ctx, const ServiceReply* reply) noexcept nogil:
     ctx.error_upstream = reply.error_upstream
     # Over TCP there is no other way for a client to take when it is told that a reply was too long.
     if reply.msg == NULL or (reply.cut and ctx.transport != OVER_UDP):
@@ -78,39 +70,33 @@ cdef Outcome take_reply(Context* ctx, const UpstreamReply* reply) noexcept nogil
     return written(ctx)
 
 
-cdef Outcome ask(Context* ctx, const Stanza* stanza) noexcept nogil:
+cdef Outcome ask(Context* ctx, const Conf* c, const Stanza* stanza) noexcept nogil:
     """Let an upstream of the stanza answer."""
-    if ctx.service == NULL:
+    cdef Service* engine = <Service*>ctx.slots[c.slot]
+    if engine == NULL:
         ctx.error = ERROR_NO_HEALTHY
         return bare(ctx, SERVFAIL)
-    return suspend(ctx, stanza)
+    return suspend(ctx, engine, stanza)
 
 
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
-    cdef const UpstreamReply* reply = ctx.upstream if answers(ctx.upstream, ctx) else NULL
+    cdef const ServiceReply* reply
     cdef Outcome outcome
     cdef uint32_t i
-    cdef bint replied = False
     if ctx.q.opcode != OPCODE_QUERY:
         # A NOTIFY that came from us would be believed by who trusts our address.
         return bare(ctx, NOTIMP)
     if ctx.q.qclass == CLASS_ANY:
         # What an upstream has of any class would have to be told apart.
         return bare(ctx, REFUSED)
-    if reply != NULL and not (<const void*>c.stanzas <= reply.asker < <const void*>(c.stanzas + c.count)):
-        # Another block has asked the same, in the same query.
-        reply = NULL
     for i in range(c.count):
-        # Stanzas before the one that has asked passed the question on when it was served before.
-        if reply != NULL and not replied and reply.asker != &c.stanzas[i]:
-            continue
         if not takes(&c.stanzas[i], ctx):
             continue
-        if reply == NULL or replied:
-            return ask(ctx, &c.stanzas[i])
+        reply = find_reply(ctx, &c.stanzas[i])
+        if reply == NULL:
+            return ask(ctx, c, &c.stanzas[i])
         outcome = take_reply(ctx, reply)
-        replied = True
         if reply.msg == NULL or not passes_on(&c.stanzas[i], ctx) or not any_takes(c, i + 1, ctx):
             return outcome
         reset_reply(ctx)
@@ -169,6 +155,7 @@ cdef class ForwardStep(NativeStep):
         for i in range(len(stanzas)):
             self.fill(&self.conf.stanzas[i], stanzas[i])
         self.conf.count = len(stanzas)
+        self.conf.slot = slot_of("forward")
         self.step.before = before
         self.step.conf = &self.conf
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
     from fastdns.plugins.forward.engine._engine import ForwardEngine
     from fastdns.plugins.forward.routes import Routes
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 log = logging.getLogger("plugin/forward")
 

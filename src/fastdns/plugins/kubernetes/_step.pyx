@@ -20,7 +20,9 @@ from libc.string cimport memcpy
 
 from fastdns.memory._atomics cimport load
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport NEXT, Context, NativeStep, Outcome, bare, lookup, written
+from fastdns.serve._context cimport ANSWERED, NEXT, bare, Context, Outcome, written
+from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_records, nested
+from fastdns.serve._zones cimport NativeStep
 from fastdns.memory._store cimport prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
     CLASS_ANY, CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME,
@@ -148,6 +150,7 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
     cdef uint32_t hops = 0, before
     cdef uint32_t resolved = 0      # records up to the last one that is no CNAME record
     cdef Query inner
+    cdef Elsewhere elsewhere
     cdef Found found, first = NAME_ERROR
     while True:
         before = ctx.reply.answer.count
@@ -175,7 +178,10 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
         if not parse_question_name(target, target_len, &inner):
             break
         if not in_zone(&inner, r.zone.name, r.zone.name_len):
-            if not lookup(ctx, target, target_len, qtype):
+            if nested(ctx, target, target_len, qtype, WHOLE_SERVER, &elsewhere) == ANSWERED:
+                add_records(ctx.reply, &ctx.reply.answer, &elsewhere.answer)
+                ctx.reply.tc |= elsewhere.tc
+            else:
                 # Silence: as if nothing had resolved.
                 ctx.reply.answer.count = resolved
             return first

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from fastdns.memory._store import Writer
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Following(InSupervisor):

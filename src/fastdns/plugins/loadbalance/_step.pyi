@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 
-from fastdns.serve._chain import NativeStep
+from fastdns.serve._zones import NativeStep
 
 class LoadbalanceStep(NativeStep):
     def __init__(self, policy: str, networks: Iterable[tuple[bytes, int]] = ()) -> None: ...

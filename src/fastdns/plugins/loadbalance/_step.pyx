@@ -10,7 +10,8 @@ from libc.string cimport memcmp, memcpy
 
 from fastdns.memory._atomics cimport load, publish_u64
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport Context, NativeStep, next_random
+from fastdns.serve._context cimport Context, next_random
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     MAX_SECTION_RRS, RR, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME, TYPE_IXFR, TYPE_MX, TYPE_SRV, Section,
 )

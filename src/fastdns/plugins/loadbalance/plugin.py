@@ -14,7 +14,7 @@ from fastdns.plugins.api import Check, InWorker, Plugin, Runtime, WorkerView
 from fastdns.plugins.loadbalance.config import Config, parse
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Weighing(InWorker):

@@ -2,7 +2,7 @@ from collections.abc import Iterable, Mapping
 
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log.format import Part
-from fastdns.serve._chain import ServerTable
+from fastdns.serve._zones import ServerTable
 
 OPS: dict[str, int]
 

@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
 from fastdns.memory._atomics cimport load, publish_u64
-from fastdns.serve._chain cimport ServerTable
+from fastdns.serve._zones cimport ServerTable
 from fastdns.plugins.log._ring cimport (
     LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, event_name, read_event,
 )

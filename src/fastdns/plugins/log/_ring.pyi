@@ -1,4 +1,4 @@
-from fastdns.serve._chain import Worker
+from fastdns.serve._worker import Worker
 
 class LogRing:
     def __init__(self, capacity_bytes: int, lines_s: int, wake_fd: int = -1) -> None: ...

@@ -5,7 +5,8 @@ from libc.stdlib cimport calloc, free, malloc
 
 from fastdns.memory._atomics cimport load, publish_u64
 from fastdns.memory._syscalls cimport c_write
-from fastdns.serve._chain cimport Worker
+from fastdns.serve._slots cimport slot_of
+from fastdns.serve._worker cimport Worker
 from fastdns._wire cimport MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES
 
 cdef enum:
@@ -93,7 +94,7 @@ cdef class LogRing:
         cdef Worker worker
         if self.ring != NULL:
             for worker in self.workers:
-                worker.ctx.log = NULL
+                worker.slots[slot_of("log")] = NULL
             free(self.ring.bytes)
             free(self.ring.trial)
         free(self.ring)
@@ -101,7 +102,7 @@ cdef class LogRing:
     def attach(self, Worker worker not None):
         """Let a worker log into this ring. All workers of a ring serve on one thread."""
         self.workers.append(worker)
-        worker.ctx.log = self.ring
+        worker.slots[slot_of("log")] = self.ring
 
     @property
     def dropped(self):

@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 
 from fastdns.plugins.log._ring import LogRing
-from fastdns.serve._chain import NativeStep
+from fastdns.serve._zones import NativeStep
 
 CLASSES: dict[str, int]
 

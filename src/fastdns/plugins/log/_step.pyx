@@ -9,7 +9,9 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport OVER_TCP, OVER_UDP, Context, NativeStep, Server
+from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, Server
+from fastdns.serve._slots cimport MAX_SLOTS, slot_of
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES,
     MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_QUERY, OPT_FIXED_BYTES,
@@ -47,6 +49,7 @@ cdef struct Rule:
     uint8_t classes             # of Class
 
 cdef struct Conf:
+    uint32_t slot               # of the thread's ring
     uint16_t block
     uint32_t rule_count
     Rule* rules
@@ -193,7 +196,7 @@ cdef const Rule* rule_for(const Conf* conf, const Query* q) noexcept nogil:
 
 cdef void after(Context* ctx, const void* opaque) noexcept nogil:
     cdef const Conf* conf = <const Conf*>opaque
-    cdef Ring* ring = <Ring*>ctx.log
+    cdef Ring* ring = <Ring*>ctx.slots[conf.slot]
     cdef const Rule* rule
     cdef Answered how
     cdef LogEvent* event
@@ -241,6 +244,7 @@ cdef class LogStep(NativeStep):
             for one in rules[i][1]:
                 self.conf.rules[i].classes |= CLASSES[one]
         self.conf.rule_count = len(rules)
+        self.conf.slot = slot_of("log")
         self.step.after = after
         self.step.conf = &self.conf
 
@@ -272,6 +276,7 @@ def log_reply(LogStep step not None, LogRing ring not None, bytes message not No
     cdef Query q
     cdef Context ctx
     cdef Server server
+    cdef void* slots[MAX_SLOTS]
     cdef uint32_t _i
     cdef Reply* reply = <Reply*>malloc(sizeof(Reply))
     if reply == NULL:
@@ -283,7 +288,8 @@ def log_reply(LogStep step not None, LogRing ring not None, bytes message not No
         ctx.q = &q
         ctx.reply = reply
         ctx.server = &server
-        ctx.log = ring.ring
+        slots[step.conf.slot] = ring.ring
+        ctx.slots = slots
         ctx.client = <const uint8_t*>client
         ctx.client_len = len(client)
         ctx.client_port = client_port

@@ -16,7 +16,7 @@ from fastdns.plugins.log.config import Config, parse
 if TYPE_CHECKING:
     import asyncio
 
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Writing(InWorker):

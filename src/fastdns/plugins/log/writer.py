@@ -17,7 +17,8 @@ from fastdns.plugins.log._lines import LineReader
 from fastdns.plugins.log._ring import LogRing
 from fastdns.plugins.log.config import Config
 from fastdns.plugins.log.output import Output
-from fastdns.serve._chain import ServerTable, Worker
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import ServerTable
 
 # Queries of each thread that can wait for their line: about 8,000 over UDP.
 HOT_RING_BYTES = 1 << 20

@@ -1,5 +1,5 @@
 from fastdns.plugins.forward.engine._shared import Upstreams
-from fastdns.serve._chain import NativeStep
+from fastdns.serve._zones import NativeStep
 
 class LoopStep(NativeStep):
     def __init__(self, upstreams: Upstreams) -> None: ...

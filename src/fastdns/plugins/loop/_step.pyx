@@ -8,7 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns.memory._atomics cimport load, publish_u64
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport DROPPED, NEXT, Context, NativeStep, Outcome
+from fastdns.serve._context cimport DROPPED, NEXT, Context, Outcome
+from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward.engine._shared cimport SharedUpstream, Upstreams
 from fastdns.plugins.forward.engine._stanza cimport MAX_UPSTREAMS
 

@@ -14,7 +14,7 @@ from fastdns.plugins.forward.plugin import Forwarding, routes_of
 from fastdns.plugins.loop.config import Config, parse
 
 if TYPE_CHECKING:
-    from fastdns.serve._chain import NativeStep
+    from fastdns.serve._zones import NativeStep
 
 
 class Probing(InWorker):

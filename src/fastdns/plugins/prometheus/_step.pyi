@@ -1,4 +1,4 @@
-from fastdns.serve._chain import NativeStep
+from fastdns.serve._zones import NativeStep
 
 class PrometheusStep(NativeStep):
     def __init__(self) -> None: ...

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport uint32_t
 
-from fastdns.serve._chain cimport Context, NativeStep, count_query
+from fastdns.serve._chain cimport count_query
+from fastdns.serve._context cimport Context
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport uncompressed_bytes
 
 

@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy
 
-from fastdns.serve._chain cimport OVER_UDP, Context, NativeStep, Outcome, written
+from fastdns.serve._context cimport OVER_UDP, Context, Outcome, written
+from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, add_rr, put_u16, scratch,
 )

@@ -36,7 +36,7 @@ from fastdns.plugins.forward.desk import Desk
 from fastdns.plugins.forward.engine._engine import ForwardEngine
 from fastdns.plugins.forward.routes import RouteTable
 from fastdns.process.assembly import build_tables
-from fastdns.serve._chain import Worker
+from fastdns.serve._worker import Worker
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from tests.support import wait_until
@@ -355,7 +355,7 @@ class Forwarder:
             for slot in (HOT, SLOW)
         )
         slow = [Worker(table, None, 0, self.stats, SLOW) for table in self.tables]
-        self.slow = SlowPath(slow, self.slow_engine)
+        self.slow = SlowPath(slow, [self.slow_engine])
         self.clients: list[Client] = []
         self.max_connections = max_connections
 
@@ -364,7 +364,7 @@ class Forwarder:
         big_buffer(self.udp)
         self.udp.bind((HOST, 0))
         self.port: int = self.udp.getsockname()[1]
-        self.hot = HotLoop(self.worker, [(self.udp.fileno(), self.tables[0], False)], self.engine)
+        self.hot = HotLoop(self.worker, [(self.udp.fileno(), self.tables[0], False)], [self.engine])
         self.loop = asyncio.new_event_loop()
         self.desk = Desk(self.routes, self.loop, self.max_connections)
         self.loop.call_soon(self.desk.attach, self.engine.streams)

@@ -5,7 +5,7 @@ there are MAX_ALIKE at a stanza at most: a query that would make one more waits 
 then resumed: it asks, if there is room, or finds its answer in a cache. After DEADLINE_MS it is refused.
 """
 
-from fastdns.serve._chain cimport Context, Outcome
+from fastdns.serve._context cimport Context, Outcome
 
 cdef enum:
     MAX_ALIKE = 64

@@ -4,9 +4,9 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport (
-    ERROR_IN_FLIGHT, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_TIMEOUT, ERROR_TOO_LONG, NO_ERROR, OVER_UDP,
-    PENDING, bare, next_random,
+from fastdns.serve._context cimport OVER_UDP, SUSPENDED, bare, next_random
+from fastdns.serve._errors cimport (
+    ERROR_IN_FLIGHT, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_TIMEOUT, ERROR_TOO_LONG, NO_ERROR,
 )
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, write_asked
 from fastdns._wire cimport FLAG_AD, REFUSED, SERVFAIL
@@ -201,4 +201,4 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
             give_block(&e.memory, w)
             return refuse(ctx, error, SERVFAIL)
     wait(e, place, w)
-    return PENDING
+    return SUSPENDED

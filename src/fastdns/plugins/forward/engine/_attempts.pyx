@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from fastdns.serve._chain cimport ERROR_IN_FLIGHT, ERROR_SEND
+from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_SEND
 from fastdns._wire cimport put_u16
 from fastdns.memory._random cimport random_u32
 from fastdns.plugins.forward.engine._health cimport usual_ns, was_silent

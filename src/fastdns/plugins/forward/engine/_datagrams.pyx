@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport ERROR_REFUSED, ERROR_SEND
+from fastdns.serve._errors cimport ERROR_REFUSED, ERROR_SEND
 from fastdns.memory._syscalls cimport MSG_DONTWAIT, MSG_TRUNC, iovec, mmsghdr, recvmmsg, sendmmsg
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, MAX_ASKED_UDP_BYTES
 from fastdns.plugins.forward.engine._attempts cimport was_unsent

@@ -1,13 +1,12 @@
 """The end of an outstanding query: see _delivery.pxd."""
 
-from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from fastdns.dns._cursor cimport lower
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT, UpstreamReply
-from fastdns._wire cimport FLAG_TC, HEADER_BYTES, SERVFAIL
+from fastdns.serve._context cimport ServiceReply
+from fastdns.serve._errors cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT
+from fastdns._wire cimport FLAG_TC
 from fastdns.memory._slabs cimport give_block
 from fastdns.plugins.forward.engine._quotas cimport give_share
 from fastdns.plugins.forward.engine._state cimport Ended, Waiter
@@ -16,9 +15,7 @@ from fastdns.plugins.forward.engine._table cimport detach, end_claim, give_place
 
 cdef void end_with(Engine* e, uint32_t place, const uint8_t* msg, uint32_t size) noexcept nogil:
     cdef Outstanding* o = &e.table[place]
-    cdef UpstreamReply reply
-    cdef uint8_t name[256]
-    cdef uint32_t i
+    cdef ServiceReply reply
     detach(e, place)
     # Whoever comes back to this place finds it ended, though it may resume waiters for a while.
     o.generation += 1
@@ -32,13 +29,6 @@ cdef void end_with(Engine* e, uint32_t place, const uint8_t* msg, uint32_t size)
     reply.received_ns = e.now_ns
     reply.error = o.error if o.error else ERROR_NO_HEALTHY
     reply.error_upstream = o.error_upstream
-    reply.rcode = SERVFAIL
-    for i in range(o.name_len):
-        name[i] = lower(o.query[HEADER_BYTES + i])
-    reply.name = name
-    reply.name_len = o.name_len
-    if o.query != NULL:
-        reply.qtype = (<uint16_t>o.query[HEADER_BYTES + o.name_len] << 8) | o.query[HEADER_BYTES + o.name_len + 1]
     resume_some(e, o, &reply, o.claim.follows)
     if o.waiters != NULL and not put_off(e, place, &reply):
         while o.waiters != NULL:
@@ -51,7 +41,7 @@ cdef void end_without(Engine* e, uint32_t place) noexcept nogil:
     end_with(e, place, NULL, 0)
 
 
-cdef void resume_some(Engine* e, Outstanding* o, UpstreamReply* reply, bint followed) noexcept nogil:
+cdef void resume_some(Engine* e, Outstanding* o, ServiceReply* reply, bint followed) noexcept nogil:
     """Resume some of the waiters of a query that has ended. followed: it had another thread's claim."""
     cdef Waiter* w
     cdef uint32_t left = RESUMED_AT_ONCE
@@ -60,7 +50,6 @@ cdef void resume_some(Engine* e, Outstanding* o, UpstreamReply* reply, bint foll
         w = o.waiters
         o.waiters = w.next
         reply.followed = followed or w.only_alike
-        reply.asker = NULL if reply.followed else o.stanza
         e.service.suspended -= 1
         give_share(&e.quotas, &w.share)
         e.counters.waiting[o.stanza.number] -= 1
@@ -68,7 +57,7 @@ cdef void resume_some(Engine* e, Outstanding* o, UpstreamReply* reply, bint foll
         give_block(&e.memory, w)
 
 
-cdef bint put_off(Engine* e, uint32_t place, const UpstreamReply* reply) noexcept nogil:
+cdef bint put_off(Engine* e, uint32_t place, const ServiceReply* reply) noexcept nogil:
     """Keep a reply for the waiters that are left. False where there is no memory for it, or no later."""
     cdef Ended* ended = NULL
     if not e.closed:
@@ -79,8 +68,6 @@ cdef bint put_off(Engine* e, uint32_t place, const UpstreamReply* reply) noexcep
     ended.place = place
     ended.followed = e.table[place].claim.follows
     ended.reply = reply[0]
-    memcpy(ended.name, reply.name, reply.name_len)
-    ended.reply.name = ended.name
     if reply.msg != NULL:
         memcpy(<uint8_t*>ended + sizeof(Ended), reply.msg, reply.msg_len)
         ended.reply.msg = <uint8_t*>ended + sizeof(Ended)
@@ -108,7 +95,7 @@ cdef void resume_more(Engine* e) noexcept nogil:
 
 
 cdef void resume_stale(Engine* e, Outstanding* o) noexcept nogil:
-    cdef UpstreamReply reply
+    cdef ServiceReply reply
     cdef Waiter* w = o.waiters
     if o.stale_after_ns == 0 or o.stale_after_ns > e.now_ns:
         return
@@ -116,9 +103,7 @@ cdef void resume_stale(Engine* e, Outstanding* o) noexcept nogil:
     memset(&reply, 0, sizeof(reply))
     reply.stale = True
     reply.received_ns = e.now_ns
-    reply.rcode = SERVFAIL
     reply.error = ERROR_TIMEOUT
-    reply.asker = o.stanza
     while w != NULL:
         if w.query.stale_after_ns and w.query.stale_after_ns <= e.now_ns:
             w.query.stale_after_ns = 0

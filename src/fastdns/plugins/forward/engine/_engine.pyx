@@ -8,7 +8,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._chain cimport ERROR_IN_FLIGHT, ERROR_STREAM
+from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_STREAM
 from fastdns.memory._syscalls cimport EPOLL_CTL_ADD, EPOLLIN, epoll_ctl, epoll_event
 from fastdns._wire cimport HEADER_BYTES, Reply, put_u16
 from fastdns.memory._atomics cimport load, publish_u64
@@ -174,6 +174,7 @@ cdef class ForwardEngine(NativeService):
         e.service.wait_ms = wait_ms
         e.service.give_up = give_up
         self.service = &e.service
+        self.name = "forward"
 
     def __dealloc__(self):
         cdef Engine* e = &self.engine
@@ -219,7 +220,7 @@ cdef class ForwardEngine(NativeService):
         event.data.u32 = tag + MAX_UPSTREAMS * SOCKETS
         if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.streams.answer_event_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
-        return 0
+        return MAX_UPSTREAMS * SOCKETS + 1
 
     @property
     def outstanding(self):

@@ -9,7 +9,7 @@ over name, type, class, stanza and way alone: equal and alike questions are foun
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns._wire cimport HEADER_BYTES
 from fastdns.dns._cursor cimport lower
 from fastdns.memory._random cimport Random, random_u32

@@ -17,7 +17,7 @@ that shares one place with a flood does not share the other.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
+from fastdns.serve._errors cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
 from fastdns.metrics._stats cimport ThreadCounters
 from fastdns.memory._atomics cimport load
 from fastdns.memory._slabs cimport UNIT_BYTES

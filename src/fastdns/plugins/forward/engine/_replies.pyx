@@ -3,7 +3,7 @@
 from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.serve._chain cimport ERROR_MALFORMED
+from fastdns.serve._errors cimport ERROR_MALFORMED
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, is_bare_error, write_error
 from fastdns.metrics._stats cimport RCODE_SLOTS, duration_bucket
 from fastdns._wire cimport (

@@ -1,6 +1,6 @@
 """Who is asked next: see _retries.pxd."""
 
-from fastdns.serve._chain cimport ERROR_MALFORMED
+from fastdns.serve._errors cimport ERROR_MALFORMED
 from fastdns.plugins.forward.engine._attempts cimport push_out, start_attempt, stream_failed
 from fastdns.plugins.forward.engine._delivery cimport end_without
 from fastdns.plugins.forward.engine._health cimport is_suspect, usual_ns, was_silent

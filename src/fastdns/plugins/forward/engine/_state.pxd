@@ -1,7 +1,7 @@
 """The structs of the engine that more than one of its modules works on."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns.serve._chain cimport UpstreamReply
+from fastdns.serve._context cimport ServiceReply
 from fastdns.metrics._stats cimport ThreadCounters, UpstreamCounters
 from fastdns._wire cimport Query, Reply
 from fastdns.memory._random cimport Random
@@ -97,8 +97,7 @@ cdef struct Ended:
     Ended* next
     uint32_t place                  # of the outstanding query, which is in no table any more
     bint followed                   # another thread's claim
-    UpstreamReply reply
-    uint8_t name[256]
+    ServiceReply reply
 
 cdef struct Outgoing:
     uint32_t place

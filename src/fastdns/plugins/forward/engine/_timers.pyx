@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from fastdns.serve._chain cimport ERROR_MALFORMED, ERROR_SEND, ERROR_TIMEOUT
+from fastdns.serve._errors cimport ERROR_MALFORMED, ERROR_SEND, ERROR_TIMEOUT
 from fastdns.memory._wheel cimport NO_TIMER, WHEEL_TICK_NS, wheel_take, wheel_turns
 from fastdns.plugins.forward.engine._claims cimport is_released
 from fastdns.plugins.forward.engine._datagrams cimport send_much

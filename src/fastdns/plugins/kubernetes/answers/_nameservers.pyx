@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, find, record_key, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_NS, scratch
 from fastdns.plugins.kubernetes.records._layout cimport (

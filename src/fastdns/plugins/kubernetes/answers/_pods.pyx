@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport find
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
 from fastdns.plugins.kubernetes.records._layout cimport KIND_POD

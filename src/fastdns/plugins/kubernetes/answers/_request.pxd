@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, find, record_key, record_payload
 from fastdns._wire cimport (
     HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,

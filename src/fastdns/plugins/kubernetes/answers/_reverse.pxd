@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t
 
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns._wire cimport Query
 from fastdns.plugins.kubernetes.answers._request cimport Conf, Found, Request
 

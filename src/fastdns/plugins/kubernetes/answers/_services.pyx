@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.serve._chain cimport Context
+from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, put_u16
 from fastdns.plugins.kubernetes.records._layout cimport (

@@ -1,0 +1,1 @@
+ERROR_TEXTS: dict[int, str]

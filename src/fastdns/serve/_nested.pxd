@@ -1,0 +1,41 @@
+"""A step asks another question inside a query: of the whole server, or of the steps behind one of its own chain.
+
+The question has a frame of its own: steps see an empty reply, and what they set of the Context is theirs. What it
+comes to is the asker's: all three sections, and the code. A step may ask several questions in turn. Where one has
+to wait, the whole query does: the step returns SUSPENDED, and asks the same ones again when the query is served
+again; what they have waited for is there.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from fastdns.serve._context cimport Context, Outcome
+from fastdns._wire cimport RR, Reply, Section
+
+cdef enum:
+    WHOLE_SERVER = 0xFFFFFFFF       # the question goes to the zone that it belongs to
+
+# Records of one section. Their names are their own; they are good until the client's reply is written.
+cdef struct Records:
+    RR* rr
+    uint32_t count
+
+# What a question has come to. written: by a plugin; else it is a failure without records, see error.
+cdef struct Found:
+    uint16_t rcode
+    bint aa
+    bint ad
+    bint tc
+    bint written
+    bint from_upstream
+    uint8_t error
+    Records answer
+    Records authority
+    Records additional
+
+# Ask for name (uncompressed wire form, any case), class IN. first: WHOLE_SERVER, or a step of the chain that runs.
+# ANSWERED: found has it. SUSPENDED: return this. DROPPED: nothing came back (silence, MAX_DEPTH, no room), and
+# found is an empty SERVFAIL.
+cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype, uint32_t first,
+                    Found* found) noexcept nogil
+
+# Add records to a section of the reply. What is too much is left out, with TC.
+cdef void add_records(Reply* reply, Section* section, const Records* records) noexcept nogil

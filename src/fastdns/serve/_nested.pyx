@@ -1,0 +1,186 @@
+"""Questions inside a query: see _nested.pxd."""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memset
+
+from fastdns.serve._chain cimport answer, run
+from fastdns.serve._context cimport (
+    ANSWERED, DROPPED, MAX_DEPTH, NEXT, Chain, Changed, StepMemory, begin_question,
+)
+from fastdns.serve._question cimport detach, judge_question, make_question
+from fastdns._wire cimport (
+    CLASS_IN, MAX_SECTION_RRS, SERVFAIL, Query, ReplyHead, begin_reply, head_of, put_head, scratch,
+)
+
+# What each question has of the Context for itself.
+cdef struct Frame:
+    Query* q
+    const Chain* chain
+    uint32_t step
+    uint32_t zone_slot
+    uint32_t background_step
+    bint seen
+    StepMemory* memory
+    Changed* changed
+    bint written
+    bint from_upstream
+    uint8_t error
+    uint16_t error_upstream
+    bint want_ad
+    uint64_t* claim
+    uint64_t claim_hash
+    uint64_t stale_after_ns
+    ReplyHead head
+
+
+cdef void leave_frame(const Context* ctx, Frame* f) noexcept nogil:
+    f.q = ctx.q
+    f.chain = ctx.chain
+    f.step = ctx.step
+    f.zone_slot = ctx.zone_slot
+    f.background_step = ctx.background_step
+    f.seen = ctx.seen
+    f.memory = ctx.memory
+    f.changed = ctx.changed
+    f.written = ctx.written
+    f.from_upstream = ctx.from_upstream
+    f.error = ctx.error
+    f.error_upstream = ctx.error_upstream
+    f.want_ad = ctx.want_ad
+    f.claim = ctx.claim
+    f.claim_hash = ctx.claim_hash
+    f.stale_after_ns = ctx.stale_after_ns
+    f.head = head_of(ctx.reply)
+
+
+cdef void return_to(Context* ctx, const Frame* f) noexcept nogil:
+    ctx.q = f.q
+    ctx.chain = f.chain
+    ctx.step = f.step
+    ctx.zone_slot = f.zone_slot
+    ctx.background_step = f.background_step
+    ctx.seen = f.seen
+    ctx.memory = f.memory
+    ctx.changed = f.changed
+    ctx.written = f.written
+    ctx.from_upstream = f.from_upstream
+    ctx.error = f.error
+    ctx.error_upstream = f.error_upstream
+    ctx.want_ad = f.want_ad
+    ctx.claim = f.claim
+    ctx.claim_hash = f.claim_hash
+    ctx.stale_after_ns = f.stale_after_ns
+    put_head(ctx.reply, &f.head)
+
+
+cdef bint take_records(Reply* reply, Section* section, Records* records) noexcept nogil:
+    """Copy a section to scratch and empty it. False where there is no room: then the section stays as it is."""
+    cdef uint8_t* at
+    records.count = section.count
+    records.rr = section.rr
+    if section.count == 0:
+        return True
+    at = scratch(reply, (section.count + 1) * sizeof(RR))
+    if at == NULL:
+        return False
+    records.rr = <RR*>((<size_t>at + 7) & ~<size_t>7)
+    memcpy(records.rr, section.rr, section.count * sizeof(RR))
+    section.count = 0
+    return True
+
+
+cdef void add_records(Reply* reply, Section* section, const Records* records) noexcept nogil:
+    cdef uint32_t count = records.count
+    if count > MAX_SECTION_RRS - section.count:
+        count = MAX_SECTION_RRS - section.count
+        reply.tc = True
+    memcpy(&section.rr[section.count], records.rr, count * sizeof(RR))
+    section.count += count
+
+
+cdef void put_back(Section* section, const Records* records) noexcept nogil:
+    if records.rr != section.rr:
+        memcpy(section.rr, records.rr, records.count * sizeof(RR))
+    section.count = records.count
+
+
+cdef void take_found(Context* ctx, Query* inner, Outcome outcome, Found* found) noexcept nogil:
+    """What the steps have left in the reply."""
+    cdef Reply* reply = ctx.reply
+    found.rcode = reply.rcode
+    found.aa = reply.aa
+    found.ad = reply.ad
+    found.written = ctx.written
+    found.from_upstream = ctx.from_upstream
+    found.error = ctx.error
+    if (not take_records(reply, &reply.answer, &found.answer)
+            or not take_records(reply, &reply.authority, &found.authority)
+            or not take_records(reply, &reply.additional, &found.additional)):
+        # What is left of the reply is not whole.
+        found.answer.count = found.authority.count = found.additional.count = 0
+    found.answer.count = detach(reply, inner, found.answer.rr, found.answer.count)
+    found.authority.count = detach(reply, inner, found.authority.rr, found.authority.count)
+    found.additional.count = detach(reply, inner, found.additional.rr, found.additional.count)
+    found.tc = reply.tc
+
+
+cdef Outcome ask(Context* ctx, uint32_t first, bint same) noexcept nogil:
+    """same: the steps before have seen this question already."""
+    cdef Outcome outcome
+    if first == WHOLE_SERVER:
+        return answer(ctx)
+    if not same:
+        outcome = judge_question(ctx, first)
+        if outcome != NEXT:
+            return outcome
+    return run(ctx, ctx.chain, first)
+
+
+cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype, uint32_t first,
+                    Found* found) noexcept nogil:
+    cdef Query inner
+    cdef Frame frame
+    cdef Reply* reply = ctx.reply
+    cdef Records answers, authorities, additionals
+    cdef Outcome outcome
+    cdef bint same
+    memset(found, 0, sizeof(Found))
+    found.rcode = SERVFAIL
+    if ctx.depth >= MAX_DEPTH or not make_question(reply, ctx.q, name, name_len, qtype, CLASS_IN, &inner):
+        return DROPPED
+    leave_frame(ctx, &frame)
+    same = same_question(&inner, ctx.q)
+    if not take_records(reply, &reply.answer, &answers):
+        return DROPPED
+    if not take_records(reply, &reply.authority, &authorities):
+        put_back(&reply.answer, &answers)
+        return DROPPED
+    if not take_records(reply, &reply.additional, &additionals):
+        put_back(&reply.answer, &answers)
+        put_back(&reply.authority, &authorities)
+        return DROPPED
+    begin_reply(reply)
+    begin_question(ctx)
+    ctx.q = &inner
+    ctx.depth += 1
+    ctx.asked += 1
+    ctx.seen = ctx.asked <= ctx.asked_before
+    outcome = ask(ctx, first, same)
+    ctx.depth -= 1
+    if outcome == ANSWERED:
+        take_found(ctx, &inner, outcome, found)
+    return_to(ctx, &frame)
+    put_back(&reply.answer, &answers)
+    put_back(&reply.authority, &authorities)
+    put_back(&reply.additional, &additionals)
+    return outcome
+
+
+cdef bint same_question(const Query* one, const Query* other) noexcept nogil:
+    cdef uint32_t i
+    if one.qtype != other.qtype or one.qclass != other.qclass or one.name_len != other.name_len:
+        return False
+    for i in range(one.name_len):
+        if one.name[i] != other.name[i]:
+            return False
+    return True
