@@ -73,6 +73,11 @@ cdef class Worker:
         finally:
             free(out)
 
+    @property
+    def kept_bytes(self):
+        """What queries that wait keep of what they have waited for."""
+        return self.kept.bytes
+
     def take_errors(self):
         """What the errors plugin has to log since the last call: (block, rcode, qname wire form, qtype, text,
         slot of the upstream that {} in text stands for)."""

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +37,7 @@ from fastdns.plugins.forward.engine._engine import ForwardEngine
 from fastdns.plugins.forward.routes import RouteTable
 from fastdns.process.assembly import build_tables
 from fastdns.serve._worker import Worker
+from fastdns.serve._zones import NativeStep, ServerTable
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from tests.support import wait_until
@@ -332,11 +333,12 @@ class Forwarder:
 
     blocks: more server blocks, as text. room: questions that may be in flight. socket_s: how old a UDP socket
     towards an upstream may become. sockets, max_connections: how many there may be to one, over UDP and streams.
+    above: steps before those of the first block.
     """
 
     def __init__(
         self, directives: str, *, zone: str = ".", blocks: str = "", room: int = 1024, socket_s: float = 10,
-        sockets: int = 16, max_connections: int | None = None,
+        sockets: int = 16, max_connections: int | None = None, above: Sequence[NativeStep] = (),
     ) -> None:  # fmt: skip
         text = f"{zone}:1053 {{\nbind {HOST}\nerrors\n{directives}\n}}\n" + blocks
         self.config = load(text, environ={})
@@ -346,6 +348,8 @@ class Forwarder:
         self.caches = share_caches(self.config)
         runtime = Runtime(prepared={"forward": self.routes, "cache": self.caches})
         self.tables, self.steps = build_tables(self.config, runtime, {})
+        if above:
+            self.tables[0] = ServerTable([(zone, 0, None)], [[*above, *self.steps[0].values()]])
         self.worker = Worker(self.tables[0], None, 0, self.stats, HOT)
         stanzas = max(1, len(self.routes.stanzas))
         self.engine, self.slow_engine = (
