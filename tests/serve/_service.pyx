@@ -9,7 +9,7 @@ from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport (
     OVER_TCP, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare, written,
 )
-from fastdns.serve._errors cimport ERROR_TIMEOUT
+from fastdns.metrics._stats cimport ERROR_REPLAYS
 from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport (
@@ -41,7 +41,7 @@ cdef Outcome take(void* state, Context* ctx, const void* request) noexcept nogil
     cdef Suspended* query
     cdef uint32_t i
     if p.refuses or p.count == MOST:
-        ctx.error = ERROR_TIMEOUT
+        ctx.error = ERROR_REPLAYS
         return bare(ctx, SERVFAIL)
     query = <Suspended*>malloc(suspended_bytes(ctx))
     if query == NULL:
@@ -192,7 +192,7 @@ cdef class Trial:
         cdef uint32_t i
         memset(&said, 0, sizeof(said))
         said.received_ns = monotonic_ns() + self.passed_ns
-        said.error = ERROR_TIMEOUT
+        said.error = ERROR_REPLAYS
         said.stale = stale
         said.followed = followed
         if reply is not None:

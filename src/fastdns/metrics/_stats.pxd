@@ -17,24 +17,32 @@ cdef enum:
     SIZE_BUCKETS = 14           # 0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000, and +Inf
 
 # Why a query did not get what it asked for: each that fails is counted once, as its reply is written, or as it is
-# plain that there will be none. FAILURE_NAMES in _stats.pyx says what the client gets.
+# plain that there will be none. metrics/reasons.py has their names, and what the client gets. Plugins' own follow.
 cdef enum Failure:
-    # 1 to 15 are ErrorReasons, see _chain.pxd.
-    FAILED_SHORT = 16           # less than a header
-    FAILED_RESPONSE = 17        # it says that it is a response
-    FAILED_FORMERR = 18
-    FAILED_NOTIMP = 19
-    FAILED_SILENCE = 20         # a plugin chose to say nothing
-    FAILED_PLUGIN_SERVFAIL = 21     # a plugin chose this code, and nothing went wrong
-    FAILED_PLUGIN_REFUSED = 22
-    FAILED_PLUGIN_NOTIMP = 23
-    FAILED_PLUGIN_OTHER = 24
-    FAILED_SEND = 25            # the kernel did not take the reply
-    FAILED_DISCONNECTED = 26    # the connection was gone before the reply was there
-    FAILED_UNREAD = 27          # the peer did not read replies
-    FAILED_UNSERVED = 28        # whole queries that a connection held when it ended
-    FAILED_WORKER = 29          # waited for an upstream as its worker died
-    FAILURES = 32
+    NO_ERROR = 0
+    ERROR_NO_NEXT_PLUGIN = 1
+    ERROR_REPLAYS = 2           # an answer kept changing while it was put together
+    ERROR_IN_FLIGHT = 3         # what waiting queries may keep is used up
+    ERROR_TOO_LONG = 4          # a query that cannot wait for its length
+    # These are of queries that no chain sees.
+    ERROR_NO_ZONE = 5
+    ERROR_EDNS_VERSION = 6
+    FAILED_SHORT = 7            # less than a header
+    FAILED_RESPONSE = 8         # it says that it is a response
+    FAILED_FORMERR = 9
+    FAILED_NOTIMP = 10
+    FAILED_SILENCE = 11         # a plugin chose to say nothing
+    FAILED_PLUGIN_SERVFAIL = 12     # a plugin chose this code, and nothing went wrong
+    FAILED_PLUGIN_REFUSED = 13
+    FAILED_PLUGIN_NOTIMP = 14
+    FAILED_PLUGIN_OTHER = 15
+    FAILED_SEND = 16            # the kernel did not take the reply
+    FAILED_DISCONNECTED = 17    # the connection was gone before the reply was there
+    FAILED_UNREAD = 18          # the peer did not read replies
+    FAILED_UNSERVED = 19        # whole queries that a connection held when it ended
+    FAILED_WORKER = 20          # waited as its worker died
+    OWN_REASONS = 21
+    MAX_REASONS = 256
 
 # Why a TCP connection ended; CLOSINGS in _stats.pyx has their names.
 cdef enum Closing:
@@ -89,7 +97,7 @@ cdef struct ThreadCounters:
     uint64_t connections_open   # now
     uint64_t connections_bytes  # of queries and replies that they hold now
     uint64_t connections_closed[CLOSINGS_COUNTED]
-    uint64_t failed[FAILURES]   # queries, by Failure
+    uint64_t failed[MAX_REASONS]    # queries, by reason
     uint64_t pad[9]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]

@@ -1,7 +1,6 @@
 TYPES: tuple[str, ...]
 RCODES: dict[int, str]
 PROTOS: tuple[str, ...]
-FAILURE_NAMES: tuple[tuple[str, str] | None, ...]
 CLOSINGS: tuple[str, ...]
 DURATION_BOUNDS_S: tuple[float, ...]
 SIZE_BOUNDS: tuple[int, ...]

@@ -4,6 +4,7 @@ from libc.string cimport memset
 
 from fastdns.dns import mnemonics
 from fastdns.memory._mapping cimport map_shared, unmap
+from fastdns.metrics.reasons import REASONS, number_of
 
 # The types that CoreDNS counts by name; slot 0 is "other".
 TYPES = (
@@ -11,18 +12,7 @@ TYPES = (
     "SVCB", "TXT", "RRSIG", "AXFR", "IXFR", "ANY",
 )
 RCODES = {**mnemonics.RCODES, RCODE_SLOTS - 1: "OTHER"}
-# By Failure: the reason, and what the client gets. The first 16 are ErrorReasons.
-FAILURE_NAMES = (
-    None, ("no_next_plugin", "SERVFAIL"), ("no_healthy_upstream", "SERVFAIL"), ("upstream_timeout", "SERVFAIL"),
-    ("upstream_refused", "SERVFAIL"), ("upstream_malformed", "SERVFAIL"), ("max_concurrent", "REFUSED"),
-    ("in_flight", "SERVFAIL"), ("upstream_stream", "SERVFAIL"), ("replays", "SERVFAIL"),
-    ("upstream_send", "SERVFAIL"), ("client_share", "SERVFAIL"), ("too_long", "SERVFAIL"), ("no_zone", "REFUSED"),
-    ("edns_version", "BADVERS"), None, ("short", "none"), ("response", "none"), ("malformed", "FORMERR"),
-    ("not_implemented", "NOTIMP"), ("plugin", "none"), ("plugin", "SERVFAIL"), ("plugin", "REFUSED"),
-    ("plugin", "NOTIMP"), ("plugin", "other"), ("send", "none"), ("disconnected", "none"), ("unread", "none"),
-    ("unserved", "none"), ("worker_died", "none"), None, None,
-)
-assert len(FAILURE_NAMES) == FAILURES
+assert REASONS[FAILED_WORKER].name == "worker_died" and len(REASONS) >= OWN_REASONS
 # By Closing.
 CLOSINGS = ("peer", "idle", "unread", "max_queries", "drained", "room", "client_share", "held_bytes")
 assert len(CLOSINGS) == CLOSINGS_COUNTED
@@ -113,9 +103,14 @@ cdef class Stats:
         }
 
     def failed(self, uint32_t slot):
-        """How many queries of a slot's thread have failed, by reason and reply: what is not 0 of FAILURE_NAMES."""
+        """How many queries of a slot's thread have failed, by reason and reply: what is not 0 of REASONS."""
         cdef uint64_t* at = &self.block(slot).failed[0]
-        return {name: at[<uint32_t>i] for i, name in enumerate(FAILURE_NAMES) if at[<uint32_t>i]}
+        found = {}
+        for number, reason in enumerate(REASONS):
+            if at[<uint32_t>number]:
+                name = (reason.name, reason.reply)
+                found[name] = found.get(name, 0) + at[<uint32_t>number]
+        return found
 
     def closed(self, uint32_t slot):
         """How many TCP connections of a slot's thread have ended, by reason: all of CLOSINGS."""
@@ -123,8 +118,8 @@ cdef class Stats:
         return {name: at[<uint32_t>i] for i, name in enumerate(CLOSINGS)}
 
     def count_failed(self, uint32_t slot, str reason not None, str reply not None, uint64_t queries):
-        """So many more queries of this slot's thread have failed. Raises ValueError for what has no name."""
-        self.block(slot).failed[<uint32_t>FAILURE_NAMES.index((reason, reply))] += queries
+        """So many more queries of this slot's thread have failed, for a reason of the server's own."""
+        self.block(slot).failed[<uint32_t>number_of(reason, reply)] += queries
 
     def count_opened(self, uint32_t slot):
         """One more TCP connection."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastdns.corefile.mistakes import said_of
 from fastdns.corefile.settings import Settings
 from fastdns.metrics.measured import Measure
+from fastdns.metrics.reasons import Reason
 
 if TYPE_CHECKING:
     import asyncio
@@ -354,8 +355,8 @@ class InWorker:
 class Plugin:
     """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses. offers: modules of
     its folder that plugins which need it may use, besides plugin.py. counters: what it counts in each zone.
-    removed_options: those that CoreDNS once had, and what to do instead. before, after: of a plugin of another
-    package, one of them: the plugin next to which it runs.
+    reasons: why queries fail in its step, see metrics/reasons.py. removed_options: those that CoreDNS once had, and
+    what to do instead. before, after: of a plugin of another package, one of them: the plugin next to which it runs.
 
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
@@ -368,6 +369,7 @@ class Plugin:
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     removed_options: Mapping[str, str] = {}
     worker_modules: tuple[str, ...] = ()
     measures: Mapping[str, Measure] = {}

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastdns.errors import FastdnsError
+from fastdns.metrics.reasons import register
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -127,8 +128,10 @@ def load(name: str) -> Plugin:
     """The plugin of that name. Raises FastdnsError where that of another package cannot be used."""
     if name in ORDER:
         plugin: Plugin = importlib.import_module(f"fastdns.plugins.{name}.plugin").plugin
-        return plugin
-    return load_external(external()[name])
+    else:
+        plugin = load_external(external()[name])
+    register(name, plugin.reasons)
+    return plugin
 
 
 def load_external(point: EntryPoint) -> Plugin:

@@ -2,16 +2,14 @@
 
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.metrics._stats cimport (
-    FAILED_FORMERR, FAILED_NOTIMP, FAILED_PLUGIN_NOTIMP, FAILED_PLUGIN_OTHER, FAILED_PLUGIN_REFUSED,
-    FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT, FAILED_SILENCE, RCODE_SLOTS, count_failed,
-    duration_bucket, size_bucket, type_slot,
+    ERROR_EDNS_VERSION, ERROR_NO_NEXT_PLUGIN, ERROR_NO_ZONE, FAILED_FORMERR, FAILED_NOTIMP, FAILED_PLUGIN_NOTIMP,
+    FAILED_PLUGIN_OTHER, FAILED_PLUGIN_REFUSED, FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT,
+    FAILED_SILENCE, NO_ERROR, RCODE_SLOTS, count_failed, duration_bucket, size_bucket, type_slot,
 )
 from fastdns.serve._context cimport (
     ANSWERED, DROPPED, NEXT, NO_SLOT, OVER_UDP, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question,
 )
-from fastdns.serve._errors cimport (
-    ERROR_EDNS_VERSION, ERROR_NO_NEXT_PLUGIN, ERROR_NO_ZONE, NO_ERROR, put_error,
-)
+from fastdns.serve._errors cimport put_error
 from fastdns.serve._question cimport restore_question
 from fastdns.serve._zones cimport select_zone
 from fastdns._wire cimport (

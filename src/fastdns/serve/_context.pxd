@@ -17,9 +17,9 @@ each thread is in a slot (_slots.pxd).
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
-from fastdns.metrics._stats cimport ThreadCounters
+from fastdns.metrics._stats cimport NO_ERROR, ThreadCounters
 from fastdns.memory._store cimport StoreHeader
-from fastdns.serve._errors cimport NO_ERROR, ErrorRing
+from fastdns.serve._errors cimport ErrorRing
 from fastdns._wire cimport Query, Reply, scratch
 
 cdef enum Outcome:
@@ -42,7 +42,7 @@ cdef struct ServiceReply:
     const uint8_t* msg          # a well-formed reply to the question; NULL: there is none, see error
     uint32_t msg_len
     uint64_t received_ns        # CLOCK_MONOTONIC
-    uint8_t error               # an ErrorReason
+    uint16_t error              # a reason: see metrics/reasons.py
     uint16_t error_upstream     # slot
     uint8_t verdict             # an Outcome: what the service wants the step to return where it says no more
     bint followed               # another thread has asked the same, and its answer is in the cache, if anywhere
@@ -111,7 +111,7 @@ cdef struct Context:
     Changed* changed
     bint written                # a plugin made the reply; else it is bare
     bint from_upstream          # the reply is an upstream's, not the server's own
-    uint8_t error               # an ErrorReason
+    uint16_t error              # a reason
     uint16_t error_upstream
     bint want_ad                # ask upstreams with AD set
     uint64_t* claim             # a cache's word: of all threads one asks this question; NULL: any

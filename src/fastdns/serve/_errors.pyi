@@ -1,1 +1,1 @@
-ERROR_TEXTS: dict[int, str]
+# Called from Cython only: see the .pxd file.

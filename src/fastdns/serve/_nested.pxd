@@ -26,7 +26,7 @@ cdef struct Found:
     bint tc
     bint written
     bint from_upstream
-    uint8_t error
+    uint16_t error
     Records answer
     Records authority
     Records additional

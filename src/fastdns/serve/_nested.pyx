@@ -24,7 +24,7 @@ cdef struct Frame:
     Changed* changed
     bint written
     bint from_upstream
-    uint8_t error
+    uint16_t error
     uint16_t error_upstream
     bint want_ad
     uint64_t* claim

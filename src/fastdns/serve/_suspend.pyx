@@ -3,9 +3,9 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from fastdns.metrics._stats cimport ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
 from fastdns.serve._chain cimport serve, serve_background
 from fastdns.serve._context cimport SUSPENDED, bare
-from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
 from fastdns.serve._replies cimport forget_replies, keep_replies, question_of
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._worker cimport Worker

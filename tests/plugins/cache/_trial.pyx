@@ -12,7 +12,7 @@ from fastdns.serve._chain cimport begin_message, serve, serve_background
 from fastdns.serve._context cimport (
     DROPPED, OVER_UDP, SUSPENDED, Chain, Context, Outcome, ServiceReply, bare, written,
 )
-from fastdns.serve._errors cimport ERROR_TIMEOUT
+from fastdns.metrics._stats cimport ERROR_REPLAYS
 from fastdns.serve._replies cimport question_of, reply_to
 from fastdns.serve._worker cimport Worker
 from fastdns.serve._zones cimport NativeStep
@@ -43,7 +43,7 @@ cdef struct Script:
 
 cdef Outcome say(Context* ctx, const uint8_t* reply, uint32_t reply_len, bint from_upstream) noexcept nogil:
     if reply == NULL or not parse_reply(reply, reply_len, ctx.q, ctx.reply):
-        ctx.error = ERROR_TIMEOUT
+        ctx.error = ERROR_REPLAYS
         return bare(ctx, SERVFAIL)
     ctx.from_upstream = from_upstream
     return written(ctx)
@@ -66,7 +66,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         ctx.suspended = True
         return SUSPENDED
     if s.reply == NULL:
-        ctx.error = ERROR_TIMEOUT
+        ctx.error = ERROR_REPLAYS
         return bare(ctx, s.rcode)
     return say(ctx, s.reply, s.reply_len, not s.local)
 
@@ -168,7 +168,7 @@ cdef class Trial:
         said.stale = stale
         said.stored = stored
         said.received_ns = now_ns
-        said.error = ERROR_TIMEOUT
+        said.error = ERROR_REPLAYS
         if accept(<const uint8_t*>message, len(message), &q) != ACCEPTED:
             raise ValueError("the query is no query")
         said.question = question_of(&q)

@@ -21,7 +21,6 @@ from fastdns.plugins.cache._cache cimport (
 )
 from fastdns.serve._chain cimport run_below
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, ServiceReply, written
-from fastdns.serve._errors cimport NO_ERROR
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
@@ -30,7 +29,7 @@ from fastdns._wire cimport (
 from fastdns.dns._packed cimport pack_reply, unpack_reply
 from fastdns.serve._replies cimport reply_to
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
-from fastdns.metrics._stats cimport PLUGIN_COUNTERS
+from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS
 from fastdns.plugins.cache._counters cimport (
     CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
 )

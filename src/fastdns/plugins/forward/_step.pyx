@@ -8,7 +8,7 @@ from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastdns.serve._context cimport NEXT, OVER_UDP, bare, Context, Outcome, ServiceReply, written
-from fastdns.serve._errors cimport ERROR_NO_HEALTHY
+from fastdns.plugins.forward.engine._reasons cimport NO_HEALTHY
 from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
@@ -22,10 +22,13 @@ from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport Service, suspend
 
+from fastdns.metrics.reasons import first_reason
+
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
 
 cdef struct Conf:
     uint32_t slot               # of the thread's engine
+    uint16_t first_reason
     uint32_t count
     Stanza* stanzas
 
@@ -74,7 +77,7 @@ cdef Outcome ask(Context* ctx, const Conf* c, const Stanza* stanza) noexcept nog
     """Let an upstream of the stanza answer."""
     cdef Service* engine = <Service*>ctx.slots[c.slot]
     if engine == NULL:
-        ctx.error = ERROR_NO_HEALTHY
+        ctx.error = c.first_reason + NO_HEALTHY - 1
         return bare(ctx, SERVFAIL)
     return suspend(ctx, engine, stanza)
 
@@ -156,6 +159,7 @@ cdef class ForwardStep(NativeStep):
             self.fill(&self.conf.stanzas[i], stanzas[i])
         self.conf.count = len(stanzas)
         self.conf.slot = slot_of("forward")
+        self.conf.first_reason = first_reason("forward")
         self.step.before = before
         self.step.conf = &self.conf
 

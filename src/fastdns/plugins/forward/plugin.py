@@ -11,6 +11,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.errors import FastdnsError
+from fastdns.metrics.reasons import Reason
 from fastdns.plugins.api import Check, Demand, InSupervisor, InWorker, Plugin, Runtime, SupervisorView, WorkerView
 from fastdns.plugins.forward.config import Config, parse
 
@@ -125,6 +126,19 @@ class Forward(Plugin):
     name = "forward"
     offers = ("config", "desk", "engine._shared", "engine._stanza", "routes", "upstreams")
     worker_modules = ("_step", "desk", "engine._engine", "stanzas")
+    # As ForwardReason in engine/_reasons.pxd.
+    reasons = (
+        Reason("no_healthy_upstream", "SERVFAIL", "no healthy proxies"),
+        Reason("upstream_timeout", "SERVFAIL", "read udp {}: i/o timeout"),
+        Reason("upstream_refused", "SERVFAIL", "read udp {}: connection refused"),
+        Reason("upstream_malformed", "SERVFAIL", "{}: malformed reply"),
+        Reason("max_concurrent", "REFUSED", "concurrent queries exceeded maximum"),
+        Reason("in_flight", "SERVFAIL", "too many queries in flight"),
+        Reason("upstream_stream", "SERVFAIL", STREAM_ERROR),
+        Reason("upstream_send", "SERVFAIL", "write udp {}: send failed"),
+        Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
+        Reason("too_long", "SERVFAIL", "query is too long to be forwarded"),
+    )
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from fastdns.metrics._stats import CLOSINGS, FAILURE_NAMES
+from fastdns.metrics._stats import CLOSINGS
+from fastdns.metrics.reasons import REASONS
 from fastdns.plugins.api import SupervisorView
 
 # Of what no thread counts: the kernel had no room for it, or answering it raised an exception.
@@ -19,7 +20,7 @@ def failures(server: SupervisorView) -> Iterator[Metric]:
     """All families, read now."""
     slots = server.counted_slots()
     dropped = server.sockets.drops()
-    failed = Counter({name: 0 for name in FAILURE_NAMES if name is not None})
+    failed = Counter({(reason.name, reason.reply): 0 for reason in REASONS[1:]})
     for slot in slots:
         failed.update(server.stats.failed(slot))
     failed[PANIC] = sum(server.stats.thread(slot)["panics"] for slot in slots)

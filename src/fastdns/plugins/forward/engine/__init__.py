@@ -4,7 +4,7 @@ A client query that needs an upstream is *suspended*: its message and how to rea
 Waiter. Its question becomes an *outstanding query*, or joins an equal one. An outstanding query has up to four
 *attempts* out at a time, each at one upstream: over UDP, from a random port with a random ID, or over TCP, TLS or
 HTTPS through the event-loop thread. When it ends, each of its waiters is *resumed*: the transport serves the client
-query again from its bytes, with the reply in ``ctx.upstream``.
+query again from its bytes, with the reply in ``ctx.replies``.
 
     attempt      ends with its reply, a refusal (ICMP), or after the stanza's read timeout. If no reply arrives
                  within the adaptive timeout of the upstream, another upstream is asked as well (hedging), or the
@@ -18,6 +18,7 @@ Each serving thread has an engine of its own. It runs without the GIL and withou
 
 The modules, from the bottom up; each imports only modules above it in this list:
 
+    _reasons     why there is no answer
     _stanza      what a forward stanza of the Corefile says
     _shared      what all processes know of an upstream
     _health      what one thread knows of an upstream: round-trip time, silences, failed probes

@@ -5,8 +5,8 @@ from libc.string cimport memcpy
 
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.serve._context cimport OVER_UDP, SUSPENDED, bare, next_random
-from fastdns.serve._errors cimport (
-    ERROR_IN_FLIGHT, ERROR_MAX_CONCURRENT, ERROR_NO_HEALTHY, ERROR_TIMEOUT, ERROR_TOO_LONG, NO_ERROR,
+from fastdns.plugins.forward.engine._reasons cimport (
+    IN_FLIGHT, MAX_CONCURRENT, NO_HEALTHY, TIMEOUT, TOO_LONG, NONE_YET,
 )
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, write_asked
 from fastdns._wire cimport FLAG_AD, REFUSED, SERVFAIL
@@ -20,7 +20,7 @@ from fastdns.plugins.forward.engine._retries cimport ask_next
 from fastdns.plugins.forward.engine._selection cimport first_of
 from fastdns.plugins.forward.engine._stanza cimport Stanza
 from fastdns.plugins.forward.engine._state cimport (
-    DEADLINE_MS, MAX_FOLLOWERS, NONE, Engine, Outstanding, Waiter,
+    DEADLINE_MS, MAX_FOLLOWERS, NONE, Engine, Outstanding, Waiter, reason_of,
 )
 from fastdns.plugins.forward.engine._table cimport (
     detach, give_place, note_stale, nth_alike, put_by_question, schedule, take_place,
@@ -39,8 +39,8 @@ cdef struct Asked:
     uint8_t message[MAX_ASKED_BYTES]
 
 
-cdef Outcome refuse(Context* ctx, uint8_t error, uint16_t rcode) noexcept nogil:
-    ctx.error = error
+cdef Outcome refuse(const Engine* e, Context* ctx, uint8_t error, uint16_t rcode) noexcept nogil:
+    ctx.error = reason_of(e, error)
     return bare(ctx, rcode)
 
 
@@ -148,16 +148,16 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
     cdef bint joins
     cdef bint only_alike = False
     if stanza.upstream_count == 0:
-        return refuse(ctx, ERROR_NO_HEALTHY, SERVFAIL)
+        return refuse(e, ctx, NO_HEALTHY, SERVFAIL)
     if e.closed:
-        return refuse(ctx, ERROR_TIMEOUT, SERVFAIL)
+        return refuse(e, ctx, TIMEOUT, SERVFAIL)
     if waiter_bytes(ctx) > MAX_BLOCK_BYTES:
-        return refuse(ctx, ERROR_TOO_LONG, SERVFAIL)
+        return refuse(e, ctx, TOO_LONG, SERVFAIL)
     e.now_ns = monotonic_ns()
     concurrent = concurrent_left(&e.quotas, stanza, e.now_ns)
     if concurrent == 0:
         e.counters.concurrent_rejects += 1
-        return refuse(ctx, ERROR_MAX_CONCURRENT, REFUSED)
+        return refuse(e, ctx, MAX_CONCURRENT, REFUSED)
     asked.stanza = stanza
     asked.stream = stanza.force_tcp or (ctx.transport != OVER_UDP and not stanza.prefer_udp)
     asked.size = write_asked(ctx.q, ctx.q.flags | FLAG_AD if ctx.want_ad else ctx.q.flags, asked.message)
@@ -165,24 +165,24 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
     place = find_equal(e, &asked, ctx, &alike)
     if place == NONE and alike >= MAX_ALIKE:
         if e.now_ns - ctx.received_ns >= <uint64_t>DEADLINE_MS * NS_PER_MS:
-            return refuse(ctx, ERROR_TIMEOUT, SERVFAIL)
+            return refuse(e, ctx, TIMEOUT, SERVFAIL)
         # Any of them: each that ends makes room for one.
         place = nth_alike(e, asked.hash, next_random(ctx) % alike)
         only_alike = True
     joins = place != NONE
     if e.service.outstanding == e.room and not joins:
-        return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+        return refuse(e, ctx, IN_FLIGHT, SERVFAIL)
     share.units = block_units(waiter_bytes(ctx))
     if not joins:
         share.units += block_units(asked.size)
         if share.units < UNITS_A_PLACE:
             share.units = UNITS_A_PLACE
     error = examine_share(&e.quotas, &share, stanza, ctx.client, ctx.client_len, free_units(e, concurrent, joins))
-    if error != NO_ERROR:
-        return refuse(ctx, error, SERVFAIL)
+    if error != NONE_YET:
+        return refuse(e, ctx, error, SERVFAIL)
     w = new_waiter(e, ctx)
     if w == NULL:
-        return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+        return refuse(e, ctx, IN_FLIGHT, SERVFAIL)
     w.share = share
     w.only_alike = only_alike
     if joins:
@@ -191,14 +191,14 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
         place = new_outstanding(e, &asked, ctx)
         if place == NONE:
             give_block(&e.memory, w)
-            return refuse(ctx, ERROR_IN_FLIGHT, SERVFAIL)
+            return refuse(e, ctx, IN_FLIGHT, SERVFAIL)
         if not begin(e, place, ctx):
             o = &e.table[place]
             ctx.error_upstream = o.error_upstream
-            error = o.error if o.error else ERROR_NO_HEALTHY
+            error = o.error if o.error else NO_HEALTHY
             detach(e, place)
             give_place(e, place)
             give_block(&e.memory, w)
-            return refuse(ctx, error, SERVFAIL)
+            return refuse(e, ctx, error, SERVFAIL)
     wait(e, place, w)
     return SUSPENDED

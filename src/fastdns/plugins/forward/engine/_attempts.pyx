@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_SEND
+from fastdns.plugins.forward.engine._reasons cimport IN_FLIGHT, SEND_FAILED
 from fastdns._wire cimport put_u16
 from fastdns.memory._random cimport random_u32
 from fastdns.plugins.forward.engine._health cimport usual_ns, was_silent
@@ -100,7 +100,7 @@ cdef bint start_stream(Engine* e, uint32_t place, uint32_t which) noexcept nogil
         ticket.timeout_ns -= GRACE_NS
     if not put_request(e.streams, &ticket, o.query, o.query_len):
         e.counters.streams_shed += 1
-        o.error = ERROR_IN_FLIGHT
+        o.error = IN_FLIGHT
         return False
     e.service.unsent = True
     a.state = OVER_STREAM
@@ -118,7 +118,7 @@ cdef bint start_datagram(Engine* e, uint32_t place, uint32_t which) noexcept nog
         tries += 1
         a.id = random_u32(&e.random) & 0xFFFF
     if chosen == NO_SOCKET or tries == ID_TRIES:
-        o.error = ERROR_SEND
+        o.error = SEND_FAILED
         o.error_upstream = u.slot
         u.pool.short |= chosen != NO_SOCKET
         if not u.pool.short:

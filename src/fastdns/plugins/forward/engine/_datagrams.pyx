@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._errors cimport ERROR_REFUSED, ERROR_SEND
+from fastdns.plugins.forward.engine._reasons cimport CONNECTION_REFUSED, SEND_FAILED
 from fastdns.memory._syscalls cimport MSG_DONTWAIT, MSG_TRUNC, iovec, mmsghdr, recvmmsg, sendmmsg
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, MAX_ASKED_UDP_BYTES
 from fastdns.plugins.forward.engine._attempts cimport was_unsent
@@ -65,7 +65,7 @@ cdef void socket_refused(Engine* e, uint32_t upstream, uint32_t which) noexcept 
     # Each failure takes its attempt off the list; what is asked again goes out on another socket.
     while s.first != NONE:
         node = s.first
-        attempt_failed(e, node // MAX_ATTEMPTS, node % MAX_ATTEMPTS, ERROR_REFUSED, False)
+        attempt_failed(e, node // MAX_ATTEMPTS, node % MAX_ATTEMPTS, CONNECTION_REFUSED, False)
     s.fd = NOT_OPEN
 
 
@@ -147,7 +147,7 @@ cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream
             schedule(e, group[first].place)
         else:
             # There is no way to the upstream.
-            attempt_failed(e, group[first].place, group[first].attempt, ERROR_SEND, False)
+            attempt_failed(e, group[first].place, group[first].attempt, SEND_FAILED, False)
             # That may have ended what stands further on, too.
             kept = first + 1
             for i in range(first + 1, count):

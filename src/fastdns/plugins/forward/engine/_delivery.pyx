@@ -5,11 +5,11 @@ from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.serve._context cimport ServiceReply
-from fastdns.serve._errors cimport ERROR_NO_HEALTHY, ERROR_TIMEOUT
+from fastdns.plugins.forward.engine._reasons cimport NO_HEALTHY, TIMEOUT
 from fastdns._wire cimport FLAG_TC
 from fastdns.memory._slabs cimport give_block
 from fastdns.plugins.forward.engine._quotas cimport give_share
-from fastdns.plugins.forward.engine._state cimport Ended, Waiter
+from fastdns.plugins.forward.engine._state cimport Ended, Waiter, reason_of
 from fastdns.plugins.forward.engine._table cimport detach, end_claim, give_place, note_stale
 
 
@@ -27,7 +27,7 @@ cdef void end_with(Engine* e, uint32_t place, const uint8_t* msg, uint32_t size)
     reply.msg = msg
     reply.msg_len = size
     reply.received_ns = e.now_ns
-    reply.error = o.error if o.error else ERROR_NO_HEALTHY
+    reply.error = reason_of(e, o.error if o.error else NO_HEALTHY)
     reply.error_upstream = o.error_upstream
     resume_some(e, o, &reply, o.claim.follows)
     if o.waiters != NULL and not put_off(e, place, &reply):
@@ -103,7 +103,7 @@ cdef void resume_stale(Engine* e, Outstanding* o) noexcept nogil:
     memset(&reply, 0, sizeof(reply))
     reply.stale = True
     reply.received_ns = e.now_ns
-    reply.error = ERROR_TIMEOUT
+    reply.error = reason_of(e, TIMEOUT)
     while w != NULL:
         if w.query.stale_after_ns and w.query.stale_after_ns <= e.now_ns:
             w.query.stale_after_ns = 0
@@ -122,5 +122,5 @@ cdef void give_up_all(Engine* e) noexcept nogil:
     for place in range(e.used):
         if e.table[place].waiters != NULL:
             if e.table[place].error == 0:
-                e.table[place].error = ERROR_TIMEOUT
+                e.table[place].error = TIMEOUT
             end_without(e, place)

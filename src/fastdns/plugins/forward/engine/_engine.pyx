@@ -8,7 +8,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._errors cimport ERROR_IN_FLIGHT, ERROR_STREAM
+from fastdns.metrics.reasons import first_reason
+from fastdns.plugins.forward.engine._reasons cimport IN_FLIGHT, STREAM_FAILED
 from fastdns.memory._syscalls cimport EPOLL_CTL_ADD, EPOLLIN, epoll_ctl, epoll_event
 from fastdns._wire cimport HEADER_BYTES, Reply, put_u16
 from fastdns.memory._atomics cimport load, publish_u64
@@ -61,10 +62,10 @@ cdef void take_answers(Engine* e) noexcept nogil:
                 and o.attempts[ticket.attempt].state == OVER_STREAM and o.attempts[ticket.attempt].id == ticket.id):
             if ticket.failed == HAD_NO_ROOM:
                 e.counters.streams_shed += 1
-                attempt_failed(e, ticket.outstanding, ticket.attempt, ERROR_IN_FLIGHT, True)
+                attempt_failed(e, ticket.outstanding, ticket.attempt, IN_FLIGHT, True)
             elif ticket.failed or size < HEADER_BYTES:
                 e.upstreams[ticket.upstream].counters.broken += 1
-                attempt_failed(e, ticket.outstanding, ticket.attempt, ERROR_STREAM, False)
+                attempt_failed(e, ticket.outstanding, ticket.attempt, STREAM_FAILED, False)
             else:
                 on_reply(e, ticket.outstanding, ticket.attempt, msg, size)
         end_answer(e.streams, size)
@@ -166,6 +167,7 @@ cdef class ForwardEngine(NativeService):
         e.quotas.all_counters = stats.block(0)
         e.quotas.counter_slots = &shared.table[0].counter_slots
         open_wheel(&e.wheel, &e.table[0].timer, sizeof(Outstanding), monotonic_ns())
+        e.first_reason = first_reason("forward")
         e.service.state = e
         e.service.suspend = admit
         e.service.flush = flush

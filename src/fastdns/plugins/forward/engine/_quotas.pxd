@@ -17,7 +17,7 @@ that shares one place with a flood does not share the other.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.serve._errors cimport ERROR_CLIENT_SHARE, ERROR_IN_FLIGHT, NO_ERROR
+from fastdns.plugins.forward.engine._reasons cimport CLIENT_SHARE, IN_FLIGHT, NONE_YET
 from fastdns.metrics._stats cimport ThreadCounters
 from fastdns.memory._atomics cimport load
 from fastdns.memory._slabs cimport UNIT_BYTES
@@ -76,7 +76,7 @@ cdef inline uint32_t concurrent_left(Quotas* q, const Stanza* stanza, uint64_t n
     sum = q.counters.waiting[stanza.number] + q.others[stanza.number] - 1
     return less(stanza.max_concurrent - less(sum, stanza.max_concurrent), MANY)
 
-# Fill in the rest of a share that has its units, and say why it may not be taken, or NO_ERROR. free_units: what is
+# Fill in the rest of a share that has its units, and say why it may not be taken, or NONE_YET. free_units: what is
 # free of the memory, the places and max_concurrent, each in units, and the least of them.
 cdef inline uint8_t examine_share(const Quotas* q, Share* share, const Stanza* stanza, const uint8_t* client,
                                   uint32_t client_len, uint32_t free_units) noexcept nogil:
@@ -87,10 +87,10 @@ cdef inline uint8_t examine_share(const Quotas* q, Share* share, const Stanza* s
     share.slots[0] = hashed & (CLIENT_SLOTS - 1)
     share.slots[1] = (hashed >> 32) & (CLIENT_SLOTS - 1)
     if share.units > left:
-        return ERROR_IN_FLIGHT
+        return IN_FLIGHT
     if less(q.clients[0][share.slots[0]], q.clients[1][share.slots[1]]) > SHARE * less(left, free_units):
-        return ERROR_CLIENT_SHARE
-    return NO_ERROR
+        return CLIENT_SHARE
+    return NONE_YET
 
 cdef inline void hold_share(Quotas* q, const Share* share, int32_t units) noexcept nogil:
     q.clients[0][share.slots[0]] += units

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.serve._errors cimport ERROR_MALFORMED
+from fastdns.plugins.forward.engine._reasons cimport MALFORMED
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, is_bare_error, write_error
 from fastdns.metrics._stats cimport RCODE_SLOTS, duration_bucket
 from fastdns._wire cimport (
@@ -124,7 +124,7 @@ cdef void without_question(Engine* e, uint32_t place, uint32_t which, const uint
         return
     e.counters.mismatched += 1
     if not over_datagrams:
-        attempt_failed(e, place, which, ERROR_MALFORMED, False)
+        attempt_failed(e, place, which, MALFORMED, False)
 
 
 cdef void on_reply(Engine* e, uint32_t place, uint32_t which, uint8_t* msg, uint32_t size) noexcept nogil:
@@ -139,7 +139,7 @@ cdef void on_reply(Engine* e, uint32_t place, uint32_t which, uint8_t* msg, uint
         probe_answered(e, place)
         return
     if accept(o.query, o.query_len, &e.query) != ACCEPTED:
-        attempt_failed(e, place, which, ERROR_MALFORMED, False)
+        attempt_failed(e, place, which, MALFORMED, False)
         return
     if not answers_question(msg, size, e.query.name, e.query.name_len, e.query.qtype, e.query.qclass):
         without_question(e, place, which, msg, size)
@@ -173,6 +173,6 @@ cdef void on_reply(Engine* e, uint32_t place, uint32_t which, uint8_t* msg, uint
         if over_datagrams:
             wait_for_better(e, place, which, MALFORMED_NS)
         else:
-            attempt_failed(e, place, which, ERROR_MALFORMED, False)
+            attempt_failed(e, place, which, MALFORMED, False)
         return
     take_reply(e, place, which, msg, size, e.reply.rcode, took_ns)

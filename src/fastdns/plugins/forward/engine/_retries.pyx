@@ -1,6 +1,6 @@
 """Who is asked next: see _retries.pxd."""
 
-from fastdns.serve._errors cimport ERROR_MALFORMED
+from fastdns.plugins.forward.engine._reasons cimport MALFORMED
 from fastdns.plugins.forward.engine._attempts cimport push_out, start_attempt, stream_failed
 from fastdns.plugins.forward.engine._delivery cimport end_without
 from fastdns.plugins.forward.engine._health cimport is_suspect, usual_ns, was_silent
@@ -65,7 +65,7 @@ cdef void attempt_failed(Engine* e, uint32_t place, uint32_t which, uint8_t erro
     cdef uint32_t upstream = o.attempts[which].upstream
     cdef Upstream* u = &e.upstreams[upstream]
     cdef bint at_once = e.now_ns - o.attempts[which].sent_ns < AGAIN_NS
-    if o.attempts[which].state == OVER_STREAM and error != ERROR_MALFORMED and not shortage:
+    if o.attempts[which].state == OVER_STREAM and error != MALFORMED and not shortage:
         stream_failed(e, o, u)
     end_attempt(e, place, which)
     o.failed += 1

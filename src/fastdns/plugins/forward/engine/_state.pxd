@@ -83,7 +83,7 @@ cdef struct Outstanding:
     uint64_t passed[2]              # upstreams (places in the stanza's list) that were asked
     uint16_t first                  # place in the stanza's list
     uint16_t turn                   # places looked at since
-    uint8_t error
+    uint8_t error                   # a ForwardReason
     uint16_t error_upstream
     uint8_t* query                  # what is sent, from write_asked; a block
     uint16_t query_len
@@ -127,6 +127,7 @@ cdef struct Engine:
     uint32_t upstream_count
     SocketRules rules
     ThreadCounters* counters
+    uint16_t first_reason           # of the plugin's, see metrics/reasons.py
     uint32_t turns[MAX_STANZAS]     # of round_robin
     Outgoing outbox[OUTBOX]
     uint32_t outbox_count
@@ -139,3 +140,7 @@ cdef struct Engine:
     uint8_t* received               # a batch of datagrams
     void* headers
     void* iovecs
+
+# The number that the server counts a ForwardReason by.
+cdef inline uint16_t reason_of(const Engine* e, uint8_t reason) noexcept nogil:
+    return e.first_reason + reason - 1

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from fastdns.serve._errors cimport ERROR_MALFORMED, ERROR_SEND, ERROR_TIMEOUT
+from fastdns.plugins.forward.engine._reasons cimport MALFORMED, SEND_FAILED, TIMEOUT
 from fastdns.memory._wheel cimport NO_TIMER, WHEEL_TICK_NS, wheel_take, wheel_turns
 from fastdns.plugins.forward.engine._claims cimport is_released
 from fastdns.plugins.forward.engine._datagrams cimport send_much
@@ -20,12 +20,12 @@ cdef void expire(Engine* e, uint32_t place, uint32_t which) noexcept nogil:
     if a.error_flags:
         believe_error(e, place, which)
     elif a.malformed:
-        attempt_failed(e, place, which, ERROR_MALFORMED, False)
+        attempt_failed(e, place, which, MALFORMED, False)
     elif a.unsent:
-        attempt_failed(e, place, which, ERROR_SEND, True)
+        attempt_failed(e, place, which, SEND_FAILED, True)
     else:
         e.upstreams[a.upstream].counters.timeouts += 1
-        attempt_failed(e, place, which, ERROR_TIMEOUT, False)
+        attempt_failed(e, place, which, TIMEOUT, False)
 
 
 cdef void on_due(Engine* e, uint32_t place) noexcept nogil:
@@ -44,7 +44,7 @@ cdef void on_due(Engine* e, uint32_t place) noexcept nogil:
                 return
     if e.now_ns >= o.deadline_ns:
         if o.error == 0:
-            o.error = ERROR_TIMEOUT
+            o.error = TIMEOUT
         end_without(e, place)
         return
     if o.hedge_ns and o.hedge_ns <= e.now_ns:
