@@ -356,7 +356,7 @@ class Plugin:
     """One plugin. name: of its folder, and of its directive. needs: plugins whose parts it uses. offers: modules of
     its folder that plugins which need it may use, besides plugin.py. counters: what it counts in each zone.
     reasons: why queries fail in its step, see metrics/reasons.py. removed_options: those that CoreDNS once had, and
-    what to do instead. before, after: of a plugin of another package, one of them: the plugin that it stands next to.
+    what to do instead. before, after: of a plugin of another package, one of them: the plugin beside which it runs.
 
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
