@@ -319,9 +319,20 @@ cdef struct Answering:
     uint64_t asked
 
 
+cdef uint32_t put_label(uint8_t* out, const uint8_t* label, uint32_t length, const Context* ctx,
+                        const Answering* c) noexcept nogil:
+    """A label, and a pointer to the zone in the question. Returns the size."""
+    memcpy(out, label, length)
+    if c.name_len == 1:
+        out[length] = 0
+        return length + 1
+    put_u16(out + length, 0xC000 | (HEADER_BYTES + ctx.q.name_len - c.name_len))
+    return length + 2
+
+
 cdef Outcome answer_before(Context* ctx, const void* conf) noexcept nogil:
     cdef Answering* c = <Answering*>conf
-    cdef uint32_t i, _i
+    cdef uint32_t i, _i, size
     cdef uint8_t* soa
     cdef RR* rr
     if not in_zone(ctx.q, c.name, c.name_len):
@@ -342,16 +353,18 @@ cdef Outcome answer_before(Context* ctx, const void* conf) noexcept nogil:
     rr = add_rr(ctx.reply, &ctx.reply.authority, TYPE_SOA, 60)
     if soa == NULL or rr == NULL:
         return bare(ctx, SERVFAIL)
-    memcpy(soa, b"\x02ns", 3)
-    put_u16(soa + 3, 0xC000 | (HEADER_BYTES + ctx.q.name_len - c.name_len))
-    memcpy(soa + 5, b"\x04root", 5)
-    put_u16(soa + 10, 0xC000 | (HEADER_BYTES + ctx.q.name_len - c.name_len))
+    size = put_label(soa, b"\x02ns", 3, ctx, c)
+    size += put_label(soa + size, b"\x04root", 5, ctx, c)
     for i in range(5):
-        put_u32(soa + 12 + 4 * i, i + 1)
+        put_u32(soa + size + 4 * i, i + 1)
     rr.fixed = soa
-    rr.fixed_len = 5 + 7 + 20
-    rr.saved = 2 * (c.name_len - 2)
-    rr.owner_at = HEADER_BYTES + ctx.q.name_len - c.name_len
+    rr.fixed_len = size + 20
+    if c.name_len == 1:
+        rr.owner = b"\0"
+        rr.owner_len = 1
+    else:
+        rr.saved = 2 * (c.name_len - 2)
+        rr.owner_at = HEADER_BYTES + ctx.q.name_len - c.name_len
     return written(ctx)
 
 

@@ -154,6 +154,13 @@ def test_questions_inside_questions_end() -> None:
     assert asking.served == 9
 
 
+def test_questions_that_multiply_are_bounded() -> None:
+    """Each of three questions asks three more, eight deep: they would be 9,840."""
+    asking = Ask(wire("ask.test."), [wire("ask.test.")] * 3)
+    parse(trial(asking).ask(query("ask.test."), tcp=True))
+    assert asking.begun == 65
+
+
 def test_a_service_that_takes_nobody_leaves_what_was_there() -> None:
     service = PlayedService("played")
     names = [wire("a."), wire("b."), wire("a.")]

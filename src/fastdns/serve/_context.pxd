@@ -32,6 +32,7 @@ cdef enum:
     OVER_UDP = 0
     OVER_TCP = 1
     MAX_DEPTH = 8               # of questions that steps ask inside a query
+    MAX_ASKED = 64              # such questions in all: each may ask several, and they would multiply
     NO_SLOT = 0xFFFFFFFF        # counters of a zone that has none
 
 # What a query has waited for: what a service says. asker and question tell what it answers: see _replies.pxd.

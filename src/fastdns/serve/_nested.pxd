@@ -32,8 +32,8 @@ cdef struct Found:
     Records additional
 
 # Ask for name (uncompressed wire form, any case), class IN. first: WHOLE_SERVER, or a step of the chain that runs.
-# ANSWERED: found has it. SUSPENDED: return this. DROPPED: nothing came back (silence, MAX_DEPTH, no room), and
-# found is an empty SERVFAIL.
+# ANSWERED: found has it. SUSPENDED: return this. DROPPED: nothing came back (silence, MAX_DEPTH, MAX_ASKED, no
+# room), and found is an empty SERVFAIL.
 cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype, uint32_t first,
                     Found* found) noexcept nogil
 

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from fastdns.serve._chain cimport answer, run
 from fastdns.serve._context cimport (
-    ANSWERED, DROPPED, MAX_DEPTH, NEXT, Chain, Changed, StepMemory, begin_question,
+    ANSWERED, DROPPED, MAX_ASKED, MAX_DEPTH, NEXT, Chain, Changed, StepMemory, begin_question,
 )
 from fastdns.serve._question cimport detach, judge_question, make_question
 from fastdns._wire cimport (
@@ -146,7 +146,9 @@ cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16
     cdef bint same
     memset(found, 0, sizeof(Found))
     found.rcode = SERVFAIL
-    if ctx.depth >= MAX_DEPTH or not make_question(reply, ctx.q, name, name_len, qtype, CLASS_IN, &inner):
+    if ctx.depth >= MAX_DEPTH or ctx.asked >= MAX_ASKED:
+        return DROPPED
+    if not make_question(reply, ctx.q, name, name_len, qtype, CLASS_IN, &inner):
         return DROPPED
     leave_frame(ctx, &frame)
     same = same_question(&inner, ctx.q)

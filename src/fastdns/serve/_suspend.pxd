@@ -25,7 +25,8 @@ cdef enum:
     MAX_PEER_BYTES = 28             # struct sockaddr_in6
     MAX_CONTROL_BYTES = 40          # struct cmsghdr with struct in6_pktinfo
 
-# The message follows the struct, then the question that is waited for, where a refresh goes on with that.
+# The message follows the struct; then the question that is waited for, where a refresh goes on with that; then how
+# to reach the client (peer_of, control_of). A query takes no more than it needs: tens of thousands may wait.
 cdef struct Suspended:
     ServiceReply* replies           # what it has waited for before; given to who serves it again
     const void* asker               # the request, and the question that it is for
@@ -47,8 +48,13 @@ cdef struct Suspended:
     uint8_t transport
     uint8_t replays
     bint background
-    uint8_t peer[MAX_PEER_BYTES]
-    uint8_t control[MAX_CONTROL_BYTES]
+
+# struct sockaddr, and struct cmsghdr where there is one.
+cdef inline uint8_t* peer_of(Suspended* query) noexcept nogil:
+    return <uint8_t*>query + sizeof(Suspended) + query.message_len + query.question_len
+
+cdef inline uint8_t* control_of(Suspended* query) noexcept nogil:
+    return peer_of(query) + query.peer_len
 
 # The transport serves a suspended query again, and delivers what comes of it.
 ctypedef void (*resume_fn)(void* owner, Suspended* query, ServiceReply* reply) noexcept nogil
@@ -153,7 +159,7 @@ cdef inline uint32_t question_bytes(const Context* ctx) noexcept nogil:
 
 # What write_suspended writes for the query of ctx.
 cdef inline uint32_t suspended_bytes(const Context* ctx) noexcept nogil:
-    return sizeof(Suspended) + message_bytes(ctx) + question_bytes(ctx)
+    return sizeof(Suspended) + message_bytes(ctx) + question_bytes(ctx) + ctx.peer_len + ctx.control_len
 
 # For services: copy what it takes to serve the query of ctx again. What the query has waited for goes with it: once
 # this is written, the service's suspend returns SUSPENDED.

@@ -59,13 +59,14 @@ cdef void write_suspended(Context* ctx, Suspended* query) noexcept nogil:
     query.peer_len = ctx.peer_len
     query.control_len = ctx.control_len
     if ctx.peer_len:
-        memcpy(query.peer, ctx.peer, ctx.peer_len)
+        memcpy(peer_of(query), ctx.peer, ctx.peer_len)
     if ctx.control_len:
-        memcpy(query.control, ctx.control, ctx.control_len)
+        memcpy(control_of(query), ctx.control, ctx.control_len)
     memcpy(message, ctx.q.msg if ctx.background else ctx.msg, query.message_len)
     if query.question_len:
-        memcpy(message + query.message_len, ctx.q.msg, query.question_len)
-    if ctx.background and ctx.q.has_opt:
+        message += query.message_len
+        memcpy(message, ctx.q.msg, query.question_len)
+    if (ctx.background or query.question_len) and ctx.q.has_opt:
         # It goes on from the step that refreshes, where bufsize has done its part already.
         put_u16(message + ctx.q.opt_at + OPT_CLASS_AT, ctx.q.asked_udp_bytes)
 
@@ -88,12 +89,12 @@ cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, 
     ctx.replies = &newest
     ctx.asked_before = query.asked
     ctx.received_ns = query.received_ns
-    ctx.client = query.peer + query.client_at
+    ctx.client = peer_of(query) + query.client_at
     ctx.client_len = query.client_len
     ctx.client_port = query.client_port
-    ctx.peer = query.peer
+    ctx.peer = peer_of(query)
     ctx.peer_len = query.peer_len
-    ctx.control = query.control
+    ctx.control = control_of(query)
     ctx.control_len = query.control_len
     if query.background:
         ctx.zone_slot = query.zone_slot

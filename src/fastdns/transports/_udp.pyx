@@ -18,8 +18,8 @@ from fastdns.metrics._stats cimport FAILED_SEND, count_failed
 from fastdns.serve._chain cimport Ahead, begin_message, look_again, look_ahead, serve_ahead
 from fastdns.serve._context cimport OVER_UDP, Context, Server, ServiceReply
 from fastdns.serve._suspend cimport (
-    Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
-    serve_resumed, wait_ms,
+    Services, Suspended, any_outstanding, any_suspended, any_unsent, control_of, flush, give_up, on_event,
+    on_time, peer_of, serve_resumed, wait_ms,
 )
 
 cdef enum:
@@ -202,7 +202,7 @@ cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept no
     hot.sending_fd = s.fd
     # The suspended query's memory is given back before the batch is sent.
     address = hot.addresses + (BATCH + hot.sending) * ADDRESS_ROOM
-    memcpy(address, query.peer, query.peer_len)
+    memcpy(address, peer_of(query), query.peer_len)
     header = &(<mmsghdr*>hot.headers_out)[hot.sending].msg_hdr
     header.msg_name = address
     header.msg_namelen = query.peer_len
@@ -210,7 +210,7 @@ cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept no
     header.msg_controllen = query.control_len
     if query.control_len:
         header.msg_control = hot.controls + (BATCH + hot.sending) * CONTROL_ROOM
-        memcpy(header.msg_control, query.control, query.control_len)
+        memcpy(header.msg_control, control_of(query), query.control_len)
     ctx.server = <const Server*>s.server
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
