@@ -1,7 +1,7 @@
 """Whatever steps do with a query, it comes to the same whether answers are at hand or have to be waited for.
 
-The oracle is the same chain with the answers in its last steps. Beside it they are in another server, which is asked
-what the service is asked; several clients' queries wait at a time, and are resumed in any order.
+The oracle is the same chain with the answers in its last steps. Beside it they are in another server, which is
+asked what the service is asked; several clients' queries wait at a time, and are resumed in any order.
 """
 
 from __future__ import annotations
