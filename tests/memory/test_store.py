@@ -204,3 +204,49 @@ def test_a_writer_without_the_descriptor_gives_pages_back() -> None:
         assert os.fstat(descriptor).st_blocks * 512 <= FIXED_BYTES
     finally:
         os.close(descriptor)
+
+
+def test_states_of_sources_take_memory_only_where_they_are_used() -> None:
+    store = Store(1 << 20)
+    writer = Writer(store)
+    before = store.taken_bytes
+    assert [store.source(number) for number in (0, 5, 65535)] == [(False, 0, 0)] * 3
+    assert store.restored_at(65535) == 0
+    assert store.taken_bytes == before, "a look at a source that nobody has written"
+    for number in range(64):
+        writer.set_source(number, soa_serial=number + 1)
+    assert store.taken_bytes == before + 4096
+    writer.set_source(65535, synced=True)
+    assert store.taken_bytes == before + 2 * 4096
+    assert store.source(63) == (False, 64, 1) and store.source(65535) == (True, 0, 0)
+    for number in (-1, 65536):
+        with pytest.raises((IndexError, OverflowError)):
+            writer.set_source(number, synced=True)
+
+
+def test_sources_are_those_with_records_or_a_state() -> None:
+    store = Store(1 << 20)
+    writer = Writer(store)
+    assert store.sources() == []
+    writer.publish(b"\0\4a", b"")
+    writer.publish(b"\x81\2a", b"")
+    writer.publish(b"\x81\2b", b"")
+    writer.publish(b"x", b"of no source: its key is too short")
+    writer.set_source(9, synced=True)
+    assert store.sources() == [4, 9, 0x8102]
+
+
+def test_a_source_is_removed_whole_and_alone() -> None:
+    store = Store(8 << 20)
+    writer = Writer(store)
+    for number in range(20_000):
+        writer.publish(b"\1\2%d" % number, b"x" * 60)
+        if number % 100 == 0:
+            writer.publish(b"\1\3%d" % number, b"y" * 60)
+    others = dict(store.items(b"\1\3"))
+    writer.remove_source(0x0102)
+    assert dict(store.items()) == others and store.sources() == [0x0103]
+    writer.reclaim()
+    assert_bounded(store)
+    writer.remove_source(0x0102)
+    assert dict(store.items()) == others

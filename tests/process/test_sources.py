@@ -81,8 +81,16 @@ def test_a_failed_reload_leaves_the_old_numbers() -> None:
     assert table.assign(config("manifests /b")) == [2]
 
 
-def test_too_many_clusters() -> None:
+def test_there_are_numbers_for_more_sources_than_any_corefile_has() -> None:
     table = SourceTable()
-    assert len(table.assign(config(*(f"manifests /{n}" for n in range(len(NUMBERS)))))) == 32
-    with pytest.raises(FastdnsError, match="more than 32 sources at a time"):
+    served = config(*(f"manifests /{n}" for n in range(100)))
+    assert table.assign(served) == list(range(0, 200, 2))
+    assert len(NUMBERS) == 32768 and NUMBERS[-1] + 1 == 65535
+
+
+def test_the_error_for_too_many_sources_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastdns.process.sources.NUMBERS", range(0, 6, 2))
+    table = SourceTable()
+    assert table.assign(config("manifests /0", "manifests /1", "manifests /2")) == [0, 2, 4]
+    with pytest.raises(FastdnsError, match=r"plugin/kubernetes: .*:2 - 3 sources are followed already"):
         table.assign(config("manifests /one-more"))

@@ -2,12 +2,15 @@
 
 Layout of the mapping (offsets from its start; blocks are counted in units of 16 bytes):
 
-    StoreHeader | ReaderSlot[READER_SLOTS] | SourceState[MAX_SOURCES] | blocks …
+    StoreHeader | ReaderSlot[READER_SLOTS] | blocks … | SourceState[MAX_SOURCES]
 
-Where blocks go is _space's. A block holds an index (an array of 64-bit slots) or a Record. An index slot is 0
-(never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. Everything a reader
-can reach is published with one release store and never changes afterwards; what is replaced is retired and reused
-only after every reader has left the epoch in which it could see it. Readers enter an epoch once a batch.
+The states of sources take memory, a page for 64 of them, only where one of these was ever used.
+
+A key begins with the number of the source that the record is of (put_source), two bytes. What follows is the
+source's own. Where blocks go is _space's. A block holds an index (an array of 64-bit slots) or a Record. An index
+slot is 0 (never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. Everything a
+reader can reach is published with one release store and never changes afterwards; what is replaced is retired and
+reused only after every reader has left the epoch in which it could see it. Readers enter an epoch once a batch.
 
 The writer may also move a record: it publishes a copy under the same slot and retires the first one. The
 allocator's state is the writer's own: a successor rebuilds it from what the index reaches, so a writer may die at
@@ -23,7 +26,8 @@ cdef enum:
     UNIT_BYTES = 16
     READER_SLOTS = 4160          # two threads of each of 1024 workers, in two generations, and some more
     SNAPSHOT_READER = 4159       # of these: the thread of the writer's process that copies records to disk
-    MAX_SOURCES = 64
+    MAX_SOURCES = 65536
+    SOURCE_BYTES = 2             # of a key: the number of its source
     SLOT_EMPTY = 0
     SLOT_REMOVED = 1
 
@@ -39,7 +43,9 @@ cdef struct StoreHeader:
     uint64_t epoch              # alone on its line but for what hardly changes: readers load it once a batch
     uint64_t readers            # no reader has this slot or a higher one, but for SNAPSHOT_READER
     uint64_t resident_pages     # free ones that are kept among them; the writer's, for metrics
-    uint64_t pad1[5]
+    uint64_t states_at          # where the states of sources begin
+    uint64_t sources            # no source with this number or a higher one has a state; the writer's
+    uint64_t pad1[3]
 
 cdef struct ReaderSlot:
     uint64_t epoch              # 0: not reading
@@ -70,8 +76,25 @@ cdef inline const uint8_t* record_payload(const Record* r) noexcept nogil:
 cdef inline ReaderSlot* reader_slot(StoreHeader* h, uint32_t slot) noexcept nogil:
     return <ReaderSlot*>(<uint8_t*>h + sizeof(StoreHeader)) + slot
 
+# source: below MAX_SOURCES. Readers look only at sources of their configuration: a look takes memory, too.
 cdef inline SourceState* source_state(StoreHeader* h, uint32_t source) noexcept nogil:
-    return <SourceState*>(<uint8_t*>h + sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot)) + source
+    return <SourceState*>(<uint8_t*>h + h.states_at) + source
+
+# The same for the writer, which may change what is there.
+cdef inline SourceState* own_source_state(StoreHeader* h, uint32_t source) noexcept nogil:
+    raise_u64(&h.sources, <uint64_t>source + 1)
+    return source_state(h, source)
+
+# The beginning of a key.
+cdef inline void put_source(uint8_t* key, uint32_t source) noexcept nogil:
+    key[0] = <uint8_t>(source >> 8)
+    key[1] = <uint8_t>source
+
+# The number of the source that a record is of; MAX_SOURCES where its key has no room for one.
+cdef inline uint32_t source_of(const Record* r) noexcept nogil:
+    if r.key_len < SOURCE_BYTES:
+        return MAX_SOURCES
+    return <uint32_t>record_key(r)[0] << 8 | record_key(r)[1]
 
 # Call once before a slot is used: only slots that may be used are looked at, and take memory.
 cdef inline void expect_reader(StoreHeader* h, uint32_t slot) noexcept nogil:
@@ -116,7 +139,12 @@ cdef class Store:
     cdef StoreHeader* header
     cdef readonly int fd
     cdef readonly size_t size_bytes     # that it may take
+    cdef size_t block_bytes             # of the mapping, up to the states of sources
     cdef size_t mapped_bytes
+
+
+# Whether a record is to be dropped; see Writer.drop_where.
+ctypedef bint (*drop_fn)(const Record* record, void* data) noexcept nogil
 
 
 cdef class Writer:
@@ -143,3 +171,4 @@ cdef class Writer:
     cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
                  uint32_t payload_len) except -1
     cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1
+    cdef int drop_where(self, drop_fn is_gone, void* data) except -1

@@ -34,8 +34,7 @@ cdef inline void* at_unit(const StoreHeader* h, uint64_t unit) noexcept nogil:
 
 
 cdef inline uint32_t first_page() noexcept nogil:
-    return <uint32_t>((sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot) + MAX_SOURCES * sizeof(SourceState)
-                       + PAGE_BYTES - 1) // PAGE_BYTES)
+    return <uint32_t>((sizeof(StoreHeader) + READER_SLOTS * sizeof(ReaderSlot) + PAGE_BYTES - 1) // PAGE_BYTES)
 
 
 cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
@@ -70,6 +69,10 @@ cdef const Record* next_record(const StoreHeader* h, uint64_t* at) noexcept nogi
     return NULL
 
 
+cdef bint is_of_source(const Record* record, void* source) noexcept nogil:
+    return source_of(record) == (<uint32_t*>source)[0]
+
+
 cdef class Store:
     """The shared mapping. Made by the supervisor before it forks; readers and the writer use it by offset.
 
@@ -84,7 +87,8 @@ cdef class Store:
         self.size_bytes = (max_bytes + 4095) & ~<size_t>4095
         self.fd = os.memfd_create("fastdns-store", os.MFD_CLOEXEC)
         # Units are counted in 32 bits.
-        self.mapped_bytes = min(2 * self.size_bytes, (<size_t>1 << 36) - PAGE_BYTES)
+        self.block_bytes = min(2 * self.size_bytes, (<size_t>1 << 36) - PAGE_BYTES)
+        self.mapped_bytes = self.block_bytes + MAX_SOURCES * sizeof(SourceState)
         os.ftruncate(self.fd, self.mapped_bytes)
         self.header = <StoreHeader*>map_file(self.fd, self.mapped_bytes)
         if self.header == NULL:
@@ -94,6 +98,7 @@ cdef class Store:
         h.size_bytes = self.size_bytes
         h.seed = int.from_bytes(os.urandom(8), "little")
         h.epoch = 1
+        h.states_at = self.block_bytes
         # The first index: all slots empty, as the kernel zeroes new pages.
         h.high_water = first + units_of(<uint64_t>8 << MIN_INDEX_BITS)
         publish_u64(&h.index, <uint64_t>first << 8 | MIN_INDEX_BITS)
@@ -148,6 +153,9 @@ cdef class Store:
         """(synced, soa_serial, changes) of a source. Raises IndexError."""
         if source >= MAX_SOURCES:
             raise IndexError(source)
+        if source >= load(&self.header.sources):
+            # A look at its state would take memory.
+            return False, 0, 0
         cdef SourceState* s = source_state(self.header, source)
         return bool(load(&s.synced) & 1), load(&s.soa_serial), load(&s.changes)
 
@@ -155,7 +163,30 @@ cdef class Store:
         """The Unix second of the snapshot that a source's records came from, 0 for none. Raises IndexError."""
         if source >= MAX_SOURCES:
             raise IndexError(source)
+        if source >= load(&self.header.sources):
+            return 0
         return load(&source_state(self.header, source).restored_at)
+
+    def sources(self):
+        """The numbers of the sources that have records or a state, in order. For the writer and tests."""
+        cdef uint64_t at = 0, i
+        cdef const Record* r
+        cdef const SourceState* s
+        cdef uint32_t source, last = MAX_SOURCES
+        found = set()
+        while True:
+            r = next_record(self.header, &at)
+            if r == NULL:
+                break
+            source = source_of(r)
+            if source != last and source != MAX_SOURCES:
+                found.add(source)
+            last = source
+        for i in range(load(&self.header.sources)):
+            s = source_state(self.header, <uint32_t>i)
+            if s.synced or s.soa_serial or s.changes or s.restored_at or s.id_seed:
+                found.add(i)
+        return sorted(found)
 
     @property
     def records(self):
@@ -189,7 +220,7 @@ cdef class Writer:
     def __cinit__(self, Store store not None):
         self.store = store
         self.h = store.header
-        self.space = Space(first_page(), <uint32_t>(store.mapped_bytes // PAGE_BYTES),
+        self.space = Space(first_page(), <uint32_t>(store.block_bytes // PAGE_BYTES),
                            <uint32_t>(store.size_bytes // PAGE_BYTES))
         self.space.base = <uint8_t*>self.h
         self.space.high_water = &self.h.high_water
@@ -486,6 +517,34 @@ cdef class Writer:
                     return True
             i = (i + 1) & mask
 
+    cdef int drop_where(self, drop_fn is_gone, void* data) except -1:
+        """Drop each record of which is_gone says so. Nothing moves meanwhile, so the index is walked once."""
+        cdef StoreHeader* h = self.h
+        cdef uint64_t at = 0
+        cdef const Record* r
+        if self.collecting:
+            raise RuntimeError("the store is being tidied")
+        self.collecting = True
+        try:
+            while True:
+                r = next_record(h, &at)
+                if r == NULL:
+                    break
+                if is_gone(r, data):
+                    self.drop(record_key(r), r.key_len)
+                    if self.retired_units >= self.collect_at:
+                        self.free_unseen()
+                        self.collect_at = self.retired_units + max(<uint64_t>RETIRED_UNITS, h.used_units // 8)
+        finally:
+            self.collecting = False
+        return 0
+
+    def remove_source(self, uint32_t source):
+        """Remove every record of a source, by its number. Its state stays. Raises IndexError."""
+        if source >= MAX_SOURCES:
+            raise IndexError(source)
+        self.drop_where(is_of_source, &source)
+
     def publish(self, bytes key not None, bytes payload not None):
         """Make payload what readers find under key. Raises StoreFull; ValueError for a key over 65,535 bytes."""
         if len(key) > 65535 or len(payload) > 0x7FFFFFFF:
@@ -504,7 +563,7 @@ cdef class Writer:
         """Publish what is true of a source as a whole. Raises IndexError."""
         if source >= MAX_SOURCES:
             raise IndexError(source)
-        cdef SourceState* s = source_state(self.h, source)
+        cdef SourceState* s = own_source_state(self.h, source)
         if soa_serial is not None:
             publish_u64(&s.soa_serial, soa_serial)
             publish_u64(&s.changes, s.changes + 1)

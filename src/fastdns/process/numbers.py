@@ -1,8 +1,8 @@
 """The numbers of sources in the zone store, and what the store says of them.
 
 Rules:
-- A source takes a pair of numbers, of which the first is even. All its records are stored under the first. The
-  second is for a serial of its own, where a source has two.
+- A source takes a pair of numbers of 16 bits, of which the first is even. All its records are stored under the
+  first. The second is for a serial of its own, where a source has two.
 - A source is *listed* when it has said all that there is. It is *known* when it is listed, or when what an earlier
   run has kept of it is served.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fastdns.memory._store import Store, Writer
 
-NUMBERS = range(0, 64, 2)
+NUMBERS = range(0, 65536, 2)
 
 
 def first_of_pair(number: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from fastdns.corefile.mistakes import said_of
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Plugin
@@ -34,18 +35,24 @@ class SourceTable:
 
     def assign(self, config: ServerConfig) -> list[int]:
         """The numbers of a configuration's sources, new ones where they are not known yet. Raises FastdnsError."""
-        assigned = []
-        for plugin, _, options, identity in wanted(config):
+        assigned: dict[int, None] = {}
+        taken = set(self.numbers.values())
+        # The lowest ones: what the store keeps of a number takes memory up to the highest one in use.
+        free = (number for number in NUMBERS if number not in taken)
+        for plugin, block, options, identity in wanted(config):
             if identity not in self.numbers:
-                free = [number for number in NUMBERS if number not in self.numbers.values()]
-                if not free:
-                    raise FastdnsError(f"more than {len(NUMBERS)} sources at a time")
-                self.numbers[identity] = free[0]
-                self.fresh.add(free[0])
+                number = next(free, None)
+                if number is None:
+                    with said_of(plugin.name, block):
+                        raise FastdnsError(
+                            f"{len(NUMBERS)} sources are followed already, and the zone store has no more numbers; "
+                            "blocks with equal options share a source"
+                        )
+                self.numbers[identity] = number
+                self.fresh.add(number)
             self.known[self.numbers[identity]] = (plugin.name, options)
-            if self.numbers[identity] not in assigned:
-                assigned.append(self.numbers[identity])
-        return assigned
+            assigned[self.numbers[identity]] = None
+        return list(assigned)
 
     def activate(self, numbers: list[int]) -> None:
         """These are what the watcher follows from now on."""

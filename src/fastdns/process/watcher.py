@@ -19,7 +19,7 @@ from fastdns.memory._store import Store, Writer
 from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.api import Source
 from fastdns.plugins.order import load
-from fastdns.process.numbers import NUMBERS, first_of_pair, mark_unknown
+from fastdns.process.numbers import first_of_pair, mark_unknown
 from fastdns.process.processes import Channel
 
 log = logging.getLogger("fastdns")
@@ -108,11 +108,9 @@ class WatcherProcess:
 
     def purge(self, is_gone: Callable[[int], bool]) -> None:
         """Remove the records of sources."""
-        for key, _ in self.plan.store.items():
-            if is_gone(first_of_pair(key[0])):
-                self.writer.remove(key)
-        for number in NUMBERS:
+        for number in sorted({first_of_pair(number) for number in self.plan.store.sources()}):
             if is_gone(number):
+                self.writer.remove_source(number)
                 mark_unknown(self.writer, number)
         self.writer.reclaim()
 

@@ -68,7 +68,7 @@ async def test_restored_and_then_listed(tmp_path: Path, caplog: pytest.LogCaptur
     second.restore()
     assert not store.source(2)[0]
     assert store.restored_at(2)
-    assert len(store.items(b"\2S")) == 2
+    assert len(store.items(b"\0\2S")) == 2
     with caplog.at_level(logging.INFO):
         second.tick()
         assert "served no more" not in caplog.text
@@ -76,7 +76,7 @@ async def test_restored_and_then_listed(tmp_path: Path, caplog: pytest.LogCaptur
         second.tick()
     assert caplog.text.count("served no more") == 1
     assert store.source(2)[0]
-    assert len(store.items(b"\2S")) == 1
+    assert len(store.items(b"\0\2S")) == 1
     await second.close()
 
 
@@ -98,7 +98,7 @@ async def test_a_successor_does_not_read_it_again(tmp_path: Path) -> None:
     successor = Cluster(0, options_of(path), Writer(store), ClusterMetrics(metrics))
     successor.restore()
     assert not metrics.series
-    assert len(store.items(b"\0S")) == 1
+    assert len(store.items(b"\0\0S")) == 1
 
 
 async def test_a_successor_of_one_that_died_while_it_read(tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ async def test_a_successor_of_one_that_died_while_it_read(tmp_path: Path) -> Non
     store = Store(4 << 20)
     cluster(path, store).restore()
     writer = Writer(store)
-    for key, _ in store.items(b"\0")[::2]:
+    for key, _ in store.items(b"\0\0")[::2]:
         writer.remove(key)
     writer.set_source(0, restored_at=0)
     cluster(path, store).restore()
-    assert len(store.items(b"\0S")) == len(MANY)
+    assert len(store.items(b"\0\0S")) == len(MANY)
     assert store.restored_at(0)
 
 
@@ -130,7 +130,7 @@ async def test_of_another_cluster(tmp_path: Path, uid: str, held: int, known_fir
     list_services(second, [])
     second.source = speaks(uid)
     second.tick()
-    assert len(store.items(b"\0S")) == held
+    assert len(store.items(b"\0\0S")) == held
     if second.snapshot and second.snapshot.writing:
         await second.snapshot.writing
 

@@ -165,7 +165,7 @@ def test_an_emptied_cluster_is_followed_once_another_listing_agrees():
     assert guarded.writer.settle()
     guarded.list([])
     assert guarded.rcodes() == {"NXDOMAIN"}
-    assert not guarded.cluster.store.items(b"\0")
+    assert not guarded.cluster.store.items(b"\0\0")
 
 
 def test_an_emptied_cluster_is_followed_after_the_grace():
@@ -174,7 +174,7 @@ def test_an_emptied_cluster_is_followed_after_the_grace():
     guarded.clock.now += GRACE_S
     guarded.writer.settle()
     assert guarded.rcodes() == {"NXDOMAIN"}
-    assert not guarded.cluster.store.items(b"\0")
+    assert not guarded.cluster.store.items(b"\0\0")
 
 
 def test_what_comes_while_a_listing_is_held_stays():
@@ -213,7 +213,7 @@ def test_a_listing_that_is_under_way_at_the_end_of_the_grace():
             if resource == Resource.SERVICE and obj.metadata.name == "s0":
                 writer.upsert(resource, obj)
     writer.settle()
-    assert ["s0" in str(key) for key, _ in guarded.cluster.store.items(b"\0S")] == [True]
+    assert ["s0" in str(key) for key, _ in guarded.cluster.store.items(b"\0\0S")] == [True]
 
 
 def test_deletions_one_by_one_are_followed():
@@ -240,7 +240,7 @@ def test_after_the_death_of_the_writer_too():
     guarded.clock.now += GRACE_S
     guarded.writer.settle()
     assert guarded.rcodes() == {"NXDOMAIN"}
-    assert not guarded.cluster.store.items(b"\0")
+    assert not guarded.cluster.store.items(b"\0\0")
 
 
 def test_what_another_cluster_left_is_not_held():
@@ -263,4 +263,4 @@ def test_without_a_guard():
     cluster = Cluster(OPTIONS, objects(), max_bytes=4 << 20)
     assert not cluster.block.writer.settle()
     cluster.block.list_all([])
-    assert not cluster.store.items(b"\0")
+    assert not cluster.store.items(b"\0\0")

@@ -205,7 +205,7 @@ def test_a_service_whose_name_is_no_label_is_left_out(name: str, caplog: pytest.
         headless(name), a_slice([{"addresses": ["10.9.9.9"]}], name="odd", service=name or "a b")
     )
     assert ("service", "object") in counted
-    assert not [key for key, _ in cluster.store.items(b"\0S") if name and name.encode() in key]
+    assert not [key for key, _ in cluster.store.items(b"\0\0S") if name and name.encode() in key]
     assert "is not a DNS label" in caplog.text
 
 

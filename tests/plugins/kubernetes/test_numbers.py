@@ -16,7 +16,7 @@ pytestmark = pytest.mark.native
 OPTIONS = Config(("cluster.local.",), "cluster.local.", endpoint="http://a", snapshot="s")
 
 
-@pytest.mark.parametrize(("number", "first"), [(0, 0), (1, 0), (62, 62), (63, 62)])
+@pytest.mark.parametrize(("number", "first"), [(0, 0), (1, 0), (62, 62), (63, 62), (65535, 65534)])
 def test_first_of_pair(number: int, first: int) -> None:
     assert first_of_pair(number) == first
 

@@ -244,7 +244,7 @@ class Model:
     def tear(self, count: int) -> None:
         """What a writer that died in the midst of changes may leave: references and services that disagree."""
         rng = random.Random(count)
-        items = sorted(self.cluster.store.items(b"\0"))
+        items = sorted(self.cluster.store.items(b"\0\0"))
         writer = self.cluster.store_writer
         for _ in range(count):
             if not items:
@@ -360,11 +360,11 @@ def test_store_equals_the_reference(chosen, start, sequence, seed):
             check(model, rng, 5)
     model.settle()
     check(model, rng, 25)
-    before = sorted(model.cluster.store.items(b"\0"))
+    before = sorted(model.cluster.store.items(b"\0\0"))
     # Every resource once more changes nothing, and a new store filled from nothing is the same.
     changes_before = model.cluster.store.source(0)[2]
     model.relist()
-    assert sorted(model.cluster.store.items(b"\0")) == before
+    assert sorted(model.cluster.store.items(b"\0\0")) == before
     assert model.cluster.store.source(0)[2] == changes_before
 
 
@@ -374,7 +374,7 @@ def test_a_takeover_leaves_what_a_fresh_start_gives(chosen, start, seed):
     model = Model(chosen, start)
     model.change("take over", seed % 7)
     fresh = Model(chosen, start)
-    assert {key for key, _ in model.cluster.store.items(b"\0")} == {
-        key for key, _ in fresh.cluster.store.items(b"\0")
+    assert {key for key, _ in model.cluster.store.items(b"\0\0")} == {
+        key for key, _ in fresh.cluster.store.items(b"\0\0")
     }
     check(model, random.Random(seed), 20)

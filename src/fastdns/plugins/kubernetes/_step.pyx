@@ -38,6 +38,7 @@ from fastdns.plugins.kubernetes.answers._request cimport (
 )
 from fastdns.plugins.kubernetes.answers._reverse cimport answer_reverse, is_reverse, reverse_address
 from fastdns.plugins.kubernetes.answers._services cimport answer_service
+from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES
 
 cdef enum:
     MAX_CHAIN = 11              # CNAMEs that an ExternalName may lead through
@@ -224,7 +225,7 @@ cdef void ahead(const Context* ctx, const Query* q, uint64_t* hash, const void* 
     cdef const Zone* zone = zone_of(conf, q)
     cdef Request request
     cdef Request* r = &request
-    cdef uint8_t key[2 + 128]
+    cdef uint8_t key[KEY_HEAD_BYTES + 128]
     if zone == NULL:
         return
     start_request(r, q, zone)

@@ -281,7 +281,7 @@ def test_a_listing_sweeps_its_own_resource_only():
     assert answers(cluster, "web.prod.svc.cluster.local.") == ["10.96.0.1"]
     cluster.block.list_all([], [Resource.SLICE])
     assert answers(cluster, "db.prod.svc.cluster.local.") == []
-    assert [key[1:2] for key, _ in cluster.store.items(b"\0A")] == []
+    assert cluster.store.items(b"\0\0A") == []
 
 
 def test_two_sources_on_one_store_do_not_meet():
@@ -289,7 +289,7 @@ def test_two_sources_on_one_store_do_not_meet():
     cluster.block.list_all([])
     assert answers(cluster, "web.prod.svc.cluster.local.") == []
     assert answers(cluster, "web.prod.svc.cluster.test.") == ["10.96.0.1"]
-    assert {key[0] for key, _ in cluster.store.items()} == {2}
+    assert {key[:2] for key, _ in cluster.store.items()} == {b"\0\2"}
 
 
 def test_an_address_in_two_slices_keeps_its_name_until_both_are_gone():
@@ -339,18 +339,18 @@ def test_unsynced_only_once():
 def test_takeover_mends_references(kind, wrong):
     cluster = Cluster(OPTIONS, OBJECTS)
     before = sorted(cluster.store.items())
-    key, payload = next(item for item in sorted(cluster.store.items(b"\0" + kind)))
+    key, payload = next(item for item in sorted(cluster.store.items(b"\0\0" + kind)))
     if wrong == "missing":
         cluster.store_writer.remove(key)
     elif wrong == "stale":
         cluster.store_writer.publish(key, b"12345678" + payload)
     else:
-        others = b"".join(value for _, value in cluster.store.items(b"\0C"))
-        others += b"".join(value for _, value in cluster.store.items(b"\0A"))
-        others += b"".join(value for _, value in cluster.store.items(b"\0P"))
+        others = b"".join(value for _, value in cluster.store.items(b"\0\0C"))
+        others += b"".join(value for _, value in cluster.store.items(b"\0\0A"))
+        others += b"".join(value for _, value in cluster.store.items(b"\0\0P"))
         strange = next(others[i : i + 8] for i in range(0, len(others), 8) if others[i : i + 8] not in payload)
         cluster.store_writer.publish(key, payload + strange)
-        cluster.store_writer.publish(b"\0" + kind + address_bytes("10.9.9.9"), strange)
+        cluster.store_writer.publish(b"\0\0" + kind + address_bytes("10.9.9.9"), strange)
     take_over(cluster)
     cluster.block.list_all(cluster.documents)
     assert sorted(cluster.store.items()) == before
@@ -529,4 +529,4 @@ def test_an_edit_costs_what_it_changes():
         writer.upsert(Resource.SLICE, slices[5])
         writer.flush()
     assert (time.process_time() - began) / 100 < 0.003
-    assert len(store.items(b"\0A")) == 1000
+    assert len(store.items(b"\0\0A")) == 1000

@@ -152,7 +152,7 @@ def test_unknown_names_are_not_denied_before_the_listing():
     cluster.block.list_all(cluster.documents)
     assert summary(cluster.ask("web.shop.svc.cluster.local.", "A"))["rcode"] == "NXDOMAIN"
     assert summary(cluster.ask("10-244-0-9.shop.pod.cluster.local.", "A"))["rcode"] == "NXDOMAIN"
-    assert not cluster.store.items(b"\4")
+    assert not cluster.store.items(b"\0\4")
 
 
 def test_records_larger_than_a_chunk():
@@ -173,7 +173,7 @@ def test_a_copy_beside_a_writer_that_goes_on(tmp_path: Path):
     """Every record that stands throughout is in every copy, whole, whatever else changes and however often."""
     store = Store(8 << 20)
     writer = Writer(store)
-    standing = {b"\0N\2" + b"%02d" % n for n in range(50)}
+    standing = {b"\0\0N\2" + b"%02d" % n for n in range(50)}
     for key in standing:
         writer.publish(key, b"")
     stop = threading.Event()
@@ -193,7 +193,7 @@ def test_a_copy_beside_a_writer_that_goes_on(tmp_path: Path):
     rng = random.Random(1)
     while len(copies) < 20:
         for _ in range(200):
-            key = b"\0N\5" + b"%05d" % rng.randrange(20000)
+            key = b"\0\0N\5" + b"%05d" % rng.randrange(20000)
             if rng.random() < 0.5:
                 writer.publish(key, b"")
             else:
@@ -204,19 +204,19 @@ def test_a_copy_beside_a_writer_that_goes_on(tmp_path: Path):
     for path in copies:
         _, data = read_snapshot(str(path), OF, 10, 1 << 24, now=NOW) or pytest.fail("no file")
         keys = {record[8 : 8 + record[0]] for record in sorted_records(data)}
-        assert {key[1:] for key in standing} <= keys
+        assert {key[2:] for key in standing} <= keys
         restore(Cluster(OPTIONS, []).block.writer.records, data, 7)
 
 
 def test_a_dead_predecessor_that_was_copying_holds_no_memory():
     store = Store(1 << 20)
     writer = Writer(store)
-    writer.publish(b"\0N\1a", b"")
+    writer.publish(b"\0\0N\1a", b"")
     # Its slot is as the last chunk left it, and a successor clears it in any case.
     body(store)
-    Writer(store).publish(b"\0N\1a", b"")
+    Writer(store).publish(b"\0\0N\1a", b"")
     successor = Writer(store)
-    successor.publish(b"\0N\1a", b"")
+    successor.publish(b"\0\0N\1a", b"")
     assert successor.reclaim() == 0
 
 
@@ -331,7 +331,7 @@ def test_a_snapshot_that_the_store_has_no_room_for(good: Path):
             size //= 2
     with pytest.raises(StoreFull):
         restore(cluster.block.writer.records, data * 50, 7)
-    assert not cluster.store.items(b"\0")
+    assert not cluster.store.items(b"\0\0")
 
 
 @settings(max_examples=300, deadline=None)
@@ -350,7 +350,7 @@ def test_records_that_are_not_right_are_refused_or_harmless(data):
         restore(cluster.block.writer.records, bytes(bent), 7)
     except SourceError as error:
         assert "record at byte" in str(error)
-        assert not cluster.store.items(b"\0")
+        assert not cluster.store.items(b"\0\0")
         return
     for name, kind in (
         ("web.shop.svc.cluster.local.", "A"),
@@ -367,7 +367,7 @@ def test_records_that_are_not_right_are_refused_or_harmless(data):
         query = struct.pack("!6H", 1, 0, 1, 0, 0, 0) + wire_question(name, kind)
         assert cluster.ask_bytes(query, tcp=True) is not None
     cluster.block.list_all(cluster.documents)
-    assert not cluster.store.items(b"\0")
+    assert not cluster.store.items(b"\0\0")
 
 
 @pytest.mark.parametrize(
@@ -389,8 +389,8 @@ def test_a_service_of_a_type_that_it_cannot_be(record: bytes, kind: int):
     cluster = Cluster(OPTIONS, [])
     # It costs the others nothing: a snapshot of thousands was refused for one.
     assert restore(cluster.block.writer.records, bytes(data), 7) == (2, 1)
-    kept = {key for key, _ in cluster.store.items(b"\0S")}
-    assert kept == {key for key, _ in Cluster(OPTIONS, OBJECTS).store.items(b"\0S")} - {b"\0S" + record}
+    kept = {key for key, _ in cluster.store.items(b"\0\0S")}
+    assert kept == {key for key, _ in Cluster(OPTIONS, OBJECTS).store.items(b"\0\0S")} - {b"\0\0S" + record}
 
 
 def service_at(data: bytes | bytearray, labels: bytes) -> int:
@@ -433,7 +433,7 @@ def cluster_id(data: bytes, seed: int, name: str) -> bytes:
 
 def pod_id(cluster: Cluster) -> bytes:
     """The reference of the only pod."""
-    ((_, payload),) = cluster.store.items(b"\0P")
+    ((_, payload),) = cluster.store.items(b"\0\0P")
     return payload
 
 

@@ -5,11 +5,11 @@ from libc.string cimport memcpy
 
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport Context
-from fastdns.memory._store cimport Record, find, record_key, record_payload
+from fastdns.memory._store cimport Record, find, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_NS, scratch
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KIND_ENDPOINT_IP, KIND_SERVICE, TYPE_CLUSTER_IP, TYPE_HEADLESS, SectionView, SectionWalk, ServiceHead,
-    next_section, section_has, walk_sections,
+    KEY_HEAD_BYTES, KIND_ENDPOINT_IP, KIND_SERVICE, TYPE_CLUSTER_IP, TYPE_HEADLESS, SectionView, SectionWalk,
+    ServiceHead, begin_key, kind_in, next_section, section_has, walk_sections,
 )
 from fastdns.plugins.kubernetes.answers._request cimport (
     LOOKS_A_RECORD, Conf, Request, Seen, add_address, add_name, label_is, label_of, may_look, seen_before,
@@ -87,7 +87,7 @@ cdef bint add_service(Context* ctx, const Conf* conf, const Request* r, uint16_t
 
 cdef void answer_nameservers(Context* ctx, const Conf* conf, const Request* r, uint16_t qtype) noexcept nogil:
     """The Services whose endpoints include this host's addresses; where there are none, ns.dns.ZONE itself."""
-    cdef uint8_t key[2 + 16]
+    cdef uint8_t key[KEY_HEAD_BYTES + 16]
     cdef const uint8_t* local
     cdef const uint8_t* references
     cdef const uint8_t* zone = spelled_zone(ctx, r)
@@ -96,18 +96,18 @@ cdef void answer_nameservers(Context* ctx, const Conf* conf, const Request* r, u
     cdef uint8_t* target
     cdef uint16_t target_len
     cdef uint64_t hash
-    cdef uint32_t i, j
+    cdef uint32_t i, j, key_len
     cdef bint found = False
     cdef Seen seen
     if conf.local_count == 0:
         return
     seen_start(&seen, True)
-    key[0] = conf.source
-    key[1] = KIND_ENDPOINT_IP
+    begin_key(key, conf.source, KIND_ENDPOINT_IP)
     for i in range(conf.local_count):
         local = conf.local + 17 * i
-        memcpy(key + 2, local + 1, local[0])
-        record = find(ctx.store, hash_bytes(ctx.store.seed, key, 2 + local[0]), key, 2 + local[0])
+        memcpy(key + KEY_HEAD_BYTES, local + 1, local[0])
+        key_len = KEY_HEAD_BYTES + local[0]
+        record = find(ctx.store, hash_bytes(ctx.store.seed, key, key_len), key, key_len)
         if record == NULL:
             continue
         references = record_payload(record)
@@ -116,7 +116,7 @@ cdef void answer_nameservers(Context* ctx, const Conf* conf, const Request* r, u
                 return
             memcpy(&hash, references + 8 * j, 8)
             service = find(ctx.store, hash, NULL, 0)
-            if service == NULL or record_key(service)[0] != conf.source or record_key(service)[1] != KIND_SERVICE:
+            if service == NULL or kind_in(service, conf.source) != KIND_SERVICE:
                 continue
             found = True
             if not add_service(ctx, conf, r, qtype, &seen, service, local + 1, local[0]):

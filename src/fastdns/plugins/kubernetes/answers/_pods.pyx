@@ -7,7 +7,7 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport find
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
-from fastdns.plugins.kubernetes.records._layout cimport KIND_POD
+from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_POD, begin_key
 from fastdns.plugins.kubernetes.answers._request cimport (
     EXISTS, NAME_ERROR, PODS_DISABLED, PODS_VERIFIED, Conf, Found, Request, add_address, add_srv, label_of,
     spelled_zone,
@@ -61,7 +61,7 @@ cdef uint32_t pod_address(const uint8_t* label, uint8_t* address, bint* canonica
 cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype) noexcept nogil:
     """A name of at least three labels that ends in pod; up to two labels left of the address are ignored."""
     cdef const uint8_t* label
-    cdef uint8_t key[2 + 16 + 64]
+    cdef uint8_t key[KEY_HEAD_BYTES + 16 + 64]
     cdef uint8_t* address
     cdef uint8_t* target
     cdef uint32_t size, total, labels_len
@@ -78,12 +78,11 @@ cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype
     if conf.pods == PODS_VERIFIED:
         if not canonical:
             return NAME_ERROR
-        key[0] = conf.source
-        key[1] = KIND_POD
-        memcpy(key + 2, address, size)
+        begin_key(key, conf.source, KIND_POD)
+        memcpy(key + KEY_HEAD_BYTES, address, size)
         label = label_of(r, r.labels - 2)
-        memcpy(key + 2 + size, label, label[0] + 1)
-        total = 2 + size + label[0] + 1
+        memcpy(key + KEY_HEAD_BYTES + size, label, label[0] + 1)
+        total = KEY_HEAD_BYTES + size + label[0] + 1
         if find(ctx.store, hash_bytes(ctx.store.seed, key, total), key, total) == NULL:
             return NAME_ERROR
     if qtype == (TYPE_A if size == 4 else TYPE_AAAA):

@@ -13,7 +13,7 @@ from fastdns._wire cimport (
     HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,
 )
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead, is_wire_name,
+    KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead, begin_key, is_wire_name,
 )
 from fastdns.plugins.kubernetes.records._ports cimport PortsWanted
 
@@ -43,7 +43,7 @@ cdef struct Zone:
     bint multicluster
 
 cdef struct Conf:
-    uint8_t source
+    uint16_t source
     uint32_t ttl_s
     Pods pods
     bint ignore_empty_service
@@ -157,7 +157,7 @@ cdef inline uint16_t srv_weight(uint64_t candidates) noexcept nogil:
 cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint8_t* first, uint32_t first_len,
                                   const uint8_t* cluster, uint32_t cluster_len, const uint8_t* zone,
                                   uint32_t zone_len, uint16_t* size) noexcept nogil:
-    cdef uint32_t key_len = record.key_len - 2
+    cdef uint32_t key_len = record.key_len - KEY_HEAD_BYTES
     cdef uint32_t total = key_len + 4 + zone_len
     cdef uint8_t* at
     cdef uint32_t pos = 0
@@ -178,7 +178,7 @@ cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint
         at[pos] = cluster_len
         memcpy(at + pos + 1, cluster, cluster_len)
         pos += cluster_len + 1
-    memcpy(at + pos, record_key(record) + 2, key_len)
+    memcpy(at + pos, record_key(record) + KEY_HEAD_BYTES, key_len)
     pos += key_len
     memcpy(at + pos, b"\x03svc", 4)
     memcpy(at + pos + 4, zone, zone_len)
@@ -255,7 +255,7 @@ cdef inline void external_name(const Record* record, Alias* alias) noexcept nogi
         alias.target_len = head.external_len
 
 cdef inline bint namespace_exposed(Context* ctx, const Conf* conf, const uint8_t* label) noexcept nogil:
-    cdef uint8_t key[2 + 64]
+    cdef uint8_t key[KEY_HEAD_BYTES + 64]
     cdef uint32_t size = label[0] + 1
     cdef uint32_t i
     if conf.namespace_count:
@@ -265,23 +265,22 @@ cdef inline bint namespace_exposed(Context* ctx, const Conf* conf, const uint8_t
             i += 1
         if i == conf.namespace_count:
             return False
-    key[0] = conf.source
-    key[1] = KIND_NAMESPACE
-    memcpy(key + 2, label, size)
-    return find(ctx.store, hash_bytes(ctx.store.seed, key, size + 2), key, size + 2) != NULL
+    begin_key(key, conf.source, KIND_NAMESPACE)
+    memcpy(key + KEY_HEAD_BYTES, label, size)
+    size += KEY_HEAD_BYTES
+    return find(ctx.store, hash_bytes(ctx.store.seed, key, size), key, size) != NULL
 
 # The key of a service: labels begins with its label, then its namespace's. Returns its length.
 cdef inline uint32_t service_key(uint8_t* key, const Conf* conf, const uint8_t* labels,
                                  bint multicluster) noexcept nogil:
     cdef uint32_t size = labels[0] + 1
     size += labels[size] + 1
-    key[0] = conf.source
-    key[1] = KIND_IMPORT if multicluster else KIND_SERVICE
-    memcpy(key + 2, labels, size)
-    return size + 2
+    begin_key(key, conf.source, KIND_IMPORT if multicluster else KIND_SERVICE)
+    memcpy(key + KEY_HEAD_BYTES, labels, size)
+    return size + KEY_HEAD_BYTES
 
 cdef inline const Record* find_service(Context* ctx, const Conf* conf, const uint8_t* labels,
                                        bint multicluster) noexcept nogil:
-    cdef uint8_t key[2 + 128]
+    cdef uint8_t key[KEY_HEAD_BYTES + 128]
     cdef uint32_t size = service_key(key, conf, labels, multicluster)
     return find(ctx.store, hash_bytes(ctx.store.seed, key, size), key, size)

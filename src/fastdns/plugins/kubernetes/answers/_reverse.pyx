@@ -8,8 +8,8 @@ from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, find, record_key, record_payload
 from fastdns._wire cimport TYPE_PTR, Query, in_zone
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_SERVICE, SectionView, SectionWalk, first_with_address, has_address,
-    next_section, walk_sections,
+    KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_SERVICE, SectionView, SectionWalk, begin_key,
+    first_with_address, has_address, kind_in, next_section, walk_sections,
 )
 from fastdns.plugins.kubernetes.answers._request cimport (
     EXISTS, LOOKS_A_RECORD, NAME_ERROR, Conf, Found, Request, Seen, add_name, may_look, namespace_exposed,
@@ -70,7 +70,7 @@ cdef uint32_t reverse_address(const Query* q, uint8_t* address) noexcept nogil:
 cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint8_t* address,
                           uint32_t size) noexcept nogil:
     """PTR: the Service that has the address as ClusterIP, else one name for each that has it as endpoint."""
-    cdef uint8_t key[2 + 16]
+    cdef uint8_t key[KEY_HEAD_BYTES + 16]
     cdef uint8_t derived[64]
     cdef const Record* record
     cdef const Record* service
@@ -81,18 +81,18 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
     cdef uint16_t target_len = 0
     cdef uint64_t hash
     cdef uint32_t i, n, length
-    cdef int kind, turn
+    cdef uint8_t kind
+    cdef int turn
     cdef bint known = False
     cdef SectionWalk walk
     cdef SectionView v
     cdef Seen seen
     seen_start(&seen, True)
-    key[0] = conf.source
-    memcpy(key + 2, address, size)
+    memcpy(key + KEY_HEAD_BYTES, address, size)
     for turn in range(2):
         kind = KIND_CLUSTER_IP if turn == 0 else KIND_ENDPOINT_IP
-        key[1] = kind
-        record = find(ctx.store, hash_bytes(ctx.store.seed, key, 2 + size), key, 2 + size)
+        begin_key(key, conf.source, kind)
+        record = find(ctx.store, hash_bytes(ctx.store.seed, key, KEY_HEAD_BYTES + size), key, KEY_HEAD_BYTES + size)
         if record == NULL:
             continue
         references = record_payload(record)
@@ -101,9 +101,9 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
                 return EXISTS
             memcpy(&hash, references + 8 * i, 8)
             service = find(ctx.store, hash, NULL, 0)
-            if service == NULL or record_key(service)[0] != conf.source or record_key(service)[1] != KIND_SERVICE:
+            if service == NULL or kind_in(service, conf.source) != KIND_SERVICE:
                 continue
-            namespace = record_key(service) + 2
+            namespace = record_key(service) + KEY_HEAD_BYTES
             namespace += namespace[0] + 1
             if conf.namespace_count and not namespace_exposed(ctx, conf, namespace):
                 continue

@@ -6,8 +6,10 @@ import os
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.memory._store cimport Record, SourceState, Writer, next_record, record_key, source_state
-from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_POD, Section
+from fastdns.memory._store cimport (
+    SOURCE_BYTES, Record, SourceState, Writer, next_record, own_source_state, source_of, source_state,
+)
+from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_IMPORT, KIND_POD, Section, begin_key
 from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (
     head_addresses, head_of, join_record, pack_head, split_sections,
@@ -25,14 +27,14 @@ cdef bytes EMPTY_HEAD = pack_head(0, [], NULL, b"")
 cdef class ClusterRecords:
     """The records of one source: changes them, and nothing that is the same again.
 
-    source: 0 to 62; multicluster objects count their serial on source + 1. clock: Unix seconds.
+    source: an even number below 65,536; multicluster objects count their serial on source + 1. clock: Unix seconds.
 
     A full store, and the death of a predecessor in the midst of a change, may leave references (C, A and P records)
     that disagree with the services and pods: then doubtful is set, and mend makes them agree.
     """
 
     def __init__(self, Writer writer not None, int source, clock):
-        cdef SourceState* state = source_state(writer.h, source)
+        cdef SourceState* state = own_source_state(writer.h, source)
         self.writer = writer
         self.source = source
         self.clock = clock
@@ -63,25 +65,23 @@ cdef class ClusterRecords:
             record = next_record(self.writer.h, &position)
             if record == NULL:
                 return False
-            if record.key_len and record_key(record)[0] == self.source:
+            if source_of(record) == <uint32_t>self.source:
                 return True
 
     cdef int remove_all(self) except -1:
         """Remove every record of the source. It must not have been listed."""
-        for key, _ in self.writer.store.items(bytes((self.source,))):
-            self.writer.remove(key)
+        self.writer.remove_source(self.source)
         return 0
 
     # ------------------------------------------------------------------------------------------------ keys
 
     cdef bytes key(self, int kind, bytes rest):
-        return bytes((self.source, kind)) + rest
+        return self.source.to_bytes(2, "big") + bytes((kind,)) + rest
 
     cdef bytes service_key(self, int kind, str namespace, str name):
-        cdef uint8_t key[2 + 64 + 64]
-        cdef uint32_t size = 2
-        key[0] = <uint8_t>self.source
-        key[1] = <uint8_t>kind
+        cdef uint8_t key[KEY_HEAD_BYTES + 64 + 64]
+        cdef uint32_t size = KEY_HEAD_BYTES
+        begin_key(key, self.source, <uint8_t>kind)
         size += put_label(name, key + size)
         size += put_label(namespace, key + size)
         return key[:size]
@@ -133,7 +133,7 @@ cdef class ClusterRecords:
         cdef const uint8_t* published = NULL
         cdef uint32_t size = 0
         cdef uint64_t reference
-        cdef bint imported = key[1] == KIND_IMPORT
+        cdef bint imported = key[SOURCE_BYTES] == KIND_IMPORT
         if not sections and head == EMPTY_HEAD:
             if old is None:
                 return 0

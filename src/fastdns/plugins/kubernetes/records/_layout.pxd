@@ -1,6 +1,6 @@
 """What the zone store holds of a cluster: keys and payloads.
 
-Keys begin with the source's number (one byte) and a kind:
+Keys begin with the source's number (two bytes) and a kind:
 
     S  svc label, ns label      ServiceHead: a Service and every EndpointSlice that names it
     I  svc label, ns label      the same of a ServiceImport (multicluster)
@@ -34,6 +34,11 @@ What is read is checked: open_section takes nothing but a section whose parts li
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
+
+from fastdns.memory._store cimport SOURCE_BYTES, Record, put_source, record_key, source_of
+
+cdef enum:
+    KEY_HEAD_BYTES = 3          # of a key: source and kind
 
 cdef enum:
     KIND_SERVICE = 83           # 'S'
@@ -121,6 +126,17 @@ cdef struct SectionWalk:
     const uint8_t* at
     uint64_t room               # bytes from at to the end of the record
     uint32_t left
+
+# The beginning of a key.
+cdef inline void begin_key(uint8_t* key, uint32_t source, uint8_t kind) noexcept nogil:
+    put_source(key, source)
+    key[SOURCE_BYTES] = kind
+
+# The kind of a record, 0 where it is not of this source.
+cdef inline uint8_t kind_in(const Record* record, uint32_t source) noexcept nogil:
+    if record.key_len < KEY_HEAD_BYTES or source_of(record) != source:
+        return 0
+    return record_key(record)[SOURCE_BYTES]
 
 # Whether the parts of a section lie within it, and it within room bytes; then v is filled.
 cdef inline bint open_section(const uint8_t* at, uint64_t room, SectionView* v) noexcept nogil:

@@ -2,11 +2,11 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from fastdns.memory._store cimport Record, next_record, record_key, record_payload
+from fastdns.memory._store cimport SOURCE_BYTES, Record, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, TYPE_SLICES_ONLY, SectionView, SectionWalk, ServiceHead,
-    next_section, walk_sections,
+    KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, TYPE_SLICES_ONLY, SectionView,
+    SectionWalk, ServiceHead, kind_in, next_section, walk_sections,
 )
 from fastdns.errors import StoreFull
 from fastdns.plugins.kubernetes.sink import Resource
@@ -128,9 +128,9 @@ cdef class Listings:
             record = next_record(self.records.writer.h, &position)
             if record == NULL:
                 break
-            key = record_key(record)
-            if record.key_len < 2 or key[0] != self.records.source or key[1] != kind:
+            if kind_in(record, self.records.source) != kind:
                 continue
+            key = record_key(record)
             name = key[:record.key_len]
             if not slices:
                 if name not in seen and (kind == KIND_NAMESPACE
@@ -153,6 +153,7 @@ cdef class Listings:
         cdef const uint8_t* key
         cdef const ServiceHead* head
         cdef uint64_t position = 0
+        cdef uint8_t kind
         cdef uint64_t services = 0, imports = 0, slices = 0, import_slices = 0, pods = 0, exposed = 0, removed = 0
         names = {name for name, _ in gone} if resource == Resource.NAMESPACE else set()
         while True:
@@ -160,22 +161,22 @@ cdef class Listings:
             if record == NULL:
                 break
             key = record_key(record)
-            if record.key_len < 2 or key[0] != self.records.source:
-                continue
-            if key[1] == KIND_SERVICE:
+            kind = kind_in(record, self.records.source)
+            if kind == KIND_SERVICE:
                 head = <const ServiceHead*>record_payload(record)
                 slices += head.section_count
                 if head.svc_type != TYPE_SLICES_ONLY:
                     services += 1
                     if resource == Resource.NAMESPACE:
-                        name = self.records.key(KIND_NAMESPACE, key[3 + key[2]:record.key_len])
+                        key += KEY_HEAD_BYTES
+                        name = self.records.key(KIND_NAMESPACE, key[1 + key[0]:record.key_len - KEY_HEAD_BYTES])
                         exposed += self.records.writer.store.get(name) is not None
                         removed += name in names
-            elif key[1] == KIND_IMPORT:
+            elif kind == KIND_IMPORT:
                 head = <const ServiceHead*>record_payload(record)
                 import_slices += head.section_count
                 imports += head.svc_type != TYPE_SLICES_ONLY
-            elif key[1] == KIND_POD:
+            elif kind == KIND_POD:
                 pods += record.payload_len // 8
         if resource == Resource.NAMESPACE:
             return removed, exposed, services
@@ -206,6 +207,6 @@ cdef class Listings:
                 self.records.note_full(error)
         if slices:
             for slice_id in [one for one in self.records.slices if one not in seen]:
-                if self.records.slices[slice_id][1] == kind:
+                if self.records.slices[slice_id][SOURCE_BYTES] == kind:
                     del self.records.slices[slice_id]
         return 0

@@ -7,8 +7,8 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_POD, KIND_SERVICE, SectionView, SectionWalk,
-    ServiceHead, next_section, open_section, walk_sections,
+    ADDRESS_IS_NAME, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_POD, KIND_SERVICE, SectionView,
+    SectionWalk, ServiceHead, begin_key, kind_in, next_section, open_section, walk_sections,
 )
 from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, head_has
 
@@ -31,19 +31,18 @@ cdef inline uint32_t index_of(const Record* record, uint64_t reference) noexcept
 
 cdef int set_reference(Writer writer, int source, int kind, const uint8_t* where, uint32_t where_len,
                        uint64_t reference, bint present) except -1:
-    cdef uint8_t key[2 + MAX_WHERE_BYTES]
+    cdef uint8_t key[KEY_HEAD_BYTES + MAX_WHERE_BYTES]
     cdef uint8_t few[REFERENCE_BYTES * FEW]
     cdef uint8_t* out = few
-    cdef uint32_t key_len = 2 + where_len
+    cdef uint32_t key_len = KEY_HEAD_BYTES + where_len
     cdef const Record* record
     cdef const uint8_t* references = NULL
     cdef uint32_t i = 0, count = 0, made_count
     cdef bytes many = None
     if where_len > MAX_WHERE_BYTES:
         raise ValueError("no address, with the label of a namespace, is as long")
-    key[0] = <uint8_t>source
-    key[1] = <uint8_t>kind
-    memcpy(key + 2, where, where_len)
+    begin_key(key, source, <uint8_t>kind)
+    memcpy(key + KEY_HEAD_BYTES, where, where_len)
     record = find(writer.h, hash_bytes(writer.h.seed, key, key_len), key, key_len)
     if record != NULL:
         references = record_payload(record)
@@ -136,12 +135,12 @@ cdef int refer_to_slice(Writer writer, int source, uint64_t reference, bytes old
 cdef bint refers(Writer writer, int source, int kind, const uint8_t* address, uint32_t size,
                  uint64_t reference) noexcept:
     """Whether the record of an address has a reference."""
-    cdef uint8_t key[2 + 16]
+    cdef uint8_t key[KEY_HEAD_BYTES + 16]
     cdef const Record* record
-    key[0] = <uint8_t>source
-    key[1] = <uint8_t>kind
-    memcpy(key + 2, address, size)
-    record = find(writer.h, hash_bytes(writer.h.seed, key, 2 + size), key, 2 + size)
+    begin_key(key, source, <uint8_t>kind)
+    memcpy(key + KEY_HEAD_BYTES, address, size)
+    size += KEY_HEAD_BYTES
+    record = find(writer.h, hash_bytes(writer.h.seed, key, size), key, size)
     return record != NULL and index_of(record, reference) < record.payload_len // REFERENCE_BYTES
 
 
@@ -192,7 +191,7 @@ cdef bint service_has(Writer writer, int source, int kind, const uint8_t* addres
                       uint64_t reference) noexcept:
     """Whether the service that a reference leads to has the address."""
     cdef const Record* service = find(writer.h, reference, NULL, 0)
-    if service == NULL or record_key(service)[0] != source or record_key(service)[1] != KIND_SERVICE:
+    if service == NULL or kind_in(service, source) != KIND_SERVICE:
         return False
     if kind == KIND_CLUSTER_IP:
         return head_has(<const ServiceHead*>record_payload(service), address, size)
@@ -204,6 +203,7 @@ cdef int mend_references(Writer writer, int source, dict pods) except -1:
     cdef const uint8_t* key
     cdef uint64_t position = 0, reference
     cdef uint32_t i, size
+    cdef uint8_t kind
     cdef bint holds
     cdef list stale = []
     cdef list missing = []
@@ -212,25 +212,24 @@ cdef int mend_references(Writer writer, int source, dict pods) except -1:
         if record == NULL:
             break
         key = record_key(record)
-        if record.key_len < 2 or key[0] != source:
-            continue
-        if key[1] == KIND_CLUSTER_IP or key[1] == KIND_ENDPOINT_IP or key[1] == KIND_POD:
-            size = record.key_len - 2
+        kind = kind_in(record, source)
+        if kind == KIND_CLUSTER_IP or kind == KIND_ENDPOINT_IP or kind == KIND_POD:
+            size = record.key_len - KEY_HEAD_BYTES
             for i in range(record.payload_len // REFERENCE_BYTES):
                 memcpy(&reference, record_payload(record) + REFERENCE_BYTES * <size_t>i, REFERENCE_BYTES)
-                if key[1] == KIND_POD:
-                    holds = reference in pods.get(key[2:record.key_len], ())
+                if kind == KIND_POD:
+                    holds = reference in pods.get(key[KEY_HEAD_BYTES:record.key_len], ())
                 else:
-                    holds = service_has(writer, source, key[1], key + 2, size, reference)
+                    holds = service_has(writer, source, kind, key + KEY_HEAD_BYTES, size, reference)
                 if not holds:
-                    stale.append((key[1], key[2:record.key_len], reference))
-        elif key[1] == KIND_SERVICE:
+                    stale.append((kind, key[KEY_HEAD_BYTES:record.key_len], reference))
+        elif kind == KIND_SERVICE:
             refer_to_all(writer, source, record.hash, record_payload(record), record.payload_len, missing)
     for where, references in pods.items():
         for one in references:
             missing.append((KIND_POD, where, one))
-    for kind, where, one in stale:
-        set_reference(writer, source, kind, <bytes>where, len(<bytes>where), one, False)
+    for of, where, one in stale:
+        set_reference(writer, source, of, <bytes>where, len(<bytes>where), one, False)
     for kind, where, one in missing:
         set_reference(writer, source, kind, <bytes>where, len(<bytes>where), one, True)
     return <int>len(stale)

@@ -7,9 +7,12 @@ from libc.string cimport memcpy, memset
 
 from fastdns.memory._atomics cimport load
 from fastdns.memory._store cimport (
-    SLOT_REMOVED, SNAPSHOT_READER, UNIT_BYTES, Record, Store, enter_epoch, leave_epoch, record_key, record_payload,
+    SLOT_REMOVED, SNAPSHOT_READER, SOURCE_BYTES, UNIT_BYTES, Record, Store, enter_epoch, leave_epoch, record_key,
+    record_payload,
 )
-from fastdns.plugins.kubernetes.records._layout cimport KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE
+from fastdns.plugins.kubernetes.records._layout cimport (
+    KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, kind_in,
+)
 from fastdns.plugins.kubernetes.snapshot._entries cimport Entry, padded
 
 cdef enum:
@@ -95,9 +98,8 @@ cdef class Copy:
             unit = <uint32_t>load(&slots[self.position])
             if unit > SLOT_REMOVED:
                 record = <const Record*>(base + <uint64_t>unit * UNIT_BYTES)
-                if record.key_len > 2 and record_key(record)[0] == self.source \
-                        and is_copied(record_key(record)[1]):
-                    key_bytes = padded(sizeof(Entry) + record.key_len - 1)
+                if record.key_len > KEY_HEAD_BYTES and is_copied(kind_in(record, self.source)):
+                    key_bytes = padded(sizeof(Entry) + record.key_len - SOURCE_BYTES)
                     payload_bytes = padded(record.payload_len)
                     if size + key_bytes + payload_bytes > self.room:
                         if size == 0:
@@ -106,9 +108,9 @@ cdef class Copy:
                     out = self.buffer + size
                     memset(out + key_bytes - 8, 0, 8)
                     entry = <Entry*>out
-                    entry.key_len = record.key_len - 1
+                    entry.key_len = record.key_len - SOURCE_BYTES
                     entry.payload_len = record.payload_len
-                    memcpy(out + sizeof(Entry), record_key(record) + 1, record.key_len - 1)
+                    memcpy(out + sizeof(Entry), record_key(record) + SOURCE_BYTES, entry.key_len)
                     if payload_bytes:
                         memset(out + key_bytes + payload_bytes - 8, 0, 8)
                         memcpy(out + key_bytes, record_payload(record), record.payload_len)

@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.memory._store cimport source_state
+from fastdns.memory._store cimport SOURCE_BYTES, own_source_state, put_source
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME, NO_ZONE,
@@ -138,27 +138,27 @@ def restore(ClusterRecords records not None, bytes body not None, uint64_t id_se
     cdef uint64_t at = 0, end = len(body), services = 0, left_out = 0, reference
     cdef const Entry* entry
     cdef const uint8_t* payload
-    cdef uint8_t key[1 + 160]
+    cdef uint8_t key[SOURCE_BYTES + 160]
     check(body)
     records.remove_all()
-    source_state(records.writer.h, records.source).id_seed = id_seed
-    key[0] = records.source
+    own_source_state(records.writer.h, records.source).id_seed = id_seed
+    put_source(key, records.source)
     try:
         while at < end:
             entry = <const Entry*>(base + at)
-            memcpy(key + 1, base + at + sizeof(Entry), entry.key_len)
+            memcpy(key + SOURCE_BYTES, base + at + sizeof(Entry), entry.key_len)
             at += padded(sizeof(Entry) + entry.key_len)
             payload = base + at
             at += padded(entry.payload_len)
-            if not good_record(key + 1, entry.key_len, payload, entry.payload_len):
+            if not good_record(key + SOURCE_BYTES, entry.key_len, payload, entry.payload_len):
                 left_out += 1
                 continue
-            records.writer.put(key, 1 + entry.key_len, payload, entry.payload_len)
-            if key[1] == KIND_SERVICE:
-                reference = hash_bytes(records.writer.h.seed, key, 1 + entry.key_len)
+            records.writer.put(key, SOURCE_BYTES + entry.key_len, payload, entry.payload_len)
+            if key[SOURCE_BYTES] == KIND_SERVICE:
+                reference = hash_bytes(records.writer.h.seed, key, SOURCE_BYTES + entry.key_len)
                 refer_to_record(records.writer, records.source, reference, payload, entry.payload_len)
                 services += (<const ServiceHead*>payload).svc_type != TYPE_SLICES_ONLY
-            elif key[1] == KIND_POD:
+            elif key[SOURCE_BYTES] == KIND_POD:
                 # Whose it is does not show: those that a listing does not have are found when all is mended.
                 records.doubtful = True
     except StoreFull:

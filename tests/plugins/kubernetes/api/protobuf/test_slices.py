@@ -93,7 +93,7 @@ def test_changes_of_one_cluster_in_turns_of_json_and_protobuf(made: list[dict[st
         assert sorted(map(len, dict(mixed.store.items()).values())) == sorted(
             map(len, dict(plain.store.items()).values())
         )
-        assert {key[:3] for key, _ in mixed.store.items()} == {key[:3] for key, _ in plain.store.items()}
+        assert {key[:4] for key, _ in mixed.store.items()} == {key[:4] for key, _ in plain.store.items()}
         again = dict(mixed.store.items())
         mixed.sink.upsert(Resource.SLICE, both(Resource.SLICE, obj)[1 - (number + json_first) % 2])
         assert dict(mixed.store.items()) == again
