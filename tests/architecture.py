@@ -50,6 +50,10 @@ LAYERS = (
         ("fastdns.dns.*", "fastdns._wire"),
     ),
     Layer(
+        "rrsets", "zones of RRsets in the zone store", "they are records of the store, and answers of the wire format",
+        ("fastdns.rrsets.*",),
+    ),
+    Layer(
         "metrics", "the counters of each thread, and what they are called", "everything above counts in them",
         ("fastdns.metrics.*",),
     ),

@@ -15,6 +15,7 @@ cdef extern from *:
     static inline uint32_t fda_peek32(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
     static inline void fda_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
     static inline void fda_set(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+    static inline void fda_set32(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
     static inline void fda_raise(uint64_t *p, uint64_t v) {
         uint64_t was = __atomic_load_n(p, __ATOMIC_RELAXED);
         while (was < v && !__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) { }
@@ -34,6 +35,7 @@ cdef extern from *:
     uint32_t load_relaxed_u32 "fda_peek32"(const uint32_t* at) noexcept nogil
     void publish_u64 "fda_store"(uint64_t* at, uint64_t value) noexcept nogil
     void store_relaxed "fda_set"(uint64_t* at, uint64_t value) noexcept nogil
+    void store_relaxed_u32 "fda_set32"(uint32_t* at, uint32_t value) noexcept nogil
     # Store the value where it is larger than what is there.
     void raise_u64 "fda_raise"(uint64_t* at, uint64_t value) noexcept nogil
     # Returns what was there before.

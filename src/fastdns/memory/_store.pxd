@@ -162,6 +162,8 @@ cdef class Writer:
     cdef uint32_t hopeless_units    # the last look for space found no block as large; 0: it found one
     cdef uint32_t allocate(self, uint32_t units) except 0
     cdef int retire(self, uint32_t at, uint32_t units, bint whole_pages) except -1
+    # Begin a new epoch. Returns the oldest one that a reader is still in, or the new one.
+    cdef uint64_t next_epoch(self) noexcept
     cdef void free_unseen(self) noexcept
     cdef int collect(self) except -1
     cdef bint empty_segment(self, uint32_t number) except -1
@@ -170,5 +172,8 @@ cdef class Writer:
     cdef int resize_index(self, uint32_t bits) except -1
     cdef int put(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
                  uint32_t payload_len) except -1
+    # put of a smaller payload than the key has. In a full store it may take the space that is kept for moving.
+    cdef int put_smaller(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+                         uint32_t payload_len) except -1
     cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1
     cdef int drop_where(self, drop_fn is_gone, void* data) except -1

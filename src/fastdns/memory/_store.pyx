@@ -290,14 +290,9 @@ cdef class Writer:
             self.space.retire(at, units)
         return 0
 
-    cdef void free_unseen(self) noexcept:
-        """Start a new epoch, and free what no reader can see any more."""
+    cdef uint64_t next_epoch(self) noexcept:
         cdef StoreHeader* h = self.h
-        cdef uint64_t oldest, seen, readers
-        cdef uint64_t* entry
-        cdef uint64_t i
-        if self.retired_count == 0:
-            return
+        cdef uint64_t oldest, seen, readers, i
         publish_u64(&h.epoch, h.epoch + 1)
         fence()
         oldest = h.epoch
@@ -309,6 +304,15 @@ cdef class Writer:
             seen = load(&reader_slot(h, <uint32_t>i).epoch)
             if seen != 0 and seen < oldest:
                 oldest = seen
+        return oldest
+
+    cdef void free_unseen(self) noexcept:
+        """Start a new epoch, and free what no reader can see any more."""
+        cdef uint64_t oldest
+        cdef uint64_t* entry
+        if self.retired_count == 0:
+            return
+        oldest = self.next_epoch()
         while self.retired_count:
             entry = self.retired + 3 * self.retired_first
             if entry[2] >> 1 >= oldest:
@@ -490,6 +494,19 @@ cdef class Writer:
         publish_u64(&slots[place], (hash >> 32) << 32 | at)
         h.records += 1
         return 0
+
+    cdef int put_smaller(self, const uint8_t* key, uint32_t key_len, const uint8_t* payload,
+                         uint32_t payload_len) except -1:
+        try:
+            return self.put(key, key_len, payload, payload_len)
+        except StoreFull:
+            pass
+        # As a record that moves: it leaves more than it takes.
+        self.collecting = True
+        try:
+            return self.put(key, key_len, payload, payload_len)
+        finally:
+            self.collecting = False
 
     cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1:
         cdef StoreHeader* h = self.h

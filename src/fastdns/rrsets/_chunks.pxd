@@ -1,0 +1,51 @@
+"""Changing the order of the names of a zone: see _layout.pxd for what it is in the store."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from fastdns.memory._store cimport Writer
+from fastdns.rrsets._draft cimport Arena
+from fastdns.rrsets._order cimport Chunk, Directory
+from fastdns.rrsets._pending cimport Hashes
+
+# A name that the order gains or loses.
+cdef struct OrderEdit:
+    const uint8_t* key
+    uint16_t size
+    bint gone
+
+
+cdef class OrderCopy:
+    """The names of a zone in order, as copies: the store may move while the writer writes."""
+    cdef Writer writer
+    cdef uint32_t source
+    cdef uint32_t zone_id
+    cdef bytes directory_bytes
+    cdef Directory directory
+    cdef uint32_t next_chunk
+    cdef bytes chunk_bytes
+    cdef Chunk chunk
+    cdef bint open(self, uint32_t number) except -1
+    cdef bint open_chunk(self, uint32_t i) except -1
+    cdef bint next(self) except -1
+
+
+cdef class OrderChange:
+    """A change of the order, and whatever else is published under numbers with it.
+
+    made: hashes of new records, to be removed where the change is given up. gone: of those that nothing leads to
+    any more, once it is published.
+    """
+    cdef Writer writer
+    cdef uint32_t source
+    cdef uint32_t zone_id
+    cdef uint32_t next_number
+    cdef Hashes made
+    cdef Hashes gone
+    cdef OrderEdit* edits
+    cdef size_t edit_count
+    cdef size_t edit_room
+    cdef Arena arena            # of keys that are in nobody else's memory
+
+    cdef int note(self, const uint8_t* key, uint32_t size, bint gone) except -1
+    cdef uint32_t put_numbered(self, uint8_t kind, const uint8_t* payload, uint32_t size) except 0
+    cdef uint32_t publish(self, uint32_t was) except? 0

@@ -1,0 +1,118 @@
+"""What a change of a zone leaves for later: see _pending.pxd."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from fastdns.memory._atomics cimport store_relaxed_u32
+from fastdns.memory._store cimport Record, Writer, record_key, record_payload
+from fastdns.rrsets._layout cimport (
+    ABORTED, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, kind_in, u32_at,
+    visible,
+)
+from fastdns.errors import StoreFull
+
+
+cdef int push(Hashes* row, uint64_t hash) except -1:
+    cdef uint64_t* grown
+    cdef size_t room
+    if row.count == row.room:
+        room = row.room * 2 if row.room else 64
+        grown = <uint64_t*>realloc(row.at, room * 8)
+        if grown == NULL:
+            raise MemoryError
+        row.at = grown
+        row.room = room
+    row.at[row.count] = hash
+    row.count += 1
+    return 0
+
+
+cdef struct Gone:
+    uint32_t source
+    const uint32_t* ids
+    uint32_t count
+
+
+cdef bint is_of_gone_zone(const Record* record, void* data) noexcept nogil:
+    cdef const Gone* gone = <const Gone*>data
+    cdef uint32_t zone_id, i
+    if record.key_len < NAME_KEY_BYTES or kind_in(record, gone.source) in (0, KIND_ZONE):
+        return False
+    zone_id = u32_at(record_key(record) + ZONE_KEY_BYTES)
+    for i in range(gone.count):
+        if gone.ids[i] == zone_id:
+            return True
+    return False
+
+
+cdef int drop_zones(Writer writer, uint32_t source, const uint32_t* ids, uint32_t count) except -1:
+    cdef Gone gone
+    gone.source = source
+    gone.ids = ids
+    gone.count = count
+    return writer.drop_where(is_of_gone_zone, &gone)
+
+
+cdef bint settle_name(Writer writer, const Record* record, uint32_t noted) except -1:
+    """Remove what a name had before. Returns False where there is no space for what is left."""
+    cdef uint8_t* payload = <uint8_t*>record_payload(record)
+    cdef uint32_t since, old_at
+    cdef Body kept
+    cdef bytes key, now
+    if record.payload_len < 8:
+        return True
+    since = u32_at(payload)
+    if since == SETTLED or since == OLD_GONE or since != noted:
+        # Nothing is left, or it is a later change's.
+        return True
+    old_at = u32_at(payload + 4)
+    if since != ABORTED and old_at == 0:
+        store_relaxed_u32(<uint32_t*>payload, OLD_GONE)
+        return True
+    visible(payload, record.payload_len, since, since, &kept)
+    if kept.size == 0:
+        writer.drop(record_key(record), record.key_len)
+        return True
+    key = record_key(record)[:record.key_len]
+    now = b"\0\0\0\0" + kept.at[:kept.size]
+    try:
+        writer.put_smaller(key, <uint32_t>len(key), now, <uint32_t>len(now))
+    except StoreFull:
+        return False
+    return True
+
+
+cdef class Pending:
+    def __cinit__(self):
+        self.zones = set()
+
+    def __dealloc__(self):
+        free(self.names.at)
+        free(self.gone.at)
+
+    cdef bint finish(self, Writer writer, uint32_t source) except -1:
+        """Do what a change has left for later. Returns whether it is done."""
+        cdef const Record* record
+        cdef size_t left = 0, i
+        cdef uint64_t hash, since
+        cdef bytes ids
+        if self.zones:
+            ids = b"".join([(<uint32_t>one).to_bytes(4, "little") for one in self.zones])
+            drop_zones(writer, source, <const uint32_t*><const uint8_t*>ids, <uint32_t>len(self.zones))
+            self.zones = set()
+        for i in range(self.gone.count):
+            record = of_hash(writer.h, source, self.gone.at[i])
+            if record != NULL:
+                writer.drop(record_key(record), record.key_len)
+        self.gone.count = 0
+        for i in range(0, self.names.count, 2):
+            hash = self.names.at[i]
+            since = self.names.at[i + 1]
+            record = of_hash(writer.h, source, hash)
+            if record != NULL and kind_in(record, source) == KIND_NAME \
+                    and not settle_name(writer, record, <uint32_t>since):
+                self.names.at[left] = hash
+                self.names.at[left + 1] = since
+                left += 2
+        self.names.count = left
+        return left == 0

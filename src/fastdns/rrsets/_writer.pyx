@@ -1,0 +1,293 @@
+"""The writer of the zones of one source. Belongs to the watcher; one to a source's number.
+
+A zone is replaced as a whole, or changed by a change set. Either is written beside what is served, and becomes
+visible with one release store of the zone's ZoneHead (see _layout.pxd):
+
+1. Each name that differs is published with both contents: readers of the version that is served see the old one.
+2. The chunks of the order that change are published under new numbers, then the new directory, and the change set
+   of the history.
+3. The ZoneHead is published: from here on queries see the new version, all of it.
+4. Once every reader has left the epoch in which it could see the old version, the old contents are removed
+   (settle).
+
+What can go wrong:
+
+- The writer is killed before 3: the successor marks the names of 1 as ABORTED, and removes what 2 left. The old
+  version is served throughout.
+- It is killed after 3: the successor does 4.
+- The store is full in 1, 2 or 3: the change is given up, which takes no memory, and StoreFull is raised. The old
+  version is served.
+- The store is full in 4: what is old stays for now; the next settle tries again.
+- A reader stays in its epoch: 4 waits, as all reclaiming of the store does. Other changes go on. Of a name that
+  changes twice meanwhile, that reader sees what was between.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastdns.memory._atomics cimport store_relaxed_u32
+from fastdns.memory._hash cimport hash_bytes
+from fastdns.memory._store cimport Record, StoreHeader, Writer, find, next_record, record_key, record_payload
+from fastdns.rrsets._chunks cimport OrderChange
+from fastdns.rrsets._draft cimport Draft
+from fastdns.rrsets._edit cimport Edit, rrs_of
+from fastdns.rrsets._layout cimport (
+    ABORTED, FIRST_VERSION, KIND_CHANGE, KIND_DIRECTORY, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, NUMBER_KEY_BYTES,
+    OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, ZoneHead, begin_key, begin_name_key, kind_in, not_after, u32_at,
+    visible,
+)
+from fastdns.rrsets._order cimport Directory, chunk_number, open_directory
+from fastdns.rrsets._pending cimport Pending, numbered_hash, of_hash, push
+from fastdns.errors import SourceError
+
+# Defaults of a ZoneWriter's bounds.
+MAX_NAMES = 10_000_000
+MAX_CHANGES = 100
+MAX_CHANGE_BYTES = 1 << 20
+
+
+cdef class Zone:
+    """What the store says of a zone that is served."""
+
+
+cdef class ZoneWriter:
+    """Publishes the zones of one source, and takes over what a predecessor has published.
+
+    max_names: of a zone; a zone with more is refused (SourceError). max_changes, max_change_bytes: of the history
+    of a zone; the oldest change sets go first, and one that is larger than all of it leaves no history.
+
+    Every method that changes something raises StoreFull where the store is full, and SourceError where a bound is
+    exceeded; the version that is served stays as it is.
+    """
+
+    def __init__(self, Writer writer not None, uint32_t source, *, uint32_t max_names=MAX_NAMES,
+                 uint32_t max_changes=MAX_CHANGES, uint64_t max_change_bytes=MAX_CHANGE_BYTES):
+        self.writer = writer
+        self.source = source
+        self.max_names = max_names
+        self.max_changes = max_changes
+        self.max_change_bytes = max_change_bytes
+        self.known = {}
+        self.waiting = []
+        self.next_zone_id = 1
+        self.take_over()
+        self.settle()
+
+    cdef int take_over(self) except -1:
+        """Find what a predecessor has published, and what it has left of a change that it did not complete."""
+        cdef const StoreHeader* h = self.writer.h
+        cdef const Record* record
+        cdef const uint8_t* key
+        cdef uint64_t at = 0
+        cdef uint32_t zone_id, number, since
+        cdef Directory directory
+        cdef uint8_t kind
+        cdef uint8_t* payload
+        cdef Zone zone
+        cdef uint32_t i
+        cdef Pending pending = Pending()
+        by_id = {}
+        reached = set()
+        while True:
+            record = next_record(h, &at)
+            if record == NULL:
+                break
+            if kind_in(record, self.source) == KIND_ZONE and record.payload_len >= sizeof(ZoneHead):
+                zone = Zone()
+                memcpy(&zone.head, record_payload(record), sizeof(ZoneHead))
+                self.known[record_key(record)[ZONE_KEY_BYTES:record.key_len]] = zone
+                by_id[zone.head.zone_id] = zone
+                self.next_zone_id = max(self.next_zone_id, zone.head.zone_id + 1)
+        for zone in by_id.values():
+            record = of_hash(h, self.source, numbered_hash(h, self.source, KIND_DIRECTORY, zone.head.zone_id,
+                                                           zone.head.directory))
+            reached.add((zone.head.zone_id, zone.head.directory))
+            if record != NULL and open_directory(record_payload(record), record.payload_len, &directory):
+                for i in range(directory.count):
+                    reached.add((zone.head.zone_id, chunk_number(&directory, i)))
+        at = 0
+        while True:
+            record = next_record(h, &at)
+            if record == NULL:
+                break
+            kind = kind_in(record, self.source)
+            if kind == 0 or kind == KIND_ZONE or record.key_len < NAME_KEY_BYTES:
+                continue
+            key = record_key(record)
+            zone_id = u32_at(key + ZONE_KEY_BYTES)
+            zone = by_id.get(zone_id)
+            if zone is None:
+                self.next_zone_id = max(self.next_zone_id, zone_id + 1)
+                pending.zones.add(zone_id)
+                continue
+            if kind == KIND_NAME:
+                payload = <uint8_t*>record_payload(record)
+                if record.payload_len < 8:
+                    continue
+                since = u32_at(payload)
+                if since == SETTLED or since == OLD_GONE:
+                    continue
+                if since != ABORTED and not not_after(since, zone.head.version):
+                    since = ABORTED
+                    store_relaxed_u32(<uint32_t*>payload, since)
+                push(&pending.names, record.hash)
+                push(&pending.names, since)
+            elif record.key_len == NUMBER_KEY_BYTES:
+                number = u32_at(key + NAME_KEY_BYTES)
+                if kind == KIND_CHANGE:
+                    if number - zone.head.first_change >= zone.head.change_count:
+                        push(&pending.gone, record.hash)
+                elif (zone_id, number) not in reached:
+                    # A number that its readers may still know is not given out again.
+                    if number >= zone.head.next_number:
+                        zone.head.next_number = number + 1
+                    push(&pending.gone, record.hash)
+        pending.epoch = h.epoch
+        if pending.names.count or pending.gone.count or pending.zones:
+            self.waiting.append(pending)
+        return 0
+
+    # -------------------------------------------------------------------------------------------- zones
+
+    def zones(self):
+        """The zones that are served: name in wire form to serial."""
+        cdef Zone zone
+        return {name: zone.head.serial for name, zone in self.known.items()}
+
+    def counts(self, bytes name not None):
+        """(names, RRs, change sets of the history) of a zone. Raises KeyError."""
+        cdef Zone zone = self.known[name]
+        return zone.head.names, zone.head.rrs, zone.head.change_count
+
+    def replace(self, Draft draft not None, serial=None):
+        """Publish a zone in place of what it has; a new one where there is none. Returns how many names changed.
+
+        serial: of a zone without an SOA record; it counts versions where none is given.
+        """
+        return self.publish(draft, True, serial)
+
+    def apply(self, change, serial=None):
+        """Publish a change set. Returns (how many names changed, what was left out: see Draft).
+
+        Raises SourceError where there is no such zone.
+        """
+        cdef Draft draft = Draft(change.zone)
+        cdef Zone zone = self.known.get(change.zone)
+        cdef bytes owner, name, rdata
+        cdef int size
+        if zone is None:
+            raise SourceError(f"there is no zone {change.zone!r} to change")
+        for owner in change.steps:
+            size = draft.relative_size(owner, len(owner))
+            if size < 0:
+                draft.leave_out(owner, <uint32_t>min(len(owner), 255), 0, "it is not in the zone")
+                continue
+            name = owner[:size]
+            rrs = change.applied(owner, self.rrsets_of(zone, name))
+            kept = 0
+            for rrtype, ttl_s, rdata in rrs:
+                kept += draft.put(owner, len(owner), rrtype, ttl_s, rdata, len(rdata))
+            if not kept:
+                draft.put_gone(name, len(name))
+        return self.publish(draft, False, serial), draft.left_out
+
+    def remove(self, bytes name not None):
+        """Serve a zone no longer. Returns whether there was one."""
+        cdef Zone zone = self.known.pop(name, None)
+        cdef Pending pending
+        if zone is None:
+            return False
+        pending = Pending()
+        pending.zones.add(zone.head.zone_id)
+        self.writer.remove(self.zone_key(name))
+        pending.epoch = self.writer.h.epoch
+        self.waiting.append(pending)
+        self.settle()
+        return True
+
+    def zone_key(self, bytes name not None):
+        """The key of a zone's record."""
+        cdef uint8_t key[ZONE_KEY_BYTES]
+        begin_key(key, self.source, KIND_ZONE)
+        return key[:ZONE_KEY_BYTES] + name
+
+    cdef dict rrsets_of(self, Zone zone, bytes name):
+        """type -> (TTL, list of rdata) of a name, as the last version has it."""
+        cdef uint8_t key[NAME_KEY_BYTES + 256]
+        cdef const Record* record
+        cdef Body body
+        body.size = 0
+        begin_name_key(key, self.source, KIND_NAME, zone.head.zone_id)
+        if len(name) > 255:
+            return {}
+        memcpy(key + NAME_KEY_BYTES, <const uint8_t*>name, len(name))
+        record = find(self.writer.h, hash_bytes(self.writer.h.seed, key, NAME_KEY_BYTES + len(name)), key,
+                      NAME_KEY_BYTES + len(name))
+        if record == NULL:
+            return {}
+        visible(record_payload(record), record.payload_len, u32_at(record_payload(record)), zone.head.version,
+                &body)
+        return rrs_of(&body)
+
+    cdef uint32_t publish(self, Draft draft, bint whole, object serial) except? 0xFFFFFFFF:
+        cdef Zone zone = self.known.get(draft.zone)
+        cdef Edit edit = Edit()
+        self.settle()
+        edit.writer = self.writer
+        edit.source = self.source
+        edit.pending = Pending()
+        edit.max_names = self.max_names
+        edit.max_change_bytes = self.max_change_bytes
+        edit.is_new = zone is None
+        if zone is None:
+            edit.head.zone_id = self.next_zone_id
+            edit.head.next_number = 1
+            edit.version = FIRST_VERSION
+            self.next_zone_id += 1
+        else:
+            edit.head = zone.head
+            edit.version = zone.head.version + 1
+            if edit.version == ABORTED or edit.version < FIRST_VERSION:
+                edit.version = FIRST_VERSION
+            edit.records_history = zone.head.has_soa and self.max_changes
+        edit.order = OrderChange(self.writer, self.source, edit.head.zone_id, edit.head.next_number)
+        try:
+            if not edit.publish(draft, whole, serial, self.max_changes, self.max_change_bytes):
+                return 0
+        except BaseException:
+            edit.give_up()
+            if edit.pending.names.count and zone is not None:
+                # What was given up is put right by and by.
+                edit.pending.epoch = self.writer.h.epoch
+                self.waiting.append(edit.pending)
+            raise
+        if zone is None:
+            zone = Zone()
+            self.known[draft.zone] = zone
+        zone.head = edit.head
+        edit.pending.epoch = self.writer.h.epoch
+        self.waiting.append(edit.pending)
+        self.settle()
+        return edit.changed
+
+    # -------------------------------------------------------------------------------------------- settling
+
+    def settle(self):
+        """Remove what no reader can see any more. Returns how many changes still wait for readers, or for space."""
+        cdef uint64_t oldest
+        cdef Pending pending
+        if not self.waiting:
+            return 0
+        oldest = self.writer.next_epoch()
+        # In their order: a later one may be about the same names.
+        while self.waiting:
+            pending = self.waiting[0]
+            if pending.epoch >= oldest or not pending.finish(self.writer, self.source):
+                break
+            del self.waiting[0]
+        return len(self.waiting)
+
+    @property
+    def unsettled(self):
+        """Changes that wait for readers, or for space."""
+        return len(self.waiting)
