@@ -50,7 +50,7 @@ LAYERS = (
         ("fastdns.dns.*", "fastdns._wire"),
     ),
     Layer(
-        "rrsets", "zones of RRsets in the zone store", "they are records of the store, and answers of the wire format",
+        "rrsets", "zones of RRsets in the zone store", "they are records of the store",
         ("fastdns.rrsets.*",),
     ),
     Layer(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-# "add" or "remove", type, TTL, rdata
-Step = tuple[str, int | None, int, bytes | None]
+
+class Step(NamedTuple):
+    """One thing that a change set does to a name. rrtype, rdata: None where all of them are meant."""
+
+    adds: bool
+    rrtype: int | None = None
+    ttl_s: int = 0
+    rdata: bytes | None = None
 
 
 class Change:
@@ -19,29 +26,28 @@ class Change:
         # By owner, in the order in which they are to be done.
         self.steps: dict[bytes, list[Step]] = {}
 
-    def _note(self, owner: bytes, step: Step) -> None:
-        self.steps.setdefault(owner.lower(), []).append(step)
-
     def add(self, owner: bytes, rrtype: int, ttl_s: int, rdata: bytes) -> None:
         """Add an RR. The TTL becomes that of its RRset."""
-        self._note(owner, ("add", rrtype, ttl_s, rdata))
+        self.steps.setdefault(owner.lower(), []).append(Step(True, rrtype, ttl_s, rdata))
 
     def remove(self, owner: bytes, rrtype: int | None = None, rdata: bytes | None = None) -> None:
         """Remove an RR; without rdata an RRset, without a type all RRsets of the name. It need not be there."""
-        self._note(owner, ("remove", rrtype, 0, rdata))
+        self.steps.setdefault(owner.lower(), []).append(Step(False, rrtype, 0, rdata))
 
-    def applied(self, owner: bytes, rrsets: Mapping[int, tuple[int, list[bytes]]]) -> list[tuple[int, int, bytes]]:
+    def applied(
+        self, owner: bytes, rrsets: Mapping[int, tuple[int, list[bytes]]]
+    ) -> list[tuple[int, int, bytes]]:
         """(type, TTL, rdata) of what a name has after the change; rrsets: type to (TTL, rdata) before."""
-        now = {rrtype: [ttl_s, dict.fromkeys(rrs)] for rrtype, (ttl_s, rrs) in rrsets.items()}
-        for what, rrtype, ttl_s, rdata in self.steps[owner]:
-            if what == "add":
-                one = now.setdefault(rrtype, [ttl_s, {}])
-                one[0] = ttl_s
-                one[1][rdata] = None
-            elif rrtype is None:
+        ttls = {rrtype: ttl_s for rrtype, (ttl_s, _) in rrsets.items()}
+        now = {rrtype: dict.fromkeys(rrs) for rrtype, (_, rrs) in rrsets.items()}
+        for step in self.steps[owner]:
+            if step.rrtype is None:
                 now.clear()
-            elif rdata is None:
-                now.pop(rrtype, None)
-            elif rrtype in now:
-                now[rrtype][1].pop(rdata, None)
-        return [(rrtype, ttl_s, rdata) for rrtype, (ttl_s, rrs) in now.items() for rdata in rrs]
+            elif step.rdata is None:
+                now.pop(step.rrtype, None)
+            elif step.adds:
+                ttls[step.rrtype] = step.ttl_s
+                now.setdefault(step.rrtype, {})[step.rdata] = None
+            elif step.rrtype in now:
+                now[step.rrtype].pop(step.rdata, None)
+        return [(rrtype, ttls[rrtype], rdata) for rrtype, rrs in now.items() for rdata in rrs]
