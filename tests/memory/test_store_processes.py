@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import mmap
 import os
@@ -10,13 +9,13 @@ import random
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from fastdns.errors import StoreFull
 from fastdns.memory._store import Store, Writer
+from tests.memory.stepping import Changes, copied, stopped
 from tests.support import in_child
 
 pytestmark = [pytest.mark.alone, pytest.mark.native]
@@ -155,79 +154,6 @@ def test_nothing_is_torn_mixed_lost_or_back_while_processes_die_on_all_cores() -
 
 
 # At every instruction
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-_libc.ptrace.restype = ctypes.c_long
-_libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
-PTRACE_TRACEME, PTRACE_SINGLESTEP = 0, 9
-
-
-def traced(body: Callable[[], object]) -> int:
-    """Fork a child that stops before it runs body, for us to go on step by step; its pid."""
-    pid = os.fork()
-    if pid:
-        _, status = os.waitpid(pid, 0)
-        if not os.WIFSTOPPED(status):
-            pytest.skip("nothing may be traced here")
-        return pid
-    if _libc.ptrace(PTRACE_TRACEME, 0, None, None):
-        os._exit(1)
-    os.kill(os.getpid(), signal.SIGSTOP)
-    body()
-    # Without what an interpreter does at its end.
-    os._exit(0)
-
-
-@contextmanager
-def stopped(body: Callable[[], object]) -> Iterator[Callable[[], bool]]:
-    """The child of body. The function that is yielded lets it do one instruction; False once it has ended."""
-    pid = traced(body)
-    ended = False
-
-    def step() -> bool:
-        nonlocal ended
-        assert _libc.ptrace(PTRACE_SINGLESTEP, pid, None, None) == 0, os.strerror(ctypes.get_errno())
-        _, status = os.waitpid(pid, 0)
-        ended = not os.WIFSTOPPED(status)
-        return not ended
-
-    try:
-        yield step
-    finally:
-        if not ended:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
-def copied(store: Store, image: bytes) -> Store:
-    """A store of its own with these contents."""
-    other = Store(store.size_bytes)
-    os.pwrite(other.fd, image, 0)
-    return other
-
-
-class Changes:
-    """Tells whether the memory of a store has changed since the last time; ``image`` is what it was then."""
-
-    # The header, and all but the slots of readers.
-    RANGES = ((0, 128), (262144, STORE_BYTES))
-
-    def __init__(self, store: Store) -> None:
-        self.memory = mmap.mmap(store.fd, store.size_bytes)
-        self.view = ctypes.c_char.from_buffer(self.memory)
-        # Nothing is beyond it yet, nor 64 KiB later.
-        self.ends = min(STORE_BYTES, store.high_water_bytes + 65536)
-        self.image = self.memory[:]
-
-    def __call__(self) -> bool:
-        at, was = ctypes.addressof(self.view), ctypes.cast(self.image, ctypes.c_void_p).value or 0
-        for begin, end in self.RANGES:
-            if _libc.memcmp(at + begin, was + begin, min(end, self.ends) - begin):
-                self.image = self.memory[:]
-                return True
-        return False
 
 
 CHANGES: list[tuple[str, Callable[[Writer], object], bytes, bytes | None]] = [
