@@ -190,10 +190,14 @@ def order(edge: tuple[str, str]) -> tuple[int, int]:
     return -NAMES.index(edge[0]), -NAMES.index(edge[1])
 
 
+# Modules of plugins that are no plugins.
+SHARED = {"api", "order", "python", "steps", "tasks"}
+
+
 def plugins(edge: tuple[str, str]) -> tuple[str, str] | None:
     """The two plugins where the module of one imports another's."""
     folders = [module.split(".")[2] for module in edge if module.startswith("fastdns.plugins.")]
-    return (folders[0], folders[1]) if len(set(folders) - {"api", "order", "steps"}) == 2 else None
+    return (folders[0], folders[1]) if len(set(folders) - SHARED) == 2 else None
 
 
 def with_picture(page: str, made: str) -> str:

@@ -46,6 +46,7 @@ Environment:
   FASTDNS_MAX_HTTP_CONNECTIONS connections of each HTTP endpoint, at most (default 256)
   FASTDNS_METRICS_MAX_AGE_MS   age of /metrics in ms, at most (default 1000)
   FASTDNS_MAX_IN_FLIGHT        outstanding queries of all workers to upstreams, at most (default 16384)
+  FASTDNS_MAX_PYTHON_QUERIES   queries of all workers that steps in Python work on, at most (default 4096)
   FASTDNS_LOG_LINES_S          lines of log a second of each serving thread, at most (default 100000)
 """
 

@@ -87,3 +87,9 @@ cdef extern from "unistd.h" nogil:
     int c_close "close"(int fd)
     ssize_t c_read "read"(int fd, void* buffer, size_t size)
     ssize_t c_write "write"(int fd, const void* buffer, size_t size)
+
+cdef extern from "sys/eventfd.h" nogil:
+    int c_eventfd "eventfd"(unsigned int count, int flags)
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK

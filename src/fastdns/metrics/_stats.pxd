@@ -41,7 +41,12 @@ cdef enum Failure:
     FAILED_UNREAD = 18          # the peer did not read replies
     FAILED_UNSERVED = 19        # whole queries that a connection held when it ended
     FAILED_WORKER = 20          # waited as its worker died
-    OWN_REASONS = 21
+    # Of steps in Python.
+    ERROR_STEP_TIMEOUT = 21     # no answer within its time
+    ERROR_STEP_PANIC = 22       # an exception
+    ERROR_STEP_REPLY = 23       # what it has returned is no reply to the question
+    ERROR_STEP_SHARE = 24       # too many queries wait, and this client has many of them
+    OWN_REASONS = 25
     MAX_REASONS = 256
 
 # Why a TCP connection ended; CLOSINGS in _stats.pyx has their names.
@@ -98,7 +103,8 @@ cdef struct ThreadCounters:
     uint64_t connections_bytes  # of queries and replies that they hold now
     uint64_t connections_closed[CLOSINGS_COUNTED]
     uint64_t failed[MAX_REASONS]    # queries, by reason
-    uint64_t pad[9]
+    uint64_t python_waiting     # queries now that steps in Python work on
+    uint64_t pad[8]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
     ZoneCounters zones[MAX_ZONE_SLOTS]
     UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]

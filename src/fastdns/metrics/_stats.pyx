@@ -94,12 +94,13 @@ cdef class Stats:
         cdef ThreadCounters* t = self.block(slot)
         cdef uint32_t i
         return {
-            "queries": t.queries, "errors_unlogged": t.errors_unlogged, "panics": t.panics, "parked": t.parked,
+            "queries": t.queries, "errors_unlogged": t.errors_unlogged,
+            "panics": t.panics + t.failed[<uint32_t>ERROR_STEP_PANIC], "parked": t.parked,
             "joined": t.joined, "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down,
             "mismatched": t.mismatched, "malformed": t.malformed, "log_dropped": t.log_dropped,
             "streams_shed": t.streams_shed, "connections_open": t.connections_open,
             "connections_bytes": t.connections_bytes,
-            "waiting": sum([t.waiting[i] for i in range(MAX_STANZAS)]),
+            "waiting": sum([t.waiting[i] for i in range(MAX_STANZAS)]), "python_waiting": t.python_waiting,
         }
 
     def failed(self, uint32_t slot):
@@ -185,6 +186,8 @@ cdef class Stats:
         for i in range(MAX_STANZAS):
             target.failed[<uint32_t>FAILED_WORKER] += source.waiting[i]
         memset(source.waiting, 0, sizeof(source.waiting))
+        target.failed[<uint32_t>FAILED_WORKER] += source.python_waiting
+        source.python_waiting = 0
         add_up(<uint64_t*>source, <uint64_t*>target, <uint64_t*>source.zones - <uint64_t*>source)
         add_up(<uint64_t*>source.zones, <uint64_t*>target.zones, zones * sizeof(ZoneCounters) // 8)
         add_up(<uint64_t*>source.upstreams, <uint64_t*>target.upstreams, upstreams * sizeof(UpstreamCounters) // 8)

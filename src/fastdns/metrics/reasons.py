@@ -20,7 +20,8 @@ MAX_REASONS = 256
 class Reason:
     """One of them. name, reply: as metrics label it; reply: the code that the client gets, or "none".
 
-    text: what the errors plugin logs; {} stands for what the plugin explains. Without one it logs nothing.
+    text: what the errors plugin logs; {} stands for what the plugin explains, {step} for the plugin of a step in
+    Python. Without one it logs nothing.
     """
 
     name: str
@@ -51,6 +52,10 @@ REASONS: list[Reason] = [
     Reason("unread", "none"),
     Reason("unserved", "none"),
     Reason("worker_died", "none"),
+    Reason("step_timeout", "SERVFAIL", "plugin/{step}: no answer in time"),
+    Reason("panic", "SERVFAIL", "plugin/{step}: exception"),
+    Reason("step_reply", "SERVFAIL", "plugin/{step}: no reply to the question"),
+    Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
 ]
 _first: dict[str, int] = {}
 

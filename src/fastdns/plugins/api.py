@@ -10,8 +10,8 @@ Where a plugin runs:
   ``check``.
 - The supervisor: an InSupervisor, for the life of the process. What it prepares is inherited by workers.
 - The watcher: a Source for each source that the Corefile's blocks name. It writes into the zone store.
-- Each worker: ``step`` makes the native step of a block, and an InWorker does what its event loop does for the
-  plugin.
+- Each worker: ``step`` makes the native step of a block, or ``python_step`` one in Python. An InWorker does what
+  the event loop does for the plugin.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fastdns.metrics._stats import Stats
     from fastdns.metrics.delays import LoopDelays
     from fastdns.metrics.measured import Family
+    from fastdns.plugins.python import PythonStep
     from fastdns.serve._suspend import NativeService
     from fastdns.serve._worker import Worker
     from fastdns.serve._zones import NativeStep, ServerTable
@@ -422,10 +423,28 @@ class Plugin:
         """The step of a block. A plugin that takes no part in answering leaves this as it is."""
         raise NotImplementedError
 
+    def python_step(self, config: Any, block: ServerBlock, runtime: Runtime) -> PythonStep:
+        """The step of a block, in Python, in place of ``step``: see plugins/python.py. It is slower."""
+        raise NotImplementedError
+
     @property
     def has_step(self) -> bool:
         """Whether it takes part in answering."""
-        return type(self).step is not Plugin.step
+        return self.has_python_step or type(self).step is not Plugin.step
+
+    @property
+    def has_python_step(self) -> bool:
+        """Whether it does so in Python."""
+        return type(self).python_step is not Plugin.python_step
+
+    @property
+    def all_counters(self) -> tuple[str, ...]:
+        """Its own counters in each zone, and behind them those of its step in Python."""
+        if not self.has_python_step:
+            return self.counters
+        from fastdns.serve.python._step import COUNTERS
+
+        return (*self.counters, *COUNTERS)
 
     def answered_zones(self, config: Any) -> Sequence[str]:
         """Zones of which its step answers all names from memory and passes none on: no cache above needs them."""

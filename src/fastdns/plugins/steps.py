@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from fastdns.corefile.model import ServerBlock, ServerConfig
-from fastdns.plugins.api import Runtime
+from fastdns.plugins.api import Plugin, Runtime
 from fastdns.plugins.order import load, used, with_step
 
 if TYPE_CHECKING:
     from fastdns.serve._zones import NativeStep
+    from fastdns.serve.python._step import HandOver
+
+# Of workers that have a step in Python.
+PYTHON_MODULES = ("dnslib", "fastdns.plugins.tasks")
 
 
 def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:
     """The steps of a block by plugin, in the order in which they run. Plugins that only configure have none."""
-    return {name: load(name).step(block.plugins[name], block, runtime) for name in with_step(block.plugins)}
+    return {name: build_step(load(name), block, runtime) for name in with_step(block.plugins)}
+
+
+def build_step(plugin: Plugin, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    """The step of one plugin in a block; where its own is in Python, the one that stands for it in the chain."""
+    config = block.plugins[plugin.name]
+    if not plugin.has_python_step:
+        return plugin.step(config, block, runtime)
+    from fastdns.serve.python._step import HandOver
+
+    first_counter = runtime.first_counters.get(plugin.name, 0) + len(plugin.counters)
+    return HandOver(plugin.python_step(config, block, runtime), plugin.name, first_counter)
+
+
+def python_steps(steps: Sequence[Mapping[str, NativeStep]]) -> list[tuple[int, HandOver]]:
+    """Those of all blocks that stand for steps in Python, with the number of the block. steps: as build_steps has
+    made them, of each block."""
+    return [
+        (number, cast("HandOver", step))
+        for number, by_plugin in enumerate(steps)
+        for name, step in by_plugin.items()
+        if load(name).has_python_step
+    ]
 
 
 def import_workers(config: ServerConfig) -> None:
     """Import what the workers of a configuration will use, before they are forked: they share its memory."""
     for plugin in used(config):
+        for module in PYTHON_MODULES if plugin.has_python_step else ():
+            importlib.import_module(module)
         for module in plugin.worker_modules:
             importlib.import_module(f"{type(plugin).__module__.rpartition('.')[0]}.{module}")

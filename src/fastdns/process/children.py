@@ -212,6 +212,7 @@ class Children(Server):
             self.files_of(config, self.runtimes[child.generation].prepared),
             max(MIN_HELD_BYTES, self.max_held_bytes // self.count_workers(config)),
             max(1, self.max_in_flight // self.count_workers(config)),
+            max(1, self.max_python_queries // self.count_workers(config)),
             child.index,
             self.log_lines_s,
         )

@@ -37,7 +37,7 @@ class Parts:
         """Make those that a configuration needs and that are not there yet. Raises FastdnsError."""
         for plugin in used(config):
             if plugin.name not in self.of:
-                self.counters.register(plugin.name, plugin.counters)
+                self.counters.register(plugin.name, plugin.all_counters)
                 self.of[plugin.name] = plugin.in_supervisor(self.supervisor)
 
     def serving(self) -> list[tuple[str, InSupervisor]]:

@@ -52,6 +52,7 @@ MAX_TCP_MIB = Number("FASTDNS_MAX_TCP_MIB", 32, 32768)
 STORE_MIB = Number("FASTDNS_STORE_MIB", 512, 32768)
 LOG_LINES_S = Number("FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
 MAX_IN_FLIGHT = Number("FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
+MAX_PYTHON_QUERIES = Number("FASTDNS_MAX_PYTHON_QUERIES", 4096, 1 << 20)
 MAX_HTTP_CONNECTIONS = Number("FASTDNS_MAX_HTTP_CONNECTIONS", MAX_CONNECTIONS, 65536)
 MAX_ZONE_SLOTS = 256
 
@@ -124,6 +125,7 @@ class Server:
         self.sockets = SocketTable()
         self.log_lines_s = LOG_LINES_S.of(environ)
         self.max_in_flight = MAX_IN_FLIGHT.of(environ)
+        self.max_python_queries = MAX_PYTHON_QUERIES.of(environ)
         self.skipped = SkippedLines()
         self.sources = SourceTable()
         self.zone_slots: dict[tuple[str, str], int] = {}

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -27,6 +27,7 @@ from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.api import InWorker, Runtime
 from fastdns.plugins.order import used
+from fastdns.plugins.steps import python_steps
 from fastdns.process._sharing import give_back_zeros
 from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
 from fastdns.process.descriptors import Files
@@ -42,6 +43,9 @@ from fastdns.transports.clients import Clients
 from fastdns.transports.table import STREAM, TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
+if TYPE_CHECKING:
+    from fastdns.plugins.tasks import Tasks
+
 log = logging.getLogger("fastdns")
 
 BEAT_S = 0.25
@@ -52,6 +56,8 @@ SLOW_PART = 4
 # Where threads compete for CPUs, the slow one has a third of the hot one's weight (setpriority(2), sched(7)).
 SLOW_NICE = 5
 SERVFAIL = 2
+# In the text of an error: the plugin of a step in Python.
+STEP = "{step}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class WorkerPlan:
 
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
     files: how many connections and sockets it may have. max_in_flight: this worker's part of the questions that may
-    be in flight. max_held_bytes: its part of what TCP connections may hold.
+    be in flight. max_python_queries: its part of the queries that steps in Python may work on. max_held_bytes: its
+    part of what TCP connections may hold.
     """
 
     config: ServerConfig
@@ -81,6 +88,7 @@ class WorkerPlan:
     files: Files
     max_held_bytes: int
     max_in_flight: int
+    max_python_queries: int
     index: int
     log_lines_s: int
 
@@ -104,6 +112,7 @@ class WorkerProcess:
         self.channel = channel
         tables, self.steps = build_tables(plan.config, plan.runtime, plan.zone_slots)
         self.tables = tables
+        self.tasks = self.python_tasks()
         self.hot_worker = hot_worker = Worker(tables[0], plan.store, plan.slots.hot, plan.stats, plan.slots.hot)
         self.slow_workers = [
             Worker(table, plan.store, plan.slots.slow, plan.stats, plan.slots.slow) for table in tables
@@ -136,7 +145,7 @@ class WorkerProcess:
         self.done = asyncio.Event()
         self.hot_ended = asyncio.Event()
         self.code = 0
-        self.crash: Exception | None = None
+        self.crash: BaseException | None = None
 
     # What plugins may know: see plugins.api.WorkerView.
 
@@ -180,12 +189,28 @@ class WorkerProcess:
 
     def explain(self, text: str, slot: int) -> str:
         """Why a reply failed, as the log says it."""
+        if STEP in text and self.tasks is not None:
+            return text.replace(STEP, self.tasks.name(slot))
         return next(filter(None, (part.explain(text, slot) for part in self.parts.values())), text)
 
     def services(self, slot: int, room: int) -> list[NativeService]:
         """What queries of the thread with this slot wait for."""
         found = (part.service(slot, room) for part in self.parts.values())
-        return [one for one in found if one is not None]
+        services = [one for one in found if one is not None]
+        if self.tasks is not None:
+            # As many on either thread: what steps ask goes by way of this one.
+            plan = self.plan
+            services.append(self.tasks.service(plan.stats, slot, plan.max_python_queries, self.tables))
+        return services
+
+    def python_tasks(self) -> Tasks | None:
+        """What runs the steps in Python, where there are any."""
+        steps = python_steps(self.steps)
+        if not steps:
+            return None
+        from fastdns.plugins.tasks import Tasks
+
+        return Tasks(self.plan.config, steps, self.ask_inside, self.step_failed)
 
     async def run(self) -> int:
         """Serve until drained. Raises what the debug plugin keeps from being recovered from."""
@@ -193,6 +218,8 @@ class WorkerProcess:
         self.clients = Clients(
             loop, self.plan.files.clients, self.plan.stats, self.plan.slots.slow, self.plan.max_held_bytes
         )
+        if self.tasks is not None:
+            await self.tasks.start(loop)
         await self.listen(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         give_back_zeros()
@@ -210,6 +237,8 @@ class WorkerProcess:
             await self.drain()
         for task in tasks:
             task.cancel()
+        if self.tasks is not None:
+            await self.tasks.close()
         for part in self.parts.values():
             part.beat(last=True)
         for part in self.parts.values():
@@ -283,6 +312,22 @@ class WorkerProcess:
             self.ask_soon()
         return reply
 
+    def ask_inside(
+        self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool,
+        depth: int, entry: tuple[int, int, int] | None,
+    ) -> object:  # fmt: skip
+        """What a step in Python asks: see SlowPath.ask."""
+        reply = self.slow.ask(
+            listener, message, client, client_port, deliver, tcp=tcp, depth=depth, entry=entry
+        )
+        if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):
+            self.ask_soon()
+        return reply
+
+    def step_failed(self, listener: int, error: BaseException) -> None:
+        """A step in Python has raised an exception. Where its query is answered it is counted."""
+        self.recovered(self.recoveries[listener], error)
+
     def ask_soon(self) -> None:
         """Send what has come together in this turn of the loop to upstreams. Not at once: whoever serves a message
         is not ready yet for what may be delivered then."""
@@ -305,14 +350,20 @@ class WorkerProcess:
 
     def recover(self, recovery: Recovery, message: bytes, error: Exception, transport: Transport) -> bytes | None:
         """The reply to a message that could not be answered for an error of ours."""
+        if not self.recovered(recovery, error):
+            return None
+        self.plan.stats.count_panic(self.plan.slots.slow)
+        return error_reply(message, SERVFAIL, transport.max_reply_bytes)
+
+    def recovered(self, recovery: Recovery, error: BaseException) -> bool:
+        """Log an error of ours, and go on; False where the worker is to end instead."""
         if recovery.debug:
             self.crash = error
             self.done.set()
-            return None
+            return False
         trace = error if recovery.stacktrace else None
         log.error('Recovered from panic in server: "%s" %r', recovery.server, error, exc_info=trace)
-        self.plan.stats.count_panic(self.plan.slots.slow)
-        return error_reply(message, SERVFAIL, transport.max_reply_bytes)
+        return True
 
     def on_message(self) -> None:
         """The supervisor has said something, or is gone."""

@@ -122,15 +122,19 @@ cdef Outcome run_below(Context* ctx) noexcept nogil:
     return outcome
 
 
+cdef inline void take_asked_bytes(Query* q) noexcept nogil:
+    """What upstreams are told was written into the message when the query was suspended."""
+    if q.has_opt and q.udp_bytes < q.asked_udp_bytes:
+        q.asked_udp_bytes = q.udp_bytes
+
+
 cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, const Chain* chain,
                            uint32_t step) noexcept nogil:
     reset(ctx, msg, length)
     ctx.background = True
     ctx.background_step = step
     if accept(msg, length, ctx.q) == ACCEPTED:
-        # What upstreams are told was written there when the query was suspended.
-        if ctx.q.has_opt and ctx.q.udp_bytes < ctx.q.asked_udp_bytes:
-            ctx.q.asked_udp_bytes = ctx.q.udp_bytes
+        take_asked_bytes(ctx.q)
         run(ctx, chain, step)
     ctx.background = False
 
@@ -162,11 +166,31 @@ cdef inline void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexce
     begin_question(ctx)
     ctx.msg = msg
     ctx.msg_len = length
-    ctx.depth = 0
+    ctx.depth = ctx.inside
     ctx.asked = 0
     ctx.seen = ctx.replays != 0
     ctx.suspended = False
     ctx.finish_bytes = 0
+
+
+cdef Outcome answer_inside(Context* ctx, const ZoneEntry* zone) noexcept nogil:
+    """What a step in Python asks: the steps behind it, or the whole server."""
+    take_asked_bytes(ctx.q)
+    if ctx.entry == NULL:
+        return answer_in(ctx, zone)
+    ctx.zone_slot = ctx.entry_slot
+    return run(ctx, ctx.entry, ctx.entry_step)
+
+
+cdef int32_t write_inside(Context* ctx, Outcome outcome, uint8_t* out, uint32_t room) noexcept nogil:
+    """The reply to a step in Python: whole, not counted as a client's, and seen by nobody who sees what leaves."""
+    if outcome == SUSPENDED:
+        return -1
+    if outcome == DROPPED:
+        return 0
+    if not ctx.written and ctx.reply.rcode == BADVERS:
+        return write_bare(ctx.q, BADVERS, out)
+    return write_reply(ctx.q, ctx.reply, out, room)
 
 
 cdef uint32_t failure_of(const Context* ctx) noexcept nogil:
@@ -203,6 +227,9 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
     cdef Reply* reply = ctx.reply
     cdef Outcome outcome
     cdef uint32_t limit, size
+    if ctx.inside and verdict == ACCEPTED:
+        reset(ctx, msg, q.msg_len)
+        return write_inside(ctx, answer_inside(ctx, zone), out, room)
     if ctx.counters != NULL and ctx.replays == 0:
         ctx.counters.queries += 1
     if verdict == IGNORED:

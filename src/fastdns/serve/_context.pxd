@@ -96,6 +96,10 @@ cdef struct Context:
     ServiceReply* replies       # what it has waited for, the newest first; NULL: it has not waited yet
     KeptReplies* kept           # the thread's
     const void* request         # that is given to a service now
+    uint8_t inside              # how many questions this message is inside of: a step in Python asks; 0: a client
+    const Chain* entry          # where such a message begins; NULL: with the chain of its zone
+    uint32_t entry_step
+    uint32_t entry_slot         # counters of the zone
     uint32_t asked              # questions inside this query so far
     uint32_t asked_before       # and how many there were when it was suspended last
     uint32_t finish_bytes       # of the reply's room, kept free for what ``finish`` of steps adds

@@ -14,7 +14,10 @@ cdef class SlowPath:
     cdef readonly Services services     # that queries may wait for
     cdef ServiceTable table             # their functions
     cdef dict waiting                   # token to deliver
+    cdef dict asked                     # token of what a step in Python asks to its depth and entry
     cdef uint64_t serial
     cdef int epoll_fd
     cdef uint8_t* out
+    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
+                      tuple inside)
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1

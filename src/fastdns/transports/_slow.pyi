@@ -28,6 +28,18 @@ class SlowPath:
         *,
         tcp: bool = True,
     ) -> object: ...
+    def ask(
+        self,
+        listener: int,
+        message: bytes,
+        client: bytes,
+        client_port: int,
+        deliver: Callable[[bytes | None], object],
+        *,
+        tcp: bool,
+        depth: int,
+        entry: tuple[int, int, int] | None = None,
+    ) -> object: ...
     def flush(self) -> None: ...
     def process(self) -> None: ...
     def tick(self) -> float | None: ...

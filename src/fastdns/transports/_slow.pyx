@@ -8,7 +8,7 @@ from fastdns.memory._store cimport enter_epoch, leave_epoch
 from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epoll_event, epoll_wait
 from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.serve._chain cimport begin_message, serve
-from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, ServiceReply
+from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Chain, Context, ServiceReply
 from fastdns.serve._suspend cimport (
     Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
     serve_resumed, wait_ms,
@@ -30,6 +30,21 @@ cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept wi
     (<SlowPath>owner).resume(query, reply)
 
 
+cdef int set_entry(Context* ctx, tuple inside) except -1:
+    """Where a message begins. inside: None for a client's."""
+    ctx.inside = 0
+    ctx.entry = NULL
+    if inside is None:
+        return 0
+    ctx.inside = inside[0]
+    if inside[1] is not None:
+        chain, step, zone_slot = inside[1]
+        ctx.entry = <const Chain*><uint64_t>chain
+        ctx.entry_step = <uint32_t>step + 1
+        ctx.entry_slot = zone_slot
+    return 0
+
+
 cdef class SlowPath:
     """workers: one a listener, in their order; services: that queries may wait for."""
 
@@ -39,6 +54,7 @@ cdef class SlowPath:
         self.workers = workers
         self.services = Services(services or [])
         self.waiting = {}
+        self.asked = {}
         self.out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
         if self.out == NULL:
             raise MemoryError
@@ -68,6 +84,23 @@ cdef class SlowPath:
 
         client: 4 or 16 address bytes.
         """
+        return self.begin(listener, message, client, client_port, deliver, tcp, None)
+
+    def ask(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
+            *, bint tcp, uint8_t depth, tuple entry=None):
+        """As serve, for a step in Python that asks for the sake of a query. It is counted as no client's query, and
+        the reply is whole, also over UDP.
+
+        depth: how many questions it is inside of, itself included. entry: the steps that are asked, as the service
+        of steps in Python has told of the query (chain, its step that asks, counters of the zone); None: all of the
+        server's. What the service has told is right for as long as the worker serves.
+        """
+        if depth == 0:
+            raise ValueError("a depth of at least 1 expected")
+        return self.begin(listener, message, client, client_port, deliver, tcp, (depth, entry))
+
+    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
+                      tuple inside):
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
         cdef int size
@@ -79,6 +112,7 @@ cdef class SlowPath:
         ctx.peer_len = ctx.client_len
         ctx.control_len = 0
         ctx.received_ns = monotonic_ns()
+        set_entry(ctx, inside)
         self.serial += 1
         ctx.token = (<uint64_t>listener << LISTENER_SHIFT) | (self.serial & ((<uint64_t>1 << LISTENER_SHIFT) - 1))
         if ctx.store != NULL:
@@ -88,6 +122,8 @@ cdef class SlowPath:
             leave_epoch(ctx.store, worker.reader_slot)
         if size < 0:
             self.waiting[ctx.token] = deliver
+            if inside is not None:
+                self.asked[ctx.token] = inside
             return PARKED
         return self.out[:size] if size else None
 
@@ -99,6 +135,7 @@ cdef class SlowPath:
         cdef bint background = query.background
         cdef int size
         cdef bint was_served
+        set_entry(ctx, self.asked.get(token) if self.asked else None)
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
         size = serve_resumed(ctx, query, reply, self.out, MAX_MESSAGE_BYTES)
@@ -109,6 +146,8 @@ cdef class SlowPath:
         # A reply that is bare has been counted as a failure already. (Delivering may serve the next query.)
         was_served = ctx.written and size > 0
         deliver = self.waiting.pop(token, None)
+        if self.asked:
+            self.asked.pop(token, None)
         if deliver is not None and deliver(self.out[:size] if size else None) is False and was_served:
             count_failed(ctx.counters, FAILED_DISCONNECTED)
         return 0

@@ -21,6 +21,7 @@ from fastdns.plugins.prometheus.failures import failures
 from fastdns.plugins.prometheus.formats import OPENMETRICS
 from fastdns.plugins.prometheus.own import own
 from fastdns.plugins.prometheus.processes import each_process, processes_together
+from fastdns.plugins.prometheus.python_steps import python_steps
 from fastdns.plugins.prometheus.queries import queries
 
 
@@ -43,6 +44,7 @@ class Families(Collector):
         yield self.plugins()
         yield from queries(self.server)
         yield from self.server.plugin_families()
+        yield from python_steps(self.server)
         yield from self.measured()
         yield from self.reload()
         yield from failures(self.server)

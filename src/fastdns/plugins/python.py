@@ -1,0 +1,152 @@
+"""Steps in Python: what a plugin writes, and what such a step is given of a query.
+
+A step is an object with ``async def serve``. It runs on the event-loop thread of each worker, beside TCP clients
+and streams to upstreams: it must not block, and what it awaits must be made for asyncio. A query waits for it for
+``timeout_s`` at most. Messages are dnslib's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING
+
+from fastdns.dns import mnemonics
+from fastdns.dns.names import wire_name_as_written
+from fastdns.errors import FastdnsError
+
+if TYPE_CHECKING:
+    from dnslib import DNSQuestion, DNSRecord
+
+# Of questions inside a query, as steps in native code have it (serve/_context.pxd: MAX_DEPTH).
+MAX_DEPTH = 8
+QUERY_FLAGS = 0x0130  # RD, AD, CD
+CLASS_IN = 1
+HEADER_BYTES = 12
+TYPE_NUMBERS = {name: number for number, name in mnemonics.TYPES.items()}
+
+
+class Silence(Exception):
+    """Raised by a step: the client gets no reply. Raised by what is asked: there was no reply."""
+
+
+class TooDeepError(FastdnsError):
+    """A question would be inside of more than MAX_DEPTH others: steps ask each other."""
+
+
+@dataclass(eq=False)
+class Request:
+    """One query, as a step sees it.
+
+    message: the question that is asked here, as a message. Where a step before this one has changed the question,
+    it is the changed one. client: the client's address (see also client_address), 4 or 16 bytes, and port. stream:
+    whether it came over TCP or another stream. server: the listener, as metrics name it. timeout_s: how long the
+    client still waits for this step.
+    """
+
+    message: bytes
+    client: bytes
+    client_port: int
+    stream: bool
+    server: str
+    timeout_s: float
+    # Zones of the block, in wire form and as text, the longest first.
+    zones: Sequence[tuple[bytes, str]]
+    # Where in the message the question's name ends, and where its OPT record stands.
+    name_end: int
+    opt: tuple[int, int]
+    # Ask the steps behind this one, or with another message the whole server. None: there is no reply.
+    send: Callable[[bytes | None], Awaitable[bytes | None]]
+
+    @property
+    def client_address(self) -> str:
+        """The client's address as text."""
+        return inet_ntop(AF_INET if len(self.client) == 4 else AF_INET6, self.client)
+
+    @property
+    def zone(self) -> str:
+        """The zone of the block that the name belongs to, the longest one."""
+        name = self.message[HEADER_BYTES : self.name_end].lower()
+        return next((text for wire, text in self.zones if name.endswith(wire)), ".")
+
+    @cached_property
+    def record(self) -> DNSRecord:
+        """The message as dnslib has it. ``request.record.reply()`` begins the reply to it."""
+        from dnslib import DNSRecord
+
+        return DNSRecord.parse(self.message)
+
+    @property
+    def question(self) -> DNSQuestion:
+        """What is asked: qname, qtype, qclass."""
+        return self.record.q
+
+    async def next(self) -> DNSRecord:
+        """What the plugins behind this one answer to the question. Raises Silence where they do not."""
+        return await self._reply(None)
+
+    async def ask(self, name: object, kind: str | int = "A") -> DNSRecord:
+        """What the whole server answers to another question of class IN, as if the client had asked it.
+
+        name: text, or a dnslib label. kind: "AAAA", or a type's number. Raises Silence where there is no reply,
+        ValueError for what is no name or type, TooDeepError.
+        """
+        label = getattr(name, "label", None)
+        if label is not None:
+            wire = b"".join(bytes((len(part),)) + part for part in label) + b"\0"
+        else:
+            wire = wire_name_as_written(str(name))
+        number = kind if isinstance(kind, int) else TYPE_NUMBERS.get(kind.upper())
+        if number is None:
+            raise ValueError(f"{kind!r} is no type of records")
+        at, size = self.opt
+        opt = self.message[at : at + size]
+        flags = int.from_bytes(self.message[2:4], "big") & QUERY_FLAGS
+        numbers = (int.from_bytes(self.message[:2], "big"), flags, 1, 0, 0, 1 if opt else 0, number, CLASS_IN)
+        parts = [value.to_bytes(2, "big") for value in numbers]
+        return await self._reply(b"".join((*parts[:6], wire, *parts[6:], opt)))
+
+    async def _reply(self, message: bytes | None) -> DNSRecord:
+        from dnslib import DNSRecord
+
+        reply = await self.send(message)
+        if reply is None:
+            raise Silence
+        return DNSRecord.parse(reply)
+
+    def is_answered_by(self, reply: bytes) -> bool:
+        """Whether a message is a reply to this question, and to no other."""
+        name, kind = slice(HEADER_BYTES, self.name_end), slice(self.name_end, self.name_end + 4)
+        return (
+            len(reply) >= kind.stop
+            and reply[2] & 0xF8 == 0x80
+            and reply[4:6] == b"\0\1"
+            and reply[kind] == self.message[kind]
+            and reply[name].lower() == self.message[name].lower()
+        )
+
+
+class PythonStep:
+    """A step of one block. A plugin's ``python_step`` makes one for each block, in each worker.
+
+    timeout_s: how long a query waits for it, over 0 and at most 3600; then the client gets SERVFAIL and the task is
+    cancelled. cacheable: a cache before it keeps its replies, as it keeps an upstream's, by their TTLs.
+    """
+
+    timeout_s = 5.0
+    cacheable = False
+
+    async def start(self) -> None:
+        """The worker is about to serve. An exception ends it: a start or a reload fails."""
+
+    async def serve(self, request: Request) -> DNSRecord | None:
+        """The reply to one query; None: the next plugin's. Raises Silence: none.
+
+        Any other exception gives the client SERVFAIL, is logged and counted. Several calls run at a time.
+        """
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """The worker has answered all its clients."""

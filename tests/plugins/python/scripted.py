@@ -1,0 +1,153 @@
+"""Plugins whose steps in Python do what the first label of a name says; ``outer`` runs before the cache, ``inner``
+behind it. See ``installed`` in support.py: a server finds them as it finds those of any other package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from dnslib import QTYPE, RR, TXT, A, DNSLabel, DNSRecord
+
+from fastdns.plugins.api import Plugin
+from fastdns.plugins.python import PythonStep, Request, Silence
+
+
+def answer(request: Request, *texts: str) -> DNSRecord:
+    reply = request.record.reply()
+    for text in texts:
+        reply.add_answer(RR(request.question.qname, QTYPE.TXT, ttl=60, rdata=TXT(text)))
+    return reply
+
+
+class Scripted(PythonStep):
+    """Words of the label, between hyphens: a command, and its argument. Names of no command: the next plugin's."""
+
+    def __init__(self, plugin: str, timeout_s: float, cacheable: bool) -> None:
+        self.plugin = plugin
+        self.timeout_s = timeout_s
+        self.cacheable = cacheable
+        self.calls = 0
+        self.running = 0
+        self.cancelled = 0
+        self.started = self.closed = False
+
+    async def start(self) -> None:
+        self.started = True
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def serve(self, request: Request) -> Any:
+        self.calls += 1
+        self.running += 1
+        try:
+            command, _, argument = str(request.question.qname).partition(".")[0].partition("-")
+            method = getattr(self, f"do_{command.lower()}", None)
+            if method is None or not request.question.qname.matchSuffix(DNSLabel(f"{self.plugin}.test")):
+                return None
+            return await method(request, argument)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+
+    async def do_say(self, request: Request, argument: str) -> DNSRecord:
+        return answer(request, argument)
+
+    async def do_who(self, request: Request, argument: str) -> DNSRecord:
+        way = "stream" if request.stream else "datagram"
+        return answer(request, request.client_address, way, request.server, request.zone)
+
+    async def do_count(self, request: Request, argument: str) -> DNSRecord:
+        return answer(request, f"calls={self.calls}", f"running={self.running}", f"cancelled={self.cancelled}")
+
+    async def do_sleep(self, request: Request, argument: str) -> DNSRecord:
+        await asyncio.sleep(int(argument) / 1000)
+        return answer(request, "awake")
+
+    async def do_stubborn(self, request: Request, argument: str) -> DNSRecord:
+        ends = asyncio.get_running_loop().time() + int(argument) / 1000
+        while (left := ends - asyncio.get_running_loop().time()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(left)
+        return answer(request, "late")
+
+    async def do_silence(self, request: Request, argument: str) -> DNSRecord:
+        raise Silence
+
+    async def do_raise(self, request: Request, argument: str) -> DNSRecord:
+        raise ValueError("it went wrong")
+
+    async def do_cancelled(self, request: Request, argument: str) -> DNSRecord:
+        raise asyncio.CancelledError
+
+    async def do_next(self, request: Request, argument: str) -> DNSRecord:
+        reply = await request.next()
+        for rr in reply.rr:
+            rr.ttl = 7
+        return reply
+
+    async def do_ask(self, request: Request, argument: str) -> DNSRecord:
+        """What the server says to ARGUMENT.asked.test and ARGUMENT.more.test, one after the other."""
+        reply = answer(request)
+        for zone in ("asked.test.", "more.test."):
+            found = await request.ask(f"{argument}.{zone}", "A")
+            reply.header.rcode = found.header.rcode
+            for rr in found.rr:
+                reply.add_answer(RR(request.question.qname, QTYPE.TXT, ttl=rr.ttl, rdata=TXT(f"{zone} {rr.rdata}")))
+        return reply
+
+    async def do_again(self, request: Request, argument: str) -> DNSRecord:
+        """Asks itself, without end."""
+        found = await request.ask(request.question.qname, "TXT")
+        found.header.id = request.record.header.id
+        return found
+
+    async def do_large(self, request: Request, argument: str) -> DNSRecord:
+        return answer(request, *(f"{number:05}" + "x" * 200 for number in range(int(argument))))
+
+    async def do_address(self, request: Request, argument: str) -> DNSRecord:
+        reply = request.record.reply()
+        reply.add_answer(RR(request.question.qname, QTYPE.A, ttl=60, rdata=A("192.0.2.77")))
+        return reply
+
+    async def do_bad(self, request: Request, argument: str) -> Any:
+        if argument == "text":
+            return "no record"
+        if argument == "question":
+            return DNSRecord.question("other.test.").reply()
+        if argument == "query":
+            return request.record
+        if argument == "pack":
+            reply = request.record.reply()
+            reply.add_answer(RR(DNSLabel([b"x" * 64]), QTYPE.TXT, rdata=TXT("x")))
+            return reply
+        reply = answer(request)
+        reply.header.opcode = 4
+        return reply
+
+
+class ScriptedPlugin(Plugin):
+    def __init__(self, name: str, before: str, after: str) -> None:
+        self.name = name
+        self.before = before
+        self.after = after
+
+    def parse(self, tokens: Any, context: Any) -> tuple[float, bool]:
+        timeout_s, cacheable = 5.0, False
+        for _ in tokens.occurrences(once=True):
+            while tokens.next_arg():
+                cacheable |= tokens.text == "cacheable"
+                if tokens.text[0].isdecimal():
+                    timeout_s = float(tokens.text)
+        return timeout_s, cacheable
+
+    def python_step(self, config: tuple[float, bool], block: Any, runtime: Any) -> PythonStep:
+        return Scripted(self.name, *config)
+
+
+outer = ScriptedPlugin("outer", "cache", "")
+inner = ScriptedPlugin("inner", "", "cache")
