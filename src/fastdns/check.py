@@ -74,7 +74,8 @@ def served_lines(report: Report) -> list[str]:
         for zone, index in listener.zones:
             block = config.blocks[index]
             plugins = " ".join(block.plugins) or "(no plugins: REFUSED)"
-            lines += [*name_warnings(zone), f"  {zone}  {plugins}  [{block.file}:{block.line}]"]
+            view = "" if block.settings.view is None else f"  view {block.settings.view}"
+            lines += [*name_warnings(zone), f"  {zone}{view}  {plugins}  [{block.file}:{block.line}]"]
     return [*lines, f"sha512 {config.sha512}"]
 
 
@@ -91,7 +92,8 @@ def as_json(report: Report) -> str:
                 "transport": listener.transport, "address": listener.address, "port": listener.port,
                 "zones": [
                     {
-                        "zone": zone, "plugins": list(config.blocks[index].plugins),
+                        "zone": zone, "view": config.blocks[index].settings.view,
+                        "plugins": list(config.blocks[index].plugins),
                         "file": config.blocks[index].file, "line": config.blocks[index].line,
                     }
                     for zone, index in listener.zones

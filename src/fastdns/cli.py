@@ -163,7 +163,7 @@ def zone_lines(config: ServerConfig) -> list[str]:
     lines = []
     for listener in config.listeners:
         where = f" on {listener.address}" if listener.address else ""
-        for zone, _ in sorted(listener.zones):
+        for zone in sorted({zone for zone, _ in listener.zones}):
             lines += [*name_warnings(zone), f"{zone}:{listener.port}{where}"]
     return lines
 

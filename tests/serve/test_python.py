@@ -78,7 +78,7 @@ class Thread:
 
     def counted(self) -> dict[str, int]:
         at, _ = layout()["plugins"]
-        values = self.stats.zone_values(0, 0)[at + FIRST : at + FIRST + len(COUNTERS)]
+        values = (self.stats.zone_values([0], 0) or [])[at + FIRST : at + FIRST + len(COUNTERS)]
         names = [*RESULT_NAMES, *(f"shed_{name}" for name in SHED_NAMES)]
         return {name: value for name, value in zip(names, values, strict=False) if value}
 
@@ -105,7 +105,7 @@ def test_what_a_coroutine_is_told() -> None:
     thread = Thread(Timed(3.0))
     assert thread.send(tcp=True) is PARKED
     (taken,) = thread.take()
-    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, left_s = taken
+    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, _, left_s = taken
     query = dns.message.from_wire(message)
     assert (str(query.question[0].name), step, listener, depth) == (NAME, 0, 0, 0)
     assert (client, port, stream) == (CLIENT, 5353, True)
@@ -114,6 +114,15 @@ def test_what_a_coroutine_is_told() -> None:
     assert 2.5 < left_s <= 3.0
     assert query.payload == 1232, "what the server tells upstreams, whatever the client says"
     assert entry[1] == 0
+
+
+def test_the_address_that_was_asked_goes_along() -> None:
+    """What the coroutine asks of the server is chosen for by it."""
+    thread = Thread()
+    query = dns.message.make_query(NAME, "TXT").to_wire()
+    assert thread.path.serve(0, query, CLIENT, 5353, thread.deliver, local=b"\x7f\0\0\2") is PARKED
+    (taken,) = thread.take()
+    assert taken[12] == b"\x7f\0\0\2"
 
 
 @pytest.mark.parametrize("tcp", [False, True])

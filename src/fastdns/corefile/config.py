@@ -13,7 +13,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
-from fastdns.corefile.listeners import Endpoint, group
+from fastdns.corefile.listeners import Endpoint, group, unreached
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
@@ -83,6 +83,7 @@ def load(
         name = next(name for name in plugins if order.load(name).settings(plugins[name]).addresses == ())
         file, line = blocks[0].places[name]
         raise CorefileError(f"{name}: no address is left to listen at: except takes all of them", file, line)
+    warnings += unreached(listeners, blocks)
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,
@@ -132,6 +133,9 @@ def _blocks(
         for block, block_keys in zip(raw, keys, strict=True)
     ]
     plugins = _configure(raw, contexts, mistakes)
+    for block, configured in zip(raw, plugins, strict=True):
+        with mistakes.noted():
+            _check_views(block, configured)
     return tuple(
         ServerBlock(
             index, block.keys[0].file, block.keys[0].line, contexts[index].zones, plugins[index],
@@ -162,6 +166,15 @@ def _configure(
                 plugins[index][name] = config
                 contexts[index] = order.load(name).context(config, contexts[index])
     return plugins
+
+
+def _check_views(block: RawBlock, configured: dict[str, Any]) -> None:
+    """Raises CorefileError where more than one plugin of a block decides which queries the block takes."""
+    views = [name for name, config in configured.items() if order.load(name).settings(config).view is not None]
+    if len(views) > 1:
+        token = block.directives[views[1]][0]
+        message = f"multiple views defined in server block: {views[0]} is one, too"
+        raise CorefileError(message, token.file, token.line, views[1])
 
 
 def _look_for(name: str, tokens: list[Token]) -> None:

@@ -25,22 +25,45 @@ class Endpoint(NamedTuple):
 
 
 def group(endpoints: Iterable[Endpoint], blocks: Sequence[ServerBlock]) -> tuple[Listener, ...]:
-    """The listeners in order of appearance. Raises CorefileError for a zone that is served twice."""
+    """The listeners in order of appearance. Raises CorefileError for a zone that is served twice.
+
+    As in CoreDNS, a block that takes only some queries (Settings.view) may have a zone that another block has.
+    """
     seen: dict[tuple[str, int, str], dict[str, Endpoint]] = {}
     kept: list[Endpoint] = []
     for endpoint in endpoints:
         served = seen.setdefault((endpoint.transport, endpoint.port, endpoint.zone), {})
         block = blocks[endpoint.block]
-        if endpoint.address in served:
+        takes_all = block.settings.view is None
+        if endpoint.address not in served:
+            # What is bound to every address would take the queries of the other, or lose its own to it.
+            other = served.get("") if endpoint.address else next(iter(served.values()), None)
+            if other is not None:
+                message = f"cannot serve {endpoint} - zone overlap listener capacity with {other}"
+                raise CorefileError(message, block.file, block.line)
+        elif takes_all:
             raise CorefileError(f"cannot serve {endpoint} - it is already defined", block.file, block.line)
-        # What is bound to every address would take the queries of the other, or lose its own to it.
-        other = served.get("") if endpoint.address else next(iter(served.values()), None)
-        if other is not None:
-            message = f"cannot serve {endpoint} - zone overlap listener capacity with {other}"
-            raise CorefileError(message, block.file, block.line)
-        served[endpoint.address] = endpoint
+        if takes_all:
+            served[endpoint.address] = endpoint
         kept.append(endpoint)
     return listeners(kept)
+
+
+def unreached(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) -> list[str]:
+    """A warning for each block and zone that no query reaches, as an earlier block takes all of them."""
+    found = []
+    for listener in listeners:
+        takes_all: dict[str, ServerBlock] = {}
+        for zone, index in listener.zones:
+            block = blocks[index]
+            if (first := takes_all.get(zone)) is not None:
+                found.append(
+                    f"{block.file}:{block.line}: no query for {zone} reaches this block: the block at "
+                    f"{first.file}:{first.line} takes all of them; blocks with a view must stand before it"
+                )
+            elif block.settings.view is None:
+                takes_all[zone] = block
+    return found
 
 
 def listeners(endpoints: Sequence[Endpoint]) -> tuple[Listener, ...]:

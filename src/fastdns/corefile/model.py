@@ -26,13 +26,19 @@ class ServerBlock:
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     settings: Settings = DEFAULTS
 
+    @property
+    def view(self) -> str:
+        """What metrics call its view; "" where it takes every query of its zones."""
+        return self.settings.view or ""
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """One address and port of a transport, and the zones that are served there.
 
-    address: IP text, or "" for every address of both families. zones: (zone, index of its block). one_family: of
-    0.0.0.0 or ::, which else stand for every address of both families, too: another listener has the other one.
+    address: IP text, or "" for every address of both families. zones: (zone, index of its block), in the order of
+    the Corefile; several blocks may have the same zone, see Settings.view. one_family: of 0.0.0.0 or ::, which else
+    stand for every address of both families, too: another listener has the other one.
     """
 
     transport: str

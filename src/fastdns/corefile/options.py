@@ -153,6 +153,13 @@ def duration(low_s: float = 0.0, high_s: float | None = None, *, bare_seconds: b
     return read
 
 
+def to_value_name(d: Dispenser, text: str) -> str:
+    """The name of a value that plugins provide (plugins/values.py): a slash, and something on both sides of it."""
+    if not 0 < text.find("/") < len(text) - 1:
+        raise d.error(f"{text!r} names no value; expected PLUGIN/NAME")
+    return text
+
+
 def to_zones(d: Dispenser, texts: list[str]) -> tuple[str, ...]:
     """Zone arguments, normalized, CIDRs expanded."""
     try:

@@ -15,7 +15,9 @@ class Settings:
     the block's zones are counted. runtime_metrics: metrics tell more about processes. every_class: the block
     answers questions of classes other than IN, too. take_turns: queries take turns over upstreams that are not
     chosen in another way. look_interval_s, look_jitter_s: how often the Corefile is looked at, and by how much that
-    is moved at random. read_s, write_s, idle_s, max_queries: bounds of a connection.
+    is moved at random. read_s, write_s, idle_s, max_queries: bounds of a connection. view: the block takes only
+    some of the queries for its zones, as the filter of the plugin that sets this decides; metrics call it by this
+    name. value_zones: in queries for names of these zones, values that plugins provide can be read.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -32,6 +34,8 @@ class Settings:
     write_s: float | None = None
     idle_s: float | None = None
     max_queries: int | None = None
+    view: str | None = None
+    value_zones: tuple[str, ...] | None = None
 
 
 DEFAULTS = Settings()

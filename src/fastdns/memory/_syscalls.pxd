@@ -52,11 +52,15 @@ cdef extern from "netinet/in.h" nogil:
         in6_addr sin6_addr
     struct in_pktinfo:
         int ipi_ifindex
+    struct in6_pktinfo:
+        unsigned int ipi6_ifindex
     enum:
         AF_INET
         AF_INET6
         IPPROTO_IP
         IP_PKTINFO
+        IPPROTO_IPV6
+        IPV6_PKTINFO
     uint16_t ntohs(uint16_t value)
 
 cdef extern from "sys/epoll.h" nogil:

@@ -2,12 +2,17 @@
 
 A block has one writer; a scrape reads it as it changes and never touches the thread. Blocks belong to slots that
 the supervisor hands out; a dead process's block is folded into the totals before its slot is used again.
+
+The counters of zones stand in banks, each a mapping of its own with so many zones of every thread. Where a
+configuration has more zones than there is room for, the supervisor adds a bank before it forks the workers.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    MAX_ZONE_SLOTS = 256        # (server, zone) pairs that are counted apart; the last one takes the rest
+    BANK_ZONES = 64             # (server, zone, view) in one bank
+    MAX_ZONE_BANKS = 256
+    MAX_ZONE_SLOTS = 16384      # (server, zone, view): BANK_ZONES * MAX_ZONE_BANKS
     TYPE_SLOTS = 48
     RCODE_SLOTS = 25            # the last: any other
     DURATION_BUCKETS = 16       # 0.00025 * 2^i seconds, i 0 to 15, and +Inf
@@ -73,6 +78,12 @@ cdef struct ZoneCounters:
     uint64_t response_bytes_sum[2]
     uint64_t plugins[PLUGIN_COUNTERS]           # a row of each plugin's own: see metrics/registry.py
 
+# What one thread has seen of the zones of one bank. used: whether anything was counted there. Nobody touches the
+# pages of other zones: even reading them would take memory.
+cdef struct ZoneBank:
+    uint8_t used[BANK_ZONES]
+    ZoneCounters zones[BANK_ZONES]
+
 # What one thread has seen of one upstream.
 cdef struct UpstreamCounters:
     uint64_t duration[RCODE_SLOTS][DURATION_BUCKETS + 1]    # of replies, by rcode
@@ -106,12 +117,17 @@ cdef struct ThreadCounters:
     uint64_t python_waiting     # queries now that steps in Python work on
     uint64_t pad[8]
     uint32_t waiting[MAX_STANZAS]   # queries now, by forward stanza
-    ZoneCounters zones[MAX_ZONE_SLOTS]
     UpstreamCounters upstreams[MAX_UPSTREAM_SLOTS]
 
 cdef inline void count_failed(ThreadCounters* counters, uint32_t why) noexcept nogil:
     if counters != NULL:
         counters.failed[why] += 1
+
+# Where a thread counts for a zone. banks: the thread's part of each bank.
+cdef inline ZoneCounters* zone_counters(ZoneBank** banks, uint32_t slot) noexcept nogil:
+    cdef ZoneBank* bank = banks[slot // BANK_ZONES]
+    bank.used[slot % BANK_ZONES] = True
+    return &bank.zones[slot % BANK_ZONES]
 
 cdef uint32_t size_bucket(uint32_t size) noexcept nogil
 cdef uint32_t duration_bucket(uint64_t ns) noexcept nogil
@@ -120,6 +136,11 @@ cdef uint32_t type_slot(uint16_t rrtype) noexcept nogil
 
 cdef class Stats:
     cdef ThreadCounters* blocks
+    cdef ZoneBank* banks[MAX_ZONE_BANKS]
+    cdef uint32_t bank_count
     cdef readonly uint32_t slots
     cdef readonly size_t size_bytes
     cdef ThreadCounters* block(self, uint32_t slot) except NULL
+    cdef ZoneBank* bank(self, uint32_t slot, uint32_t zone_slot) except NULL
+    # The part that a thread has of each bank that there is.
+    cdef int banks_of(self, uint32_t slot, ZoneBank** into) except -1

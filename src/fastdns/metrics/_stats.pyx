@@ -21,6 +21,9 @@ PROTOS = ("udp", "tcp", "tcp-tls", "https")
 DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
 SIZE_BOUNDS = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
 
+cdef enum:
+    ZONE_WORDS = sizeof(ZoneCounters) // 8
+
 cdef uint8_t type_slots[256]
 cdef uint32_t size_bounds[SIZE_BUCKETS]
 
@@ -61,8 +64,21 @@ cdef void add_up(uint64_t* source, uint64_t* target, uint64_t words) noexcept no
             source[i] = 0
 
 
+assert BANK_ZONES * MAX_ZONE_BANKS == MAX_ZONE_SLOTS
+MOST_ZONE_SLOTS = MAX_ZONE_SLOTS
+
+
+cdef void fold_bank(ZoneBank* source, ZoneBank* target) noexcept nogil:
+    cdef uint32_t i
+    for i in range(BANK_ZONES):
+        if source.used[i]:
+            target.used[i] = True
+            add_up(<uint64_t*>&source.zones[i], <uint64_t*>&target.zones[i], ZONE_WORDS)
+            source.used[i] = False
+
+
 cdef class Stats:
-    """A shared mapping of ``slots`` blocks. Made by the supervisor before it forks. Memory is taken when used."""
+    """Shared mappings of ``slots`` blocks. Made by the supervisor before it forks. Memory is taken when used."""
 
     def __cinit__(self, uint32_t slots):
         if not 0 < slots <= 65536:
@@ -72,9 +88,44 @@ cdef class Stats:
         self.blocks = <ThreadCounters*>map_shared(self.size_bytes)
         if self.blocks == NULL:
             raise OSError("the counters cannot be mapped")
+        self.reserve_zones(1)
 
     def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.bank_count):
+            unmap(self.banks[i], self.slots * sizeof(ZoneBank))
         unmap(self.blocks, self.size_bytes)
+
+    def reserve_zones(self, uint32_t zones):
+        """Have room for the counters of so many zones. Processes that have been forked do not see what is added.
+
+        Raises OSError where the kernel refuses, ValueError for more than MAX_ZONE_SLOTS.
+        """
+        cdef ZoneBank* bank
+        if zones > MAX_ZONE_SLOTS:
+            raise ValueError(f"at most {MAX_ZONE_SLOTS} zones are counted, got {zones}")
+        while self.bank_count * BANK_ZONES < zones:
+            bank = <ZoneBank*>map_shared(self.slots * sizeof(ZoneBank))
+            if bank == NULL:
+                raise OSError("the counters of zones cannot be mapped")
+            self.banks[self.bank_count] = bank
+            self.bank_count += 1
+
+    @property
+    def zone_room(self):
+        """How many zones have counters."""
+        return self.bank_count * BANK_ZONES
+
+    cdef ZoneBank* bank(self, uint32_t slot, uint32_t zone_slot) except NULL:
+        if slot >= self.slots or zone_slot >= self.bank_count * BANK_ZONES:
+            raise IndexError(f"counters of zone {zone_slot} of {self.zone_room} in slot {slot} of {self.slots}")
+        return &self.banks[zone_slot // BANK_ZONES][slot]
+
+    cdef int banks_of(self, uint32_t slot, ZoneBank** into) except -1:
+        cdef uint32_t i
+        for i in range(self.bank_count):
+            into[i] = self.bank(slot, i * BANK_ZONES)
+        return 0
 
     cdef ThreadCounters* block(self, uint32_t slot) except NULL:
         if slot >= self.slots:
@@ -151,13 +202,22 @@ cdef class Stats:
         """So many more queries have not been logged, as this slot's thread has found out."""
         self.block(slot).log_dropped += queries
 
-    def zone_values(self, uint32_t slot, uint32_t zone_slot):
-        """The counters of one (server, zone) in one block: a flat list, which adds up over blocks."""
-        if zone_slot >= MAX_ZONE_SLOTS:
-            raise IndexError(zone_slot)
-        cdef uint64_t* at = <uint64_t*>&self.block(slot).zones[zone_slot]
+    def zone_values(self, slots, uint32_t zone_slot):
+        """The counters of one zone, added up over the slots of threads: a flat list. None: none of them counted."""
+        cdef uint64_t sums[ZONE_WORDS]
+        cdef uint64_t* at
+        cdef ZoneBank* bank
         cdef uint32_t i
-        return [at[i] for i in range(sizeof(ZoneCounters) // 8)]
+        cdef bint any_used = False
+        memset(sums, 0, sizeof(sums))
+        for slot in slots:
+            bank = self.bank(slot, zone_slot)
+            if bank.used[zone_slot % BANK_ZONES]:
+                any_used = True
+                at = <uint64_t*>&bank.zones[zone_slot % BANK_ZONES]
+                for i in range(ZONE_WORDS):
+                    sums[i] += at[i]
+        return [sums[i] for i in range(ZONE_WORDS)] if any_used else None
 
     def upstream_values(self, uint32_t slot, uint32_t upstream_slot):
         """The counters of one upstream in one block: a flat list, which adds up over blocks."""
@@ -167,13 +227,11 @@ cdef class Stats:
         cdef uint32_t i
         return [at[i] for i in range(sizeof(UpstreamCounters) // 8)]
 
-    def fold(self, uint32_t slot, uint32_t into, uint32_t zones, uint32_t upstreams=0):
+    def fold(self, uint32_t slot, uint32_t into, uint32_t upstreams=0):
         """Add the block of a dead thread to another block, and clear it for its next user.
 
-        zones, upstreams: how many slots are in use; the pages of others are not touched, as that would take memory.
+        upstreams: how many slots are in use; the pages of others are not touched, as that would take memory.
         """
-        if zones > MAX_ZONE_SLOTS:
-            raise IndexError(zones)
         if upstreams > MAX_UPSTREAM_SLOTS:
             raise IndexError(upstreams)
         cdef uint32_t i
@@ -188,8 +246,9 @@ cdef class Stats:
         memset(source.waiting, 0, sizeof(source.waiting))
         target.failed[<uint32_t>FAILED_WORKER] += source.python_waiting
         source.python_waiting = 0
-        add_up(<uint64_t*>source, <uint64_t*>target, <uint64_t*>source.zones - <uint64_t*>source)
-        add_up(<uint64_t*>source.zones, <uint64_t*>target.zones, zones * sizeof(ZoneCounters) // 8)
+        add_up(<uint64_t*>source, <uint64_t*>target, <uint64_t*>source.upstreams - <uint64_t*>source)
+        for i in range(self.bank_count):
+            fold_bank(&self.banks[i][slot], &self.banks[i][into])
         add_up(<uint64_t*>source.upstreams, <uint64_t*>target.upstreams, upstreams * sizeof(UpstreamCounters) // 8)
 
 

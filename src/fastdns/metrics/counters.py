@@ -46,25 +46,25 @@ def buckets(bounds: Iterable[float], counts: list[float]) -> list[tuple[str, flo
 
 
 class Counted(Protocol):
-    """Whose counters are read. zone_slots: (server, zone) to the slot of its counters."""
+    """Whose counters are read. zone_slots: (server, zone, view) to the slot of its counters."""
 
     @property
     def stats(self) -> Stats: ...
     @property
-    def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    def zone_slots(self) -> Mapping[tuple[str, str, str], int]: ...
 
     def counted_slots(self) -> list[int]:
         """The slots of threads whose sum is the server's."""
 
 
-def zones(server: Counted) -> Iterator[tuple[tuple[str, str], list[int]]]:
-    """The summed counters of each (server, zone) that has been asked."""
+# The labels server, zone and view, and what was counted: see _stats.layout.
+ZoneValues = tuple[tuple[str, str, str], list[int]]
+
+
+def zones(server: Counted) -> Iterator[ZoneValues]:
+    """The summed counters of each zone that has been asked."""
     slots = server.counted_slots()
-    seen = set()
-    for key, zone_slot in server.zone_slots.items():
-        if zone_slot in seen:
-            continue
-        seen.add(zone_slot)
-        values = added(server.stats.zone_values(slot, zone_slot) for slot in slots)
-        if any(values):
-            yield key, values
+    for labels, zone_slot in server.zone_slots.items():
+        values = server.stats.zone_values(slots, zone_slot)
+        if values is not None:
+            yield labels, values

@@ -10,8 +10,9 @@ Where a plugin runs:
   ``check``.
 - The supervisor: an InSupervisor, for the life of the process. What it prepares is inherited by workers.
 - The watcher: a Source for each source that the Corefile's blocks name. It writes into the zone store.
-- Each worker: ``step`` makes the native step of a block, or ``python_step`` one in Python. An InWorker does what
-  the event loop does for the plugin.
+- Each worker: ``step`` makes the native step of a block, or ``python_step`` one in Python. ``filter`` makes what
+  decides whether the block takes a query, ``value`` what filters and steps can read of a query. An InWorker does
+  what the event loop does for the plugin.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from fastdns.metrics.measured import Family
     from fastdns.plugins.python import PythonStep
     from fastdns.serve._suspend import NativeService
+    from fastdns.serve._values import BlockValue, NativeValue
     from fastdns.serve._worker import Worker
-    from fastdns.serve._zones import NativeStep, ServerTable
+    from fastdns.serve._zones import NativeFilter, NativeStep, ServerTable
     from fastdns.skipped import SkippedLines
     from fastdns.transports._slow import SlowPath
     from fastdns.transports._udp import HotLoop
@@ -75,13 +77,15 @@ class Runtime:
 
     sources: (plugin, index of a block) to the number of that block's source in the zone store. local: this host's
     addresses that are not loopback, 4 or 16 bytes each. first_counters: by plugin, where in a zone its own counters
-    begin. prepared: by plugin, what InSupervisor.prepare has returned.
+    begin. prepared: by plugin, what InSupervisor.prepare has returned. values: of a worker, what has been found by
+    index of a block and name; see plugins/values.py.
     """
 
     sources: Mapping[tuple[str, int], int] = field(default_factory=dict)
     local: tuple[bytes, ...] = ()
     prepared: Mapping[str, Any] = field(default_factory=dict)
     first_counters: Mapping[str, int] = field(default_factory=dict)
+    values: dict[tuple[int, str], BlockValue | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -160,7 +164,7 @@ class Child(Protocol):
 class SupervisorView(Protocol):
     """What a plugin may know of the supervisor.
 
-    pid: of its process. zone_slots: (server, zone) to the slot of its counters. deaths: of children, by role.
+    pid: of its process. zone_slots: (server, zone, view) to the slot of its counters. deaths: of children, by role.
     delays: of its event loop. stopping: whether the server is going.
     """
 
@@ -179,7 +183,7 @@ class SupervisorView(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def zone_slots(self) -> Mapping[tuple[str, str], int]: ...
+    def zone_slots(self) -> Mapping[tuple[str, str, str], int]: ...
     @property
     def sockets(self) -> Sockets: ...
     @property
@@ -426,6 +430,14 @@ class Plugin:
     def python_step(self, config: Any, block: ServerBlock, runtime: Runtime) -> PythonStep:
         """The step of a block, in Python, in place of ``step``: see plugins/python.py. It is slower."""
         raise NotImplementedError
+
+    def filter(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeFilter | None:
+        """Which queries of its zones a block takes; None: all. Asked where the plugin's settings name a view."""
+        return None
+
+    def value(self, name: str, config: Any, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
+        """The value of that name, ``plugin/name``, where the plugin provides it: see serve/_values.pxd."""
+        return None
 
     @property
     def has_step(self) -> bool:

@@ -1,4 +1,4 @@
-"""From configurations to what workers run: the native steps of each block, and the modules that they need."""
+"""From configurations to what workers run: filter and steps of each block, and the modules that they need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastdns.plugins.api import Plugin, Runtime
 from fastdns.plugins.order import load, used, with_step
 
 if TYPE_CHECKING:
-    from fastdns.serve._zones import NativeStep
+    from fastdns.serve._zones import NativeFilter, NativeStep
     from fastdns.serve.python._step import HandOver
 
 # Of workers that have a step in Python.
@@ -43,6 +43,19 @@ def python_steps(steps: Sequence[Mapping[str, NativeStep]]) -> list[tuple[int, H
         for name, step in by_plugin.items()
         if load(name).has_python_step
     ]
+
+
+def build_filters(config: ServerConfig, runtime: Runtime) -> dict[int, NativeFilter]:
+    """By block, what decides whether it takes a query; of those that do not take every query of their zones."""
+    found = {}
+    for block in config.blocks:
+        for name, options in block.plugins.items():
+            plugin = load(name)
+            if plugin.settings(options).view is not None:
+                made = plugin.filter(options, block, runtime)
+                if made is not None:
+                    found[block.index] = made
+    return found
 
 
 def import_workers(config: ServerConfig) -> None:

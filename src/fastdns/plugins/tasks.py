@@ -107,7 +107,7 @@ class Tasks:
 
     def begin(self, service: PythonService, taken: Taken) -> None:
         """A task for one query."""
-        ticket, number, message, client, port, stream, listener, _, _, name_end, opt_at, opt_len, left_s = taken
+        ticket, number, message, client, port, stream, listener, _, _, name_end, opt_at, opt_len, _, left_s = taken
         if self.closed or left_s <= 0:
             self.give(service, ticket, LATE)
             return
@@ -189,7 +189,7 @@ class Tasks:
         future: asyncio.Future[bytes | None] = self.loop.create_future()
         reply = self.ask(
             listener, own if message is None else message, client, port, partial(settle, future), tcp=stream,
-            depth=depth + 1, entry=entry if message is None else None,
+            depth=depth + 1, entry=entry if message is None else None, local=taken[12],
         )  # fmt: skip
         if reply is PARKED:
             return await future

@@ -1,19 +1,21 @@
-"""What a worker's listeners are made of: their zones with the steps of each, and what plugins set for them."""
+"""What a worker's listeners are made of: their zones with filter and steps, and what plugins set for them."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastdns.corefile.labels import DROPPED, server_name
 from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.corefile.settings import Settings, together
+from fastdns.netaddrs import is_wildcard
 from fastdns.plugins.api import Runtime
-from fastdns.plugins.steps import build_steps
-from fastdns.serve._zones import NativeStep, ServerTable
+from fastdns.plugins.steps import build_filters, build_steps
+from fastdns.serve._zones import NativeFilter, NativeStep, ServerTable
 from fastdns.transports.limits import Limits
 
-ZoneSlots = Mapping[tuple[str, str], int]
+ZoneSlots = Mapping[tuple[str, str, str], int]
 
 
 def build_tables(
@@ -21,24 +23,44 @@ def build_tables(
 ) -> tuple[list[ServerTable], list[dict[str, NativeStep]]]:
     """The server table of each listener, and the steps of each block by plugin.
 
-    zone_slots: (server name, zone) to the slot of its counters.
+    zone_slots: (server name, zone, view) to the slot of its counters.
     """
+    filters = build_filters(config, runtime)
     steps = [build_steps(block, runtime) for block in config.blocks]
     chains = [list(by_plugin.values()) for by_plugin in steps]
-    return [build_table(config, listener, chains, zone_slots) for listener in config.listeners], steps
+    return [build_table(config, listener, chains, filters, zone_slots) for listener in config.listeners], steps
 
 
 def build_table(
-    config: ServerConfig, listener: Listener, chains: Sequence[list[NativeStep]], zone_slots: ZoneSlots
+    config: ServerConfig,
+    listener: Listener,
+    chains: Sequence[list[NativeStep]],
+    filters: dict[int, NativeFilter],
+    zone_slots: ZoneSlots,
 ) -> ServerTable:
-    """The server table of a listener. chains: the steps of each block."""
+    """The server table of a listener. chains, filters: of each block."""
     server = server_name(listener)
-    zones = [
-        (zone, block, zone_slots.get((server, zone)) if config.blocks[block].settings.counted else None)
-        for zone, block in listener.zones
-    ]
+    zones: list[tuple[str, int, int | None]] = []
+    for zone, index in listener.zones:
+        block = config.blocks[index]
+        slot = zone_slots.get((server, zone, block.view)) if block.settings.counted else None
+        zones.append((zone, index, slot))
     every_class = any(config.blocks[block].settings.every_class for _, block in listener.zones)
-    return ServerTable(zones, list(chains), zone_slots.get((server, DROPPED)), every_class)
+    served = {index for _, index in listener.zones}
+    return ServerTable(
+        zones,
+        list(chains),
+        zone_slots.get((server, DROPPED, "")),
+        every_class,
+        {index: one for index, one in filters.items() if index in served},
+        packed(listener.address),
+        listener.port,
+    )
+
+
+def packed(address: str) -> bytes:
+    """The bytes of an address that a listener is bound to; none of every address."""
+    return b"" if is_wildcard(address) else ipaddress.ip_address(address.partition("%")[0]).packed
 
 
 def settings_of(config: ServerConfig, listener: Listener) -> Settings:

@@ -136,7 +136,7 @@ class Children(Server):
         """Free a dead worker's slots; its counts go to the totals."""
         for slot in (slots.hot, slots.slow):
             self.store.clear_reader(slot)
-            self.stats.fold(slot, SlotTable.TOTALS, self.zones_in_use(), self.parts.counters_in_use())
+            self.stats.fold(slot, SlotTable.TOTALS, self.parts.counters_in_use())
         self.slots.release(slots)
 
     @staticmethod

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from fastdns.process.sockets import take_no_part, tell_destinations
+from fastdns.process.sockets import IP_PKTINFO, IPV6_PKTINFO, take_no_part, tell_destinations
 
 # More than a socket's buffer holds.
 LEAVE_MESSAGES = 20_000
 MESSAGE_ROOM = 65535
 CONTROL_ROOM = 128
 
-# Of a message, the client's address and port, and what delivers a late reply: the reply, None, or that it is late.
-Serve = Callable[[bytes, bytes, int, Callable[[bytes | None], object]], object]
+
+class Serve(Protocol):
+    """Of a message, the client's address and port, and what delivers a late reply: the reply, None, or that it is
+    late. local: the address that the message came to; none where the socket is bound to it."""
+
+    def __call__(
+        self, message: bytes, client: bytes, client_port: int, deliver: Callable[[bytes | None], object], /,
+        *, local: bytes = b"",
+    ) -> object: ...  # fmt: skip
 
 
 def leave(serve: Serve, udp: socket.socket, may_wait: bool) -> socket.socket | None:
@@ -44,9 +51,20 @@ def answer_rest(serve: Serve, udp: socket.socket, sender: socket.socket) -> None
             client = ipaddress.ip_address(peer[0].partition("%")[0]).packed
             # The control message with the address that was asked is the one that sets the source.
             send = partial(send_late, sender, control, peer)
-            reply = serve(message, client, peer[1], send)
+            reply = serve(message, client, peer[1], send, local=local_address(control))
             if isinstance(reply, bytes):
                 send(reply)
+
+
+def local_address(control: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """The address that control messages say a datagram came to; none where they do not say."""
+    for level, kind, data in control:
+        if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
+            # Of struct in_pktinfo the second field; see ip(7).
+            return data[4:8]
+        if (level, kind) == (socket.IPPROTO_IPV6, IPV6_PKTINFO):
+            return data[:16]
+    return b""
 
 
 def twin(udp: socket.socket) -> socket.socket:

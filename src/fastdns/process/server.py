@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastdns import log as log_setup
-from fastdns.corefile.labels import DROPPED, server_name
+from fastdns.corefile.labels import counted_zones
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerConfig
 from fastdns.environ import Number
@@ -22,6 +22,7 @@ from fastdns.memory._store import Store
 from fastdns.metrics._stats import Stats
 from fastdns.metrics.delays import LoopDelays
 from fastdns.metrics.measured import WatcherTotals
+from fastdns.metrics.registry import ZoneRegistry
 from fastdns.netaddrs import host_addresses
 from fastdns.plugins.api import Check, Demand, Runtime
 from fastdns.plugins.order import named
@@ -54,7 +55,6 @@ LOG_LINES_S = Number("FASTDNS_LOG_LINES_S", 100_000, 10_000_000)
 MAX_IN_FLIGHT = Number("FASTDNS_MAX_IN_FLIGHT", 16384, 1 << 20)
 MAX_PYTHON_QUERIES = Number("FASTDNS_MAX_PYTHON_QUERIES", 4096, 1 << 20)
 MAX_HTTP_CONNECTIONS = Number("FASTDNS_MAX_HTTP_CONNECTIONS", MAX_CONNECTIONS, 65536)
-MAX_ZONE_SLOTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Server:
         self.max_python_queries = MAX_PYTHON_QUERIES.of(environ)
         self.skipped = SkippedLines()
         self.sources = SourceTable()
-        self.zone_slots: dict[tuple[str, str], int] = {}
+        self.zones = ZoneRegistry()
         self.watcher_totals = WatcherTotals()
         self.oom_kills = OomKills()
         self.parts = Parts(self)
@@ -164,6 +164,11 @@ class Server:
     def environ(self) -> Mapping[str, str]:
         """The environment of the server."""
         return self.settings.environ
+
+    @property
+    def zone_slots(self) -> Mapping[tuple[str, str, str], int]:
+        """By the labels server, zone and view, the slot of their counters."""
+        return self.zones.slots
 
     def first_counter(self, name: str) -> int:
         """Where in a zone the counters of a plugin begin."""
@@ -257,16 +262,10 @@ class Server:
         return list(dict.fromkeys(place for listener in config.listeners for place in places(listener)))
 
     def assign_zone_slots(self, config: ServerConfig) -> None:
-        """Give each (server, zone) its counters, the same in every generation. What has no room shares the last."""
-        for listener in config.listeners:
-            for zone in [DROPPED, *(zone for zone, _ in listener.zones)]:
-                key = server_name(listener), zone
-                if key not in self.zone_slots:
-                    self.zone_slots[key] = min(len(self.zone_slots), MAX_ZONE_SLOTS - 1)
-
-    def zones_in_use(self) -> int:
-        """How many counter slots of zones may hold anything."""
-        return min(len(self.zone_slots), MAX_ZONE_SLOTS)
+        """Give each zone that is counted its counters, the same in every generation. Raises FastdnsError."""
+        slots = self.zones.with_new(counted_zones(config))
+        mapped(f"the counters of {len(slots)} zones", lambda: self.stats.reserve_zones(len(slots)))
+        self.zones.slots = slots
 
     def needs_of(self, config: ServerConfig, prepared: Mapping[str, Any]) -> Needs:
         """The file descriptors that a worker of this configuration can take at most."""

@@ -23,6 +23,7 @@ UDP_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_BACKLOG = 1024
 SO_RCVBUFFORCE = 33
 IPV6_RECVPKTINFO = 49
+IPV6_PKTINFO = 50
 IP_PKTINFO = 8
 IP_FREEBIND = 15
 # enum of linux/sock_diag.h: nine numbers of 32 bits, the last of which are the drops.

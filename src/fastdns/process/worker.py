@@ -36,7 +36,7 @@ from fastdns.process.processes import Channel
 from fastdns.process.sockets import TCP_BACKLOG, Pair
 from fastdns.serve._suspend import NativeService
 from fastdns.serve._worker import Worker
-from fastdns.transports import Deliver
+from fastdns.transports import Deliver, Serve
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.clients import Clients
@@ -72,15 +72,15 @@ class Slots:
 class WorkerPlan:
     """All that a worker needs, made by the supervisor before the fork.
 
-    pairs: the sockets of each listener, by its index. zone_slots: (server name, zone) to the slot of its counters.
-    files: how many connections and sockets it may have. max_in_flight: this worker's part of the questions that may
-    be in flight. max_python_queries: its part of the queries that steps in Python may work on. max_held_bytes: its
-    part of what TCP connections may hold.
+    pairs: the sockets of each listener, by its index. zone_slots: (server name, zone, view) to the slot of its
+    counters. files: how many connections and sockets it may have. max_in_flight: this worker's part of the
+    questions that may be in flight. max_python_queries: its part of the queries that steps in Python may work on.
+    max_held_bytes: its part of what TCP connections may hold.
     """
 
     config: ServerConfig
     pairs: tuple[tuple[Pair, ...], ...]
-    zone_slots: Mapping[tuple[str, str], int]
+    zone_slots: Mapping[tuple[str, str, str], int]
     runtime: Runtime
     store: Store
     stats: Stats
@@ -268,9 +268,10 @@ class WorkerProcess:
         """The TCP sockets, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.settings[index])
-            connect = partial(TcpConnection, partial(self.serve, index), limits, self.clients)
+            serve = partial(self.serve, index)
             for pair in pairs:
-                yield pair.tcp, connect
+                serve_at = partial(self.serve_at, index) if pair.place.wildcard else None
+                yield pair.tcp, partial(TcpConnection, serve, limits, self.clients, serve_at)
 
     async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept TCP connections on this worker's listeners."""
@@ -296,15 +297,16 @@ class WorkerProcess:
 
     def serve(
         self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver,
-        *, transport: Transport = TCP,
+        *, transport: Transport = TCP, local: bytes = b"",
     ) -> object:
         """One message to a listener, outside the hot thread. What goes wrong with it costs no other one.
 
-        The reply, None for silence, or PARKED: then deliver gets either of these later.
+        Returns the reply, None for silence, or PARKED: then deliver gets either of these later. local: of a
+        listener on every address, the one that the message came to; empty where it is not known.
         """
         try:
             reply = self.slow.serve(
-                index, message, client, client_port, deliver, tcp=transport.delivery == STREAM
+                index, message, client, client_port, deliver, tcp=transport.delivery == STREAM, local=local
             )
         except Exception as error:
             return self.recover(self.recoveries[index], message, error, transport)
@@ -312,13 +314,18 @@ class WorkerProcess:
             self.ask_soon()
         return reply
 
+    def serve_at(self, index: int, local: bytes) -> Serve:
+        """What serves the messages of a connection to one address of a listener on every address."""
+        return partial(self.serve, index, local=local)
+
     def ask_inside(
         self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool,
-        depth: int, entry: tuple[int, int, int] | None,
+        depth: int, entry: tuple[int, int, int] | None, local: bytes,
     ) -> object:  # fmt: skip
         """What a step in Python asks: see SlowPath.ask."""
         reply = self.slow.ask(
-            listener, message, client, client_port, deliver, tcp=tcp, depth=depth, entry=entry
+            listener, message, client, client_port, deliver, tcp=tcp, depth=depth, entry=entry,
+            local=local,
         )
         if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):
             self.ask_soon()

@@ -11,7 +11,7 @@ from fastdns._wire cimport Accept, Query
 # the memory fetched meanwhile (see look_ahead); what a step has to know again then is in hashes, 0: nothing.
 cdef struct Ahead:
     Accept verdict
-    const ZoneEntry* zone       # NULL: no chain will see it
+    const ZoneEntry* zone       # NULL: no chain will see it, or which one is not known yet
     uint64_t* hashes            # one for each step of a chain that fetches ahead
     Query q
 

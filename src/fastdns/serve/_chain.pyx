@@ -5,6 +5,7 @@ from fastdns.metrics._stats cimport (
     ERROR_EDNS_VERSION, ERROR_NO_NEXT_PLUGIN, ERROR_NO_ZONE, FAILED_FORMERR, FAILED_NOTIMP, FAILED_PLUGIN_NOTIMP,
     FAILED_PLUGIN_OTHER, FAILED_PLUGIN_REFUSED, FAILED_PLUGIN_SERVFAIL, FAILED_RESPONSE, FAILED_SHORT,
     FAILED_SILENCE, NO_ERROR, RCODE_SLOTS, count_failed, duration_bucket, size_bucket, type_slot,
+    zone_counters,
 )
 from fastdns.serve._context cimport (
     ANSWERED, DROPPED, NEXT, NO_SLOT, OVER_UDP, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question,
@@ -31,7 +32,7 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     cdef uint64_t took = monotonic_ns() - ctx.received_ns
     cdef uint32_t tcp = ctx.transport != OVER_UDP
     cdef uint32_t which = 2 * tcp + (ctx.client_len == 16)
-    z = &ctx.counters.zones[slot]
+    z = zone_counters(ctx.zone_banks, slot)
     z.requests[which][type_slot(ctx.q.qtype)] += 1
     z.responses[by_plugin][rcode if rcode < RCODE_SLOTS - 1 else RCODE_SLOTS - 1] += 1
     if ctx.q.do_bit:
@@ -157,7 +158,7 @@ cdef inline Outcome answer_in(Context* ctx, const ZoneEntry* zone) noexcept nogi
 
 
 cdef Outcome answer(Context* ctx) noexcept nogil:
-    return answer_in(ctx, select_zone(ctx.server, ctx.q))
+    return answer_in(ctx, select_zone(ctx, ctx.server, ctx.q))
 
 
 cdef inline void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexcept nogil:
@@ -173,11 +174,21 @@ cdef inline void reset(Context* ctx, const uint8_t* msg, uint32_t length) noexce
     ctx.finish_bytes = 0
 
 
+cdef inline const ZoneEntry* chosen_zone(Context* ctx, const ZoneEntry* zone) noexcept nogil:
+    """The block of a message. zone: what a server without filters has found already."""
+    if not ctx.server.filtered:
+        return zone
+    # A resumed query stays where it was.
+    if ctx.replays == 0 or ctx.chosen == NULL:
+        ctx.chosen = select_zone(ctx, ctx.server, ctx.q)
+    return ctx.chosen
+
+
 cdef Outcome answer_inside(Context* ctx, const ZoneEntry* zone) noexcept nogil:
     """What a step in Python asks: the steps behind it, or the whole server."""
     take_asked_bytes(ctx.q)
     if ctx.entry == NULL:
-        return answer_in(ctx, zone)
+        return answer_in(ctx, chosen_zone(ctx, zone))
     ctx.zone_slot = ctx.entry_slot
     return run(ctx, ctx.entry, ctx.entry_step)
 
@@ -239,6 +250,7 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
         count_failed(ctx.counters, FAILED_NOTIMP if q.reject_rcode == NOTIMP else FAILED_FORMERR)
         return write_bare(q, q.reject_rcode, out)
     reset(ctx, msg, q.msg_len)
+    zone = chosen_zone(ctx, zone)
     outcome = answer_in(ctx, zone)
     if outcome == SUSPENDED:
         return -1
@@ -262,8 +274,10 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
 
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:
     cdef Accept verdict = accept(msg, length, ctx.q)
-    return serve_accepted(ctx, verdict, select_zone(ctx.server, ctx.q) if verdict == ACCEPTED else NULL, msg,
-                          length, out, room)
+    cdef const ZoneEntry* zone = NULL
+    if verdict == ACCEPTED and not ctx.server.filtered:
+        zone = select_zone(NULL, ctx.server, ctx.q)
+    return serve_accepted(ctx, verdict, zone, msg, length, out, room)
 
 
 cdef void look_ahead(const Context* ctx, const uint8_t* msg, uint32_t length, Ahead* ahead) noexcept nogil:
@@ -272,9 +286,10 @@ cdef void look_ahead(const Context* ctx, const uint8_t* msg, uint32_t length, Ah
     cdef const Step* step
     ahead.zone = NULL
     ahead.verdict = accept(msg, length, &ahead.q)
-    if ahead.verdict != ACCEPTED:
+    # What filters ask is not known yet: the client, the values of this query. So nothing is fetched for it.
+    if ahead.verdict != ACCEPTED or ctx.server.filtered:
         return
-    ahead.zone = select_zone(ctx.server, &ahead.q)
+    ahead.zone = select_zone(NULL, ctx.server, &ahead.q)
     if ahead.zone == NULL:
         return
     chain = ahead.zone.chain

@@ -12,12 +12,13 @@ step that asks another question (_nested.pxd) may be suspended by it: the inner 
 outer message is what is served again.
 
 What a step remembers of a query between ``before``, ``after`` and ``finish`` is in step_memory; what it has for
-each thread is in a slot (_slots.pxd).
+each thread is in a slot (_slots.pxd). A block may have a filter, which decides before any step whether the block
+takes a query (_zones.pxd); values that plugins provide by name are in _values.pxd.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
-from fastdns.metrics._stats cimport NO_ERROR, ThreadCounters
+from fastdns.metrics._stats cimport NO_ERROR, ThreadCounters, ZoneBank
 from fastdns.memory._store cimport StoreHeader
 from fastdns.serve._errors cimport ErrorRing
 from fastdns._wire cimport Query, Reply, scratch
@@ -57,10 +58,10 @@ cdef struct KeptReplies:
     uint64_t bytes
     uint64_t most_bytes
 
-# What a step remembers of one question. Its bytes follow the struct.
+# What a step, or a value, remembers of one question. Its bytes follow the struct.
 cdef struct StepMemory:
     StepMemory* next
-    const void* step
+    const void* owner
 
 # A step has put another question in the place of the one that it was asked (_nested.pxd).
 cdef struct Changed:
@@ -74,6 +75,7 @@ cdef struct Context:
     const Server* server
     StoreHeader* store
     ThreadCounters* counters
+    ZoneBank** zone_banks       # this thread's counters of zones; NULL: it has none
     void** slots                # what plugins have for this thread: see _slots.pxd
     uint64_t random             # xorshift state, never 0
     ErrorRing* errors           # NULL: nobody reads
@@ -91,6 +93,7 @@ cdef struct Context:
     uint16_t control_len
     const uint8_t* control      # struct cmsghdr
     uint64_t token              # which socket, or which query of the slow thread
+    const ZoneEntry* chosen     # of a server with filters: the block that has taken the query
     # How far it has come.
     uint8_t replays             # how often it has been served again
     ServiceReply* replies       # what it has waited for, the newest first; NULL: it has not waited yet
@@ -151,17 +154,29 @@ cdef struct Chain:
     uint32_t* ahead_steps       # those with ahead
     uint32_t* finish_steps      # those with finish, the last first
 
+# Whether a block takes the question ctx.q. The client is known, and how its message came; no step has run.
+ctypedef bint (*accepts_fn)(Context* ctx, const void* conf) noexcept nogil
+
+cdef struct Filter:
+    accepts_fn accepts          # NULL: it takes all
+    const void* conf
+
 cdef struct ZoneEntry:
     const uint8_t* name         # lowercased wire form
     uint16_t name_len
     bint is_root
     const Chain* chain
     uint32_t zone_slot
+    Filter filter
 
-# What one listener serves: its zones, longest first.
+# What one listener serves: its zones, longest first; blocks with the same zone in the order of the Corefile.
 cdef struct Server:
     ZoneEntry* zones
     uint32_t zone_count
+    bint filtered               # a block has a filter
+    const uint8_t* address      # 4 or 16 bytes that it is bound to; NULL: every address
+    uint16_t address_len
+    uint16_t port
     bint any_class              # questions of other classes than IN are for upstreams
     uint32_t dropped_slot       # counters of what no zone takes
 
@@ -194,22 +209,31 @@ cdef inline void begin_question(Context* ctx) noexcept nogil:
     ctx.claim = NULL
     ctx.stale_after_ns = 0
 
-# size bytes that are the running step's own for this question: zeroed when it first asks, the same ones in before,
-# after and finish. NULL where the query's scratch is used up.
-cdef inline void* step_memory(Context* ctx, uint32_t size) noexcept nogil:
-    cdef const void* step = &ctx.chain.steps[ctx.step]
+# What an owner has for this question already; NULL: nothing.
+cdef inline void* find_memory(const Context* ctx, const void* owner) noexcept nogil:
     cdef StepMemory* m = ctx.memory
-    cdef uint8_t* at
     while m != NULL:
-        if m.step == step:
+        if m.owner == owner:
             return m + 1
         m = m.next
-    at = scratch(ctx.reply, sizeof(StepMemory) + size + 7)
+    return NULL
+
+# size zeroed bytes for an owner that has none. NULL where the query's scratch is used up.
+cdef inline void* add_memory(Context* ctx, const void* owner, uint32_t size) noexcept nogil:
+    cdef StepMemory* m
+    cdef uint8_t* at = scratch(ctx.reply, sizeof(StepMemory) + size + 7)
     if at == NULL:
         return NULL
     m = <StepMemory*>((<size_t>at + 7) & ~<size_t>7)
     m.next = ctx.memory
-    m.step = step
+    m.owner = owner
     memset(m + 1, 0, size)
     ctx.memory = m
     return m + 1
+
+# size bytes that are the running step's own for this question: zeroed when it first asks, the same ones in before,
+# after and finish. NULL where the query's scratch is used up.
+cdef inline void* step_memory(Context* ctx, uint32_t size) noexcept nogil:
+    cdef const void* step = &ctx.chain.steps[ctx.step]
+    cdef void* found = find_memory(ctx, step)
+    return found if found != NULL else add_memory(ctx, step, size)

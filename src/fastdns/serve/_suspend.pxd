@@ -16,7 +16,7 @@ Each serving thread has services of its own, and calls them:
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns.serve._context cimport Chain, Context, Outcome, ServiceReply
+from fastdns.serve._context cimport Chain, Context, Outcome, ServiceReply, ZoneEntry
 from fastdns._wire cimport Reply
 
 cdef enum:
@@ -34,6 +34,7 @@ cdef struct Suspended:
     uint64_t received_ns            # CLOCK_MONOTONIC
     uint64_t stale_after_ns         # then there is a stale answer to give; 0: there is none
     uint64_t token                  # the transport's own
+    const ZoneEntry* chosen         # the block that it stays in, of a server with filters
     const Chain* chain              # where a background refresh goes on
     uint32_t step
     uint32_t zone_slot              # of its counters

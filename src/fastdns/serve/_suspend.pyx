@@ -45,6 +45,7 @@ cdef void write_suspended(Context* ctx, Suspended* query) noexcept nogil:
     query.received_ns = ctx.received_ns
     query.stale_after_ns = ctx.stale_after_ns
     query.token = ctx.token
+    query.chosen = ctx.chosen
     query.chain = ctx.chain
     query.step = ctx.background_step
     query.zone_slot = ctx.zone_slot
@@ -85,6 +86,7 @@ cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, 
     query.replies = NULL
     ctx.transport = query.transport
     ctx.token = query.token
+    ctx.chosen = query.chosen
     ctx.replays = query.replays + 1
     ctx.replies = &newest
     ctx.asked_before = query.asked

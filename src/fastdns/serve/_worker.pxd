@@ -1,6 +1,7 @@
 """Everything one serving thread needs to serve the messages of one listener: query, reply, Context."""
 
 from libc.stdint cimport uint32_t
+from fastdns.metrics._stats cimport MAX_ZONE_BANKS, ZoneBank
 from fastdns.serve._context cimport Context, KeptReplies
 from fastdns.serve._errors cimport ErrorRing
 from fastdns.serve._slots cimport MAX_SLOTS
@@ -15,7 +16,10 @@ cdef class Worker:
     cdef ErrorRing* ring
     cdef void* slots[MAX_SLOTS]
     cdef KeptReplies kept
+    cdef ZoneBank* zone_banks[MAX_ZONE_BANKS]
     cdef readonly object store
     cdef readonly object stats
     cdef readonly ServerTable table
     cdef readonly uint32_t reader_slot
+    # Raises ValueError where a table's zones have no counters here.
+    cdef int expect_counters(self, ServerTable table) except -1

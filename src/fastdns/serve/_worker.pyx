@@ -40,6 +40,10 @@ cdef class Worker:
         self.ctx.server = &table.server
         self.ctx.store = store.header if store is not None else NULL
         self.ctx.counters = stats.block(counter_slot) if stats is not None else NULL
+        if stats is not None:
+            stats.banks_of(counter_slot, self.zone_banks)
+            self.ctx.zone_banks = self.zone_banks
+        self.expect_counters(table)
         self.ctx.slots = self.slots
         self.ctx.kept = &self.kept
         self.ring = <ErrorRing*>calloc(1, sizeof(ErrorRing))
@@ -47,6 +51,11 @@ cdef class Worker:
             raise MemoryError
         self.ctx.errors = self.ring
         self.ctx.random = int.from_bytes(os.urandom(8), "little") | 1
+
+    cdef int expect_counters(self, ServerTable table) except -1:
+        if self.stats is not None and table.zone_room > (<Stats>self.stats).zone_room:
+            raise ValueError(f"counters for {table.zone_room} zones expected, got {self.stats.zone_room}")
+        return 0
 
     def __dealloc__(self):
         free(self.reply)

@@ -1,4 +1,5 @@
 class NativeStep: ...
+class NativeFilter: ...
 
 class ServerTable:
     def __init__(
@@ -7,4 +8,7 @@ class ServerTable:
         blocks: list[list[NativeStep]],
         dropped_slot: int | None = None,
         any_class: bool = False,
+        filters: dict[int, NativeFilter] | None = None,
+        address: bytes = b"",
+        port: int = 0,
     ) -> None: ...

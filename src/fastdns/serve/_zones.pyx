@@ -1,14 +1,15 @@
 """The zones of a listener: see _zones.pxd."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
+from fastdns.dns.names import wire_name
 from fastdns.metrics._stats cimport MAX_ZONE_SLOTS
 from fastdns.serve._context cimport NO_SLOT
 from fastdns._wire cimport TYPE_DS, in_zone
 
 
-cdef const ZoneEntry* select_zone(const Server* server, const Query* q) noexcept nogil:
+cdef const ZoneEntry* select_zone(Context* ctx, const Server* server, const Query* q) noexcept nogil:
     """A question for DS belongs to the parent's side of a cut, so the shortest zone other than the root takes it
     (RFC 4035 section 3.1.4.1)."""
     cdef uint32_t i
@@ -16,11 +17,16 @@ cdef const ZoneEntry* select_zone(const Server* server, const Query* q) noexcept
     cdef const ZoneEntry* zone
     for i in range(server.zone_count):
         zone = &server.zones[i]
-        if in_zone(q, zone.name, zone.name_len):
-            if q.qtype != TYPE_DS:
-                return zone
-            if found == NULL or not zone.is_root:
-                found = zone
+        if not in_zone(q, zone.name, zone.name_len):
+            continue
+        if found != NULL and (zone.is_root or zone.name_len == found.name_len):
+            # Of blocks with the same zone the first one has taken it.
+            continue
+        if zone.filter.accepts != NULL and not zone.filter.accepts(ctx, zone.filter.conf):
+            continue
+        if q.qtype != TYPE_DS:
+            return zone
+        found = zone
     return found
 
 
@@ -35,29 +41,29 @@ cdef class NativeStep:
         self.step.conf = NULL
 
 
-cdef bytes wire_of(str zone):
-    """A zone's lowercased name in wire form. zone is fully qualified."""
-    out = bytearray()
-    for part in zone.lower().rstrip(".").split("."):
-        if part:
-            raw = part.encode()
-            out.append(len(raw))
-            out += raw
-    out.append(0)
-    return bytes(out)
+cdef class NativeFilter:
+    def __cinit__(self, *args, **kwargs):
+        self.filter.accepts = NULL
+        self.filter.conf = NULL
 
 
 cdef class ServerTable:
     """zones: (fully qualified zone, block number, counter slot | None); blocks: a list of NativeSteps each.
 
     any_class: questions of other classes than IN go through the chains as well, but for NONE. Those of class ANY
-    get records of class IN.
+    get records of class IN. filters: of blocks that do not take every query of their zones, by number. address:
+    what the listener is bound to, 4 or 16 bytes; b"": every address.
     """
 
-    def __cinit__(self, list zones, list blocks, dropped_slot=None, bint any_class=False):
+    def __cinit__(self, list zones, list blocks, dropped_slot=None, bint any_class=False, dict filters=None,
+                  bytes address=b"", uint16_t port=0):
         cdef uint32_t i
         cdef ZoneEntry* entry
-        self.keep = [zones, blocks]
+        cdef NativeFilter choosing
+        self.keep = [zones, blocks, filters, address]
+        filters = filters or {}
+        if len(address) not in (0, 4, 16):
+            raise ValueError("an address of 4 or 16 bytes expected")
         self.chains = <Chain*>calloc(max(1, len(blocks)), sizeof(Chain))
         self.server.zones = <ZoneEntry*>calloc(max(1, len(zones)), sizeof(ZoneEntry))
         if self.chains == NULL or self.server.zones == NULL:
@@ -65,7 +71,7 @@ cdef class ServerTable:
         for i in range(<uint32_t>len(blocks)):
             self.chain_count = i + 1
             self.build(&self.chains[i], blocks[i])
-        ordered = sorted(((wire_of(zone), block, slot) for zone, block, slot in zones),
+        ordered = sorted(((wire_name(zone), block, slot) for zone, block, slot in zones),
                          key=lambda entry: -len(entry[0]))
         self.keep.append(ordered)
         for i in range(<uint32_t>len(ordered)):
@@ -74,12 +80,26 @@ cdef class ServerTable:
             entry.name_len = len(ordered[i][0])
             entry.is_root = entry.name_len == 1
             entry.chain = &self.chains[ordered[i][1]]
-            entry.zone_slot = NO_SLOT if ordered[i][2] is None else ordered[i][2]
-            if entry.zone_slot != NO_SLOT and entry.zone_slot >= MAX_ZONE_SLOTS:
-                raise ValueError("counter slot out of range")
+            entry.zone_slot = self.slot(ordered[i][2])
+            choosing = filters.get(ordered[i][1])
+            if choosing is not None and choosing.filter.accepts != NULL:
+                entry.filter = choosing.filter
+                self.server.filtered = True
         self.server.zone_count = len(ordered)
         self.server.any_class = any_class
-        self.server.dropped_slot = NO_SLOT if dropped_slot is None else dropped_slot
+        self.server.dropped_slot = self.slot(dropped_slot)
+        self.server.address = <const uint8_t*>address if address else NULL
+        self.server.address_len = len(address)
+        self.server.port = port
+
+    cdef uint32_t slot(self, given) except? 0xFFFFFFFF:
+        """given: an int, or None."""
+        if given is None:
+            return NO_SLOT
+        if not 0 <= given < MAX_ZONE_SLOTS:
+            raise ValueError("counter slot out of range")
+        self.zone_room = max(self.zone_room, given + 1)
+        return given
 
     cdef int build(self, Chain* chain, list steps) except -1:
         cdef NativeStep step

@@ -6,7 +6,7 @@ The same chain as the hot thread's. A query that has to wait for an upstream is 
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastdns.serve._context cimport ServiceReply
-from fastdns.serve._suspend cimport Services, ServiceTable, Suspended
+from fastdns.serve._suspend cimport MAX_CONTROL_BYTES, Services, ServiceTable, Suspended
 
 
 cdef class SlowPath:
@@ -18,6 +18,7 @@ cdef class SlowPath:
     cdef uint64_t serial
     cdef int epoll_fd
     cdef uint8_t* out
+    cdef uint8_t control[MAX_CONTROL_BYTES]     # what the kernel tells of datagrams
     cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
-                      tuple inside)
+                      bytes local, tuple inside)
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1

@@ -27,6 +27,7 @@ class SlowPath:
         deliver: Callable[[bytes | None], object],
         *,
         tcp: bool = True,
+        local: bytes = b"",
     ) -> object: ...
     def ask(
         self,
@@ -39,6 +40,7 @@ class SlowPath:
         tcp: bool,
         depth: int,
         entry: tuple[int, int, int] | None = None,
+        local: bytes = b"",
     ) -> object: ...
     def flush(self) -> None: ...
     def process(self) -> None: ...

@@ -7,6 +7,7 @@ from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._store cimport enter_epoch, leave_epoch
 from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epoll_event, epoll_wait
 from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
+from fastdns.serve._arrival cimport write_arrival
 from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Chain, Context, ServiceReply
 from fastdns.serve._suspend cimport (
@@ -77,17 +78,17 @@ cdef class SlowPath:
         return self.epoll_fd
 
     def serve(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
-              *, bint tcp=True):
+              *, bint tcp=True, bytes local not None=b""):
         """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once, and
         not before this has returned. What is to be sent to upstreams goes out with flush, process or tick.
         It returns False where the client is gone.
 
-        client: 4 or 16 address bytes.
+        client: 4 or 16 address bytes. local: of a listener on every address, the one that the message came to.
         """
-        return self.begin(listener, message, client, client_port, deliver, tcp, None)
+        return self.begin(listener, message, client, client_port, deliver, tcp, local, None)
 
     def ask(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
-            *, bint tcp, uint8_t depth, tuple entry=None):
+            *, bint tcp, uint8_t depth, tuple entry=None, bytes local not None=b""):
         """As serve, for a step in Python that asks for the sake of a query. It is counted as no client's query, and
         the reply is whole, also over UDP.
 
@@ -97,10 +98,10 @@ cdef class SlowPath:
         """
         if depth == 0:
             raise ValueError("a depth of at least 1 expected")
-        return self.begin(listener, message, client, client_port, deliver, tcp, (depth, entry))
+        return self.begin(listener, message, client, client_port, deliver, tcp, local, (depth, entry))
 
     cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
-                      tuple inside):
+                      bytes local, tuple inside):
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
         cdef int size
@@ -110,7 +111,10 @@ cdef class SlowPath:
         ctx.client_port = client_port
         ctx.peer = ctx.client
         ctx.peer_len = ctx.client_len
+        ctx.control = self.control
         ctx.control_len = 0
+        if len(local) == 4 or len(local) == 16:
+            ctx.control_len = write_arrival(self.control, <const uint8_t*>local, len(local))
         ctx.received_ns = monotonic_ns()
         set_entry(ctx, inside)
         self.serial += 1

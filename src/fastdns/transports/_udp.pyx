@@ -286,6 +286,7 @@ cdef class HotLoop:
         hot.event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         for i in range(len(sockets)):
             fd, table, wildcard = sockets[i]
+            worker.expect_counters(table)
             hot.sockets[i].fd = fd
             hot.sockets[i].wildcard = wildcard
             hot.sockets[i].server = <void*>&table.server

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import sys
+from collections.abc import Callable
 from typing import cast
 
 from fastdns.dns._framing import append_framed, count_messages, framed, message_at
@@ -34,10 +35,16 @@ BUFFER = bytearray(READ_BYTES)
 
 
 class TcpConnection(asyncio.BufferedProtocol):
-    """The connection of one client: frames in, frames out."""
+    """The connection of one client: frames in, frames out.
 
-    def __init__(self, serve: Serve, limits: Limits, clients: Clients) -> None:
+    serve_at: of a listener on every address, what serves the messages of a connection to one of them.
+    """
+
+    def __init__(
+        self, serve: Serve, limits: Limits, clients: Clients, serve_at: Callable[[bytes], Serve] | None = None
+    ) -> None:
         self.serve = serve
+        self.serve_at = serve_at
         self.limits = limits
         self.clients = clients
         self.transport: asyncio.Transport | None = None
@@ -69,6 +76,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername") or ("0.0.0.0", 0)
         self.address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
         self.port = peer[1]
+        if self.serve_at is not None and (local := transport.get_extra_info("sockname")):
+            self.serve = self.serve_at(ipaddress.ip_address(local[0].partition("%")[0]).packed)
         self.owner = self.clients.client(self.address)
         sock = transport.get_extra_info("socket")
         if sock is not None:

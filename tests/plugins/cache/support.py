@@ -190,7 +190,7 @@ class Cached:
     def counters(self) -> dict[str, int]:
         """What has been counted, without the zeros."""
         at, _ = layout()["plugins"]
-        values = self.stats.zone_values(0, 0)[at:]
+        values = (self.stats.zone_values([0], 0) or [])[at:]
         return {name: value for name, value in zip(NAMES, values, strict=False) if value}
 
     @property

@@ -41,11 +41,11 @@ def test_every_family_by_server_and_zones() -> None:
     found = samples(
         "a:53 b:53 b:54 {\ncache\nwhoami\n}\nc:53 {\ncache x y\nwhoami\n}\nd:53 {\nwhoami\n}\n",
         [
-            (("dns://:53", "a."), values(requests=1, hits_success=2, misses=3, evictions_denial=4)),
-            (("dns://:53", "b."), values(requests=10, prefetches=5, served_stale=6, drops=7)),
-            (("dns://:54", "b."), values(requests=100, hits_denial=8)),
-            (("dns://:53", "d."), values(requests=1000)),
-            (("dns://:99", "gone."), values(requests=1000)),
+            (("dns://:53", "a.", ""), values(requests=1, hits_success=2, misses=3, evictions_denial=4)),
+            (("dns://:53", "b.", ""), values(requests=10, prefetches=5, served_stale=6, drops=7)),
+            (("dns://:54", "b.", ""), values(requests=100, hits_denial=8)),
+            (("dns://:53", "d.", ""), values(requests=1000)),
+            (("dns://:99", "gone.", ""), values(requests=1000)),
         ],
     )
     expected = {
@@ -74,7 +74,7 @@ def test_every_family_by_server_and_zones() -> None:
 
 
 def test_without_a_cache_there_are_no_families() -> None:
-    assert samples(".:53 {\nwhoami\n}\n", [(("dns://:53", "."), values(requests=1))]) == {}
+    assert samples(".:53 {\nwhoami\n}\n", [(("dns://:53", ".", ""), values(requests=1))]) == {}
 
 
 def test_what_the_step_counts_is_what_is_shown() -> None:
@@ -85,7 +85,7 @@ def test_what_the_step_counts_is_what_is_shown() -> None:
     cached.say(None)
     cached.ask(at_s=70)
     config = load(".:53 {\ncache\nwhoami\n}\n", environ={})
-    zones = [(("dns://:53", "."), cached.stats.zone_values(0, 0))]
+    zones = [(("dns://:53", ".", ""), cached.stats.zone_values([0], 0) or [])]
     found = {
         (sample.name.removeprefix("coredns_cache_"), sample.labels.get("type", "")): sample.value
         for family in families(config, share_caches(config), zones)

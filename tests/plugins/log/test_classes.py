@@ -165,5 +165,5 @@ def test_dropped_lines_are_in_the_counters() -> None:
     assert stats.thread(1)["log_dropped"] == 0
     stats.count_log_dropped(1, 7)
     assert stats.thread(1)["log_dropped"] == 7
-    stats.fold(1, 0, 1)
+    stats.fold(1, 0)
     assert stats.thread(0)["log_dropped"] == 7

@@ -29,7 +29,8 @@ def serve(query: dns.message.Message, *, tcp: bool = False, answers: bool = True
     worker = Worker(ServerTable([("org.", 0, ZONE)], [steps], DROPPED), stats=stats)
     reply = worker.serve(query.to_wire(), tcp=tcp)
     assert reply is not None
-    counted = [of_zone(stats.zone_values(0, slot), "response_bytes_sum", int(tcp)) for slot in (ZONE, DROPPED)]
+    values = [stats.zone_values([0], slot) for slot in (ZONE, DROPPED)]
+    counted = [of_zone(one, "response_bytes_sum", int(tcp)) if one else 0 for one in values]
     return len(reply), counted[0], counted[1]
 
 

@@ -29,7 +29,7 @@ from fastdns._wire cimport (
 from fastdns.dns._packed cimport pack_reply, unpack_reply
 from fastdns.serve._replies cimport reply_to
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
-from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS
+from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS, zone_counters
 from fastdns.plugins.cache._counters cimport (
     CACHE_DROPS, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CACHE_PREFETCHES, CACHE_REQUESTS, CACHE_SERVED_STALE,
 )
@@ -103,7 +103,7 @@ cdef inline uint64_t now_of(const Context* ctx) noexcept nogil:
 
 cdef inline void count(Context* ctx, const Conf* c, uint32_t counter) noexcept nogil:
     if ctx.counters != NULL and ctx.zone_slot != NO_SLOT:
-        ctx.counters.zones[ctx.zone_slot].plugins[c.first_counter + counter] += 1
+        zone_counters(ctx.zone_banks, ctx.zone_slot).plugins[c.first_counter + counter] += 1
 
 
 cdef void question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) noexcept nogil:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from fastdns.corefile.labels import server_name
+from fastdns.corefile.labels import block_of_zones
 from fastdns.corefile.model import ServerConfig
 from fastdns.metrics._stats import layout
+from fastdns.metrics.counters import ZoneValues
 from fastdns.plugins.cache.counters import NAMES
 from fastdns.plugins.cache.shared import SharedCache
 
@@ -32,61 +33,57 @@ TYPED_COUNTERS = (
 
 FIRST, _ = layout()["plugins"]
 
-# What one (server, zone) has counted: see _stats.layout.
-ZoneValues = tuple[tuple[str, str], list[int]]
+# The labels server, zones and view: blocks that have the same ones are counted together.
+Place = tuple[str, str, str]
 
 
 def families(
     config: ServerConfig, caches: Iterable[SharedCache], zones: Iterable[ZoneValues], first_counter: int = 0
 ) -> Iterator[Metric]:
-    """Every family, with a sample of each server that has a block with a cache. zones: summed over threads.
+    """Every family, with a sample of each server and view that has a cache. zones: summed over threads.
 
     first_counter: of the cache's, in a zone.
     """
     by_block = {shared.block: shared for shared in caches}
     if not by_block:
         return
-    counted = _by_server(config, zones, FIRST + first_counter)
-    places = [
-        (server_name(listener), block)
-        for listener in config.listeners
-        for block in sorted({index for _, index in listener.zones} & by_block.keys())
-    ]
+    places = dict[Place, set[int]]()
+    place_of = dict[tuple[str, str, str], Place]()
+    for labels, block in block_of_zones(config):
+        if block in by_block:
+            place = labels[0], ",".join(config.blocks[block].plugins["cache"].zones), labels[2]
+            places.setdefault(place, set()).add(block)
+            place_of[labels] = place
+    counted = _by_place(place_of, zones, FIRST + first_counter)
     entries = GaugeMetricFamily("coredns_cache_entries", "The number of elements in the cache.", labels=TYPE_LABELS)
-    for server, block in places:
+    for (server, of, view), blocks in places.items():
         for half in HALVES:
-            labels = (server, half, _zones_label(config, block), "")
-            entries.add_metric(labels, by_block[block].cache.entries(half))
+            count = sum(by_block[block].cache.entries(half) for block in blocks)
+            entries.add_metric((server, half, of, view), count)
     yield entries
     for name, documentation, field in TYPED_COUNTERS:
         family = CounterMetricFamily(f"coredns_cache_{name}", documentation, labels=TYPE_LABELS)
-        for server, block in places:
+        for place in places:
+            server, of, view = place
             for half in HALVES:
-                labels = (server, half, _zones_label(config, block), "")
-                family.add_metric(labels, counted.get((server, block), {}).get(f"{field}_{half}", 0))
+                family.add_metric((server, half, of, view), counted.get(place, {}).get(f"{field}_{half}", 0))
         yield family
     for name, documentation, field in COUNTERS:
         family = CounterMetricFamily(f"coredns_cache_{name}", documentation, labels=LABELS)
-        for server, block in places:
-            value = counted.get((server, block), {}).get(field, 0)
-            family.add_metric((server, _zones_label(config, block), ""), value)
+        for place in places:
+            family.add_metric(place, counted.get(place, {}).get(field, 0))
         yield family
 
 
-def _zones_label(config: ServerConfig, block: int) -> str:
-    return ",".join(config.blocks[block].plugins["cache"].zones)
-
-
-def _by_server(config: ServerConfig, zones: Iterable[ZoneValues], at: int) -> dict[tuple[str, int], dict[str, int]]:
-    """(server, block) to what its zones have counted together, by field."""
-    blocks = {
-        (server_name(listener), zone): index for listener in config.listeners for zone, index in listener.zones
-    }
-    found: dict[tuple[str, int], dict[str, int]] = {}
-    for (server, zone), values in zones:
-        block = blocks.get((server, zone))
-        if block is not None:
-            sums = found.setdefault((server, block), {})
+def _by_place(
+    place_of: Mapping[tuple[str, str, str], Place], zones: Iterable[ZoneValues], at: int
+) -> dict[Place, dict[str, int]]:
+    """What the zones of each place have counted together, by field."""
+    found: dict[Place, dict[str, int]] = {}
+    for labels, values in zones:
+        place = place_of.get(labels)
+        if place is not None:
+            sums = found.setdefault(place, {})
             for field, value in zip(NAMES, values[at : at + len(NAMES)], strict=True):
                 sums[field] = sums.get(field, 0) + value
     return found

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from fastdns import __version__
-from fastdns.corefile.labels import server_name
+from fastdns.corefile.labels import block_of_zones
 from fastdns.metrics.counters import buckets
 from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.order import with_step
@@ -72,13 +72,16 @@ class Families(Collector):
             "basis.", labels=("server", "zone", "view", "name"),
         )  # fmt: skip
         config = self.server.config
-        for listener in config.listeners:
-            shown = set()
-            for zone, index in listener.zones:
-                if index not in shown:
-                    shown.add(index)
-                    for name in with_step(config.blocks[index].plugins):
-                        family.add_metric((server_name(listener), zone, "", name), 1)
+        first = dict[tuple[str, int], tuple[str, str, str]]()
+        for labels, index in block_of_zones(config):
+            first.setdefault((labels[0], index), labels)
+        enabled = [
+            (*labels, name)
+            for (_, index), labels in first.items()
+            for name in with_step(config.blocks[index].plugins)
+        ]
+        for one in dict.fromkeys(enabled):
+            family.add_metric(one, 1)
         return family
 
     def measured(self) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from fastdns.corefile.labels import PROTOS, PROTOS_AND_FAMILIES, server_name
+from fastdns.corefile.labels import PROTOS, PROTOS_AND_FAMILIES, block_of_zones
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.metrics.counters import buckets, part, zones
@@ -27,17 +27,13 @@ def next_plugin(block: ServerBlock) -> str:
     return ""
 
 
-def next_plugins(config: ServerConfig) -> dict[tuple[str, str], str]:
-    """By (server, zone)."""
-    return {
-        (server_name(listener), zone): next_plugin(config.blocks[index])
-        for listener in config.listeners
-        for zone, index in listener.zones
-    }
+def next_plugins(config: ServerConfig) -> dict[tuple[str, str, str], str]:
+    """By the labels server, zone and view."""
+    return {labels: next_plugin(config.blocks[index]) for labels, index in block_of_zones(config)}
 
 
 def queries(server: SupervisorView) -> Iterator[Metric]:
-    """Requests and responses, by server and zone."""
+    """Requests and responses, by server, zone and view."""
     requests = CounterMetricFamily(
         "coredns_dns_requests", "Counter of DNS requests made per zone, protocol and family.",
         labels=(*SERVER_LABELS, "proto", "family", "type"),
@@ -63,14 +59,13 @@ def queries(server: SupervisorView) -> Iterator[Metric]:
         labels=(*SERVER_LABELS, "rcode", "plugin"),
     )  # fmt: skip
     after = next_plugins(server.config)
-    for (name, zone), values in zones(server):
-        labels = (name, zone, "")
+    for labels, values in zones(server):
         for which, (proto, family) in enumerate(PROTOS_AND_FAMILIES):
             for number, count in enumerate(of_zone(values, "requests", which)[: len(TYPES)]):
                 if count:
                     requests.add_metric((*labels, proto, family, TYPES[number]), count)
         for by_plugin in (0, 1):
-            plugin = after.get((name, zone), "") if by_plugin else ""
+            plugin = after.get(labels, "") if by_plugin else ""
             for rcode, count in enumerate(of_zone(values, "responses", by_plugin)):
                 if count:
                     responses.add_metric((*labels, RCODES.get(rcode, f"RCODE{rcode}"), plugin), count)

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns.memory._duplex cimport Duplex
 from fastdns.memory._slabs cimport Slabs
 from fastdns.memory._wheel cimport Timer, Wheel
-from fastdns.metrics._stats cimport ThreadCounters
+from fastdns.metrics._stats cimport MAX_ZONE_BANKS, ThreadCounters, ZoneBank
 from fastdns.serve._shares cimport ClientShares, ClientSlots
 from fastdns.serve._suspend cimport NativeService, Service, Suspended, resume_fn
 from fastdns.serve.python._step cimport Handing
@@ -51,7 +51,9 @@ cdef struct Request:
     uint8_t client_len
     uint8_t transport
     uint8_t depth                   # questions that it is inside of
+    uint8_t local_len               # of the server's address
     uint8_t client[16]
+    uint8_t local[16]
 
 # What the coroutine has said, on its way back. A message may follow.
 cdef struct Said:
@@ -72,12 +74,14 @@ cdef struct Waiting:
     ClientShares shares
     Wheel wheel
     ThreadCounters* counters
+    ZoneBank** banks
     resume_fn resume
     void* owner
 
 
 cdef class PythonService(NativeService):
     cdef Waiting waiting
+    cdef ZoneBank* banks[MAX_ZONE_BANKS]
     cdef readonly object stats
     # Listeners by the address of their Server.
     cdef dict listeners

@@ -22,6 +22,7 @@ from fastdns.metrics._stats cimport (
     Stats,
 )
 from fastdns.serve._context cimport DROPPED, NEXT, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare
+from fastdns.serve._arrival cimport server_address
 from fastdns.serve._shares cimport hold_units, holds_too_much, slots_of_client
 from fastdns.serve._suspend cimport suspended_bytes, write_suspended
 from fastdns.serve._zones cimport ServerTable
@@ -94,6 +95,8 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
     cdef Place* p = &w.places[place]
     cdef Request* r = <Request*>ring_room(w.rings.requests, sizeof(Request) + size, &end)
     cdef uint8_t* msg
+    cdef const uint8_t* local
+    cdef uint32_t local_len
     if r == NULL:
         return False
     memset(r, 0, sizeof(Request))
@@ -113,6 +116,10 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
     r.transport = ctx.transport
     r.depth = ctx.depth
     memcpy(r.client, ctx.client, r.client_len)
+    local = server_address(ctx, &local_len)
+    if local != NULL and local_len <= sizeof(r.local):
+        r.local_len = local_len
+        memcpy(r.local, local, local_len)
     msg = <uint8_t*>r + sizeof(Request)
     memcpy(msg, ctx.q.msg, size)
     # What steps above have set of the question goes along with it.
@@ -132,7 +139,7 @@ cdef Outcome refuse(Context* ctx, uint16_t error) noexcept nogil:
 
 
 cdef Outcome shed(Waiting* w, Context* ctx, const Handing* h, uint32_t why) noexcept nogil:
-    count_result(w.counters, ctx.zone_slot, h, why, 1)
+    count_result(w.banks, ctx.zone_slot, h, why, 1)
     ctx.error_upstream = h.number
     return refuse(ctx, ERROR_STEP_SHARE if why == SHED_CLIENT else ERROR_IN_FLIGHT)
 
@@ -147,7 +154,7 @@ cdef Outcome admit(void* state, Context* ctx, const void* request) noexcept nogi
     cdef ClientSlots client
     cdef Place* p
     if w.closed:
-        count_result(w.counters, ctx.zone_slot, h, DRAINED, 1)
+        count_result(w.banks, ctx.zone_slot, h, DRAINED, 1)
         ctx.error_upstream = h.number
         return refuse(ctx, ERROR_STEP_TIMEOUT)
     if size > MAX_BLOCK_BYTES:
@@ -208,9 +215,9 @@ cdef void end_with(Waiting* w, uint32_t place, uint32_t result, const uint8_t* m
         reply.verdict = NEXT
     elif result == SILENCE:
         reply.verdict = DROPPED
-    count_result(w.counters, query.zone_slot, p.step, result, 1)
+    count_result(w.banks, query.zone_slot, p.step, result, 1)
     if result < SHED_PLACES:
-        count_time(w.counters, query.zone_slot, p.step, now_ns - p.since_ns)
+        count_time(w.banks, query.zone_slot, p.step, now_ns - p.since_ns)
     # It may be suspended here once more.
     give_place(w, place)
     w.resumed += 1
@@ -339,6 +346,8 @@ cdef class PythonService(NativeService):
                 or not open_slabs(&w.memory, <uint64_t>room * PLACE_BYTES + SPARE_BYTES)):
             raise MemoryError
         w.counters = stats.block(counter_slot)
+        stats.banks_of(counter_slot, self.banks)
+        w.banks = self.banks
         w.shares.seed = int.from_bytes(os.urandom(8), "little")
         open_wheel(&w.wheel, &w.places[0].timer, sizeof(Place), monotonic_ns())
         w.service.state = w
@@ -405,7 +414,8 @@ cdef class PythonService(NativeService):
                 <uint64_t>r.generation << 32 | r.place, r.step, at[sizeof(Request):size],
                 (<uint8_t*>r.client)[:r.client_len], r.client_port, r.transport != OVER_UDP,
                 self.listeners.get(r.server, 0), (r.chain, r.chain_step, r.zone_slot), r.depth,
-                HEADER_BYTES + r.name_len, r.opt_at, r.opt_len, (<double>r.deadline_ns - <double>now_ns) / 1e9,
+                HEADER_BYTES + r.name_len, r.opt_at, r.opt_len, (<uint8_t*>r.local)[:r.local_len],
+                (<double>r.deadline_ns - <double>now_ns) / 1e9,
             ))
             ring_done(rings.requests, size)
         return taken

@@ -5,7 +5,7 @@ silence.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from fastdns.metrics._stats cimport ThreadCounters
+from fastdns.metrics._stats cimport ZoneBank, zone_counters
 from fastdns.serve._context cimport NO_SLOT
 from fastdns.serve._zones cimport NativeStep
 
@@ -36,12 +36,13 @@ cdef struct Handing:
     uint64_t timeout_ns
     bint cacheable              # its replies may be kept by a cache as an upstream's
 
-cdef inline void count_result(ThreadCounters* counters, uint32_t zone_slot, const Handing* h, uint32_t result,
+# banks: the thread's counters of zones; NULL: it has none.
+cdef inline void count_result(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uint32_t result,
                               uint64_t more) noexcept nogil:
-    if counters != NULL and zone_slot != NO_SLOT:
-        counters.zones[zone_slot].plugins[h.first_counter + result] += more
+    if banks != NULL and zone_slot != NO_SLOT:
+        zone_counters(banks, zone_slot).plugins[h.first_counter + result] += more
 
-cdef void count_time(ThreadCounters* counters, uint32_t zone_slot, const Handing* h, uint64_t ns) noexcept nogil
+cdef void count_time(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uint64_t ns) noexcept nogil
 
 
 cdef class HandOver(NativeStep):

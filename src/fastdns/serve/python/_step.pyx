@@ -26,12 +26,12 @@ for _number in range(TIME_BUCKETS - 1):
     time_bounds_ns[_number] = int(TIME_BOUNDS_S[_number] * 1e9)
 
 
-cdef void count_time(ThreadCounters* counters, uint32_t zone_slot, const Handing* h, uint64_t ns) noexcept nogil:
+cdef void count_time(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uint64_t ns) noexcept nogil:
     cdef uint32_t i = 0
     while i < TIME_BUCKETS - 1 and ns > time_bounds_ns[i]:
         i += 1
-    count_result(counters, zone_slot, h, RESULTS + i, 1)
-    count_result(counters, zone_slot, h, RESULTS + TIME_BUCKETS, ns // 1000)
+    count_result(banks, zone_slot, h, RESULTS + i, 1)
+    count_result(banks, zone_slot, h, RESULTS + TIME_BUCKETS, ns // 1000)
 
 
 cdef void forget(Reply* r) noexcept nogil:
@@ -59,8 +59,8 @@ cdef Outcome take_reply(Context* ctx, const Handing* h, const ServiceReply* repl
     forget(ctx.reply)
     if reply == ctx.replies:
         # The service cannot read replies, and has counted it as an answer.
-        count_result(ctx.counters, ctx.zone_slot, h, ANSWER, <uint64_t>-1)
-        count_result(ctx.counters, ctx.zone_slot, h, BAD_REPLY, 1)
+        count_result(ctx.zone_banks, ctx.zone_slot, h, ANSWER, <uint64_t>-1)
+        count_result(ctx.zone_banks, ctx.zone_slot, h, BAD_REPLY, 1)
     ctx.error = ERROR_STEP_REPLY
     ctx.error_upstream = h.number
     return bare(ctx, SERVFAIL)
