@@ -17,7 +17,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 # What the Corefiles of the pages take from the environment.
 ENVIRON = {"DNS_PORT": "1053"}
 # A metric of ours, of CoreDNS or of the process: the first word of what follows it is not one.
-METRIC = re.compile(r"\b(?:coredns|fastdns|process|python)_[a-z_]+[a-z]\b")
+METRIC = re.compile(r"\b(?:(?:coredns|fastdns|process|python_gc)_[a-z_]+[a-z]|python_info)\b")
 
 
 def of(*languages: str) -> list[object]:

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fastdns.plugins.kubernetes.metrics import MEASURES
 from tests.docs.fences import ROOT
+from tests.plugins.python.support import install
 from tests.support import MANIFESTS, WEB, Server
 
 PAGE = (ROOT / "docs/reference/metrics.md").read_text()
@@ -31,6 +32,7 @@ COREFILE = """\
     }
     forward . 127.0.0.1:OTHER_PORT
     cache 30
+    inner 5
     loop
 }
 """
@@ -42,7 +44,10 @@ Shape = tuple[str, tuple[str, ...]]
 @pytest.fixture(scope="module")
 def body(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What /metrics of a server says."""
-    with Server(tmp_path_factory.mktemp("server"), COREFILE, manifests=MANIFESTS, workers=1) as server:
+    # A plugin of another package, whose step is in Python.
+    environ = {"PYTHONPATH": str(install(tmp_path_factory.mktemp("packages")))}
+    folder = tmp_path_factory.mktemp("server")
+    with Server(folder, COREFILE, manifests=MANIFESTS, workers=1, environ=environ) as server:
         server.query(WEB)
         server.query(WEB, tcp=True)
         server.query("example.org.")

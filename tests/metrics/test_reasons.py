@@ -14,6 +14,8 @@ from fastdns.metrics._stats import Stats
 from fastdns.metrics.reasons import MAX_REASONS, REASONS, Reason, first_reason, number_of, register
 from fastdns.plugins.order import available, load
 
+pytestmark = pytest.mark.native
+
 DECLARED = Path(reasons.__file__).with_name("_stats.pxd")
 
 

@@ -6,13 +6,16 @@ tests/plugins/example is such a package. docs/writing-plugins.md walks through i
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dns.rcode
 import pytest
 
 from fastdns.corefile import load
@@ -20,7 +23,7 @@ from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
 from fastdns.plugins import order
 from fastdns.plugins.api import Plugin
-from tests.support import ROOT, Server, free_port, http_get
+from tests.support import ROOT, WEB, Server, free_port, http_get
 
 EXAMPLE = ROOT / "tests" / "plugins" / "example"
 
@@ -53,10 +56,74 @@ def test_it_is_installed_and_serves(tmp_path: Path, installed: Path) -> None:
         assert server.total("greeting_requests_total") == 3, "its part of the supervisor stays"
 
 
+def test_its_step_in_python_answers(tmp_path: Path, installed: Path) -> None:
+    """Over UDP and TCP, before and after a reload."""
+    (tmp_path / "Corefile").write_text(f".:{free_port()} {{\nastext 60\nwhoami\n}}\n")
+    checked = subprocess.run(
+        [sys.executable, "-m", "fastdns", "check"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stderr
+    corefile = (
+        ".:DNS_PORT {\nbind 127.0.0.1\nprometheus 127.0.0.1:METRICS_PORT\nastext\n"
+        'kubernetes cluster.local {\nmanifests "MANIFESTS"\n}\n}\n'
+    )
+    with Server(tmp_path, corefile, environ={"PYTHONPATH": str(installed)}) as server:
+        for ttl_s in (30, 60):
+            for tcp in (False, True):
+                (rrset,) = server.query(WEB, "TXT", tcp=tcp).answer
+                assert str(rrset) == f'{WEB} {ttl_s} IN TXT "10.96.0.20"'
+                assert server.query(f"x{WEB}", "TXT", tcp=tcp).rcode() == dns.rcode.NXDOMAIN
+                assert server.addresses(WEB, tcp=tcp) == ["10.96.0.20"], "the next plugin's"
+            server.write_corefile(corefile.replace("astext", "astext 60"))
+            server.reload(1 if ttl_s == 30 else 2)
+        assert server.total("fastdns_python_step_queries_total", plugin="astext", result="answer") == 8
+        assert server.total("fastdns_python_step_queries_total", plugin="astext", result="next") == 4 + 8
+
+
+WRAPPED = """\
+from fastdns.plugins.api import Plugin
+from fastdns.plugins.python import PythonStep
+
+class Short(PythonStep):
+{serve}
+
+class ShortPlugin(Plugin):
+    name = "short"
+    before = "cache"
+    def parse(self, tokens, context):
+        for _ in tokens.occurrences():
+            pass
+    def python_step(self, config, block, runtime):
+        return Short()
+
+plugin = ShortPlugin()
+"""
+
+
+def test_what_the_page_says_of_replies_that_are_changed(tmp_path: Path) -> None:
+    """The function on the page, in a plugin."""
+    page = (ROOT / "docs" / "writing-plugins.md").read_text()
+    (serve,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    packages = tmp_path / "packages"
+    info = packages / "short-1.dist-info"
+    info.mkdir(parents=True)
+    (packages / "short_plugin.py").write_text(WRAPPED.format(serve=textwrap.indent(serve, "    ")))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: short\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[fastdns.plugins]\nshort = short_plugin:plugin\n")
+    corefile = (
+        '.:DNS_PORT {\nbind 127.0.0.1\nshort\nkubernetes cluster.local {\nmanifests "MANIFESTS"\nttl 30\n}\n}\n'
+    )
+    with Server(tmp_path, corefile, environ={"PYTHONPATH": str(packages)}) as server:
+        for tcp in (False, True):
+            assert [rrset.ttl for rrset in server.query(WEB, tcp=tcp).answer] == [10]
+
+
 @pytest.mark.parametrize(
     ("directive", "says"),
     [
         ("greeting", "plugin/greeting: Corefile:2 - Error during parsing: wrong argument count or end of line"),
+        ("astext 1d", "plugin/astext: Corefile:2 - Error during parsing: the TTL in seconds"),
         ("greeting hello 99", "plugin/greeting: Corefile:2 - Error during parsing: '99' is no address"),
         ("greeting a\ngreeting b", "Corefile:3 - Error during parsing: greeting may be used only once"),
         ("greetings", "Corefile:2 - Error during parsing: unknown directive 'greetings'; did you mean 'greeting'?"),
@@ -136,9 +203,22 @@ def test_it_runs_where_it_says(offered: Any, field: str, first: str) -> None:
         (type("Both", (Good,), {"after": "log"})(), "expected the name of a plugin in before or after"),
         (type("Unknown", (Good,), {"before": "nobody"})(), "in before or after, got 'nobody'"),
         (type("Silent", (Plugin,), {"name": "good", "before": "cache"})(), "it has no parse"),
+        (
+            type("Twice", (Good,), {"step": print, "python_step": print})(),
+            "it has step and python_step; expected one of them",
+        ),
         (type("Needy", (Good,), {"needs": ("nomad",)})(), "it needs the plugin 'nomad', which there is not"),
     ],
-    ids=["no plugin", "another name", "no place", "two places", "an unknown neighbour", "no parse", "no such need"],
+    ids=[
+        "no plugin",
+        "another name",
+        "no place",
+        "two places",
+        "an unknown neighbour",
+        "no parse",
+        "two steps",
+        "no such need",
+    ],
 )
 def test_one_that_cannot_be_used(offered: Any, thing: object, says: str) -> None:
     """The error has the place of the directive, and reading goes on behind it."""

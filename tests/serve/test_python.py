@@ -1,4 +1,4 @@
-"""What queries wait for that steps in Python work on, without an event loop: the test says what coroutines would."""
+"""The service of steps in Python, without an event loop: the test says what coroutines would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from fastdns.plugins.whoami._step import WhoamiStep
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from fastdns.serve.python._service import (
-    ANSWERED, FAILED, LATE, PASSED, SILENT, TOO_MANY_TASKS, UNFIT, PythonService,
+    ANSWERED,
+    FAILED,
+    LATE,
+    PASSED,
+    SILENT,
+    TOO_MANY_TASKS,
+    UNFIT,
+    PythonService,
 )  # fmt: skip
 from fastdns.serve.python._step import COUNTERS, RESULT_NAMES, SHED_NAMES, HandOver
 from fastdns.transports._slow import PARKED, SlowPath

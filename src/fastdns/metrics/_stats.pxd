@@ -48,9 +48,9 @@ cdef enum Failure:
     FAILED_WORKER = 20          # waited as its worker died
     # Of steps in Python.
     ERROR_STEP_TIMEOUT = 21     # no answer within its time
-    ERROR_STEP_PANIC = 22       # an exception
+    ERROR_PANIC = 22            # an exception
     ERROR_STEP_REPLY = 23       # what it has returned is no reply to the question
-    ERROR_STEP_SHARE = 24       # too many queries wait, and this client has many of them
+    ERROR_CLIENT_SHARE = 24     # too many queries wait, and this client has many of them
     OWN_REASONS = 25
     MAX_REASONS = 256
 

@@ -146,7 +146,7 @@ cdef class Stats:
         cdef uint32_t i
         return {
             "queries": t.queries, "errors_unlogged": t.errors_unlogged,
-            "panics": t.panics + t.failed[<uint32_t>ERROR_STEP_PANIC], "parked": t.parked,
+            "panics": t.panics + t.failed[<uint32_t>ERROR_PANIC], "parked": t.parked,
             "joined": t.joined, "concurrent_rejects": t.concurrent_rejects, "all_down": t.all_down,
             "mismatched": t.mismatched, "malformed": t.malformed, "log_dropped": t.log_dropped,
             "streams_shed": t.streams_shed, "connections_open": t.connections_open,

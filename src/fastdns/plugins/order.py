@@ -148,6 +148,8 @@ def load_external(point: EntryPoint) -> Plugin:
         raise FastdnsError(f"{where} is {plugin!r}; expected a Plugin whose name is {point.name!r}")
     if type(plugin).parse is Plugin.parse:
         raise FastdnsError(f"{where}: it has no parse")
+    if plugin.has_python_step and type(plugin).step is not Plugin.step:
+        raise FastdnsError(f"{where}: it has step and python_step; expected one of them")
     for other in plugin.needs:
         if other not in Directives() or not is_available(other):
             raise FastdnsError(f"{where}: it needs the plugin {other!r}, which there is not")

@@ -14,7 +14,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
 from fastdns.dns import mnemonics
-from fastdns.dns.names import wire_name_as_written
+from fastdns.dns.names import text_name, wire_name_as_written
 from fastdns.errors import FastdnsError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Of questions inside a query, as steps in native code have it (serve/_context.pxd: MAX_DEPTH).
 MAX_DEPTH = 8
 QUERY_FLAGS = 0x0130  # RD, AD, CD
+# What a reply repeats of them. AD would say that its data has been validated.
+REPEATED_FLAGS = 0x0110  # RD, CD
 CLASS_IN = 1
 HEADER_BYTES = 12
 TYPE_NUMBERS = {name: number for number, name in mnemonics.TYPES.items()}
@@ -32,8 +34,22 @@ class Silence(Exception):
     """Raised by a step: the client gets no reply. Raised by what is asked: there was no reply."""
 
 
+class UnreadableError(FastdnsError):
+    """dnslib cannot read a message: it takes no names that are not UTF-8. The client gets SERVFAIL."""
+
+
 class TooDeepError(FastdnsError):
     """A question would be inside of more than MAX_DEPTH others: steps ask each other."""
+
+
+def read(message: bytes) -> DNSRecord:
+    """A message as dnslib has it. Raises UnreadableError."""
+    from dnslib import DNSRecord
+
+    try:
+        return DNSRecord.parse(message)
+    except Exception as error:
+        raise UnreadableError(f"dnslib: {error}") from error
 
 
 @dataclass(eq=False)
@@ -71,27 +87,47 @@ class Request:
         name = self.message[HEADER_BYTES : self.name_end].lower()
         return next((text for wire, text in self.zones if name.endswith(wire)), ".")
 
+    @property
+    def qname(self) -> str:
+        """The name that is asked, as text: fully qualified, as the client has spelt it, with escapes."""
+        return text_name(self.message[HEADER_BYTES : self.name_end])
+
+    @property
+    def qtype(self) -> int:
+        """The number of the type that is asked. To look at these two first costs less than dnslib."""
+        return int.from_bytes(self.message[self.name_end : self.name_end + 2], "big")
+
     @cached_property
     def record(self) -> DNSRecord:
-        """The message as dnslib has it. ``request.record.reply()`` begins the reply to it."""
-        from dnslib import DNSRecord
+        """The query as dnslib has it: header (of the flags RD and CD), question, OPT record.
+        ``request.record.reply()`` begins the reply.
 
-        return DNSRecord.parse(self.message)
+        Raises UnreadableError.
+        """
+        at, size = self.opt
+        flags = int.from_bytes(self.message[2:4], "big") & REPEATED_FLAGS
+        numbers = (flags, 1, 0, 0, 1 if size else 0)
+        header = self.message[:2] + b"".join(number.to_bytes(2, "big") for number in numbers)
+        question = self.message[HEADER_BYTES : self.name_end + 4]
+        return read(header + question + self.message[at : at + size])
 
     @property
     def question(self) -> DNSQuestion:
-        """What is asked: qname, qtype, qclass."""
+        """What is asked, as dnslib has it. Raises UnreadableError."""
         return self.record.q
 
     async def next(self) -> DNSRecord:
-        """What the plugins behind this one answer to the question. Raises Silence where they do not."""
+        """What the plugins behind this one answer to the question.
+
+        Raises Silence where there is no reply, UnreadableError.
+        """
         return await self._reply(None)
 
     async def ask(self, name: object, kind: str | int = "A") -> DNSRecord:
         """What the whole server answers to another question of class IN, as if the client had asked it.
 
         name: text, or a dnslib label. kind: "AAAA", or a type's number. Raises Silence where there is no reply,
-        ValueError for what is no name or type, TooDeepError.
+        ValueError for what is no name or type, TooDeepError, UnreadableError.
         """
         label = getattr(name, "label", None)
         if label is not None:
@@ -109,12 +145,10 @@ class Request:
         return await self._reply(b"".join((*parts[:6], wire, *parts[6:], opt)))
 
     async def _reply(self, message: bytes | None) -> DNSRecord:
-        from dnslib import DNSRecord
-
         reply = await self.send(message)
         if reply is None:
             raise Silence
-        return DNSRecord.parse(reply)
+        return read(reply)
 
     def is_answered_by(self, reply: bytes) -> bool:
         """Whether a message is a reply to this question, and to no other."""

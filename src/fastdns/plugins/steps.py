@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from fastdns.serve._zones import NativeFilter, NativeStep
     from fastdns.serve.python._step import HandOver
 
-# Of workers that have a step in Python.
-PYTHON_MODULES = ("dnslib", "fastdns.plugins.tasks")
+# Of workers that have a step in Python. dnslib encodes names by way of encodings.idna.
+PYTHON_MODULES = ("dnslib", "encodings.idna", "fastdns.plugins.tasks")
 
 
 def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from fastdns.corefile.labels import server_name
 from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
-from fastdns.plugins.python import MAX_DEPTH, Request, Silence, TooDeepError
+from fastdns.plugins.python import MAX_DEPTH, Request, Silence, TooDeepError, UnreadableError
 from fastdns.serve.python._service import (
     ANSWERED,
     FAILED,
@@ -143,6 +143,10 @@ class Tasks:
                 result = LATE
             else:
                 self.failed(listener, error)
+        except UnreadableError as error:
+            # Any client can send such a name: it is no error of the step.
+            log.debug("plugin/%s: %s", step.plugin, error)
+            result = UNFIT
         except Exception as error:
             self.failed(listener, error)
         self.give(service, ticket, result, reply)

@@ -7,9 +7,9 @@ every transport.
 A query whose answer has to come from elsewhere is suspended (_suspend.pxd): the step lets a service copy the
 message, and returns SUSPENDED; no ``after`` runs and nothing is written. When the service has what was asked for,
 the whole query is served again from its bytes, and the same step finds what it has asked for in ``ctx.replies``
-(_replies.pxd). So there is no continuation to save: a step must only not count or choose twice, see ``ctx.seen``. A
-step that asks another question (_nested.pxd) may be suspended by it: the inner question is what is waited for, the
-outer message is what is served again.
+(_replies.pxd). So there is no continuation to save: a step must only not count or choose twice (was_here says so).
+A step that asks another question (_nested.pxd) may be suspended by it: the inner question is what is waited for,
+the outer message is what is served again.
 
 What a step remembers of a query between ``before``, ``after`` and ``finish`` is in step_memory; what it has for
 each thread is in a slot (_slots.pxd). A block may have a filter, which decides before any step whether the block
@@ -40,6 +40,8 @@ cdef enum:
 cdef struct ServiceReply:
     ServiceReply* previous      # what the query has waited for before; NULL: this was the first
     const void* asker           # the request that the step gave to suspend
+    const Chain* chain          # where that step stands
+    uint32_t step
     uint64_t question
     const uint8_t* msg          # a well-formed reply to the question; NULL: there is none, see error
     uint32_t msg_len

@@ -19,8 +19,11 @@ cdef uint64_t question_of(const Query* q) noexcept nogil
 # thread was, or there was only no time to wait.
 cdef const ServiceReply* find_reply(const Context* ctx, const void* asker) noexcept nogil
 
-# The newest reply to ctx.q, whoever asked; NULL: it has not waited for this question.
+# The newest reply to ctx.q that the running step or one behind it has waited for; NULL: none has.
 cdef ServiceReply* reply_to(const Context* ctx) noexcept nogil
+
+# Whether ctx.q has come to the running step before, in this query: then it is counted there already.
+cdef bint was_here(const Context* ctx) noexcept nogil
 
 # Copy the newest reply, before the query waits once more. False where there is no room.
 cdef bint keep_replies(Context* ctx) noexcept nogil

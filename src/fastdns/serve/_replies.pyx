@@ -40,10 +40,18 @@ cdef ServiceReply* reply_to(const Context* ctx) noexcept nogil:
         return NULL
     question = question_of(ctx.q)
     while reply != NULL:
-        if reply.question == question:
+        if reply.question == question and (reply.chain != ctx.chain or reply.step >= ctx.step):
             return reply
         reply = reply.previous
     return NULL
+
+
+cdef bint was_here(const Context* ctx) noexcept nogil:
+    cdef const ServiceReply* newest = ctx.replies
+    if not ctx.seen or newest == NULL:
+        return ctx.seen
+    # Where a step before this one was the last that waited, the question comes here for the first time.
+    return newest.chain != ctx.chain or newest.step >= ctx.step or newest.question != question_of(ctx.q)
 
 
 cdef inline uint64_t kept_bytes(const ServiceReply* reply) noexcept nogil:

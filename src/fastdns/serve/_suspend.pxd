@@ -35,8 +35,9 @@ cdef struct Suspended:
     uint64_t stale_after_ns         # then there is a stale answer to give; 0: there is none
     uint64_t token                  # the transport's own
     const ZoneEntry* chosen         # the block that it stays in, of a server with filters
-    const Chain* chain              # where a background refresh goes on
-    uint32_t step
+    const Chain* chain              # that runs
+    uint32_t asking_step            # which waits
+    uint32_t step                   # where a background refresh goes on
     uint32_t zone_slot              # of its counters
     uint32_t asked                  # questions inside the query
     uint16_t message_len

@@ -47,6 +47,7 @@ cdef void write_suspended(Context* ctx, Suspended* query) noexcept nogil:
     query.token = ctx.token
     query.chosen = ctx.chosen
     query.chain = ctx.chain
+    query.asking_step = ctx.step
     query.step = ctx.background_step
     query.zone_slot = ctx.zone_slot
     query.message_len = message_bytes(ctx)
@@ -81,6 +82,8 @@ cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, 
     cdef ServiceReply newest = reply[0]
     newest.previous = query.replies
     newest.asker = query.asker
+    newest.chain = query.chain
+    newest.step = query.asking_step
     newest.question = query.question
     newest.kept = False
     query.replies = NULL

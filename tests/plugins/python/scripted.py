@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections import Counter
 from typing import Any
 
 from dnslib import QTYPE, RR, TXT, A, DNSLabel, DNSRecord
 
 from fastdns.plugins.api import Plugin
 from fastdns.plugins.python import PythonStep, Request, Silence
+
+log = logging.getLogger("fastdns")
 
 
 def answer(request: Request, *texts: str) -> DNSRecord:
@@ -24,20 +28,22 @@ def answer(request: Request, *texts: str) -> DNSRecord:
 class Scripted(PythonStep):
     """Words of the label, between hyphens: a command, and its argument. Names of no command: the next plugin's."""
 
-    def __init__(self, plugin: str, timeout_s: float, cacheable: bool) -> None:
+    def __init__(self, plugin: str, timeout_s: float, words: frozenset[str]) -> None:
         self.plugin = plugin
+        self.broken = "broken" in words
         self.timeout_s = timeout_s
-        self.cacheable = cacheable
+        self.cacheable = "cacheable" in words
         self.calls = 0
         self.running = 0
         self.cancelled = 0
-        self.started = self.closed = False
+        self.seen: Counter[str] = Counter()
 
     async def start(self) -> None:
-        self.started = True
+        if self.broken:
+            raise OSError("no such thing")
 
     async def close(self) -> None:
-        self.closed = True
+        log.info("step of %s closed after %d calls, %d cancelled", self.plugin, self.calls, self.cancelled)
 
     async def serve(self, request: Request) -> Any:
         self.calls += 1
@@ -74,6 +80,15 @@ class Scripted(PythonStep):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(left)
         return answer(request, "late")
+
+    async def do_brief(self, request: Request, argument: str) -> DNSRecord:
+        """How often it was asked, with a TTL of 1 s; from the second time on after a second."""
+        self.seen[argument] += 1
+        if self.seen[argument] > 1:
+            await asyncio.sleep(1)
+        reply = answer(request, str(self.seen[argument]))
+        reply.rr[0].ttl = 1
+        return reply
 
     async def do_silence(self, request: Request, argument: str) -> DNSRecord:
         raise Silence
@@ -136,17 +151,16 @@ class ScriptedPlugin(Plugin):
         self.before = before
         self.after = after
 
-    def parse(self, tokens: Any, context: Any) -> tuple[float, bool]:
-        timeout_s, cacheable = 5.0, False
+    def parse(self, tokens: Any, context: Any) -> list[str]:
+        """NAME TIMEOUT [cacheable] [broken]"""
+        words: list[str] = []
         for _ in tokens.occurrences(once=True):
             while tokens.next_arg():
-                cacheable |= tokens.text == "cacheable"
-                if tokens.text[0].isdecimal():
-                    timeout_s = float(tokens.text)
-        return timeout_s, cacheable
+                words.append(tokens.text)
+        return words
 
-    def python_step(self, config: tuple[float, bool], block: Any, runtime: Any) -> PythonStep:
-        return Scripted(self.name, *config)
+    def python_step(self, config: list[str], block: Any, runtime: Any) -> PythonStep:
+        return Scripted(self.name, float(config[0]), frozenset(config[1:]))
 
 
 outer = ScriptedPlugin("outer", "cache", "")

@@ -27,7 +27,7 @@ from fastdns._wire cimport (
     Section, in_zone, put_u16,
 )
 from fastdns.dns._packed cimport pack_reply, unpack_reply
-from fastdns.serve._replies cimport reply_to
+from fastdns.serve._replies cimport reply_to, was_here
 from fastdns.memory._atomics cimport load_relaxed, store_relaxed
 from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS, zone_counters
 from fastdns.plugins.cache._counters cimport (
@@ -256,7 +256,7 @@ cdef void again(const Context* ctx, const Query* q, uint64_t* hash, const void* 
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef const ServiceReply* reply
-    cdef bint first = not ctx.seen
+    cdef bint first = not was_here(ctx)
     cdef Hit hit
     cdef Key key
     if not takes(c, ctx.q):

@@ -18,7 +18,7 @@ from fastdns.memory._wheel cimport (
     NO_TIMER, WHEEL_TICK_NS, open_wheel, wheel_remove, wheel_set, wheel_take, wheel_turns,
 )
 from fastdns.metrics._stats cimport (
-    ERROR_IN_FLIGHT, ERROR_STEP_PANIC, ERROR_STEP_REPLY, ERROR_STEP_SHARE, ERROR_STEP_TIMEOUT, ERROR_TOO_LONG,
+    ERROR_IN_FLIGHT, ERROR_PANIC, ERROR_STEP_REPLY, ERROR_CLIENT_SHARE, ERROR_STEP_TIMEOUT, ERROR_TOO_LONG,
     Stats,
 )
 from fastdns.serve._context cimport DROPPED, NEXT, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare
@@ -141,7 +141,7 @@ cdef Outcome refuse(Context* ctx, uint16_t error) noexcept nogil:
 cdef Outcome shed(Waiting* w, Context* ctx, const Handing* h, uint32_t why) noexcept nogil:
     count_result(w.banks, ctx.zone_slot, h, why, 1)
     ctx.error_upstream = h.number
-    return refuse(ctx, ERROR_STEP_SHARE if why == SHED_CLIENT else ERROR_IN_FLIGHT)
+    return refuse(ctx, ERROR_CLIENT_SHARE if why == SHED_CLIENT else ERROR_IN_FLIGHT)
 
 
 cdef Outcome admit(void* state, Context* ctx, const void* request) noexcept nogil:
@@ -192,7 +192,7 @@ cdef Outcome admit(void* state, Context* ctx, const void* request) noexcept nogi
 
 cdef uint16_t error_of(uint32_t result) noexcept nogil:
     if result == RAISED:
-        return ERROR_STEP_PANIC
+        return ERROR_PANIC
     if result == BAD_REPLY:
         return ERROR_STEP_REPLY
     return ERROR_IN_FLIGHT if result == SHED_TASKS else ERROR_STEP_TIMEOUT

@@ -33,9 +33,9 @@ class AddressesAsText(PythonStep):
         # The server imports dnslib before it starts workers, and only where there is a step in Python.
         from dnslib import QTYPE, RR, TXT
 
-        name = request.question.qname
-        if request.question.qtype != QTYPE.TXT:
+        if request.qtype != QTYPE.TXT:
             return None
+        name = request.question.qname
         found = await request.ask(name, "A")
         reply = request.record.reply()
         reply.header.rcode = found.header.rcode
