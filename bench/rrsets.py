@@ -1,8 +1,8 @@
 """``python -m bench.rrsets``: zones of RRsets in the store: time to load and to change, memory, a lookup's time.
 
 A block list (names of all the world in the root zone, one A record each), and a zone of 1,000,000 records (an A and
-an AAAA record a name). Lookups are timed by the tests' own extension (``make build`` makes it): of names at random, so
-that most of what is read is in no cache of the CPU, and of 50 names again and again.
+an AAAA record a name). Lookups are timed by the tests' own extension, which ``make build`` makes: of names at
+random, so that most of what is read is in no cache of the CPU, and of 50 names again and again.
 """
 
 from __future__ import annotations

@@ -115,9 +115,11 @@ def around(Store store, int source, bytes zone, bytes name):
     if seek(&z, key.bytes, key.size, &place):
         if place.has_before:
             size = name_of_key(&place.before, out)
+            assert size >= 0
             before = out[:size]
         if next_name(&place):
             size = name_of_key(&place.chunk.key, out)
+            assert size >= 0
             after = out[:size]
     return before, after
 
@@ -126,9 +128,12 @@ def last(Store store, int source, bytes zone):
     cdef ZoneView z
     cdef Key key
     cdef uint8_t out[256]
+    cdef int size
     if not open_zone(store.header, source, zone, len(zone), &z) or not last_name(&z, &key):
         return None
-    return out[:name_of_key(&key, out)]
+    size = name_of_key(&key, out)
+    assert size >= 0
+    return out[:size]
 
 
 def changes(Store store, int source, bytes zone, uint32_t since):

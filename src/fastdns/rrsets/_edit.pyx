@@ -116,8 +116,6 @@ cdef class Edit:
         self.changed += 1
         self.count_name(name, size, &old, -1)
         self.count_name(name, size, body, 1)
-        if body.size and not old.size and self.head.names > self.max_names:
-            raise SourceError(f"the zone has more than {self.max_names} names")
         if size == 0:
             self.read_soa(body)
         if self.records_history:
@@ -302,6 +300,8 @@ cdef class Edit:
         cdef uint32_t from_serial = self.head.serial
         cdef uint8_t key[ZONE_KEY_BYTES + 256]
         self.stage_draft(draft, whole)
+        if self.head.names > self.max_names:
+            raise SourceError(f"the zone has {self.head.names} names; at most {self.max_names} are served")
         if not self.changed and not self.is_new:
             return 0
         self.head.directory = self.order.publish(self.head.directory)

@@ -27,7 +27,9 @@ from libc.string cimport memcpy
 
 from fastdns.memory._atomics cimport store_relaxed_u32
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.memory._store cimport Record, StoreHeader, Writer, find, next_record, record_key, record_payload
+from fastdns.memory._store cimport (
+    MAX_SOURCES, Record, StoreHeader, Writer, find, next_record, record_key, record_payload,
+)
 from fastdns.rrsets._chunks cimport OrderChange
 from fastdns.rrsets._draft cimport Draft
 from fastdns.rrsets._edit cimport Edit, rrs_of
@@ -44,6 +46,10 @@ from fastdns.errors import SourceError
 MAX_NAMES = 10_000_000
 MAX_CHANGES = 100
 MAX_CHANGE_BYTES = 1 << 20
+
+cdef enum:
+    # One change set may take all of it, and is one record of the store.
+    MOST_CHANGE_BYTES = 1073741824
 
 
 cdef class Zone:
@@ -62,6 +68,10 @@ cdef class ZoneWriter:
 
     def __init__(self, Writer writer not None, uint32_t source, *, uint32_t max_names=MAX_NAMES,
                  uint32_t max_changes=MAX_CHANGES, uint64_t max_change_bytes=MAX_CHANGE_BYTES):
+        if source >= MAX_SOURCES:
+            raise ValueError(f"a source has a number below {MAX_SOURCES}, got {source}")
+        if max_change_bytes > MOST_CHANGE_BYTES:
+            raise ValueError(f"a history takes at most {MOST_CHANGE_BYTES} bytes, got {max_change_bytes}")
         self.writer = writer
         self.source = source
         self.max_names = max_names
@@ -88,6 +98,7 @@ cdef class ZoneWriter:
         cdef Pending pending = Pending()
         by_id = {}
         reached = set()
+        unfinished = []
         while True:
             record = next_record(h, &at)
             if record == NULL:
@@ -135,13 +146,20 @@ cdef class ZoneWriter:
             elif record.key_len == NUMBER_KEY_BYTES:
                 number = u32_at(key + NAME_KEY_BYTES)
                 if kind == KIND_CHANGE:
-                    if number - zone.head.first_change >= zone.head.change_count:
+                    if <uint32_t>(number - zone.head.first_change) >= 0x80000000:
                         push(&pending.gone, record.hash)
+                    elif number - zone.head.first_change >= zone.head.change_count:
+                        # The next change set has this number. No reader knows it yet.
+                        unfinished.append(record.hash)
                 elif (zone_id, number) not in reached:
                     # A number that its readers may still know is not given out again.
                     if number >= zone.head.next_number:
                         zone.head.next_number = number + 1
                     push(&pending.gone, record.hash)
+        for hash in unfinished:
+            record = of_hash(h, self.source, hash)
+            if record != NULL:
+                self.writer.drop(record_key(record), record.key_len)
         pending.epoch = h.epoch
         if pending.names.count or pending.gone.count or pending.zones:
             self.waiting.append(pending)
