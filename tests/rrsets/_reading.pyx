@@ -7,8 +7,8 @@ from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._store cimport Store, enter_epoch, expect_reader, leave_epoch
 from fastdns.rrsets._layout cimport Body, RRset, Walk, next_rdata, next_set, walk_rrs, walk_sets
 from fastdns.rrsets._lookup cimport (
-    ChangedRR, ChangeView, Lookup, Place, ZoneView, find_change, find_name, find_zone, last_name, look_up,
-    next_changed, next_name, open_zone, seek,
+    ChangedRR, ChangeView, Lookup, Place, ZonesWalk, ZoneView, find_change, find_name, find_zone, last_name,
+    look_up, next_changed, next_name, next_zone, open_zone, seek, walk_zones,
 )
 from fastdns.rrsets._order cimport Key, key_of_name, name_of_key
 
@@ -50,6 +50,18 @@ def zone_of(Store store, int source, bytes name):
     if not find_zone(store.header, source, &q, &z):
         return None
     return name[len(name) - z.name_len:]
+
+
+def zones(Store store, int source):
+    """The zones of a source, sorted."""
+    cdef ZonesWalk walk
+    cdef ZoneView z
+    cdef const uint8_t* name
+    found = []
+    walk_zones(store.header, &walk)
+    while next_zone(store.header, source, &walk, &z, &name):
+        found.append(name[:z.name_len])
+    return sorted(found)
 
 
 def serial(Store store, int source, bytes zone):

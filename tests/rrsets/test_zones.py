@@ -297,6 +297,8 @@ def test_the_longest_zone_answers() -> None:
     assert not writer.remove(absolute("zone.test."))
     assert _reading.zone_of(store, SOURCE, absolute("b.zone.test.")) == absolute("test.")
     assert sorted(writer.zones()) == sorted(map(absolute, (".", "test.", "a.zone.test.")))
+    assert _reading.zones(store, SOURCE) == sorted(writer.zones())
+    assert _reading.zones(store, SOURCE + 2) == [absolute("b.zone.test.")]
     assert sorted(ZoneWriter(Writer(store), SOURCE).zones()) == sorted(writer.zones())
 
 

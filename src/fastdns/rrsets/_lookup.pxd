@@ -24,6 +24,7 @@ search of the order more (a binary search, and one chunk), and two where the zon
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastdns._wire cimport RR, Query
+from fastdns.memory._atomics cimport load
 from fastdns.memory._store cimport StoreHeader
 from fastdns.rrsets._layout cimport Body, RRset, Walk, ZoneHead
 from fastdns.rrsets._order cimport Chunk, Directory, Key
@@ -81,6 +82,19 @@ cdef bint open_zone(const StoreHeader* h, uint32_t source, const uint8_t* name, 
 
 # The longest zone of a source that the question is in.
 cdef bint find_zone(const StoreHeader* h, uint32_t source, const Query* q, ZoneView* z) noexcept nogil
+
+# The zones of a source, in no order. Looks at each slot of the store's index: not for a query.
+cdef struct ZonesWalk:
+    uint64_t index
+    uint64_t at
+
+cdef inline void walk_zones(const StoreHeader* h, ZonesWalk* walk) noexcept nogil:
+    walk.index = load(&h.index)
+    walk.at = 0
+
+# The next one, and its name (z.name_len bytes), or False at the end. In the epoch of walk_zones.
+cdef bint next_zone(const StoreHeader* h, uint32_t source, ZonesWalk* walk, ZoneView* z,
+                    const uint8_t** name) noexcept nogil
 
 # The hash of the record of a question's name, for prefetch_slot and prefetch_record.
 cdef uint64_t name_hash(const ZoneView* z, const Query* q) noexcept nogil

@@ -4,13 +4,15 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastdns._wire cimport RR, TYPE_CNAME, TYPE_DNAME, TYPE_MX, TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, Query
-from fastdns.memory._atomics cimport load_relaxed_u32
+from fastdns.memory._atomics cimport load, load_relaxed_u32
 from fastdns.memory._hash cimport hash_bytes
-from fastdns.memory._store cimport Record, StoreHeader, find, record_payload
+from fastdns.memory._store cimport (
+    SLOT_REMOVED, UNIT_BYTES, Record, StoreHeader, find, record_key, record_payload,
+)
 from fastdns.rrsets._layout cimport (
     KIND_CHANGE, KIND_CHUNK, KIND_DIRECTORY, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, NUMBER_KEY_BYTES,
-    ZONE_KEY_BYTES, Body, ChangeHead, ChangeRR, RRset, ZoneHead, begin_key, begin_name_key, find_set, name_bytes,
-    number_key, visible,
+    ZONE_KEY_BYTES, Body, ChangeHead, ChangeRR, RRset, ZoneHead, begin_key, begin_name_key, find_set, kind_in,
+    name_bytes, number_key, visible,
 )
 from fastdns.rrsets._order cimport (
     Key, chunk_for, chunk_number, compare_keys, key_of_name, last_entry, next_entry, open_chunk,
@@ -44,6 +46,28 @@ cdef bint find_zone(const StoreHeader* h, uint32_t source, const Query* q, ZoneV
     for i in range(q.label_count + 1):
         at = q.label_at[i] if i < q.label_count else q.name_len - 1
         if open_zone(h, source, q.name + at, q.name_len - at, z):
+            return True
+    return False
+
+
+cdef bint next_zone(const StoreHeader* h, uint32_t source, ZonesWalk* walk, ZoneView* z,
+                    const uint8_t** name) noexcept nogil:
+    cdef const uint64_t* slots = <const uint64_t*>(<const uint8_t*>h + (walk.index >> 8) * UNIT_BYTES)
+    cdef uint64_t count = <uint64_t>1 << (walk.index & 0xFF)
+    cdef const Record* record
+    cdef uint32_t unit
+    while walk.at < count:
+        unit = <uint32_t>load(&slots[walk.at])
+        walk.at += 1
+        if unit <= SLOT_REMOVED:
+            continue
+        record = <const Record*>(<const uint8_t*>h + <uint64_t>unit * UNIT_BYTES)
+        if kind_in(record, source) == KIND_ZONE and record.payload_len >= sizeof(ZoneHead):
+            name[0] = record_key(record) + ZONE_KEY_BYTES
+            z.h = h
+            z.head = <const ZoneHead*>record_payload(record)
+            z.source = source
+            z.name_len = record.key_len - ZONE_KEY_BYTES
             return True
     return False
 
