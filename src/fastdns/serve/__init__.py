@@ -8,6 +8,8 @@
 ``_suspend``   a query waits for a service, and how it is resumed
 ``_replies``   what a query has waited for
 ``_slots``     what plugins have for each thread
+``_shares``    what each client holds of what is bounded
 ``_errors``    why a reply is an error, on its way to the log
 ``_worker``    all that one thread needs to serve
+``python/``    steps in Python: what a query waits for while a coroutine works on it
 """

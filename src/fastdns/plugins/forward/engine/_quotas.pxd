@@ -3,31 +3,24 @@
 Room is counted in units of 64 bytes of the engine's memory for messages. A place (an outstanding query) is worth
 UNITS_A_PLACE. What a client query takes is counted for its client, by address, and for its stanza.
 
-    client          gets no more once it holds over SHARE times what is still free. So it may have nearly all of an
-                    empty engine, and a client that holds little finds room in a full one (dynamic thresholds:
-                    Choudhury and Hahne, 1998).
+    client          has a share of what is free: see serve/_shares.pxd.
     stanza          where there are several, has seven eighths of the whole at most, so that a zone whose upstreams
                     are dead leaves room for zones whose upstreams are well.
     max_concurrent  bounds the client queries that wait at a stanza in all processes together.
-
-Clients are counted in two rows by different parts of a keyed hash, and hold what the smaller one says: a client
-that shares one place with a flood does not share the other.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
-from fastdns.memory._hash cimport hash_bytes
 from fastdns.plugins.forward.engine._reasons cimport CLIENT_SHARE, IN_FLIGHT, NONE_YET
 from fastdns.metrics._stats cimport ThreadCounters
 from fastdns.memory._atomics cimport load
 from fastdns.memory._slabs cimport UNIT_BYTES
+from fastdns.serve._shares cimport ClientShares, ClientSlots, hold_units, holds_too_much, slots_of_client
 from fastdns.plugins.forward.engine._stanza cimport MAX_STANZAS, Stanza
 
 cdef enum:
     PLACE_BYTES = 1024              # of memory for messages, for each place
     UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
-    CLIENT_SLOTS = 4096             # in each of the two rows
-    SHARE = 8
     STANZA_PARTS = 8                # of which one is never a single stanza's, where there are others
     MANY = 1 << 24                  # more than can wait
     OTHERS_NS = 1000000             # how old the sum over the other threads may be
@@ -36,11 +29,10 @@ cdef enum:
 cdef struct Share:
     uint32_t units
     uint16_t stanza                 # its number
-    uint16_t slots[2]               # of its client
+    ClientSlots client
 
 cdef struct Quotas:
-    uint64_t seed                   # of the hash of clients
-    uint32_t clients[2][CLIENT_SLOTS]   # units that they hold
+    ClientShares clients            # units that they hold
     uint32_t stanzas[MAX_STANZAS]
     uint32_t stanza_most            # units
     const ThreadCounters* counters  # this thread's
@@ -54,7 +46,7 @@ cdef inline uint32_t less(uint32_t one, uint32_t other) noexcept nogil:
 
 cdef inline void open_quotas(Quotas* q, uint64_t seed, uint32_t places, uint32_t all_units,
                              uint32_t stanzas) noexcept nogil:
-    q.seed = seed
+    q.clients.seed = seed
     q.stanza_most = all_units
     if stanzas > 1:
         q.stanza_most = places * UNITS_A_PLACE // STANZA_PARTS * (STANZA_PARTS - 1)
@@ -81,20 +73,17 @@ cdef inline uint32_t concurrent_left(Quotas* q, const Stanza* stanza, uint64_t n
 cdef inline uint8_t examine_share(const Quotas* q, Share* share, const Stanza* stanza, const uint8_t* client,
                                   uint32_t client_len, uint32_t free_units) noexcept nogil:
     # Only what is counted is looked at: that free memory is in pieces shows when it is taken.
-    cdef uint64_t hashed = hash_bytes(q.seed, client, client_len)
     cdef uint32_t left = q.stanza_most - less(q.stanzas[stanza.number], q.stanza_most)
     share.stanza = stanza.number
-    share.slots[0] = hashed & (CLIENT_SLOTS - 1)
-    share.slots[1] = (hashed >> 32) & (CLIENT_SLOTS - 1)
+    share.client = slots_of_client(&q.clients, client, client_len)
     if share.units > left:
         return IN_FLIGHT
-    if less(q.clients[0][share.slots[0]], q.clients[1][share.slots[1]]) > SHARE * less(left, free_units):
+    if holds_too_much(&q.clients, &share.client, less(left, free_units)):
         return CLIENT_SHARE
     return NONE_YET
 
 cdef inline void hold_share(Quotas* q, const Share* share, int32_t units) noexcept nogil:
-    q.clients[0][share.slots[0]] += units
-    q.clients[1][share.slots[1]] += units
+    hold_units(&q.clients, &share.client, units)
     q.stanzas[share.stanza] += units
 
 cdef inline void take_share(Quotas* q, const Share* share) noexcept nogil:
