@@ -154,7 +154,7 @@ def measure(
             turns[kind] = (processes.cpu_ns(pid) - before) / 1000 / max(1, result.answered)
             load.close()
             time.sleep(0.05)
-            assert set(result.rcodes) == {0}, f"{kind}: {result.rcodes}"
+            assert sum(result.rcodes[1:]) == 0, f"{kind}: {result.rcodes}"
             figures = {"us": turns[kind], "q/s": result.per_second, "mean us": result.mean_us, "lost": result.lost}
             for title, value in figures.items():
                 seen[kind].setdefault(title, []).append(float(value))
