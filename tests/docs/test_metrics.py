@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fastdns.plugins.kubernetes.metrics import MEASURES
 from tests.docs.fences import ROOT
-from tests.plugins.python.support import install
+from tests.plugins.python.support import install, path_to
 from tests.support import MANIFESTS, WEB, Server
 
 PAGE = (ROOT / "docs/reference/metrics.md").read_text()
@@ -45,7 +45,7 @@ Shape = tuple[str, tuple[str, ...]]
 def body(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What /metrics of a server says."""
     # A plugin of another package, whose step is in Python.
-    environ = {"PYTHONPATH": str(install(tmp_path_factory.mktemp("packages")))}
+    environ = path_to(install(tmp_path_factory.mktemp("packages")))
     folder = tmp_path_factory.mktemp("server")
     with Server(folder, COREFILE, manifests=MANIFESTS, workers=1, environ=environ) as server:
         server.query(WEB)

@@ -11,7 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from tests.plugins.python.support import install
+from tests.plugins.python.support import install, path_to
 from tests.support import WEB, Server, wait_until
 
 pytestmark = [pytest.mark.alone, pytest.mark.native]
@@ -91,7 +91,7 @@ def worker_kib(server: Server) -> int:
 def test_a_flood_for_a_slow_step(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
-    environ = {"PYTHONPATH": str(install(packages)), "FASTDNS_MAX_PYTHON_QUERIES": str(PLACES)}
+    environ = path_to(install(packages)) | {"FASTDNS_MAX_PYTHON_QUERIES": str(PLACES)}
     with Server(tmp_path, COREFILE, workers=1, environ=environ) as server:
         assert server.query("say-x.outer.test.", "TXT").rcode() == dns.rcode.NOERROR
         times: list[float] = []

@@ -17,7 +17,7 @@ import dns.rcode
 import pytest
 
 from tests.plugins.forward.engine.support import Upstream, good
-from tests.plugins.python.support import install
+from tests.plugins.python.support import install, path_to
 from tests.process.test_worker import IMPORTS
 from tests.support import Server, wait_until
 
@@ -51,7 +51,7 @@ def upstream() -> Iterator[Upstream]:
 def server(tmp_path_factory: pytest.TempPathFactory, packages: Path, upstream: Upstream) -> Iterator[Server]:
     corefile = COREFILE.replace("UPSTREAM", upstream.to)
     with Server(
-        tmp_path_factory.mktemp("server"), corefile, workers=1, environ={"PYTHONPATH": str(packages)}
+        tmp_path_factory.mktemp("server"), corefile, workers=1, environ=path_to(packages)
     ) as running:
         yield running
 
@@ -232,7 +232,7 @@ def test_a_cache_may_keep_what_a_step_says(tmp_path: Path, packages: Path) -> No
         ".:DNS_PORT {\nbind 127.0.0.1\ncache {\nserve_stale 1h verify 100ms\n}\ninner 2 cacheable\n"
         "prometheus 127.0.0.1:METRICS_PORT\n}\n"
     )
-    with Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)}) as server:
+    with Server(tmp_path, corefile, workers=1, environ=path_to(packages)) as server:
         assert texts(server.query("brief-1.inner.test.", "TXT")) == ["1"]
         assert texts(server.query("brief-1.inner.test.", "TXT")) == ["1"]
         time.sleep(1.1)
@@ -248,7 +248,7 @@ def test_a_cache_may_keep_what_a_step_says(tmp_path: Path, packages: Path) -> No
 def test_a_reload_while_steps_run(tmp_path: Path, packages: Path) -> None:
     """The old worker finishes what it has, with the step that it had."""
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\nouter 10\n}\n"
-    with Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)}) as server:
+    with Server(tmp_path, corefile, workers=1, environ=path_to(packages)) as server:
         replies: list[dns.message.Message] = []
         ask = [
             threading.Thread(target=lambda tcp=tcp: replies.append(
@@ -270,7 +270,7 @@ def test_a_reload_while_steps_run(tmp_path: Path, packages: Path) -> None:
 def test_a_stop_while_steps_run(tmp_path: Path, packages: Path) -> None:
     """Whoever still waits when the worker gives up gets SERVFAIL, and the steps are closed."""
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\nouter 60\n}\n"
-    with Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)}) as server:
+    with Server(tmp_path, corefile, workers=1, environ=path_to(packages)) as server:
         replies: list[dns.message.Message] = []
         ask = [
             threading.Thread(target=lambda tcp=tcp: replies.append(
@@ -290,7 +290,7 @@ def test_a_stop_while_steps_run(tmp_path: Path, packages: Path) -> None:
 
 def test_a_worker_that_dies_while_steps_run(tmp_path: Path, packages: Path) -> None:
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\nouter 60\nprometheus 127.0.0.1:METRICS_PORT\n}\n"
-    started = Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)})
+    started = Server(tmp_path, corefile, workers=1, environ=path_to(packages))
     with started as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(("127.0.0.1", server.port))
         for _ in range(5):
@@ -307,7 +307,7 @@ def test_a_worker_that_dies_while_steps_run(tmp_path: Path, packages: Path) -> N
 def test_a_step_that_cannot_start(tmp_path: Path, packages: Path) -> None:
     """A reload with it fails, and the old worker serves on."""
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\nouter 1\n}\n"
-    with Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)}) as server:
+    with Server(tmp_path, corefile, workers=1, environ=path_to(packages)) as server:
         server.write_corefile(corefile.replace("outer 1", "outer 1 broken"))
         server.send_signal(signal.SIGUSR1)
         server.wait_for_log("plugin/outer: its step cannot start: OSError('no such thing')", 20)
@@ -317,7 +317,7 @@ def test_a_step_that_cannot_start(tmp_path: Path, packages: Path) -> None:
 
 def test_with_debug_an_exception_ends_the_worker(tmp_path: Path, packages: Path) -> None:
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\ndebug\nouter 1\n}\n"
-    with Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)}) as server:
+    with Server(tmp_path, corefile, workers=1, environ=path_to(packages)) as server:
         pid = server.pids().workers["worker 1"]
         assert server.query("raise.outer.test.", "TXT").rcode() == dns.rcode.SERVFAIL
         wait_until(lambda: server.pids().workers.get("worker 1", pid) != pid)
@@ -328,7 +328,7 @@ def test_with_debug_an_exception_ends_the_worker(tmp_path: Path, packages: Path)
 def test_a_worker_imports_nothing_after_the_fork(tmp_path: Path, packages: Path) -> None:
     """All workers share what steps need."""
     corefile = ".:DNS_PORT {\nbind 127.0.0.1\nouter 1\nwhoami\n}\n"
-    server = Server(tmp_path, corefile, workers=1, environ={"PYTHONPATH": str(packages)})
+    server = Server(tmp_path, corefile, workers=1, environ=path_to(packages))
     server.command[-4:-2] = ["-c", IMPORTS]
     with server:
         for command in ("say-x", "next-x", "ask-x", "bad-pack", "raise"):
