@@ -1,4 +1,4 @@
-"""What the forward plugin and the loop plugin count: CoreDNS's families, and what it has none for."""
+"""The metric families of the plugins forward and loop: CoreDNS's, and those that CoreDNS does not have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ of_upstream = partial(part, LAYOUT)
 
 
 def families(server: SupervisorView, table: RouteTable) -> Iterator[Metric]:
-    """All families. table: the upstreams of all configurations that have been."""
+    """All families. table: the upstreams of this configuration and of all earlier ones."""
     values = {to: counters_of(server, slot) for slot, to in names(table.slots).items()}
     shown = current(server)
     yield from proxies(values, shown)
@@ -45,12 +45,12 @@ def current(server: SupervisorView) -> dict[str, int]:
 
 
 def counters_of(server: SupervisorView, slot: int) -> list[int]:
-    """What all threads have counted of one upstream."""
+    """The counters of one upstream, summed over all threads."""
     return added(server.stats.upstream_values(thread, slot) for thread in server.counted_slots())
 
 
 def proxies(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iterator[Metric]:
-    """coredns_proxy_*; as in CoreDNS, failed healthchecks are counted from zero on, and all else from one."""
+    """coredns_proxy_*. As in CoreDNS, only the family of failed health checks shows zeros; others begin at one."""
     durations = HistogramMetricFamily(
         "coredns_proxy_request_duration_seconds", "Histogram of the time each request took.",
         labels=("proxy_name", "to", "rcode"),
@@ -87,7 +87,7 @@ def proxies(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iterat
 
 
 def whole_plugin(server: SupervisorView) -> Iterator[Metric]:
-    """What is counted of all upstreams together."""
+    """The families that have no label for the upstream."""
     threads = [server.stats.thread(slot) for slot in server.counted_slots()]
 
     def total(name: str) -> int:
@@ -104,33 +104,38 @@ def whole_plugin(server: SupervisorView) -> Iterator[Metric]:
             "Counter of the number of queries rejected because the concurrent queries were at maximum.",
             "concurrent_rejects",
         ),
-        ("fastdns_forward_parked", "Times that queries went to wait for upstreams.", "parked"),
-        ("fastdns_forward_joined", "Times that they joined an equal question in flight.", "joined"),
+        ("fastdns_forward_parked", "Number of queries that were suspended to wait for upstreams.", "parked"),
+        ("fastdns_forward_joined", "Number of suspended queries that joined an equal outstanding query.", "joined"),
         (
             "fastdns_forward_mismatched",
-            "Replies that match nothing that is being asked: late, stray or forged.",
+            "Number of replies that match no outstanding query: late, stray or forged.",
             "mismatched",
         ),
-        ("fastdns_forward_malformed", "Replies to what was asked that are no DNS messages.", "malformed"),
+        ("fastdns_forward_malformed", "Number of replies that are not valid DNS messages.", "malformed"),
         (
             "fastdns_forward_streams_shed",
-            "Attempts over TCP, TLS and HTTPS that found no room on their way to the thread that makes them.",
+            "Number of attempts over TCP, TLS and HTTPS not made because room, connections or descriptors ran out.",
             "streams_shed",
         ),
     ):
         yield CounterMetricFamily(family, documentation, total(name))
-    yield GaugeMetricFamily("fastdns_forward_waiting", "Queries that wait for upstreams now.", total("waiting"))
+    yield GaugeMetricFamily(
+        "fastdns_forward_waiting", "Number of queries that wait for upstreams now.", total("waiting")
+    )
 
 
 def upstreams(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iterator[Metric]:
-    """Our own, by upstream: the ones that are shown, and others that have been counted."""
+    """fastdns's families with the label ``to``: samples for upstreams in use, and for earlier ones with a count."""
     for name, documentation in (
-        ("timeouts", "Attempts that had no reply in time."),
-        ("silent", "Attempts that were silent for longer than usual, so that more was asked."),
-        ("refused", "Times that a host said that nobody listens there."),
-        ("broken", "Attempts over TCP, TLS or HTTPS without a connection that lasted until the reply."),
-        ("passed_over", "Replies that another upstream might better: SERVFAIL, and rcodes of failover."),
-        ("truncated", "Truncated replies over UDP; what was asked is asked again over TCP."),
+        ("timeouts", "Number of attempts without a reply within read_timeout."),
+        ("silent", "Number of attempts without a reply within the adaptive timeout, after which another was made."),
+        ("refused", "Number of attempts that the upstream's host refused."),
+        ("broken", "Number of attempts over TCP, TLS or HTTPS whose connection failed before the reply."),
+        (
+            "passed_over",
+            "Number of replies with SERVFAIL or a code of failover, after which another upstream was asked.",
+        ),
+        ("truncated", "Number of truncated replies over UDP that were asked for again over TCP."),
     ):
         family = CounterMetricFamily(f"fastdns_forward_{name}", documentation, labels=("to",))
         for to, counts in values.items():
@@ -141,9 +146,10 @@ def upstreams(values: Mapping[str, list[int]], shown: Mapping[str, int]) -> Iter
 
 
 def loops(server: SupervisorView, table: RouteTable) -> Metric:
-    """Which upstreams are cut off."""
+    """The upstreams that loop has cut off."""
     family = GaugeMetricFamily(
-        "fastdns_forward_loops", "1 where an upstream sends queries back here, and is not asked therefore.",
+        "fastdns_forward_loops",
+        "1 for an upstream that is not asked because it sends queries back to this server, otherwise 0.",
         labels=("to",),
     )  # fmt: skip
     for to, slot in current(server).items():

@@ -1,4 +1,4 @@
-"""The metrics of a cluster that is followed: their families, and what sources, sink, guard and snapshot count."""
+"""The metric families of the watched clusters, and the calls with which sources, sink, guard and snapshot count."""
 
 from __future__ import annotations
 
@@ -34,12 +34,17 @@ MEASURES = {
     REQUESTS: Measure(
         "Number of HTTP requests, partitioned by status code, method, and host.", ("code", "method", "host")
     ),
-    RELISTS: Measure("Listings of a resource that began afresh, by why.", ("resource", "why")),
-    HELD: Measure("Listings that were not followed at once, as they lacked too much.", ("zone", "resource")),
-    LEFT_OUT: Measure(
-        "Objects that were taken without what of them cannot be served, by what.", ("resource", "what")
+    RELISTS: Measure("Number of times that a resource was listed again, by reason.", ("resource", "why")),
+    HELD: Measure(
+        "Number of listings that the guard held back because they lacked too many objects.", ("zone", "resource")
     ),
-    SNAPSHOTS: Measure("Snapshots written, failed to be, served or refused at a start.", ("zone", "result")),
+    LEFT_OUT: Measure(
+        "Number of times that a part of an object was left out because it cannot be served, by part.",
+        ("resource", "what"),
+    ),
+    SNAPSHOTS: Measure(
+        "Number of snapshots by result: written, failed to be written, served or refused.", ("zone", "result")
+    ),
 }  # fmt: skip
 
 
@@ -50,24 +55,24 @@ class ClusterMetrics:
         self.recorder = recorder
 
     def observe_latency(self, kind: str, seconds: float) -> None:
-        """The time from an endpoint's change to its publication. kind: cluster_ip, headless_with_selector."""
+        """Time from a change of endpoints to its publication. kind: "cluster_ip" or "headless_with_selector"."""
         self.recorder.observe(LATENCY, (kind,), seconds)
 
     def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:
-        """One HTTP request to the API server; code is "<error>" where it got no answer."""
+        """One HTTP request to the API server; code is "<error>" if there was no response."""
         self.recorder.observe(REQUEST_DURATION, (verb, host), seconds)
         self.recorder.count(REQUESTS, (code, method, host))
 
     def rate_limited(self, verb: str, host: str, seconds: float) -> None:
-        """How long a request waited for its turn."""
+        """How long a request waited for the rate limit."""
         self.recorder.observe(RATE_LIMITER, (verb, host), seconds)
 
     def relist(self, resource: str, why: str) -> None:
-        """A resource is listed afresh."""
+        """A resource is listed again."""
         self.recorder.count(RELISTS, (resource, why))
 
     def listing_held(self, zone: str, resource: str) -> None:
-        """The guard of a cluster holds a listing."""
+        """The guard holds a listing back."""
         self.recorder.count(HELD, (zone, resource))
 
     def left_out(self, resource: str, what: str) -> None:

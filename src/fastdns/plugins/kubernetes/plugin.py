@@ -1,4 +1,4 @@
-"""kubernetes: answers names of Services and Pods."""
+"""kubernetes: answers queries for Services and Pods."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Following(InSupervisor):
-    """What the supervisor says of the clusters that the watcher follows."""
+    """The supervisor's view of the clusters that the watcher follows."""
 
     def __init__(self, supervisor: SupervisorView) -> None:
         self.supervisor = supervisor
@@ -32,7 +32,7 @@ class Following(InSupervisor):
         return all(map(self.supervisor.is_known, self.supervisor.active_sources("kubernetes")))
 
     def snapshot_ages_s(self) -> dict[str, float]:
-        """By zone: how old the snapshot is that is served of a cluster; 0 where its listing is served."""
+        """The age of the served snapshot by zone; 0 if the API server has listed the cluster."""
         from fastdns.plugins.kubernetes.numbers import snapshot_age_s
 
         ages: dict[str, float] = {}
@@ -53,8 +53,8 @@ class Following(InSupervisor):
         from prometheus_client.core import GaugeMetricFamily
 
         ages = GaugeMetricFamily(
-            "fastdns_kubernetes_snapshot_age_seconds", "Age of the snapshot that is served of a cluster; 0 once "
-            "the API server has listed it.", labels=("zone",),
+            "fastdns_kubernetes_snapshot_age_seconds", "Age in seconds of the snapshot that is served; 0 "
+            "after the API server has listed the cluster.", labels=("zone",),
         )  # fmt: skip
         for zone, age_s in self.snapshot_ages_s().items():
             ages.add_metric((zone,), age_s)
@@ -130,7 +130,7 @@ class Kubernetes(Plugin):
             pods=config.pods,
             fall=[wire_name(zone) for zone in config.fallthrough or ()],
             namespaces=[bytes((len(name),)) + name.encode().lower() for name in config.namespaces],
-            # CoreDNS does not say NS for addresses that it was told to bind to.
+            # CoreDNS returns no NS records for addresses that a *bind* names.
             local=list(runtime.local) if block.settings.addresses is None else [],
             ignore_empty_service=config.ignore_empty_service,
             zonal=config.zonal,

@@ -1,4 +1,4 @@
-"""Queries that did not get what they asked for, each counted once by why; and what became of TCP connections."""
+"""The metric families of queries that were not answered, by reason, and of clients' TCP connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastdns.metrics._stats import CLOSINGS
 from fastdns.metrics.reasons import REASONS
 from fastdns.plugins.api import SupervisorView
 
-# Of what no thread counts: the kernel had no room for it, or answering it raised an exception.
+# Reasons that no thread counts: the kernel had no room for the query, or answering it raised an exception.
 SOCKET_FULL = ("socket_full", "none")
 PANIC = ("panic", "SERVFAIL")
 
@@ -26,7 +26,8 @@ def failures(server: SupervisorView) -> Iterator[Metric]:
     failed[PANIC] = sum(server.stats.thread(slot)["panics"] for slot in slots)
     failed[SOCKET_FULL] = dropped["udp"]
     queries = CounterMetricFamily(
-        "fastdns_queries_failed", "Queries that did not get what they asked for: why, and the reply that they got.",
+        "fastdns_queries_failed",
+        "Number of queries that were not answered, by reason and by the reply of fastdns.",
         labels=("reason", "reply"),
     )  # fmt: skip
     for name, count in sorted(failed.items()):
@@ -39,21 +40,26 @@ def connections(server: SupervisorView, refused: int) -> Iterator[Metric]:
     """The families of TCP connections. refused: by the kernel."""
     slots = server.counted_slots()
     yield GaugeMetricFamily(
-        "fastdns_tcp_connections_open", "TCP connections of clients.",
+        "fastdns_tcp_connections_open", "Number of open TCP connections of clients.",
         sum(server.stats.thread(slot)["connections_open"] for slot in slots),
     )  # fmt: skip
     yield GaugeMetricFamily(
-        "fastdns_tcp_held_bytes", "Queries that are not whole or not served yet, and replies that are not read, of "
-        "TCP connections.", sum(server.stats.thread(slot)["connections_bytes"] for slot in slots),
+        "fastdns_tcp_held_bytes", "Bytes that TCP connections of clients hold: incomplete or waiting queries, "
+        "and unread replies.", sum(server.stats.thread(slot)["connections_bytes"] for slot in slots),
     )  # fmt: skip
-    yield GaugeMetricFamily("fastdns_tcp_max_held_bytes", "The bound of these.", server.max_held_bytes)
+    yield GaugeMetricFamily(
+        "fastdns_tcp_max_held_bytes", "Limit in bytes on fastdns_tcp_held_bytes.", server.max_held_bytes
+    )
     closed = CounterMetricFamily(
-        "fastdns_tcp_connections_closed", "TCP connections of clients that have ended, by why.", labels=("reason",)
+        "fastdns_tcp_connections_closed",
+        "Number of closed TCP connections of clients, by reason.",
+        labels=("reason",),
     )
     for reason in CLOSINGS:
         closed.add_metric((reason,), sum(server.stats.closed(slot)[reason] for slot in slots))
     yield closed
     yield CounterMetricFamily(
-        "fastdns_tcp_connections_refused", "TCP connections that found a listener's queue full.",
+        "fastdns_tcp_connections_refused",
+        "Number of TCP connections that were refused because a listener's queue was full.",
         refused,
     )  # fmt: skip

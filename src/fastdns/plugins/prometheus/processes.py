@@ -103,16 +103,16 @@ def renderer_share_bytes(server: SupervisorView) -> int:
 
 
 def memory_together(server: SupervisorView, found: dict[int, Usage]) -> int:
-    """What these processes have in memory, each page once, as their control group counts it.
+    """The memory of these processes in bytes, each shared page counted once, as their control group counts it.
 
-    The kernel walks the page tables of a process to tell: it is asked of 64 processes at most, and each other one
-    counts as the mean of these. Where it does not tell, shared pages count in each process.
+    For this figure the kernel walks the page tables of a process. It is therefore asked for at most 64 processes;
+    every other process counts as their mean. If the kernel has no such figure, shared pages count in each process.
     """
     asked = list(found)[:PROPORTIONAL_PROCESSES]
     shares = [share for share in map(proportional_bytes, asked) if share is not None]
     if not shares:
         return sum(usage.resident_bytes for usage in found.values())
-    # The first is the supervisor, which is not like the others.
+    # The first process is the supervisor; its memory says nothing about the others.
     likes = shares[1:] or shares
     return sum(shares) + (len(found) - len(asked)) * sum(likes) // len(likes) + renderer_share_bytes(server)
 
@@ -122,7 +122,7 @@ def processes_together(server: SupervisorView) -> Iterator[Metric]:
     pids = [server.pid, *(child.pid for child in server.children.values() if child.pid is not None)]
     usages = {pid: usage for pid in pids if (usage := usage_of(pid)) is not None}
     found = list(usages.values())
-    # With those that have ended, so that it never falls.
+    # Includes children that have ended, so that the counter never falls.
     cpu_s = sum(one.user_s + one.system_s + one.reaped_s for one in found)
     yield CounterMetricFamily("process_cpu_seconds", "Total user and system CPU time spent in seconds.", cpu_s)
     for name, documentation, value in (
@@ -136,7 +136,7 @@ def processes_together(server: SupervisorView) -> Iterator[Metric]:
 
 
 def process_names(server: SupervisorView) -> dict[str, int]:
-    """The processes by their titles. While two generations serve, a name is the younger one's."""
+    """Process ids by title. While two generations serve, a title stands for the newer process."""
     names = {"supervisor": server.pid}
     for child in sorted(server.children.values(), key=lambda child: child.generation):
         if child.pid is not None:
@@ -145,26 +145,35 @@ def process_names(server: SupervisorView) -> dict[str, int]:
 
 
 def each_process(server: SupervisorView) -> Iterator[Metric]:
-    """fastdns_process_*: with runtime_metrics, each process for itself."""
+    """fastdns_process_*, with runtime_metrics: a sample for each process."""
     label = ("process",)
     cpu = CounterMetricFamily(
-        "fastdns_process_cpu_seconds", "CPU time spent in seconds, by mode.", labels=(*label, "mode")
+        "fastdns_process_cpu_seconds",
+        "CPU time of the process in seconds, by mode (user, system).",
+        labels=(*label, "mode"),
     )
     waited = CounterMetricFamily(
         "fastdns_process_run_queue_seconds",
-        "Time in seconds that threads were ready to run and waited for a CPU.",
+        "Time in seconds that threads of the process were ready to run and waited for a CPU.",
         labels=label,
     )
-    faults = CounterMetricFamily("fastdns_process_page_faults", "Page faults, by kind.", labels=(*label, "kind"))
+    faults = CounterMetricFamily(
+        "fastdns_process_page_faults", "Number of page faults of the process, by kind.", labels=(*label, "kind")
+    )
     resident = GaugeMetricFamily(
-        "fastdns_process_resident_memory_bytes", "Resident memory, shared pages in full.", labels=label
+        "fastdns_process_resident_memory_bytes",
+        "Resident memory of the process in bytes, with all shared pages.",
+        labels=label,
     )
     proportional = GaugeMetricFamily(
-        "fastdns_process_proportional_memory_bytes", "Resident memory, of shared pages the process's part.",
+        "fastdns_process_proportional_memory_bytes",
+        "Resident memory of the process in bytes, with its part of shared pages.",
         labels=label,
     )  # fmt: skip
-    threads = GaugeMetricFamily("fastdns_process_threads", "Threads.", labels=label)
-    open_fds = GaugeMetricFamily("fastdns_process_open_fds", "Open file descriptors.", labels=label)
+    threads = GaugeMetricFamily("fastdns_process_threads", "Number of threads of the process.", labels=label)
+    open_fds = GaugeMetricFamily(
+        "fastdns_process_open_fds", "Number of open file descriptors of the process.", labels=label
+    )
     share_bytes = {"supervisor": renderer_share_bytes(server)}
     for name, pid in process_names(server).items():
         usage = usage_of(pid)

@@ -1,4 +1,4 @@
-"""What became of the queries that steps in Python worked on, by plugin."""
+"""The metric families of steps in Python, by plugin."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fastdns.serve.python._step import COUNTERS, RESULT_NAMES, SHED_NAMES, TIME_
 
 
 def python_steps(server: SupervisorView) -> Iterator[Metric]:
-    """All families; none where no plugin has a step in Python."""
+    """All families; none if no plugin has a step in Python."""
     plugins = [plugin for plugin in named(server.config) if plugin.has_python_step]
     if not plugins:
         return
     queries = CounterMetricFamily(
-        "fastdns_python_step_queries", "Queries that steps in Python worked on, by what became of them.",
+        "fastdns_python_step_queries", "Number of queries that steps in Python handled, by result.",
         labels=("plugin", "result"),
     )  # fmt: skip
     shed = CounterMetricFamily(
-        "fastdns_python_step_shed", "Queries that got SERVFAIL at once, as steps in Python had too much to do: "
-        "what there was too little of.", labels=("plugin", "reason"),
+        "fastdns_python_step_shed", "Number of queries that got SERVFAIL at once because steps in Python were "
+        "overloaded, by the limit that was reached.", labels=("plugin", "reason"),
     )  # fmt: skip
     times = HistogramMetricFamily(
         "fastdns_python_step_duration_seconds", "Histogram of the time (in seconds) that queries waited for steps "
@@ -42,7 +42,7 @@ def python_steps(server: SupervisorView) -> Iterator[Metric]:
     yield shed
     yield times
     yield GaugeMetricFamily(
-        "fastdns_python_step_waiting", "Queries that wait for steps in Python now.",
+        "fastdns_python_step_waiting", "Number of queries that wait for steps in Python now.",
         sum(server.stats.thread(slot)["python_waiting"] for slot in server.counted_slots()),
     )  # fmt: skip
 

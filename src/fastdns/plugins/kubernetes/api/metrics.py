@@ -1,4 +1,4 @@
-"""What the client and the reflectors count. See ClusterMetrics of ../metrics.py."""
+"""The interface with which the client and the reflectors count. ClusterMetrics in ../metrics.py implements it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Metrics(Protocol):
-    """What is counted. Implementations must not raise."""
+    """Counts requests, listings and omissions. Implementations must not raise."""
 
     def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None: ...
 
