@@ -31,5 +31,5 @@ class SkippedLines:
         for problem in new[:MAX_SAID]:
             log.warning("%s", problem)
         if len(new) > MAX_SAID:
-            log.warning("%s: %d more lines cannot be used", file, len(new) - MAX_SAID)
+            log.warning("%s: %d more lines are skipped", file, len(new) - MAX_SAID)
         return len(new)

@@ -137,7 +137,7 @@ def test_what_coredns_fails_at_when_it_sets_up(tmp_path: Path, corefile: str, sa
         before = server.pids()
         server.write_corefile(corefile)
         server.send_signal(signal.SIGUSR1)
-        server.wait_for_log(f"[ERROR] Restart failed: {says}; the old configuration serves on\n")
+        server.wait_for_log(f"[ERROR] Restart failed: {says}; the running configuration is kept\n")
         assert server.addresses() == ["10.96.0.20"]
         assert server.pids() == before
         assert server.total("coredns_reload_failed_total") == 1

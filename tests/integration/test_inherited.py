@@ -109,7 +109,8 @@ def test_a_bound_of_address_space(tmp_path: Path) -> None:
     """It ended with a traceback."""
     bound = 400 << 20
     says = refused(tmp_path, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)))
-    assert "cannot be mapped; raise the bound of address space (ulimit -v), or lower FASTDNS_STORE_MIB" in says
+    remedy = "raise the limit on address space (ulimit -v), or lower FASTDNS_STORE_MIB"
+    assert f"cannot be mapped into memory; {remedy}" in says
 
 
 def test_without_proc(tmp_path: Path) -> None:

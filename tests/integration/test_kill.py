@@ -45,7 +45,7 @@ def test_a_stopped_worker_is_ended_and_replaced(tmp_path: Path) -> None:
         # Both of its threads must have beaten: then their silence is heard.
         time.sleep(1.0)
         os.kill(before["worker 1"], signal.SIGSTOP)
-        server.wait_for_log("is ended: no heartbeat for", 15)
+        server.wait_for_log("is killed: no heartbeat for", 15)
         wait_until(lambda: server.pids().workers.get("worker 1", before["worker 1"]) != before["worker 1"])
         with Load(server.port, 500, retry_s=1.0) as load:
             load.run_for(0.5)
@@ -65,7 +65,7 @@ def test_a_pause_of_everybody_ends_nobody(tmp_path: Path) -> None:
         time.sleep(1)
         assert [server.process.pid, *children(server.process.pid)] == family
         assert server.addresses() == ["10.96.0.20"]
-        assert "is ended" not in server.log
+        assert "is killed" not in server.log
 
 
 def test_the_watcher_is_replaced_and_sees_what_it_missed(tmp_path: Path) -> None:

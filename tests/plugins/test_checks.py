@@ -94,8 +94,8 @@ def test_a_missing_weight_file_is_a_warning() -> None:
         ("endpoint a\nsnapshot s", "endpoint a\nsnapshot s\nttl 30", ""),
         ("endpoint a\nsnapshot s", "endpoint a\nsnapshot t", ""),
         ("endpoint a\nsnapshot s", "endpoint a", ""),
-        ("endpoint a\nsnapshot s", "endpoint b\nsnapshot s", "the snapshot s is that of the kubernetes at"),
-        ("endpoint a\nsnapshot s", "endpoint a\nsnapshot s 1h", "the snapshot s is that of"),
+        ("endpoint a\nsnapshot s", "endpoint b\nsnapshot s", "the snapshot s is also used by the kubernetes at"),
+        ("endpoint a\nsnapshot s", "endpoint a\nsnapshot s 1h", "the snapshot s is also used by"),
     ],
     ids=["the same cluster", "a file each", "one without", "another cluster", "other options"],
 )

@@ -139,7 +139,7 @@ async def test_the_file_is_followed_and_its_last_good_weights_are_used(
     file.write_text("www.example.com\n100.64.1.1 3\n")
     await until("", [(WWW, ONE, 3)])
     file.write_text("www.example.com\n100.64.1.1 300\n")
-    await until("no line is left; the last good weights are used", [(WWW, ONE, 3)])
+    await until("no valid line is left; the last valid weights stay in use", [(WWW, ONE, 3)])
     file.write_text("www.example.com\n100.64.1.1 300\n100.64.1.2 4\n")
     await until('wrong weight value:"300"', [(WWW, TWO, 4)])
     file.unlink()

@@ -89,7 +89,7 @@ def test_what_is_shared_out_is_there(limit: int, needs: Needs) -> None:
     if not files.enough:
         assert (files.clients, streams) == (1, 1), "nothing less can be had"
         assert sockets == 1 or not needs.demands[0].files_each
-        assert "too few" in said[-1]
+        assert "too low" in said[-1]
     elif needs.all > limit:
         # Nothing is wasted: a step more of anything would not fit, but for what divides badly.
         assert taken > 0.8 * limit
@@ -100,10 +100,10 @@ def test_what_is_said_of_few() -> None:
     streams = files.allowed["streams"]
     assert (files.allowed["sockets"], files.clients > 300, streams > 10) == (10, True, True)
     assert complaints(1024, MANY, files) == [
-        f"1024 file descriptors leave room for {files.clients} TCP connections a worker, not 4096; raise the limit "
-        f"(ulimit -n) to {MANY.all}, or set FASTDNS_MAX_TCP_CONNECTIONS",
-        f"1024 file descriptors leave room for 10 UDP sockets, not 16 and {streams} connections, not 128, to "
-        f"each of 15 upstreams in a worker; raise the limit (ulimit -n) to {MANY.all}",
+        f"the limit of 1024 file descriptors allows {files.clients} TCP connections per worker instead of 4096; "
+        f"raise the limit (ulimit -n) to {MANY.all}, or lower FASTDNS_MAX_TCP_CONNECTIONS",
+        f"the limit of 1024 file descriptors allows a worker 10 UDP sockets instead of 16 and {streams} "
+        f"connections instead of 128 for each of 15 upstreams; raise the limit (ulimit -n) to {MANY.all}",
     ]
 
 
@@ -133,7 +133,8 @@ def test_a_start_says_what_it_cannot_have(tmp_path: Path) -> None:
     upstreams = " ".join(f"127.0.0.1:{port}" for port in range(5301, 5316))
     corefile = COREFILE.replace("    errors\n", f"    errors\n    forward example. {upstreams}\n", 1)
     with Server(tmp_path, corefile, workers=1, prefix=("prlimit", "--nofile=1024")) as server:
-        assert "UDP sockets, not 16 and " in server.log and "to each of 15 upstreams in a worker" in server.log
+        assert "UDP sockets instead of 16 and " in server.log
+        assert "instead of 128 for each of 15 upstreams" in server.log
         assert server.addresses() == ["10.96.0.20"]
         server.reload()
-        assert server.log.count("to each of 15 upstreams") == 1, "once"
+        assert server.log.count("for each of 15 upstreams") == 1, "once"

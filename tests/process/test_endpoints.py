@@ -54,9 +54,13 @@ def test_one_address_for_probes_and_metrics() -> None:
         (
             "prometheus :9153 { tls a.yaml }",
             "prometheus :9153",
-            "prometheus: :9153 is to be served with tls a.yaml and",
+            "prometheus: :9153 cannot be served both with tls a.yaml and",
         ),
-        ("prometheus :9153", "prometheus :9153 { tls a.yaml }", "is to be served without tls and with tls a.yaml"),
+        (
+            "prometheus :9153",
+            "prometheus :9153 { tls a.yaml }",
+            "cannot be served both without tls and with tls a.yaml",
+        ),
         (
             "prometheus :9153 { tls a.yaml }",
             "prometheus :9153 { tls b.yaml }",

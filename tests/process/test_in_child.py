@@ -49,7 +49,7 @@ async def test_it_has_only_what_it_needs_of_descriptors() -> None:
         assert os.read(read, 1) == b"x"
         # Of the standard streams, the pipe of the result, the one that is asked for, and the folder that is read.
         assert int(some) <= 6
-        with pytest.raises(FastdnsError, match="no result; see the lines above"):
+        with pytest.raises(FastdnsError, match="no result; the log lines above show why"):
             await in_child("test", lambda: os.write(write, b"x") and b"")
     finally:
         os.close(read)
@@ -75,7 +75,7 @@ async def test_one_that_fails() -> None:
     def call() -> bytes:
         raise ValueError("not today")
 
-    with pytest.raises(FastdnsError, match=r"^test: no result; see the lines above$"):
+    with pytest.raises(FastdnsError, match=r"^test: no result; the log lines above show why$"):
         await in_child("test", call)
 
 
@@ -105,5 +105,5 @@ async def test_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BlockingIOError(11, "")
 
     monkeypatch.setattr(module, "fork_child", full)
-    with pytest.raises(NoRoomError, match=r"^test: no process: Resource temporarily unavailable$"):
+    with pytest.raises(NoRoomError, match=r"^test: no process can be started: Resource temporarily unavailable$"):
         await in_child("test", lambda: b"")

@@ -16,7 +16,7 @@ def test_two_generations_of_the_most_workers_fit() -> None:
     assert len(set(numbers)) == len(numbers) == 4 * MAX_WORKERS
     assert SlotTable.TOTALS not in numbers
     assert max(numbers) < table.total
-    with pytest.raises(FastdnsError, match=f"more than {2 * MAX_WORKERS} workers at a time"):
+    with pytest.raises(FastdnsError, match=f"at most {2 * MAX_WORKERS} workers can run at a time"):
         table.take()
     table.release(taken[5])
     assert table.take() == taken[5]

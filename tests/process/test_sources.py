@@ -92,5 +92,5 @@ def test_the_error_for_too_many_sources_names_the_place(monkeypatch: pytest.Monk
     monkeypatch.setattr("fastdns.process.sources.NUMBERS", range(0, 6, 2))
     table = SourceTable()
     assert table.assign(config("manifests /0", "manifests /1", "manifests /2")) == [0, 2, 4]
-    with pytest.raises(FastdnsError, match=r"plugin/kubernetes: .*:2 - 3 sources are followed already"):
+    with pytest.raises(FastdnsError, match=r"plugin/kubernetes: .*:2 - the zone store has reached its limit of 3"):
         table.assign(config("manifests /one-more"))

@@ -83,7 +83,7 @@ class Children(Server):
                 for action in plan(self.state(), time.monotonic()):
                     self.act(action)
             except Exception:
-                log.exception("supervising has failed; it is tried again in %g s", RETRY_S)
+                log.exception("unexpected error while supervising the processes; trying again in %g s", RETRY_S)
                 await asyncio.sleep(RETRY_S)
             # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
@@ -155,7 +155,7 @@ class Children(Server):
         elif isinstance(action, Drain):
             self.drain(key, child)
         elif isinstance(action, Kill) and child.pid is not None:
-            log.error("%s (pid %d) is ended: %s", self.title(child), child.pid, action.why)
+            log.error("%s (pid %d) is killed: %s", self.title(child), child.pid, action.why)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
             self.children[key] = replace(child, killed=True)
@@ -185,7 +185,7 @@ class Children(Server):
                         keep |= {pair.udp.fileno(), pair.tcp.fileno()}
             pid, channel = fork_child(f"fastdns: {self.title(child)}", main, keep)
         except (OSError, FastdnsError) as error:
-            log.error("%s cannot be started: %s", self.title(child), error)
+            log.error("%s cannot be started: %s; it is tried again", self.title(child), error)
             if slots is not None:
                 self.slots.release(slots)
             self.children[key] = died(child, time.monotonic())

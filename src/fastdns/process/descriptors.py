@@ -96,7 +96,7 @@ def less(demands: Sequence[Demand], files: Files) -> dict[str, list[str]]:
             found.setdefault(one.of, {})[one.what] = one
     return {
         of: [
-            f"{files.allowed[one.name]} {what}, not {one.most}"
+            f"{files.allowed[one.name]} {what} instead of {one.most}"
             for what, one in of_this.items()
             if files.allowed[one.name] < one.most
         ]
@@ -110,17 +110,19 @@ def complaints(limit: int, needs: Needs, files: Files) -> list[str]:
     remedy = f"raise the limit (ulimit -n) to {needs.all}"
     if files.clients < needs.clients:
         found.append(
-            f"{limit} file descriptors leave room for {files.clients} TCP connections a worker, not "
-            f"{needs.clients}; {remedy}, or set FASTDNS_MAX_TCP_CONNECTIONS"
+            f"the limit of {limit} file descriptors allows {files.clients} TCP connections per worker instead of "
+            f"{needs.clients}; {remedy}, or lower FASTDNS_MAX_TCP_CONNECTIONS"
         )
     for of, lost in less(needs.demands, files).items():
         if lost:
             found.append(
-                f"{limit} file descriptors leave room for {' and '.join(lost)}, to {of} in a worker; {remedy}"
+                f"the limit of {limit} file descriptors allows a worker {' and '.join(lost)} for {of}; {remedy}"
             )
     if not files.enough:
         least = needs.total(1, {one.name: 1 for one in needs.demands})
-        found.append(f"{limit} file descriptors are too few: a worker may need {least}, and then some queries fail")
+        found.append(
+            f"the limit of {limit} file descriptors is too low: a worker may need {least}, and then queries fail"
+        )
     return found
 
 

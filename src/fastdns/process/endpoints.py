@@ -26,5 +26,6 @@ def wanted_endpoints(config: ServerConfig) -> list[Endpoint]:
             file = wanted.tls_config_file
             if tls.setdefault(address, file) != file:
                 ways = " and ".join(f"with tls {one}" if one else "without tls" for one in (tls[address], file))
-                raise FastdnsError(f"plugin/{plugin.name}: {wanted.host}:{wanted.port} is to be served {ways}")
+                where = f"{wanted.host}:{wanted.port}"
+                raise FastdnsError(f"plugin/{plugin.name}: {where} cannot be served both {ways}")
     return [Endpoint(*address, tuple(sorted(offered)), tls[address]) for address, offered in paths.items()]

@@ -34,7 +34,7 @@ async def in_child(
     try:
         here, there = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise NoRoomError(f"{title}: no pipe: {os.strerror(error.errno or 0)}") from None
+        raise NoRoomError(f"{title}: no pipe can be created: {os.strerror(error.errno or 0)}") from None
 
     def main(channel: Channel) -> int:
         channel.close()
@@ -50,7 +50,7 @@ async def in_child(
         pid, channel = fork_child(f"fastdns: {title}", main, {there, *keep_fds})
     except OSError as error:
         os.close(here)
-        raise NoRoomError(f"{title}: no process: {os.strerror(error.errno or 0)}") from None
+        raise NoRoomError(f"{title}: no process can be started: {os.strerror(error.errno or 0)}") from None
     finally:
         os.close(there)
     channel.close()
@@ -92,7 +92,7 @@ async def result_of(title: str, pipe: int, limit_s: float) -> bytes:
         loop.remove_reader(pipe)
     result = b"".join(parts)
     if not result.endswith(WHOLE):
-        raise FastdnsError(f"{title}: no result; see the lines above")
+        raise FastdnsError(f"{title}: no result; the log lines above show why")
     return result.removesuffix(WHOLE)
 
 

@@ -70,7 +70,7 @@ class Parts:
         try:
             await part.run()
         except Exception:
-            log.exception("plugin/%s: its part of the supervisor has failed", name)
+            log.exception("plugin/%s: its task in the supervisor failed; it is not started again", name)
 
     def stop(self) -> None:
         """End all of that."""
@@ -100,7 +100,7 @@ class Parts:
         for part in self.of.values():
             if (context := part.tls(file)) is not None:
                 return context
-        raise FastdnsError(f"no plugin makes TLS of {file}")
+        raise FastdnsError(f"no plugin of the Corefile reads the TLS configuration {file}")
 
     def lameduck(self) -> tuple[float, str]:
         """How long queries are answered after the call to stop, and the plugin that says so."""

@@ -100,7 +100,7 @@ class Reloading(Children):
         """Count and log it."""
         self.reload_failed += 1
         unexpected = None if isinstance(error, FastdnsError) else error
-        log.error("Restart failed: %s; the old configuration serves on", error, exc_info=unexpected)
+        log.error("Restart failed: %s; the running configuration is kept", error, exc_info=unexpected)
         log_setup.set_up(debug=self.config.debug)
 
     async def change_to(self, config: ServerConfig) -> None:
@@ -134,7 +134,7 @@ class Reloading(Children):
                 self.children["worker", index, generation] = Child("worker", index, generation)
             self.wake.set()
             if not await self.comes_up(generation):
-                raise FastdnsError("the new workers do not start")
+                raise FastdnsError("the new workers did not become ready; the log lines above show why")
         except Exception:
             self.sockets.give_up(added_sockets)
             self.hand_over(added_sockets)

@@ -76,7 +76,7 @@ def mapped(what: str, make: Callable[[], T]) -> T:
         return make()
     except (OSError, MemoryError):
         raise FastdnsError(
-            f"{what} cannot be mapped; raise the bound of address space (ulimit -v), or lower "
+            f"{what} cannot be mapped into memory; raise the limit on address space (ulimit -v), or lower "
             "FASTDNS_STORE_MIB"
         ) from None
 

@@ -21,7 +21,7 @@ class SlotTable:
     def take(self) -> Slots:
         """Two slots. Raises FastdnsError where there are none."""
         if len(self.free) < 2:
-            raise FastdnsError(f"more than {2 * MAX_WORKERS} workers at a time")
+            raise FastdnsError(f"at most {2 * MAX_WORKERS} workers can run at a time")
         slots = Slots(self.free.pop(), self.free.pop())
         self.used |= {slots.hot, slots.slow}
         return slots

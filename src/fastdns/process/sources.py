@@ -45,7 +45,7 @@ class SourceTable:
                 if number is None:
                     with said_of(plugin.name, block):
                         raise FastdnsError(
-                            f"{len(NUMBERS)} sources are followed already, and the zone store has no more numbers; "
+                            f"the zone store has reached its limit of {len(NUMBERS)} sources; "
                             "blocks with equal options share a source"
                         )
                 self.numbers[identity] = number

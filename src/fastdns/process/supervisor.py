@@ -76,7 +76,7 @@ class Supervisor(Reloading):
                 try:
                     await self.keep_config()
                 except Exception:
-                    log.exception("following the Corefile has failed; it is tried again in %g s", RETRY_S)
+                    log.exception("unexpected error while following the Corefile; trying again in %g s", RETRY_S)
                     await asyncio.sleep(RETRY_S)
         finally:
             self.parts.stop()
@@ -111,7 +111,7 @@ class Supervisor(Reloading):
             self.children["worker", index, 1] = Child("worker", index, 1)
         self.wake.set()
         if not await self.comes_up(self.generation):
-            raise FastdnsError("the workers do not start; see the lines above")
+            raise FastdnsError("the workers did not become ready; the log lines above show why")
         self.write_pidfile()
         self.parts.run()
         self.settings.announce(self.config)

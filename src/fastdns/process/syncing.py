@@ -74,5 +74,5 @@ async def keep_what_is_known(server: Server, config: ServerConfig) -> None:
     ends = time.monotonic() + RELOAD_SYNC_S
     while which := forgotten(server, config):
         if time.monotonic() >= ends:
-            raise NotListedError(f"{which} cannot be listed as the Corefile says now")
+            raise NotListedError(f"{which} could not be listed in time with the options of the new Corefile")
         await asyncio.sleep(SYNC_POLL_S)

@@ -84,11 +84,11 @@ class WatcherProcess:
         await self.may_follow.wait()
         try:
             await run()
-            log.error("a source has ended by itself")
+            log.error("a source ended unexpectedly; the watcher ends and is replaced")
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("a source has failed")
+            log.exception("a source failed; the watcher ends and is replaced")
         self.code = 1
         self.done.set()
 
@@ -121,7 +121,7 @@ class WatcherProcess:
                 try:
                     source.tick()
                 except Exception:
-                    log.exception("a source has failed at what it does each second")
+                    log.exception("the periodic work of a source failed; it is tried again in 1 s")
             self.channel.send(metrics=self.metrics.report())
             await asyncio.sleep(BEAT_S)
 

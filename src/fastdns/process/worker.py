@@ -260,7 +260,7 @@ class WorkerProcess:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.hot_ended.set)
             if not self.done.is_set():
-                log.error("the UDP thread has ended by itself")
+                log.error("the UDP thread ended unexpectedly; this worker ends and is replaced")
                 self.code = 1
                 loop.call_soon_threadsafe(self.done.set)
 

@@ -86,7 +86,9 @@ def test_a_small_dev_shm(tmp_path: Path) -> None:
 def test_sixty_four_descriptors(tmp_path: Path) -> None:
     """It says how many connections it has room for, serves on, over UDP and TCP, and replaces who dies."""
     with server(tmp_path, prefix=["prlimit", "--nofile=64"]) as fastdns, contextlib.ExitStack() as stack:
-        fastdns.wait_for_log("[WARNING] 64 file descriptors leave room for 20 TCP connections a worker, not 4096; ")
+        fastdns.wait_for_log(
+            "[WARNING] the limit of 64 file descriptors allows 20 TCP connections per worker instead of 4096; "
+        )
         with KnownAnswers(fastdns.port, RATE, NAMES) as load:
             # More than two workers have room for: each new one takes the place of a quiet one.
             for _ in range(100):
@@ -194,7 +196,7 @@ def test_no_room_for_all_of_more_workers(tmp_path: Path, group: Group) -> None:
             limit.write_text(str(now + 3))
             fastdns.write_corefile(text.replace("multisocket 2", "multisocket 6"))
             fastdns.send_signal(signal.SIGUSR1)
-            fastdns.wait_for_log("[ERROR] Restart failed: the new workers do not start", 60)
+            fastdns.wait_for_log("[ERROR] Restart failed: the new workers did not become ready", 60)
             limit.write_text("max")
             time.sleep(0.5)
             assert len(fastdns.pids().workers) == 2

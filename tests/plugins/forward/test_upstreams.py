@@ -92,11 +92,11 @@ def test_a_file_without_nameservers_is_skipped_unless_it_is_all(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("nameserver dns.example.org", "a nameserver has to be an IP address, got 'dns.example.org'"),
-        ("nameserver 10.96.0.999", "a nameserver has to be an IP address, got '10.96.0.999'"),
-        ("nameserver 192.0.2.1:53", "a nameserver has to be an IP address, got '192.0.2.1:53'"),
-        ("nameserver", "a nameserver has to be an IP address, got nothing"),
-        ("nameserver fe80::1", "fe80::1 is on every link, and its interface is not named, as in fe80::1%eth0"),
+        ("nameserver dns.example.org", "a nameserver must be an IP address, got 'dns.example.org'"),
+        ("nameserver 10.96.0.999", "a nameserver must be an IP address, got '10.96.0.999'"),
+        ("nameserver 192.0.2.1:53", "a nameserver must be an IP address, got '192.0.2.1:53'"),
+        ("nameserver", "a nameserver must be an IP address, got nothing"),
+        ("nameserver fe80::1", "fe80::1 is a link-local address and needs its interface, as in fe80::1%eth0"),
     ],
 )
 def test_a_bad_line_is_skipped_said_once_and_counted(
@@ -134,7 +134,7 @@ def test_only_where_no_line_is_left_it_is_an_error_that_says_what_to_do(tmp_path
     assert isinstance(caught.value, CorefileError)
     assert str(caught.value) == (
         f"plugin/forward: Corefile:2 - Error during parsing: no upstream is left: there is no line like "
-        f"'nameserver 192.0.2.1' in {path} ({path}:2 - a nameserver has to be an IP address, got "
+        f"'nameserver 192.0.2.1' in {path} ({path}:2 - a nameserver must be an IP address, got "
         "'dns.example'; the line is skipped); correct the file, or name the address of an upstream here"
     )
 
@@ -158,7 +158,7 @@ def test_a_file_that_has_gone_leaves_its_nameservers_and_those_of_others(
     other.write_text("nameserver 192.0.2.9\n")
     assert [one.to for one in resolve(stanza, files)] == ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.9:53"]
     assert caplog.messages == [
-        f"cannot read {resolv_conf}: No such file or directory; the nameservers that it held are asked"
+        f"cannot read {resolv_conf}: No such file or directory; its last nameservers stay in use"
     ]
 
 
@@ -169,7 +169,7 @@ def test_of_a_file_with_any_number_of_nameservers_the_first_are_asked(
     path.write_text("".join(f"nameserver 192.0.{i // 256}.{i % 256}\n" for i in range(1000)))
     found = resolve(stanza_of(f"forward . {path}"))
     assert (len(found), found[0].address, found[-1].address) == (128, "192.0.0.0", "192.0.0.127")
-    assert caplog.messages == ["Corefile:2 - 1000 upstreams are found, of which the first 128 are asked"]
+    assert caplog.messages == ["Corefile:2 - 1000 upstreams are found; only the first 128 are used"]
 
 
 # Changes of files

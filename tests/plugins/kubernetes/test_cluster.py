@@ -71,10 +71,10 @@ async def test_restored_and_then_listed(tmp_path: Path, caplog: pytest.LogCaptur
     assert len(store.items(b"\0\2S")) == 2
     with caplog.at_level(logging.INFO):
         second.tick()
-        assert "served no more" not in caplog.text
+        assert "no longer served" not in caplog.text
         list_services(second, ["b"])
         second.tick()
-    assert caplog.text.count("served no more") == 1
+    assert caplog.text.count("no longer served") == 1
     assert store.source(2)[0]
     assert len(store.items(b"\0\2S")) == 1
     await second.close()

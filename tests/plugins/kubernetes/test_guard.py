@@ -63,6 +63,24 @@ def test_its_course_in_time():
     assert holds == {Resource.SERVICE: 2}
 
 
+@pytest.mark.parametrize(
+    ("removed", "services", "says"),
+    [
+        (10, 200, "the missing EndpointSlices are listed again; the hold ends"),
+        (200, 100, "the hold of EndpointSlices ends: at most 100 Services are left"),
+    ],
+)
+def test_the_log_says_why_a_hold_ends(
+    removed: int, services: int, says: str, caplog: pytest.LogCaptureFixture
+):
+    """It said that the objects were listed again where they had gone with the Services."""
+    guard = Guard(50, GRACE_S, clock=Clock())
+    assert guard.holds(Resource.SLICE, 200, 200, 200)
+    with caplog.at_level("INFO", "plugin/kubernetes"):
+        assert not guard.holds(Resource.SLICE, removed, 200, services)
+    assert caplog.messages[-1] == says
+
+
 def test_resources_are_held_each_for_itself():
     clock = Clock()
     guard = Guard(50, GRACE_S, clock=clock)

@@ -146,6 +146,6 @@ def test_an_upstream_that_is_cut_off_is_looked_at_again(
     assert cut_when_probed == [False, True, True, False]
     assert not table.is_cut(slot)
     says = [record.getMessage() for record in caplog.records]
-    loop = f'Loop ({up.to}) detected for zone "example.org.": this upstream sends queries back here. '
+    loop = f'Loop ({up.to}) detected for zone "example.org.": this upstream sends queries back to this server. '
     assert [said.startswith(loop) for said in says] == [True, True, False]
-    assert says[2] == f"{up.to} sends nothing back any more and is asked again"
+    assert says[2] == f"{up.to} no longer sends queries back and is asked again"

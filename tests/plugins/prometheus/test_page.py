@@ -122,12 +122,13 @@ async def test_who_leaves_takes_nothing_from_the_others() -> None:
 
 async def test_what_cannot_be_rendered_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     maker = Maker()
-    maker.error = FastdnsError("metrics: no process: Resource temporarily unavailable")
+    maker.error = FastdnsError("metrics: no process can be started: Resource temporarily unavailable")
     maker.go_on.set()
     renderings = Renderings(maker, 0.0)
+    told = b"metrics: no process can be started: Resource temporarily unavailable\n"
     for _ in range(3):
         answer = await renderings.handle(request())
-        assert (answer.status, answer.body) == (503, b"metrics: no process: Resource temporarily unavailable\n")
+        assert (answer.status, answer.body) == (503, told)
     assert len(caplog.records) == 1
     maker.error = None
     assert (await renderings.handle(request())).status == 200

@@ -47,7 +47,7 @@ class NameserverFiles:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             kept = self.last.get(path, ())
-            then = "; the nameservers that it held are asked" if kept else ""
+            then = "; its last nameservers stay in use" if kept else ""
             return Nameservers(kept, (f"cannot read {path}: {reason}{then}",))
         found = parse_nameservers(text, path)
         if found.addresses:
@@ -67,10 +67,10 @@ def parse_nameservers(text: str, path: str) -> Nameservers:
         address = canonical_address(written)
         if address is None:
             got = f"got {written!r}" if written else "got nothing"
-            problems.append(f"{path}:{number} - a nameserver has to be an IP address, {got}; the line is skipped")
+            problems.append(f"{path}:{number} - a nameserver must be an IP address, {got}; the line is skipped")
         elif needs_zone(address):
             problems.append(
-                f"{path}:{number} - {address} is on every link, and its interface is not named, as in "
+                f"{path}:{number} - {address} is a link-local address and needs its interface, as in "
                 f"{address}%eth0; the line is skipped"
             )
         else:

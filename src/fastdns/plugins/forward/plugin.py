@@ -56,7 +56,7 @@ class Routing(InSupervisor):
     def has_changed(self) -> bool:
         if not self.nameservers.changed():
             return False
-        log.info("A file of nameservers, or an interface of upstreams, has changed")
+        log.info("A file of nameservers or an interface of an upstream has changed")
         return True
 
     def demands(self, prepared: Any) -> Sequence[Demand]:

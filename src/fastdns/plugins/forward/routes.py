@@ -137,7 +137,10 @@ class RouteTable:
         zones = tuple(dict.fromkeys(filter(None, map(zone_of, addresses))))
         for zone in zones:
             if interface_index(zone) is None:
-                log.warning("there is no interface %s yet, which upstreams are to be asked over", zone)
+                log.warning(
+                    "the interface %s of upstreams does not exist yet; they cannot be asked until it exists",
+                    zone,
+                )
         return zones
 
 
@@ -157,7 +160,7 @@ def cut_to_size(found: list[tuple[Upstream, ...]], stanzas: list[Stanza]) -> lis
     for upstreams, count, stanza in zip(found, kept, stanzas, strict=True):
         if count < len(upstreams):
             log.warning(
-                "%s:%d - a Corefile has %d upstreams at most; of the %d that are found here the first %d are asked",
+                "%s:%d - a Corefile can have %d upstreams; of the %d that are found here, the first %d are used",
                 stanza.file, stanza.line, MAX_SLOTS, len(upstreams), count,
             )  # fmt: skip
     return [upstreams[:count] for upstreams, count in zip(found, kept, strict=True)]

@@ -97,7 +97,7 @@ def resolve(stanza: Stanza, files: NameserverFiles | None = None) -> tuple[Upstr
     if len(found) > MAX_UPSTREAMS:
         # A Corefile names 15 at most: all others are what files and names hold.
         log.warning(
-            "%s:%d - %d upstreams are found, of which the first %d are asked",
+            "%s:%d - %d upstreams are found; only the first %d are used",
             stanza.file, stanza.line, len(found), MAX_UPSTREAMS,
         )  # fmt: skip
         found = found[:MAX_UPSTREAMS]

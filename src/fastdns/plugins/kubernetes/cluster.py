@@ -105,12 +105,15 @@ class Cluster:
         """Compare the snapshot that is served with what the API server has said: its cluster, its listings."""
         if snapshot.uid and self.uid:
             if snapshot.is_of_another(self.uid):
-                log.warning("the snapshot %s is of another cluster than the API server's", snapshot.path)
+                log.warning(
+                    "the snapshot %s belongs to another cluster than the API server; the first listing replaces it",
+                    snapshot.path,
+                )
                 self.sink.distrust()
             snapshot.uid = ""
         if self.restored and self.sink.synced:
             self.restored = False
-            log.info("the API server has listed the cluster: the snapshot is served no more")
+            log.info("the API server has listed the cluster; the snapshot is no longer served")
 
     async def close(self) -> None:
         """The source has ended."""

@@ -24,7 +24,7 @@ MIN_SERVICES = 100
 WHAT = {
     Resource.SERVICE: "Services",
     Resource.SLICE: "EndpointSlices",
-    Resource.NAMESPACE: "Services, by their namespaces",
+    Resource.NAMESPACE: "Services (by their namespaces)",
     Resource.POD: "Pods",
     Resource.IMPORT: "ServiceImports",
     Resource.IMPORT_SLICE: "EndpointSlices of ServiceImports",
@@ -60,7 +60,10 @@ class Guard:
         self.standing_down.discard(resource)
         if services <= MIN_SERVICES or removed * 100 <= of * self.percent:
             if since is not None:
-                log.info("the %s that a listing lacked are listed again", WHAT[resource])
+                if services > MIN_SERVICES:
+                    log.info("the missing %s are listed again; the hold ends", WHAT[resource])
+                else:
+                    log.info("the hold of %s ends: at most %d Services are left", WHAT[resource], MIN_SERVICES)
                 self.release(resource)
             return False
         if unguarded:
@@ -68,7 +71,8 @@ class Guard:
         now = self.clock()
         if since is None:
             log.error(
-                "a listing lacks %d of %d %s: they are served on for %g s, or %g s if it stays so",
+                "a listing lacks %d of %d %s: they are still served; they are removed in %g s, or in %g s if "
+                "the next listing also lacks them",
                 removed, of, WHAT[resource], self.grace_s, self.grace_s / 2,
             )  # fmt: skip
             self.since[resource] = now
@@ -76,7 +80,7 @@ class Guard:
             return True
         if now - since < self.grace_s / 2:
             return True
-        log.warning("another listing lacks %d of %d %s, too: they are gone", removed, of, WHAT[resource])
+        log.warning("a second listing also lacks %d of %d %s: they are removed", removed, of, WHAT[resource])
         self.release(resource)
         return False
 
@@ -96,7 +100,9 @@ class Guard:
         now = self.clock()
         found = [resource for resource, since in self.since.items() if now - since >= self.grace_s]
         for resource in found:
-            log.warning("the %s that a listing lacked are gone: %g s are over", WHAT[resource], self.grace_s)
+            log.warning(
+                "the missing %s are removed: they were not listed again within %g s", WHAT[resource], self.grace_s
+            )
             self.release(resource)
         return found
 

@@ -86,8 +86,8 @@ class Kubernetes(Plugin):
             file, line = first.places["kubernetes"]
             with check.of("kubernetes", second):
                 raise FastdnsError(
-                    f"the snapshot {second.plugins['kubernetes'].snapshot} is that of the kubernetes at "
-                    f"{file}:{line}, too; blocks whose options differ need one each"
+                    f"the snapshot {second.plugins['kubernetes'].snapshot} is also used by the kubernetes at "
+                    f"{file}:{line}; blocks with different options need different files"
                 )
 
     async def check_accounts(self, config: ServerConfig, environ: Mapping[str, str]) -> None:

@@ -149,13 +149,13 @@ async def keep_weights(config: Any, step: Any, tell: Callable[[str, int], None] 
                 elif tell is not None and (new := skipped.note(log, path, found.problems)):
                     tell(path, new)
                 if found.is_bad and tell is not None and last is not None:
-                    log.error("weight file %s: no line is left; the last good weights are used", path)
+                    log.error("weight file %s: no valid line is left; the last valid weights stay in use", path)
                 last = text
             complaint = ""
         except OSError as error:
             # That there is no file at first, check_weights has said.
             if tell is not None and str(error) != complaint and complaint is not None:
-                log.error("weight file open error: %s; the last good weights are used", error)
+                log.error("weight file open error: %s; the last valid weights stay in use", error)
             complaint = str(error)
             # What it says once it is there is news.
             last = last or ""

@@ -94,15 +94,15 @@ async def watch(target: Target, routes: Routes, upstreams: Upstreams, desk: Desk
             continue
         if upstreams.is_cut(slot):
             upstreams.cut(slot, False)
-            log.info("%s sends nothing back any more and is asked again", target.route.upstream.to)
+            log.info("%s no longer sends queries back and is asked again", target.route.upstream.to)
         tries += 1
 
 
 def tell(target: Target) -> None:
     """The error line of a loop."""
     log.error(
-        'Loop (%s) detected for zone "%s": this upstream sends queries back here. It is cut off, and tried again '
-        "in %d s; names that need no upstream are answered on",
+        'Loop (%s) detected for zone "%s": this upstream sends queries back to this server. It is not '
+        "asked, and is probed again in %d s; names that need no upstream are still answered",
         target.route.upstream.to, target.zone, AGAIN_S,
     )  # fmt: skip
 

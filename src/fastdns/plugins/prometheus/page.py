@@ -93,7 +93,7 @@ class Renderings:
         except FastdnsError as error:
             if str(error) != self.said:
                 self.said = str(error)
-                log.error("metrics cannot be told: %s", error)
+                log.error("the metrics cannot be rendered: %s", error)
             return text(f"{error}\n", 503)
         self.said = ""
         return Answer(body, content_type=content_type)

@@ -75,7 +75,7 @@ class TlsFromFile(ssl.SSLContext):
         except (OSError, FastdnsError) as error:
             said = str(error)
             if said != self.said:
-                log.error("%s; what it was before serves on", said)
+                log.error("%s; the previous TLS configuration stays in use", said)
         self.said = said
 
 

@@ -215,7 +215,7 @@ def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path, caplog: pytes
     assert sink.names() == {"ns/a", "ns/c"}
     assert len(caplog.records) == 1, "said once"
     assert caplog.messages[0].startswith(f"{file}:8 - not valid YAML: ")
-    assert caplog.messages[0].endswith("; what it held before is served on")
+    assert caplog.messages[0].endswith("; its previous content is still served")
     file.write_text(service("new"))
     followed.refresh()
     assert sink.names() == {"ns/new", "ns/c"}
@@ -271,7 +271,7 @@ def test_a_named_file_that(
     assert sink.names() == {"ns/a"}
     assert len(caplog.records) == 1
     assert caplog.messages[0].startswith(says)
-    assert caplog.messages[0].endswith("; what it held before is served on")
+    assert caplog.messages[0].endswith("; its previous content is still served")
 
 
 def test_a_folder_that_vanishes_denies_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -527,7 +527,7 @@ def test_a_field_that_cannot_be_served_is_said_once_and_counted(
     write(file, service("neighbour"))
     source.refresh()
     which = said.partition(": ")[0] + ": " + said.split(": ")[1]
-    assert [record.message for record in caplog.records] == [f"{file} - {which} is not wrong any more"]
+    assert [record.message for record in caplog.records] == [f"{file} - {which} is valid now"]
     # And broken once more.
     write(file, text)
     source.refresh()
@@ -569,4 +569,4 @@ def test_a_file_that_is_right_again_is_said(tmp_path: Path, caplog: pytest.LogCa
         source.refresh()
     said = [record.message for record in caplog.records if "already" not in record.message]
     assert len(said) == 2 and "not valid YAML" in said[0]
-    assert said[1] == f"{file} is right again, and is served as it is now"
+    assert said[1] == f"{file} is valid again; its present content is served"

@@ -140,7 +140,7 @@ async def test_a_full_disk_is_logged_once_counted_and_tried_again(
     assert waits == pytest.approx([10, 20, 40, 80, 160, 300, 300, 300])
     assert keeper.results == {"failed": 8}
     (line,) = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert "cannot be written: No space left on device; the one before it stays" in line
+    assert "cannot be written: No space left on device; the previous one is kept" in line
     keeper.error = None
     with caplog.at_level(logging.INFO):
         assert await keeper.tick() == 1

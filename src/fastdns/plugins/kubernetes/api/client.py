@@ -123,7 +123,7 @@ class Client:
             except TRANSPORT_ERRORS as e:
                 raise unreachable(e) from e
             if not response.is_whole:
-                raise Unreachable(f"an answer is over {MAX_LIST_BYTES} bytes")
+                raise Unreachable(f"a response has more than {MAX_LIST_BYTES} bytes")
             return body
 
     @contextlib.asynccontextmanager
@@ -136,7 +136,7 @@ class Client:
             async with asyncio.timeout(LIST_TIMEOUT_S) as limit:
                 yield Chunks(response, chunks(response, MAX_LIST_BYTES))
             if limit.expired():
-                raise Stalled("a list has not come to its end in time")
+                raise Stalled(f"a list was not complete within {LIST_TIMEOUT_S:g} s")
 
     @contextlib.asynccontextmanager
     async def watch(
@@ -176,7 +176,7 @@ class Client:
         except BadRequest as e:
             if accept == JSON or e.code not in (406, 415):
                 raise
-            log.info("the API server has no protobuf, going on with JSON: %s", e)
+            log.info("the API server does not support protobuf; JSON is used: %s", e)
             self._has_protobuf = False
             opened = self._open(path, params, JSON, silence_s, open_s, is_owed)
             response = await opened.__aenter__()

@@ -130,13 +130,14 @@ class ConsistencyCheck:
             if not self._reported:
                 self._reported = True
                 log.warning(
-                    "%d of %s still differ after listing them anew: the API server contradicts itself",
+                    "%d of %s still differ after they were listed again: the API server contradicts itself; "
+                    "they are not listed again for this difference",
                     len(lost),
                     reflector.name,
                 )
             return SAME
         self._repaired, self._reported = lost, False
-        log.warning("the watch of %s has missed %d changes; listing them anew", reflector.name, len(lost))
+        log.warning("the watch of %s missed %d changes; they are listed again", reflector.name, len(lost))
         return INCONSISTENT
 
     async def _compare(self) -> tuple[dict[int, int | None], str]:

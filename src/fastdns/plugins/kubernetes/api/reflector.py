@@ -238,7 +238,7 @@ class Reflector:
         except Silent:
             return
         except Gone as e:
-            log.info("listing %s anew: %s", self.name, e.message)
+            log.info("listing %s again: %s", self.name, e.message)
             self._metrics.relist(self.name, "gone")
             self.version = ""
             # Only the first is free: a server that calls every version too old must not be flooded.
@@ -271,7 +271,7 @@ class Reflector:
             # A bug, here or in the sink, must not end the watch for good.
             self._failures += 1
             self.version = ""
-            log.exception("watching %s failed", self.name)
+            log.exception("unexpected error while following %s; they are listed again", self.name)
         finally:
             self._stream = None
         pause_s = backoff_s(self._failures, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
@@ -284,7 +284,9 @@ class Reflector:
         """An optional resource that is not there or not allowed: empty, and asked for again now and then."""
         if not self._degraded:
             self._degraded = True
-            log.warning("going on without %s: %s", self.name, error.message)
+            log.warning(
+                "continuing without %s; they are asked for again about every minute: %s", self.name, error.message
+            )
             # Empty counts as known; what was known before is kept.
             if not self.listings:
                 self._sink.begin(self.watched.resource)
@@ -312,7 +314,7 @@ class Reflector:
             except Gone as e:
                 if tries == 2:
                     raise
-                log.info("listing %s from its first page again: %s", self.name, e.message)
+                log.info("listing %s again from the first page: %s", self.name, e.message)
 
     def _streams(self) -> bool:
         # Two streams in a row that broke off or fell silent: pages make progress where streams cannot.
@@ -461,20 +463,20 @@ class Reflector:
             raise
         if stream.listing:
             self._stream_failures += 1
-            raise Broken("it ended before its initial events did")
+            raise Broken("it ended before all initial events had arrived")
         if stream.took or time.monotonic() - started >= SHORT_WATCH_S:
             self._barren_watches = 0
             return
         self._barren_watches += 1
         if self._barren_watches >= BARREN_WATCHES:
             self._barren_watches = 0
-            raise Gone(410, "its watches end at once")
+            raise Gone(410, "the API server ends each watch at once")
         raise Broken("it ended at once")
 
     def _refused(self, error: SourceError) -> None:
         if self._contact.streams_lists:
             self._contact.streams_lists = False
-            log.info("the API server does not stream lists, going on with pages: %s", error)
+            log.info("the API server does not stream lists; they are read by pages: %s", error)
 
     def _malformed(self, form: Format, raw: bytes, error: Exception, digest: Digest) -> None:
         """Logs an object that is skipped, and notes its version so that a check does not miss it."""
@@ -490,7 +492,7 @@ class Reflector:
         """Logs what the sink raised for one object; the others go on."""
         log.error("%s %s/%s is not served: %s", self.name, meta.namespace, meta.name, error)
         if not isinstance(error, FastdnsError):
-            self._log("what the sink raised:", error)
+            self._log(f"the unexpected error for {self.name} {meta.namespace}/{meta.name}:", error)
 
 
 def where_of(meta: Metadata | Name) -> str:
@@ -554,7 +556,7 @@ class Stream:
                     self._bookmark(meta)
                     continue
                 else:
-                    log.warning("a watch of %s brought an event of type %r", reflector.name, kind[:40])
+                    log.warning("a watch of %s: an event of unknown type %r is ignored", reflector.name, kind[:40])
                     continue
                 if touched is not None:
                     touched.add(key)
@@ -597,7 +599,7 @@ class Stream:
             kind, raw = self.format.raw_event_of(line)
         except UNREADABLE:
             # Watching on from the last version would bring the same line again.
-            raise Gone(410, f"a line of its watch is no event: {error}") from error
+            raise Gone(410, f"a line of its watch is not a valid event: {error}") from error
         if kind == "ERROR":
             self._error(line)
         self._start()

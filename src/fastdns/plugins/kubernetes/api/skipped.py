@@ -29,10 +29,10 @@ class SkippedObjects:
             return
         self.present.add(key)
         log.error(
-            "%s", SourceError(f"{self._name} {where} is skipped: {error}; expected the shape the API gives it")
+            "%s", SourceError(f"{self._name} {where} is skipped: {error}; expected an object as the API defines it")
         )
         if len(self.present) == MAX_SAID:
-            log.error("%d of %s are skipped: further ones are only counted", MAX_SAID, self._name)
+            log.error("%d of %s are skipped; further ones are only counted", MAX_SAID, self._name)
 
     def right(self, key: int, where: str) -> None:
         """One that was skipped can be read."""

@@ -77,7 +77,7 @@ class Outage:
         if name in self._lost:
             self._lost.discard(name)
             if not self._lost:
-                log.info("the API server%s is reached again", self._where())
+                log.info("the API server%s responds again", self._where())
                 # It may have been upgraded, or be another one.
                 self.streams_lists = True
                 for call in self.on_recovery:
@@ -169,8 +169,8 @@ class KubernetesSource:
         names = [reflector.name for reflector in self.reflectors if reflector.reopen(since_s)]
         if names:
             log.warning(
-                "a connection to the API server was silent while others are answered; "
-                "opening the silent watches anew: %s",
+                "a connection to the API server is silent while others are answered; "
+                "the silent watches are opened again: %s",
                 ", ".join(names),
             )
 
@@ -202,13 +202,13 @@ class KubernetesSource:
                 answered = not isinstance(e, (Unreachable, ServerError))
                 continue
             except Exception:
-                log.exception("the check of %s failed", reflector.name)
+                log.exception("unexpected error while comparing %s with the API server", reflector.name)
                 continue
             if found == consistency.INCONSISTENT:
                 reflector.relist(found, by_pages=True)
                 self._reopen(begun_s)
             elif found == consistency.REPLACED:
-                log.warning("the API server's state is older than what it said before; listing all anew")
+                log.warning("the API server returned an older state than before; all objects are listed again")
                 self.relist(found)
 
     async def _identify(self) -> None:
@@ -222,11 +222,14 @@ class KubernetesSource:
                 log.debug("the uid of the cluster is not known: %s", e)
                 found = None
             except Exception:
-                log.exception("asking for the uid of the cluster failed")
+                log.exception("unexpected error while reading the uid of the cluster")
                 found = None
             if found is not None:
                 if self.identity not in (None, found):
-                    log.warning("the API server speaks for another cluster now; listing all anew")
+                    log.warning(
+                        "the API server belongs to another cluster now (kube-system has another uid); "
+                        "all objects are listed again"
+                    )
                     self._outage.streams_lists = True
                     # The guard of the sink holds what it lacks, all the same: so it looks where its data are lost.
                     self.relist(consistency.REPLACED)

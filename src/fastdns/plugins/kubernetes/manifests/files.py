@@ -114,7 +114,7 @@ class ManifestFiles:
                 file.read = True
                 changed = True
                 if self.complaints.pop(path, None) is not None:
-                    log.info("%s is right again, and is served as it is now", path)
+                    log.info("%s is valid again; its present content is served", path)
                 self.note(path, found)
             except SourceError as error:
                 file.signature = signature
@@ -151,7 +151,7 @@ class ManifestFiles:
         """Log an error once until it changes."""
         if self.complaints.get(path) != text:
             self.complaints[path] = text
-            log.error("%s%s", text, "; what it held before is served on" if served else "")
+            log.error("%s%s", text, "; its previous content is still served" if served else "")
 
     def note(self, path: Path, found: list[Found]) -> None:
         """Say and count what of a file is newly left out, and say what is right again."""
@@ -167,9 +167,9 @@ class ManifestFiles:
         wrong = {which for which, _ in now}
         right = [which for which in dict.fromkeys(which for which, _ in before) if which not in wrong]
         for which in right[:MAX_SAID]:
-            log.info("%s - %s is not wrong any more", path, which)
+            log.info("%s - %s is valid now", path, which)
         if len(right) > MAX_SAID:
-            log.info("%s: %d more fields are not wrong any more", path, len(right) - MAX_SAID)
+            log.info("%s: %d more fields are valid now", path, len(right) - MAX_SAID)
         if now:
             self.left_out[path] = now
         else:

@@ -168,7 +168,7 @@ def parse_manifests(text: str, file: str) -> list[Found]:
             raise SourceError(f"{where} - an object with apiVersion, kind and metadata expected")
         resource = resource_of(content, where)
         if resource is None:
-            log.debug("%s: %s is nothing to DNS", where, content.get("kind"))
+            log.debug("%s: the kind %s is not used for DNS", where, content.get("kind"))
             continue
         try:
             obj = msgspec.convert(content, TYPES[resource])

@@ -31,4 +31,4 @@ class LeftOut:
         self.said.add(one)
         log.warning("%s %s/%s: %s", resource.name.lower(), meta.namespace, meta.name, why)
         if len(self.said) == MAX_SAID:
-            log.warning("%d objects have something that is not served: further ones are only counted", MAX_SAID)
+            log.warning("%d objects have parts that are not served; further objects are only counted", MAX_SAID)

@@ -161,7 +161,7 @@ class SnapshotKeeper:
             expected = isinstance(error, OSError)
             why = error.strerror if isinstance(error, OSError) else error
             log.error(
-                "the snapshot %s cannot be written: %s; the one before it stays, and it is tried again",
+                "the snapshot %s cannot be written: %s; the previous one is kept, and writing is tried again",
                 self.path, why, exc_info=None if expected else error,
             )  # fmt: skip
         self.failures += 1
