@@ -148,7 +148,7 @@ def test_a_reload_adds_and_removes_views(tmp_path: Path, environ: dict[str, str]
         server.wait_for_log("no query for org. reaches this block")
         server.write_corefile(one + one)
         server.send_signal(10)
-        server.wait_for_log("it is already defined; the old configuration serves on")
+        server.wait_for_log("it is already defined; the running configuration is kept")
         assert ask(server, "127.0.0.2") == "all"
         assert (requests(server, ""), requests(server, "lan")) == (4, 1), "no count is lost, and none is moved"
         server.write_corefile(one)
