@@ -106,6 +106,11 @@ cdef class ChoosingFilter(NativeFilter):
         self.filter.conf = &self.criteria
 
     @property
+    def qtype(self):
+        """The type that a question must have; 0: any."""
+        return self.criteria.qtype
+
+    @property
     def looked(self):
         """How often it was asked."""
         return self.criteria.looked

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
 import dns.message
+import dns.rdatatype
 import pytest
 
 from fastdns.serve._worker import Worker
@@ -190,6 +192,48 @@ def test_a_table_by_hand() -> None:
     for kind, says in (("A", "one"), ("TXT", "two")):
         query = dns.message.make_query("a.org.", kind).to_wire()
         assert said(slow.serve(0, query, packed("192.0.2.1"), 1, lambda _: None)) == says
+
+
+def test_many_zones_are_chosen_as_few_are() -> None:
+    """Many are found by a hash of the name, few one by one: both are compared with the rule itself."""
+    randomness = random.Random(20261129)
+    labels = ["a", "b", "c", "ab", "x" * 40]
+
+    def name(most: int) -> str:
+        return ".".join(randomness.choice(labels) for _ in range(randomness.randrange(most + 1))) + "."
+
+    for _ in range(20):
+        zones = [name(4) for _ in range(randomness.choice([5, 47, 48, 49, 300]))]
+        # Of some zones the second block only is for TXT, and of some all are for DS.
+        filters = {
+            index: ChoosingFilter(qtype=randomness.choice([16, 43])) for index in range(len(zones))
+            if randomness.random() < 0.5
+        }  # fmt: skip
+        blocks = [[SayStep(str(index).encode())] for index in range(len(zones))]
+        table = ServerTable([(zone, index, None) for index, zone in enumerate(zones)], blocks, filters=filters)
+        slow = SlowPath([Worker(table)])
+        wanted = {index: chosen.qtype for index, chosen in filters.items()}
+        for _ in range(100):
+            asked, kind = name(6), randomness.choice(["TXT", "DS", "A"])
+            query = dns.message.make_query(asked.upper(), kind)
+            found = expected(zones, wanted, asked, int(query.question[0].rdtype))
+            says = said(slow.serve(0, query.to_wire(), packed("192.0.2.1"), 1, lambda _: None))
+            assert says == ("REFUSED" if found is None else str(found)), (zones, asked, kind)
+
+
+def expected(zones: list[str], wanted: dict[int, int], asked: str, qtype: int) -> int | None:
+    """The number of the block: the rule, word by word."""
+    suffixes = [asked]
+    while suffixes[-1] != ".":
+        suffixes.append(suffixes[-1].partition(".")[2] or ".")
+    taking = []
+    for suffix in suffixes:
+        blocks = [index for index, zone in enumerate(zones) if zone == suffix]
+        taking += [index for index in blocks if wanted.get(index, qtype) == qtype][:1]
+    if qtype == dns.rdatatype.DS and taking:
+        below_root = [index for index in taking if zones[index] != "."]
+        return (below_root or taking)[-1]
+    return taking[0] if taking else None
 
 
 @pytest.mark.parametrize("address", [b"\0", b"\0" * 5, b"\0" * 17])

@@ -169,12 +169,15 @@ cdef struct ZoneEntry:
     bint is_root
     const Chain* chain
     uint32_t zone_slot
+    uint32_t blocks             # with this zone, from this entry on: they stand one after the other
     Filter filter
 
 # What one listener serves: its zones, longest first; blocks with the same zone in the order of the Corefile.
 cdef struct Server:
     ZoneEntry* zones
     uint32_t zone_count
+    uint32_t* index             # of many zones: by the hash of a name the number of its first entry, from 1
+    uint32_t index_mask
     bint filtered               # a block has a filter
     const uint8_t* address      # 4 or 16 bytes that it is bound to; NULL: every address
     uint16_t address_len

@@ -34,5 +34,6 @@ cdef class ServerTable:
     cdef unsigned int chain_count
     cdef readonly uint32_t zone_room        # how many zones must have counters
     cdef list keep
+    cdef int make_index(self) except -1
     cdef uint32_t slot(self, given) except? 0xFFFFFFFF
     cdef int build(self, Chain* chain, list steps) except -1
