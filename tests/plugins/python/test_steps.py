@@ -285,7 +285,8 @@ def test_a_stop_while_steps_run(tmp_path: Path, packages: Path) -> None:
         for thread in ask:
             thread.join()
         assert [reply.rcode() for reply in replies] == [dns.rcode.SERVFAIL] * 2
-        server.wait_for_log("step of outer closed after 4 calls, 2 cancelled")
+        # How often it was asked for its counts before depends on when both had come.
+        server.wait_for_log("calls, 2 cancelled")
 
 
 def test_a_worker_that_dies_while_steps_run(tmp_path: Path, packages: Path) -> None:
