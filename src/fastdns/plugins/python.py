@@ -58,8 +58,9 @@ class Request:
 
     message: the question that is asked here, as a message. Where a step before this one has changed the question,
     it is the changed one. client: the client's address (see also client_address), 4 or 16 bytes, and port. stream:
-    whether it came over TCP or another stream. server: the listener, as metrics name it. timeout_s: how long the
-    client still waits for this step.
+    whether it came over TCP or another stream. server: the listener, as metrics name it. local: the address of
+    this server that was asked, 4 or 16 bytes; empty where it is not known. timeout_s: how long the client still
+    waits for this step.
     """
 
     message: bytes
@@ -67,6 +68,7 @@ class Request:
     client_port: int
     stream: bool
     server: str
+    local: bytes
     timeout_s: float
     # Zones of the block, in wire form and as text, the longest first.
     zones: Sequence[tuple[bytes, str]]

@@ -107,7 +107,8 @@ class Tasks:
 
     def begin(self, service: PythonService, taken: Taken) -> None:
         """A task for one query."""
-        ticket, number, message, client, port, stream, listener, _, _, name_end, opt_at, opt_len, _, left_s = taken
+        ticket, number, message, client, port, stream, listener, _, _, *where, local, left_s = taken
+        name_end, opt_at, opt_len = where
         if self.closed or left_s <= 0:
             self.give(service, ticket, LATE)
             return
@@ -115,8 +116,8 @@ class Tasks:
             self.give(service, ticket, TOO_MANY_TASKS)
             return
         request = Request(
-            message, client, port, stream, self.servers[listener], left_s, self.zones[listener][number], name_end,
-            (opt_at, opt_len), partial(self.send, taken),
+            message, client, port, stream, self.servers[listener], local, left_s, self.zones[listener][number],
+            name_end, (opt_at, opt_len), partial(self.send, taken),
         )  # fmt: skip
         task = self.loop.create_task(self.run(service, ticket, self.steps[number], listener, request))
         self.running.add(task)

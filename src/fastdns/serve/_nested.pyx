@@ -94,8 +94,10 @@ cdef void add_records(Reply* reply, Section* section, const Records* records) no
     if count > MAX_SECTION_RRS - section.count:
         count = MAX_SECTION_RRS - section.count
         reply.tc = True
-    memcpy(&section.rr[section.count], records.rr, count * sizeof(RR))
-    section.count += count
+    if count:
+        # Where nothing was found there is no record to point to.
+        memcpy(&section.rr[section.count], records.rr, count * sizeof(RR))
+        section.count += count
 
 
 cdef void put_back(Section* section, const Records* records) noexcept nogil:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 from typing import Any
 
@@ -43,7 +44,7 @@ class Scripted(PythonStep):
             raise OSError("no such thing")
 
     async def close(self) -> None:
-        log.info("step of %s closed after %d calls, %d cancelled", self.plugin, self.calls, self.cancelled)
+        log.info("step of %s closed, %d calls cancelled", self.plugin, self.cancelled)
 
     async def serve(self, request: Request) -> Any:
         self.calls += 1
@@ -65,7 +66,8 @@ class Scripted(PythonStep):
 
     async def do_who(self, request: Request, argument: str) -> DNSRecord:
         way = "stream" if request.stream else "datagram"
-        return answer(request, request.client_address, way, request.server, request.zone)
+        local = ".".join(map(str, request.local))
+        return answer(request, request.client_address, way, request.server, request.zone, f"at {local}")
 
     async def do_count(self, request: Request, argument: str) -> DNSRecord:
         return answer(request, f"calls={self.calls}", f"running={self.running}", f"cancelled={self.cancelled}")
@@ -73,6 +75,13 @@ class Scripted(PythonStep):
     async def do_sleep(self, request: Request, argument: str) -> DNSRecord:
         await asyncio.sleep(int(argument) / 1000)
         return answer(request, "awake")
+
+    async def do_block(self, request: Request, argument: str) -> DNSRecord:
+        """What no step may do: the event loop stands, and the interpreter is busy."""
+        ends = time.monotonic() + int(argument) / 1000
+        while time.monotonic() < ends:
+            pass
+        return answer(request, "busy")
 
     async def do_stubborn(self, request: Request, argument: str) -> DNSRecord:
         ends = asyncio.get_running_loop().time() + int(argument) / 1000
