@@ -1,4 +1,4 @@
-"""One query to one upstream over streams, from its start to its only end; and how long a reply usually takes."""
+"""An Ask is one query to one upstream over TCP, TLS or HTTPS. Usual is how long the upstream's replies take."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Protocol
 
 Done = Callable[[bytes | None, str], None]
 
-# A connection that is reused and silent for longer may have died without a word: a firewall or a NAT has forgotten
-# it, or the peer's host is gone. As for datagrams (RFC 6298): what is usual is the mean and four deviations.
+# A reused connection may have died unnoticed: a firewall or a NAT has dropped its state, or the upstream's host is
+# gone. If it is silent for longer than the adaptive timeout, the query is sent again over another connection. The
+# timeout is the mean reply time plus four deviations, as for datagrams (RFC 6298), between these bounds.
 MIN_PATIENCE_S = 0.15
-# Less than a table of questions waits before it asks another upstream.
+# Shorter than the time after which the engine asks another upstream.
 MAX_PATIENCE_S = 0.5
-# Of the mean: an upstream that is slow to everybody is not asked everything twice.
+# For a slow upstream the bound is this multiple of its mean, so that not every query is sent twice.
 PATIENCE_MEANS = 1.5
 
 
 class Usual:
-    """How long an upstream takes to reply over connections that are open."""
+    """How long an upstream takes to reply over open connections: the moving mean and deviation."""
 
     def __init__(self) -> None:
         self.mean_s: float | None = None
         self.deviation_s = 0.0
 
     def measure(self, took_s: float) -> None:
-        """One more reply has come."""
+        """Add the time of one reply."""
         if self.mean_s is None:
             self.mean_s, self.deviation_s = took_s, took_s / 2
             return
@@ -34,24 +35,24 @@ class Usual:
 
     @property
     def patience_s(self) -> float:
-        """How long a silence is still ordinary."""
+        """The adaptive timeout: after so long a silence, the query is sent over another connection as well."""
         mean_s = self.mean_s if self.mean_s is not None else MAX_PATIENCE_S
         longest_s = max(MAX_PATIENCE_S, PATIENCE_MEANS * mean_s)
         return min(max(mean_s + 4 * self.deviation_s, MIN_PATIENCE_S), longest_s)
 
 
 class Holder(Protocol):
-    """Whoever works on an ask: the pool where it waits for a connection, or a connection that it was sent over."""
+    """What an ask is at: the pool, while it waits for a connection, or the connection that it was sent over."""
 
     def abandon(self, ask: Ask) -> str:
-        """Part from an ask; returns what it has waited for, as an error."""
+        """Let an ask go. Returns what it was waiting for, as an error text."""
 
 
 class Ask:
-    """One query to one upstream, until it has a reply, an error, or no more time; or is cancelled.
+    """One query to one upstream. It ends once: with a reply, an error, its timeout, or when it is cancelled.
 
-    At most two work on it: beside the holder the reused connection that was silent for so long that the query was
-    asked again elsewhere. Whichever has the reply first ends the ask for both.
+    It is at its holder. If a reused connection was silent for too long, the ask is sent over a second connection,
+    which becomes the holder; the first one stays as ``silent``. The first reply ends the ask at both.
     """
 
     __slots__ = ("asked_again", "done", "holder", "hurry", "message", "sent_at", "silent", "silent_since", "timer")
@@ -62,21 +63,21 @@ class Ask:
         self.holder: Holder | None = None
         self.silent: Holder | None = None
         self.silent_since = 0.0
-        # When it was sent to the holder.
+        # When the holder sent it.
         self.sent_at = 0.0
         self.asked_again = False
         self.timer = loop.call_later(timeout_s, self.time_out)
-        # Ends the patience with a reused connection.
+        # Fires when a reused connection was silent for the adaptive timeout.
         self.hurry: asyncio.TimerHandle | None = None
 
     def be_patient(self, hurry: asyncio.TimerHandle | None) -> None:
-        """The timer of the connection that it is on now, in place of that of another."""
+        """Replace the timer of the adaptive timeout; None stops it."""
         if self.hurry is not None:
             self.hurry.cancel()
         self.hurry = hurry
 
     def finish(self, by: Holder | None, reply: bytes | None, error: str) -> None:
-        """Tell the reply or the error, unless it has ended before. by: who knows of it, and has let it go."""
+        """End with a reply or an error, if it has not ended yet. by: the holder that has let it go already."""
         done, self.done = self.done, None
         self.leave(by)
         self.timer.cancel()
@@ -84,7 +85,7 @@ class Ask:
             done(reply, error)
 
     def fail(self, by: Holder, error: str) -> None:
-        """Whoever worked on it has let it go. Another one may still have the reply; if not, that is its end."""
+        """A holder failed and has let it go. If the other connection is still waiting, go on there; else end."""
         if by is self.silent:
             self.silent = None
         elif by is self.holder:
@@ -93,18 +94,18 @@ class Ask:
             self.finish(None, None, error)
 
     def time_out(self) -> None:
-        """Its time is over."""
+        """The timeout is over: end with an error."""
         error = self.leave(None)
         self.finish(None, None, error)
 
     def cancel(self) -> None:
-        """Nobody wants the reply any more. Does nothing to an ask that has ended."""
+        """The reply is not needed any more. Does nothing if the ask has ended."""
         self.done = None
         self.leave(None)
         self.timer.cancel()
 
     def leave(self, by: Holder | None) -> str:
-        """Part from those who work on it, but for the one that has let it go. What they waited for, as an error."""
+        """Leave all holders but by, which has let it go. Returns what they were waiting for, as an error text."""
         self.be_patient(None)
         holder, self.holder = self.holder, None
         silent, self.silent = self.silent, None

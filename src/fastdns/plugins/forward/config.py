@@ -1,7 +1,7 @@
-"""The options of forward: which names go upstream, to whom, and how.
+"""The options of forward: which names go to which upstreams, and how.
 
-A server block may hold several forward directives; each is a Stanza, and they are tried in order. Reading them
-opens nothing: files of nameservers are read, and host names looked up, by ``upstreams.resolve``.
+A server block may have several forward directives. Each is a Stanza, and they are tried in order. Parsing opens no
+files and asks no servers: ``upstreams.resolve`` does both.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ DNS, TLS, HTTPS = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme
 PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS)}
 # RFC 8484 section 4.1.1, as CoreDNS has it.
 DOH_PATH = "/dns-query"
-# CoreDNS's bound; a file counts once, whatever it holds.
+# CoreDNS's limit. A file counts once, whatever it contains.
 MAX_TO = 15
 MAX_COUNT = 2**32 - 1
 DEFAULT_ATTEMPTS_PER_UPSTREAM = 2
 
 RANDOM, ROUND_ROBIN, SEQUENTIAL = "random", "round_robin", "sequential"
 
-# By the names that CoreDNS knows: two codes have another name beside the one that it prints.
+# The names that CoreDNS accepts. Two codes have a second name.
 RCODES = {**{name: number for number, name in mnemonics.RCODES.items()}, "NOTIMPL": 4, "BADVERS": 16}
 
 # HOST[%NAME][:PORT], [IPV6[%NAME]][:PORT], IPV6[%NAME]
@@ -59,7 +59,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 class Address:
     """A TO that is an IP address. transport: "dns", "tls" or "https".
 
-    address: with its zone where it is link-local. server_name: what stood after the % of another one.
+    address: a link-local one has its zone. server_name: the text after % of other addresses.
     """
 
     transport: str
@@ -70,7 +70,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class HostName:
-    """A TO that is a name, to be resolved at startup into addresses."""
+    """A TO that is a host name. It is resolved at the start and at each reload."""
 
     transport: str
     name: str
@@ -90,7 +90,7 @@ To = Address | HostName | NameserverFile
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files; None for no certificate of our own, and for the system's certificate authorities."""
+    """PEM files. None: no client certificate, or the system's certificate authorities."""
 
     certificate: str | None = None
     key: str | None = None
@@ -99,7 +99,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """interval_s: between two probes. domain: normalized, the name that is asked for NS."""
+    """The probes. interval_s: the time between two of them. domain: the normalized name of the NS queries."""
 
     interval_s: float = 0.5
     recursion_desired: bool = True
@@ -110,12 +110,12 @@ class HealthCheck:
 class Stanza:
     """One forward directive.
 
-    from_zone: normalized; exceptions: zones in it that are not forwarded. policy: None where none is named, see
-    ``effective_policy``. max_connect_attempts: None where not said, see ``attempts``; 0 has no limit.
-    max_idle_conns, max_age_s, max_concurrent: 0 has no limit. max_fails: 0 is never down. next_rcodes: with
-    these, and with an empty answer where next_on_nodata is set, the next stanza is asked. failover_rcodes: with
-    these, the next upstream. resolvers: (address, port) that HostNames are asked of; none is the system's.
-    file and line: where it stands.
+    from_zone: normalized. exceptions: zones below it that are not forwarded. policy: None if not given, see
+    ``effective_policy``. max_connect_attempts: None if not given, see ``attempts``; 0 is no limit. max_idle_conns,
+    max_age_s, max_concurrent: 0 is no limit. max_fails: 0 means never down. next_rcodes: response codes after which
+    the next stanza is asked; next_on_nodata: also after an empty answer. failover_rcodes: response codes after
+    which the next upstream is asked. resolvers: (address, port) of the servers that resolve HostNames; empty for
+    the system's resolver. file and line: the place in the Corefile.
     """
 
     from_zone: str
@@ -146,11 +146,11 @@ class Stanza:
     line: int = field(default=0, compare=False)
 
     def effective_policy(self, *, take_turns: bool) -> str:
-        """The policy that is named; else round_robin where queries take turns, random where not."""
+        """The given policy. Without one: round_robin with take_turns, else random."""
         return self.policy or (ROUND_ROBIN if take_turns else RANDOM)
 
     def attempts(self, upstreams: int) -> int:
-        """How often an upstream may be asked for one query, over all of so many; 0 has no limit."""
+        """The limit on attempts of one query, with so many upstreams; 0 is no limit."""
         if self.max_connect_attempts is None:
             return DEFAULT_ATTEMPTS_PER_UPSTREAM * upstreams
         return self.max_connect_attempts
@@ -164,7 +164,7 @@ class Config:
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
-    """Raises CorefileError. What is said but has no effect is put into the block's warnings."""
+    """Parse all directives of a block. Raises CorefileError. Options without effect become warnings."""
     stanzas = tuple(_stanza(d, block) for _ in d.occurrences())
     last = stanzas[-1]
     if last.next_rcodes or last.next_on_nodata:
@@ -213,10 +213,10 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
     host, name, port = _split(d, text, rest, PORTS[scheme])
     scoped = canonical_address(f"{host}%{name}") if name is not None else None
     if name is not None and scoped is not None and zone_of(scoped) and (scheme == DNS or interface_index(name)):
-        # With TLS it could be the server's name as well, which no interface of this host is likely to have.
+        # With TLS it could also be the server's name; that is unlikely to be an interface of this host.
         return Address(scheme, scoped, port, None)
     if name is not None and scheme == DNS:
-        # As CoreDNS has it: what follows % is a server name or nothing.
+        # As in CoreDNS: after % stands a server name, and only with TLS.
         _warn(block, d.file, d.line, f"the zone id {name!r} of {text!r} is not used")
         name = None
     elif name is not None:
@@ -230,7 +230,7 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
 
 
 def _is_file_here(text: str) -> bool:
-    # A file without a slash in its name wins over a host of that name, but not over an address.
+    # A file name without a slash takes precedence over a host name, but not over an address.
     return canonical_address(text) is None and Path(text).is_file()
 
 
@@ -245,7 +245,7 @@ def _file(d: Dispenser, text: str, scheme: str, path: str) -> NameserverFile:
 
 
 def _split(d: Dispenser, text: str, rest: str, default_port: int) -> tuple[str, str | None, int]:
-    """Host, what follows its %, and port."""
+    """The host, the text after %, and the port."""
     parts = _BRACKETED.fullmatch(rest) or _PLAIN.fullmatch(rest) or _BARE_IPV6.fullmatch(rest)
     if parts is None or (rest.startswith("[") and canonical_address(parts["host"]) is None):
         raise d.error(f"{text!r} is no address; one looks like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53")
@@ -256,7 +256,7 @@ def _split(d: Dispenser, text: str, rest: str, default_port: int) -> tuple[str, 
 
 
 def _is_host_name(text: str) -> bool:
-    """RFC 1123 section 2.1, and underscores. A last label of digits is an address with a mistake in it."""
+    """RFC 1123 section 2.1, and underscores. If the last label is a number, it is a mistyped address."""
     labels = text.removesuffix(".").split(".")
     return len(text) <= 253 and not labels[-1].isdigit() and all(map(_HOST_LABEL.fullmatch, labels))
 
@@ -392,7 +392,7 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-# What no option can say alone
+# Checks that concern several options
 
 
 def _check_ages(d: Dispenser, stanza: Stanza) -> None:
@@ -437,7 +437,7 @@ def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
 def _warn(block: BlockContext, file: str, line: int, text: str) -> None:
     block.warnings.append(f"plugin/forward: {file}:{line} - {text}")
 
-# Behind these CoreDNS takes the closing brace on their line.
+# Options after which CoreDNS accepts the closing brace on the same line: see read_options.
 ENDING = {
     "except": 1, "expire": 1, "max_age": 1, "max_idle_conns": 1, "read_timeout": 1, "max_fails": 1,
     "max_connect_attempts": 1, "doh_method": 1, "tls_servername": 1, "policy": 1, "max_concurrent": 1,

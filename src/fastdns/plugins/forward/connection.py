@@ -31,23 +31,23 @@ class Owner(Protocol):
         """A connection has room again."""
 
     def dial_as_needed(self) -> None:
-        """A connection is gone, or takes more asks than before."""
+        """A connection has ended, or accepts more asks than before."""
 
     def ask_again(self, ask: Ask) -> bool:
-        """Start an ask once more over another connection. Returns False where that may not be."""
+        """Start an ask again over another connection. Returns False if that is not allowed."""
 
     def is_doubted(self, connection: StreamConnection) -> bool:
-        """Whether a connection may be dead."""
+        """Whether a connection is suspected to be dead."""
 
     def trust(self) -> None:
-        """A connection that was doubted has answered."""
+        """A suspected connection has answered."""
 
     def bury(self, connection: StreamConnection, sent_at: float) -> None:
-        """The query that was sent over this connection then was answered over another one."""
+        """A query was sent over this connection at sent_at, and was answered over another connection."""
 
 
 class StreamConnection(asyncio.Protocol):
-    """Its pool knows it from connection_made to connection_lost.
+    """It is in its pool from connection_made to connection_lost.
 
     shared: whether it serves many asks at a time. alpn: the protocol that a TLS handshake must agree on.
     """
@@ -63,9 +63,9 @@ class StreamConnection(asyncio.Protocol):
         # used_at: when the last reply came; heard_at: when anything came.
         self.created_at = self.used_at = self.heard_at = self.loop.time()
         self.asked = self.answered = 0
-        # The upstream has still to say how many asks the connection takes.
+        # The upstream has not said yet how many asks the connection accepts.
         self.opening = False
-        # It takes no more asks.
+        # It accepts no more asks.
         self.retired = False
         # Why it has ended.
         self.ending = ""
@@ -74,7 +74,7 @@ class StreamConnection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no ask is on it."""
+        """Whether it has no asks."""
         raise NotImplementedError
 
     @property
@@ -87,11 +87,11 @@ class StreamConnection(asyncio.Protocol):
         raise NotImplementedError
 
     def abandon(self, ask: Ask) -> str:
-        """Part from an ask; returns what it has waited for, as an error."""
+        """Let an ask go. Returns what it was waiting for, as an error text."""
         raise NotImplementedError
 
     def take_asks(self) -> list[Ask]:
-        """Part from all asks."""
+        """Let all asks go, and return them."""
         raise NotImplementedError
 
     # What they share
@@ -123,7 +123,7 @@ class StreamConnection(asyncio.Protocol):
         self.pool.dial_as_needed()
 
     def is_stale(self, exc: Exception | None) -> bool:
-        """Whether the upstream, which has answered here before, has closed it without a look at the last query."""
+        """Whether the upstream closed a reused connection, probably before it read the last query."""
         return self.answered > 0 and (exc is None or isinstance(exc, ConnectionError))
 
     def read_error(self, exc: Exception | None) -> str:
@@ -138,7 +138,7 @@ class StreamConnection(asyncio.Protocol):
             self.transport.close()
 
     def note_reply(self, sent_at: float) -> None:
-        """A reply has come to what was sent then."""
+        """A reply has arrived to a query that was sent at sent_at."""
         if self.pool.is_doubted(self):
             self.pool.trust()
         self.answered += 1
@@ -146,14 +146,14 @@ class StreamConnection(asyncio.Protocol):
         self.pool.usual.measure(self.used_at - sent_at)
 
     def deliver(self, ask: Ask, reply: bytes) -> None:
-        """Give an ask its reply; the connection has let it go."""
+        """Give an ask its reply. The connection has let the ask go already."""
         silent, since = ask.silent, ask.silent_since
         ask.finish(self, reply, "")
         if silent is not None and silent is not self:
             self.pool.bury(cast(StreamConnection, silent), since)
 
     def end(self, error: str, *, again: bool = False) -> None:
-        """Close at once. The asks on it end with the error, or are asked again elsewhere where that may be."""
+        """Close at once. With again, its asks start over on another connection if they may; else they end."""
         self.retired, self.opening = True, False
         self.pool.usable.pop(self, None)
         if self.transport is not None:

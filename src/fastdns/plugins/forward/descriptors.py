@@ -1,4 +1,4 @@
-"""The file descriptors that upstreams may take in a worker."""
+"""The file descriptors that a worker may need for upstreams."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from fastdns.plugins.api import Demand
 from fastdns.plugins.forward.config import DNS, HTTPS
 from fastdns.plugins.forward.routes import Routes
 
-# Each thread of a worker that serves clients has a table of questions, with sockets of its own.
+# Each of a worker's two serving threads has an engine with sockets of its own.
 TABLES = 2
-# As SOCKETS of engine/_sockets.pxd: more ports are more for a forger to guess.
+# SOCKETS in engine/_sockets.pxd. With more ports, a forger has more to guess.
 MAX_SOCKETS = 16
-# As pool.py has them: connections to one upstream over TCP or TLS, and over HTTP/2.
+# The limits in pool.py: connections to one upstream over TCP or TLS, and over HTTP/2.
 MAX_STREAMS, MAX_HTTP2_STREAMS = 128, 4
 
 
 def demands(routes: Routes) -> Sequence[Demand]:
-    """UDP sockets to each upstream, in each table of questions; and connections to it."""
+    """UDP sockets to each upstream, in each engine; and connections to it."""
     transports = [route.upstream.transport for route in routes.upstreams]
     datagrams = sum(
         route.upstream.transport == DNS and not routes.stanzas[route.stanza].force_tcp for route in routes.upstreams

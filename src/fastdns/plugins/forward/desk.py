@@ -1,4 +1,4 @@
-"""Between the engines' rings and the streams: takes what the engines want asked, and gives back the answers."""
+"""The dispatcher between the engines and the streams: takes requests from their rings, and puts replies back."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("plugin/forward")
 
-# Requests of one engine in one iteration of the loop: others have theirs in between, clients over TCP among them.
+# Requests of one engine in one iteration of the event loop. A bound, so that TCP clients are not delayed.
 TAKE_MOST = 128
-# How long an answer waits that finds the ring back full.
+# If the ring of replies is full, a reply is tried again after this time.
 RETRY_S = 0.01
 
 
 class Desk:
-    """One for the worker; only for the thread of its loop."""
+    """One for each worker. It is used only on the event-loop thread."""
 
     def __init__(
         self, routes: Routes, loop: asyncio.AbstractEventLoop, max_connections: int | None = None
     ) -> None:
-        """max_connections: to one upstream, where there may be fewer than usual."""
+        """max_connections: the limit for one upstream, if it is lower than the usual one."""
         self.routes = routes
         self.max_connections = max_connections
         self.loop = loop
         self.streams: dict[int, Streams] = {}
         # Address of an upstream to the reason of its last failure, for the log.
         self.reasons: dict[str, str] = {}
-        # Rings that have been given answers, and whose threads are to be woken.
+        # Rings with new replies, whose threads must be woken.
         self.given: set[StreamRings] = set()
-        # Of counters, what publish has added up elsewhere.
+        # The counts that publish has added to the shared counters already.
         self.published: dict[tuple[str, str, str], int] = {}
 
     def attach(self, rings: StreamRings) -> None:
-        """Serve an engine from now on."""
+        """Start to serve an engine."""
         self.loop.add_reader(rings.request_fd, self.take, rings)
 
     def take(self, rings: StreamRings) -> None:
-        """Ask what an engine wants asked."""
+        """Send the requests of an engine to the streams."""
         taken = rings.take_requests(TAKE_MOST)
         if len(taken) == TAKE_MOST:
             self.loop.call_soon(self.take, rings)
@@ -56,11 +56,11 @@ class Desk:
             try:
                 self.of(route.stanza).ask(route.place, message, timeout_s, give)
             except UpstreamError as error:
-                # Its TLS files have gone since the start; they are tried again with the next question.
+                # Its TLS files disappeared after the start. The next query tries them again.
                 give(None, Shortage(error))
 
     def of(self, stanza: int) -> Streams:
-        """The streams of a stanza, made when they are first needed."""
+        """The streams of a stanza, created at the first request."""
         if stanza not in self.streams:
             from fastdns.plugins.forward.streams import Streams
 
@@ -71,7 +71,7 @@ class Desk:
         return self.streams[stanza]
 
     def give(self, rings: StreamRings, ticket: bytes, to: str, reply: bytes | None, reason: str) -> None:
-        """Give an engine what came of a request."""
+        """Give an engine the reply to a request, or why there is none."""
         if reply is None:
             self.reasons[to] = reason
             log.debug("%s: %s", to, reason)
@@ -82,12 +82,12 @@ class Desk:
             self.loop.call_soon(self.wake, rings)
 
     def wake(self, rings: StreamRings) -> None:
-        """Wake an engine's thread for all that was given in this iteration of the loop."""
+        """Wake an engine's thread once for all replies of this iteration of the event loop."""
         self.given.discard(rings)
         rings.wake()
 
     def counters(self) -> dict[tuple[str, str, str], int]:
-        """Connections reused and dialed, over all stanzas: (name, address, protocol) to a count."""
+        """Reused and new connections of all stanzas: (name, address, protocol) to a count."""
         total: dict[tuple[str, str, str], int] = {}
         for streams in self.streams.values():
             for key, count in streams.counters.items():
@@ -95,7 +95,7 @@ class Desk:
         return total
 
     def publish(self, stats: Stats, slot: int) -> None:
-        """Add what is new in counters to those of the slot, where a scrape finds it."""
+        """Add the growth of the counters to the shared counters of the slot."""
         total = self.counters()
         if total == self.published:
             return

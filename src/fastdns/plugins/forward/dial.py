@@ -1,4 +1,4 @@
-"""Dialing an upstream: from a stanza's options to a connection whose handshake is done."""
+"""Opens a connection to an upstream, with the options of its stanza, up to the end of the TLS handshake."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TLS_SHUTDOWN_S = 1.0
 
 
 class DialError(Exception):
-    """A connection that could not be had; reason is the error of the asks that wait for it."""
+    """A connection could not be opened. reason: the error of the asks that wait for it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -28,7 +28,7 @@ class DialError(Exception):
 
 
 def context_for(kind: type[StreamConnection], stanza: Stanza) -> ssl.SSLContext:
-    """The TLS of a stanza's connections of this kind. Raises UpstreamError where its files cannot be used."""
+    """The TLS context of a stanza's connections of this kind. Raises UpstreamError if its files cannot be used."""
     context = tls_context(stanza)
     if kind.alpn is not None:
         context.set_alpn_protocols([kind.alpn])
@@ -42,7 +42,7 @@ async def dial(
     context: ssl.SSLContext | None,
     make: Callable[[], StreamConnection],
 ) -> StreamConnection:
-    """A connection that is open, its handshake done. context: None for one without TLS. Raises DialError."""
+    """Open a connection, including the TLS handshake. context: None without TLS. Raises DialError."""
     step = "socket"
     try:
         sock = socket.socket(_family(upstream.address), socket.SOCK_STREAM)
@@ -78,7 +78,7 @@ async def _handshake(
     context: ssl.SSLContext | None,
     make: Callable[[], StreamConnection],
 ) -> StreamConnection:
-    """The connection over a socket that is connected; with TLS if the upstream has that."""
+    """Make the connection of a connected socket, with TLS if there is a context."""
     if context is None:
         return (await loop.create_connection(make, sock=sock))[1]
     transport, connection = await loop.create_connection(

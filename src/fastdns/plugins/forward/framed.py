@@ -7,7 +7,7 @@ from fastdns.plugins.forward.asks import Ask
 from fastdns.plugins.forward.connection import HEADER_BYTES, Owner, StreamConnection
 from fastdns.plugins.forward.texts import SHORT
 
-# Messages with another ID before the reply. An upstream that sends more of them is not in step with us.
+# The limit on messages with another ID before the reply. If an upstream sends more, its connection is out of step.
 MAX_STRAYS = 16
 
 
@@ -37,7 +37,7 @@ class FramedConnection(StreamConnection):
         self.transport.write(framed(ask.message))
 
     def abandon(self, ask: Ask) -> str:
-        # The reply may still come: nothing else can be asked here.
+        # The reply may still arrive, so the connection cannot carry another query.
         self.ask = None
         self.end("")
         return f"{self.reading}: i/o timeout"
@@ -53,11 +53,11 @@ class FramedConnection(StreamConnection):
             del self.pending[: 2 + len(message)]
             self.take(message, self.ask)
         if self.ask is None and self.pending:
-            # More than was asked for: it would be taken for the reply to the next query.
+            # An extra message would be taken for the reply to the next query.
             self.end("")
 
     def take(self, message: bytes, ask: Ask) -> None:
-        """One message from the upstream: the reply, or another one, which is skipped."""
+        """Handle one message: the reply, or a message with another ID, which is skipped."""
         if len(message) < HEADER_BYTES:
             self.end(SHORT)
         elif message[:2] == ask.message[:2]:
@@ -72,7 +72,7 @@ class FramedConnection(StreamConnection):
             self.end("dns: id mismatch")
 
     def is_stale(self, exc: Exception | None) -> bool:
-        # Half a reply is a look at the query.
+        # After a part of a reply, the upstream has read the query.
         return not self.pending and super().is_stale(exc)
 
     def read_error(self, exc: Exception | None) -> str:

@@ -1,6 +1,6 @@
-"""Connections to upstreams over HTTPS: HTTP/2 (RFC 9113) as RFC 8484 uses it, many asks at a time.
+"""Connections to upstreams over HTTPS: HTTP/2 (RFC 9113) as RFC 8484 uses it, with many asks at a time.
 
-Imported where a stanza has an https upstream: the protocol, which is h2's, takes a megabyte and a half of memory.
+Imported only if a stanza has an https upstream, because the library h2 takes 1.5 MB of memory.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from fastdns.plugins.forward.connection import HEADER_BYTES, Owner, StreamConnec
 from fastdns.plugins.forward.texts import SHORT
 from fastdns.plugins.forward.upstreams import host_port
 
-# RFC 9113 section 6.5.2: no peer should allow fewer.
+# RFC 9113 section 6.5.2 recommends that a peer allows no fewer.
 MAX_STREAMS = 100
-# A connection that has answered nothing for so long when an ask on it runs out of time gets no new ones.
+# If an ask times out on a connection that was silent for so long, the connection gets no new asks.
 SILENCE_S = 1.0
-# Of requests and acknowledgements that an upstream leaves unread.
+# The limit on requests and acknowledgements that an upstream leaves unread.
 MAX_UNSENT_BYTES = 1024 * 1024
-# Of what is no whole frame, or means nothing, and of which h2 would keep 16 MiB.
+# The limit on bytes in a row that yield no event, such as an incomplete frame. h2 would keep 16 MiB.
 MAX_MEANINGLESS_BYTES = 1024 * 1024
 # RFC 9113 section 5.1.1
 MAX_STREAM_ID = 2**31 - 1
@@ -51,7 +51,7 @@ DOH_TYPE = "application/dns-message"
 
 @dataclass(slots=True)
 class Request:
-    """One request and what has come of its response. unsent: of its body, what flow control has held back."""
+    """One request and the response so far. unsent: the part of its body that flow control holds back."""
 
     ask: Ask
     sent_at: float
@@ -60,7 +60,7 @@ class Request:
 
 
 class Http2Connection(StreamConnection):
-    """An ask is a request with the message in its body, or in its path."""
+    """Each ask is a request with the message in its body (POST) or in its path (GET)."""
 
     shared = True
     alpn = "h2"
@@ -79,7 +79,7 @@ class Http2Connection(StreamConnection):
 
     @property
     def has_room(self) -> bool:
-        # One stream is always allowed; the upstream's SETTINGS are on their way.
+        # Before the upstream's SETTINGS arrive, only one stream is used.
         most = 1 if self.opening else min(MAX_STREAMS, self.http.remote_settings.max_concurrent_streams)
         return len(self.requests) < most and not self.retired and self.transport is not None
 
@@ -107,7 +107,7 @@ class Http2Connection(StreamConnection):
         if stream_id + 2 > MAX_STREAM_ID:
             self.retire()
         if self.flushing is None:
-            # What is asked together goes out together.
+            # Requests of one iteration of the event loop are written together.
             self.flushing = self.loop.call_soon(self.flush)
 
     def headers(self, method: str, path: str) -> list[tuple[str, str]]:
@@ -121,7 +121,7 @@ class Http2Connection(StreamConnection):
         ]  # fmt: skip
 
     def push(self, stream_id: int, request: Request) -> None:
-        """Send as much of a body as the upstream takes."""
+        """Send as much of a body as flow control allows."""
         while request.unsent:
             room = min(self.http.local_flow_control_window(stream_id), self.http.max_outbound_frame_size)
             if room <= 0:
@@ -130,7 +130,7 @@ class Http2Connection(StreamConnection):
             self.http.send_data(stream_id, data, end_stream=not request.unsent)
 
     def flush(self) -> None:
-        """Write what the protocol has to say."""
+        """Write the pending output of the protocol."""
         if self.flushing is not None:
             self.flushing.cancel()
             self.flushing = None
@@ -146,7 +146,7 @@ class Http2Connection(StreamConnection):
         self.reset(stream_id)
         self.flush()
         if self.used_at <= request.sent_at < self.loop.time() - SILENCE_S:
-            # The upstream may be gone without a word, or out of step. New asks take another connection.
+            # The upstream may be gone, or stuck. New asks use another connection.
             self.retire()
         else:
             self.pool.offer(self)
@@ -157,13 +157,13 @@ class Http2Connection(StreamConnection):
         return [request.ask for request in requests.values()]
 
     def reset(self, stream_id: int) -> None:
-        """Part from a request whose response is not wanted."""
+        """Cancel a request whose response is not needed."""
         del self.requests[stream_id]
         with self.unless_ended():
             self.http.reset_stream(stream_id, ErrorCodes.CANCEL)
 
     def unless_ended(self) -> contextlib.suppress:
-        """For what is said on a stream: the upstream may have ended it, or the connection, by what comes next."""
+        """For actions on a stream that the upstream may have ended already, in data that is not handled yet."""
         return contextlib.suppress(ProtocolError)
 
     # Responses
@@ -173,11 +173,11 @@ class Http2Connection(StreamConnection):
         try:
             events = self.http.receive_data(data)
         except ProtocolError as error:
-            # Tells the upstream which rule it has broken.
+            # Sends the GOAWAY with the error to the upstream.
             self.flush()
             self.end(f"http2: {error}", again=self.answered > 0)
             return
-        # Responses that come with it still count, but nothing can be sent any more.
+        # Responses in the same data are still handled, but nothing can be sent any more.
         self.retired |= any(isinstance(event, ConnectionTerminated) for event in events)
         self.meaningless_bytes = 0 if events else self.meaningless_bytes + len(data)
         if self.meaningless_bytes > MAX_MEANINGLESS_BYTES:
@@ -189,7 +189,7 @@ class Http2Connection(StreamConnection):
         self.flush()
 
     def on_response(self, event: Any) -> None:
-        """Header fields: only a response of the right kind is read on."""
+        """Header fields: a response with a wrong status or content type fails its request."""
         headers = dict(event.headers)
         status = headers[b":status"].decode("ascii", "replace")
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("ascii", "replace")
@@ -210,7 +210,7 @@ class Http2Connection(StreamConnection):
             self.fail_request(event.stream_id, "http: response body too large")
 
     def on_end(self, event: Any) -> None:
-        """The response is whole."""
+        """The response is complete."""
         request = self.requests.get(event.stream_id)
         if request is None:
             return
@@ -218,7 +218,7 @@ class Http2Connection(StreamConnection):
             self.fail_request(event.stream_id, SHORT)
             return
         if request.unsent:
-            # The upstream has replied without reading all of it.
+            # The upstream has replied before it read the whole request.
             self.reset(event.stream_id)
         else:
             del self.requests[event.stream_id]
@@ -227,7 +227,7 @@ class Http2Connection(StreamConnection):
         self.deliver(request.ask, request.ask.message[:2] + bytes(request.body[2:]))
 
     def on_reset(self, event: Any) -> None:
-        """The upstream gives up a request. One that it has refused may be sent again (RFC 9113 section 8.7)."""
+        """The upstream resets a request. With REFUSED_STREAM it may be sent again (RFC 9113 section 8.7)."""
         request = self.requests.pop(event.stream_id, None)
         if request is None:
             return
@@ -238,17 +238,17 @@ class Http2Connection(StreamConnection):
             request.ask.fail(self, f"stream error: stream ID {event.stream_id}; {code}; received from peer")
 
     def on_goaway(self, event: Any) -> None:
-        """The upstream will close the connection. What it has not answered is asked again: h2 reads no further."""
+        """The upstream closes the connection. Unanswered asks start again, because h2 reads no further data."""
         code = getattr(event.error_code, "name", event.error_code)
         self.end(f"http2: server sent GOAWAY and closed the connection; ErrCode={code}", again=True)
 
     def on_settings(self, event: Any) -> None:
-        """The upstream says how much it takes."""
+        """The upstream has sent its limits."""
         self.opening = False
         self.on_room(event)
 
     def on_room(self, event: Any) -> None:
-        """The upstream may take more: data, or streams."""
+        """The upstream may accept more data or streams than before."""
         for stream_id, request in self.requests.items():
             with self.unless_ended():
                 self.push(stream_id, request)
@@ -256,9 +256,9 @@ class Http2Connection(StreamConnection):
         self.pool.dial_as_needed()
 
     def fail_request(self, stream_id: int, error: str) -> None:
-        """One response is of no use; others on the connection may be."""
+        """End one request with an error. Other requests of the connection go on."""
         request = self.requests.get(stream_id)
-        # The end of another ask may have cancelled this one meanwhile.
+        # The end of another ask may have cancelled this one.
         if request is not None:
             self.reset(stream_id)
             self.pool.offer(self)
@@ -277,8 +277,8 @@ HANDLERS: dict[type[Event], Callable[[Http2Connection, Any], None]] = {
 
 
 def _http2_client() -> H2Connection:
-    """The client's side of a connection that wants no pushes."""
-    # What we send needs no check, and a check costs as much as all the rest.
+    """The client's side of a connection, with server push disabled."""
+    # Our own header fields need no validation, which would cost as much as everything else.
     config = H2Configuration(
         client_side=True, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
     )

@@ -1,5 +1,5 @@
-"""Files of nameservers, like resolv.conf(5). The operator of this server does not write them: a DHCP client does,
-or the node. So the lines that serve are used, whatever stands between them.
+"""Files of nameservers, like resolv.conf(5). Other programs write them, such as a DHCP client. Therefore the valid
+lines are used, and invalid ones are skipped.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from fastdns.skipped import SkippedLines
 
 log = logging.getLogger("plugin/forward")
 
-# Modification time in ns, inode and size of a file; None where there is none.
+# Modification time in ns, inode and size of a file; None if there is no file.
 FileState = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Nameservers:
-    """What a file holds. addresses: canonical; problems: why lines, or the whole file, cannot be used."""
+    """The nameservers of a file. addresses: canonical. problems: why lines, or the whole file, cannot be used."""
 
     addresses: tuple[str, ...]
     problems: tuple[str, ...] = ()
 
 
 class NameserverFiles:
-    """Reads the files, and remembers what they held: a file that cannot be read now leaves its last nameservers."""
+    """Reads the files, and keeps their last nameservers for the time when a file cannot be read."""
 
     def __init__(self, skipped: SkippedLines | None = None) -> None:
         self.skipped = skipped or SkippedLines()
         self.last: dict[str, tuple[str, ...]] = {}
 
     def read(self, path: str) -> Nameservers:
-        """The nameservers of a file. Raises nothing: what is wrong is said once, counted, and told."""
+        """The nameservers of a file. Raises nothing: problems are logged once, counted, and returned."""
         found = self.look(path)
         self.skipped.note(log, path, found.problems)
         return found
 
     def look(self, path: str) -> Nameservers:
-        """read, without a word."""
+        """The same without logging and counting."""
         try:
             text = read_text(path)
         except (OSError, ValueError) as error:
@@ -56,7 +56,7 @@ class NameserverFiles:
 
 
 def parse_nameservers(text: str, path: str) -> Nameservers:
-    """The nameserver lines of a file; other options are another program's business."""
+    """The nameserver lines of a file; other lines are ignored."""
     addresses: list[str] = []
     problems: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -79,13 +79,13 @@ def parse_nameservers(text: str, path: str) -> Nameservers:
 
 
 def digest(paths: Iterable[str]) -> tuple[FileState, ...]:
-    """What changes when one of these files does: one stat(2) each. Compare it with the one before."""
+    """A value that differs if one of the files has changed. It takes one stat(2) for each file."""
     return tuple(_file_state(path) for path in paths)
 
 
 def _file_state(path: str) -> FileState:
     try:
-        # Follows links: those of a mounted ConfigMap point elsewhere after a change.
+        # Follows links: the links of a mounted ConfigMap point to another file after a change.
         state = os.stat(path)  # noqa: PTH116
     except OSError:
         return None

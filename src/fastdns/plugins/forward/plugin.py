@@ -1,4 +1,4 @@
-"""forward: asks other servers."""
+"""forward: forwards queries to upstream servers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("plugin/forward")
 
-# Of an error whose reason the streams know better.
+# The text of an error for which the streams may know a better one.
 STREAM_ERROR = "{}: connection failed"
 
 
 def routes_of(runtime: Runtime) -> Routes:
-    """Where the queries of a generation go."""
+    """The routes of a generation."""
     routes: Routes = runtime.prepared["forward"]
     return routes
 
 
 class Routing(InSupervisor):
-    """The upstreams of a configuration, and what is known of each for as long as the process lives."""
+    """The part in the supervisor: the upstreams of each configuration, and the table that outlives it."""
 
     def __init__(self, supervisor: SupervisorView) -> None:
         from fastdns.plugins.forward.routes import Nameservers, RouteTable
@@ -74,7 +74,7 @@ class Routing(InSupervisor):
 
 
 class Forwarding(InWorker):
-    """The engines of both threads, and the streams to upstreams. desk: None where there is no upstream."""
+    """The part in a worker: the engines of both threads, and the streams. desk: None if there is no upstream."""
 
     def __init__(self, worker: WorkerView) -> None:
         self.worker = worker
@@ -121,12 +121,12 @@ class Forwarding(InWorker):
 
 
 class Forward(Plugin):
-    """A step, and the engine that asks upstreams."""
+    """The plugin: a step, and the engine that asks upstreams."""
 
     name = "forward"
     offers = ("config", "desk", "engine._shared", "engine._stanza", "routes", "upstreams")
     worker_modules = ("_step", "desk", "engine._engine", "stanzas")
-    # As ForwardReason in engine/_reasons.pxd.
+    # In the order of ForwardReason in engine/_reasons.pxd.
     reasons = (
         Reason("no_healthy_upstream", "SERVFAIL", "no healthy proxies"),
         Reason("upstream_timeout", "SERVFAIL", "read udp {}: i/o timeout"),
@@ -144,7 +144,7 @@ class Forward(Plugin):
         return parse(tokens, context)
 
     def settings(self, config: Config) -> Settings:
-        # What is in no class that we know may be in one that an upstream does.
+        # Queries of unknown classes are forwarded as well.
         return Settings(every_class=True)
 
     def check(self, check: Check) -> None:

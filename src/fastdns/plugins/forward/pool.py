@@ -1,11 +1,11 @@
 """The connections to one upstream over TCP, TLS or HTTPS, and the asks that wait for one.
 
-Over TCP and TLS a connection serves one ask at a time; over HTTP/2 it serves many. For an ask that finds no
-connection one is dialed; the ask is sent over whichever becomes free first. Where a connection that was open before
-is silent for longer than usual, its ask is sent over another one as well (``Pool.doubt``).
+Over TCP and TLS a connection carries one ask at a time; over HTTP/2 it carries many. If an ask finds no connection,
+one is dialed; the ask is sent over the first connection that becomes free. If a reused connection is silent for the
+adaptive timeout, its ask is sent over another connection as well (``Pool.doubt``).
 
-Bounds, for one upstream in one worker: MAX_CONNECTIONS or MAX_HTTP2_CONNECTIONS, and MAX_WAITING asks; an ask ends
-with its time, a dial after DIAL_S. One reply is buffered a connection or stream.
+Limits for one upstream in one worker: MAX_CONNECTIONS or MAX_HTTP2_CONNECTIONS connections, and MAX_WAITING waiting
+asks. An ask ends at its timeout, a dial after DIAL_S. A connection or stream buffers at most one reply.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from fastdns.plugins.forward.upstreams import Shortage, Upstream
 MAX_CONNECTIONS = 128
 MAX_HTTP2_CONNECTIONS = 4
 MAX_WAITING = 1024
-# CoreDNS gives up a query after 5 s; no ask waits for longer.
+# CoreDNS ends a query after 5 s; no ask waits longer than that.
 DIAL_S = 5.0
 
-# What is counted: asks that found a connection, and connections that were dialed.
+# The names of the counters: asks that found a connection, and connections that were dialed.
 HITS, MISSES = "proxy_conn_cache_hits", "proxy_conn_cache_misses"
 
 
@@ -38,7 +38,7 @@ def kind_of(scheme: str) -> type[StreamConnection]:
     """The class of the connections to an upstream with this scheme."""
     if scheme != HTTPS:
         return FramedConnection
-    # Only who has an https upstream pays for the import, and no ask waits for it.
+    # Imported only if an upstream has https, and before the first ask.
     from fastdns.plugins.forward.http2 import Http2Connection
 
     return Http2Connection
@@ -47,11 +47,11 @@ def kind_of(scheme: str) -> type[StreamConnection]:
 class Pool:
     """The connections to one upstream, and the asks that wait for one.
 
-    usable: those that can take an ask now, the one that has waited longest first. dials: those under way, as many
-    as asks wait; over HTTP/2 one at most, as all asks will share it.
+    usable: connections that can carry another ask now, the longest idle first. dials: outstanding dials, one for
+    each waiting ask; over HTTP/2 at most one, because all asks share the connection.
 
     context: None for connections without TLS. count: called with HITS or MISSES. on_idle: called when a connection
-    has become idle, so that sweep is called later. max_connections: where there may be fewer than usual.
+    becomes idle, so that the owner calls sweep later. max_connections: a lower limit than the usual one.
     """
 
     def __init__(
@@ -79,17 +79,17 @@ class Pool:
         self.usable: dict[StreamConnection, None] = {}
         self.waiting: dict[Ask, None] = {}
         self.usual = Usual()
-        # Connections that have said nothing since are in doubt: one of them was silent for longer than usual.
+        # Connections that were last used before this time are suspected to be dead; 0.0: none is.
         self.doubted_before = 0.0
         self.dials: dict[asyncio.Task[None], None] = {}
         self.dialing = dialing(stanza.source_address, self.to)
-        # The error of an ask that finds no room.
+        # The error of an ask if MAX_WAITING asks wait already.
         self.full_error = Shortage(f"{MAX_WAITING} queries wait for a connection to {self.to}")
 
     # Asks
 
     def start(self, ask: Ask) -> None:
-        """Send an ask, over a connection that there is or will be. Not where the pool is full."""
+        """Send an ask over a usable connection, or let it wait for one. The pool must not be full."""
         connection = self.take()
         if connection is not None:
             self.send(connection, ask, pooled=True)
@@ -97,17 +97,17 @@ class Pool:
             self.wait(ask)
 
     def is_full(self) -> bool:
-        """Whether an ask finds neither a connection nor room to wait for one."""
+        """Whether there is neither a usable connection nor room to wait for one."""
         return len(self.waiting) >= MAX_WAITING and self.take() is None
 
     def wait(self, ask: Ask) -> None:
-        """Keep an ask until a connection can take it."""
+        """Let an ask wait until a connection can carry it."""
         self.waiting[ask] = None
         ask.holder = self
         self.dial_as_needed()
 
     def ask_again(self, ask: Ask) -> bool:
-        """Start an ask once more, over another connection. Returns False where it has been asked twice."""
+        """Start an ask again, over another connection. Returns False if that was done before."""
         if ask.asked_again or self.closed:
             return False
         ask.asked_again = True
@@ -116,7 +116,7 @@ class Pool:
         return True
 
     def abandon(self, ask: Ask) -> str:
-        """An ask does not wait any longer, and neither does what was dialed for it."""
+        """An ask stops waiting. A dial that is not needed any more is cancelled."""
         del self.waiting[ask]
         if not self.dials:
             return Shortage(f"all {len(self.connections)} connections to {self.to} are busy: i/o timeout")
@@ -127,7 +127,7 @@ class Pool:
         return f"{self.dialing}: i/o timeout"
 
     def send(self, connection: StreamConnection, ask: Ask, *, pooled: bool) -> None:
-        """Hand an ask to a connection that has room for it. pooled: it has been open for a while."""
+        """Send an ask over a connection that has room for it. pooled: the connection was used before."""
         if connection.asked:
             self.count(HITS)
         if pooled and not ask.asked_again:
@@ -142,12 +142,12 @@ class Pool:
     # Doubts
 
     def doubt(self, connection: StreamConnection, ask: Ask) -> None:
-        """A connection that was open before is silent for longer than usual: ask over another one as well."""
+        """A reused connection was silent for the adaptive timeout: send the ask over another one as well."""
         if ask.holder is not connection or self.closed:
             return
         heard_at = connection.heard_at
         if heard_at > ask.sent_at:
-            # The reply is on its way in parts, or others have theirs: it is alive, and slow.
+            # Parts of the reply, or other replies, have arrived: the connection is alive but slow.
             again_s = max(0.0, heard_at + self.usual.patience_s - self.loop.time())
             ask.sent_at = heard_at
             ask.be_patient(self.loop.call_later(again_s, self.doubt, connection, ask))
@@ -160,11 +160,11 @@ class Pool:
         self.wait(ask)
 
     def is_doubted(self, connection: StreamConnection) -> bool:
-        """Whether a connection may be dead, as another one that has been as quiet as it seems to be."""
+        """Whether a connection is suspected: it was last used before a connection that seems to be dead."""
         return connection.used_at <= self.doubted_before
 
     def make_room(self) -> None:
-        """Where there are as many connections as may be, close one that is in doubt."""
+        """If the limit on connections is reached, close a suspected one."""
         if len(self.connections) + len(self.dials) < self.max_connections:
             return
         doubted = [one for one in self.connections if self.is_doubted(one) and not one.retired]
@@ -173,11 +173,11 @@ class Pool:
             one.end(f"{one.reading}: i/o timeout", again=True)
 
     def trust(self) -> None:
-        """A connection in doubt has answered after all."""
+        """A suspected connection has answered: suspect none."""
         self.doubted_before = 0.0
 
     def bury(self, connection: StreamConnection, sent_at: float) -> None:
-        """The same query was answered over another connection first: this one has died, and so have its like."""
+        """A query was answered over another connection first: close this one and all that were silent as long."""
         if connection.heard_at > sent_at:
             return
         dead = [one for one in self.connections if one.heard_at <= sent_at]
@@ -187,7 +187,7 @@ class Pool:
     # Connections
 
     def take(self) -> StreamConnection | None:
-        """The usable connection that has waited longest; closes those that have expired."""
+        """The usable connection that has been idle for longest. Closes expired ones."""
         now = self.loop.time()
         while self.usable:
             connection = next(iter(self.usable))
@@ -199,7 +199,7 @@ class Pool:
         return next((one for one in self.usable if not (self.is_doubted(one) or one.has_expired(now))), None)
 
     def offer(self, connection: StreamConnection) -> None:
-        """A connection is new, or has room again: it takes asks that wait, or is kept for later, or closed."""
+        """A connection is new or has room again: send waiting asks over it, keep it for later, or close it."""
         if connection.retired or connection.has_aged(self.loop.time()):
             connection.retire()
             return
@@ -217,14 +217,14 @@ class Pool:
             self.usable.pop(connection, None)
 
     def has_enough_idle(self, connection: StreamConnection) -> bool:
-        """Whether a connection that becomes idle is one too many."""
+        """Whether there are enough idle connections without this one."""
         if self.stanza.expire_s == 0:
             return True
         limit = self.stanza.max_idle_conns
         return 0 < limit <= sum(one.idle for one in self.usable if one is not connection)
 
     def sweep(self) -> None:
-        """Close what has been idle for too long, or is too old."""
+        """Close connections that have been idle for too long or are too old."""
         now = self.loop.time()
         for connection in [one for one in self.usable if one.has_expired(now)]:
             connection.retire()
@@ -245,10 +245,10 @@ class Pool:
 
     @property
     def wanted_dials(self) -> int:
-        """How many dials should be under way."""
+        """How many dials should be outstanding."""
         if not self.kind.shared:
             return len(self.waiting)
-        # A connection that has not said yet how many asks it takes may take them all.
+        # A new connection whose limit is not known yet may have room for all of them.
         return 0 if any(one.opening for one in self.connections) else min(len(self.waiting), 1)
 
     def dial_as_needed(self) -> None:
@@ -259,7 +259,7 @@ class Pool:
             self.dials[self.loop.create_task(self.dial())] = None
 
     async def dial(self) -> None:
-        """Make one connection. If that fails, so does the ask that has waited longest; over HTTP/2 all do."""
+        """Open one connection. If that fails, the longest waiting ask fails; over HTTP/2 all of them do."""
         error = ""
         try:
             async with asyncio.timeout(DIAL_S):

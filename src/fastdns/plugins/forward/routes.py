@@ -1,9 +1,9 @@
-"""Where a configuration's forwarded queries go: its stanzas and upstreams, numbered for the native tables.
+"""The stanzas and upstreams of a configuration, numbered for the native tables.
 
-Each forward stanza of a Corefile has a number, in order. An upstream of a stanza is one entry of the table that
-every worker makes of ``Routes.upstreams``; two stanzas that name the same server have an entry each, as their
-options may differ. Slots are for what is known of a server whoever asks it (counters, loops): they belong to its
-address, and stay the same in every generation.
+The stanzas of a Corefile are numbered in order. Every worker makes a table of ``Routes.upstreams``, with an entry
+for each upstream of each stanza. If two stanzas name the same server, it has two entries, because their options may
+differ. A slot belongs to the address of a server: it holds the counters and loops of that server for all stanzas,
+and stays the same in every generation.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from fastdns.threads import in_thread
 
 log = logging.getLogger("plugin/forward")
 
-# As many as there are counters for (_stats.MAX_UPSTREAM_SLOTS); what has no room shares the last.
+# The number of counters (_stats.MAX_UPSTREAM_SLOTS). Servers beyond it share the last slot.
 MAX_SLOTS = 128
 
 
-# Address, source address, whether it is asked over streams only, slot.
+# Address, source address, whether it is asked only over streams, slot.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 TableEntry = tuple[SocketAddress, SocketAddress | None, bool, int]
 
@@ -38,19 +38,19 @@ Seen = tuple[FileState | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What may change while we run. files: of nameservers; zones: the interfaces that addresses are on."""
+    """What may change while the server runs. files: of nameservers. zones: interfaces of link-local addresses."""
 
     files: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
 
     def look(self) -> Seen:
-        """What changes when one of them does; None for what is not there."""
+        """Values that differ if a file or interface has changed; None if it does not exist."""
         return (*digest(self.files), *map(interface_index, self.zones))
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An upstream of a stanza. place: among that stanza's upstreams."""
+    """An upstream of a stanza. place: its index among the stanza's upstreams."""
 
     upstream: Upstream
     stanza: int
@@ -58,7 +58,7 @@ class Route:
     slot: int
 
     def for_table(self, source_address: str | None) -> TableEntry:
-        """As ForwardEngine takes it."""
+        """The entry for ForwardEngine."""
         address = socket_address(self.upstream.address, self.upstream.port)
         source = None if source_address is None else socket_address(source_address, 0)
         return address, source, self.upstream.transport != DNS, self.slot
@@ -66,10 +66,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """stanzas: by number; numbers: (block, place in it) to that number.
+    """The stanzas of a configuration by number, and their upstreams.
 
-    watched: what they were made of, and may be others later; seen: as that was before it was looked at. shared:
-    what is known of each upstream, by slot, in all workers.
+    numbers: (block, place in the block) to the number of the stanza. watched: the files and interfaces that the
+    upstreams come from. seen: the state of these before they were read. shared: the shared table of upstreams, by
+    slot.
     """
 
     stanzas: tuple[Stanza, ...] = ()
@@ -80,17 +81,16 @@ class Routes:
     shared: Upstreams = field(default_factory=Upstreams)
 
     def of_stanza(self, number: int) -> list[int]:
-        """Places in ``upstreams`` of a stanza's upstreams."""
+        """The indexes in ``upstreams`` of a stanza's upstreams."""
         return [place for place, route in enumerate(self.upstreams) if route.stanza == number]
 
     def table(self) -> list[TableEntry]:
-        """All upstreams, as ForwardEngine takes them."""
+        """The entries of all upstreams for ForwardEngine."""
         return [route.for_table(self.stanzas[route.stanza].source_address) for route in self.upstreams]
 
 
 class RouteTable:
-    """What outlives generations: the slots of upstreams, the shared table that they are places in, and what files
-    of nameservers held."""
+    """The part that outlives generations: slots of servers, the shared table, and the last state of files."""
 
     def __init__(self, skipped: SkippedLines | None = None) -> None:
         self.files = NameserverFiles(skipped)
@@ -104,7 +104,7 @@ class RouteTable:
         return self.slots[to]
 
     def slots_in_use(self) -> int:
-        """How many counter slots of upstreams may hold anything."""
+        """The number of counter slots in use."""
         return min(len(self.slots), MAX_SLOTS)
 
     async def find(self, config: ServerConfig) -> Routes:
@@ -131,7 +131,7 @@ class RouteTable:
         return Routes(tuple(stanzas), numbers, tuple(routes), watched, seen, self.shared)
 
     def zones_of(self, stanzas: list[Stanza], routes: list[Route]) -> tuple[str, ...]:
-        """The interfaces that addresses name, each once. One that is not there is said, and waited for."""
+        """The interfaces of the addresses, each once. A missing one is logged."""
         addresses = [route.upstream.address for route in routes]
         addresses += [stanza.source_address for stanza in stanzas if stanza.source_address]
         zones = tuple(dict.fromkeys(filter(None, map(zone_of, addresses))))
@@ -145,9 +145,10 @@ class RouteTable:
 
 
 def cut_to_size(found: list[tuple[Upstream, ...]], stanzas: list[Stanza]) -> list[tuple[Upstream, ...]]:
-    """All upstreams that fit into the table, of each stanza the first ones. Raises FastdnsError.
+    """The upstreams that fit into the table: the first ones of each stanza. Raises FastdnsError.
 
-    Only what files and host names hold is left out, where they hold most: not what the Corefile names.
+    Only upstreams from files and host names are left out, from the stanza that has most of them. Addresses in the
+    Corefile are never left out.
     """
     kept = [len(upstreams) for upstreams in found]
     named = [sum(isinstance(to, Address) for to in stanza.to) for stanza in stanzas]
@@ -167,18 +168,18 @@ def cut_to_size(found: list[tuple[Upstream, ...]], stanzas: list[Stanza]) -> lis
 
 
 class Nameservers:
-    """What the upstreams in use were made of, and whether that has changed."""
+    """The files and interfaces of the upstreams in use, and whether they have changed."""
 
     def __init__(self) -> None:
         self.watched = Watched()
         self.seen: Seen = ()
 
     def follow(self, routes: Routes) -> None:
-        """Look at what these routes were made of from now on. What has changed since is a change."""
+        """Watch the files and interfaces of these routes. Changes since they were read count."""
         self.watched, self.seen = routes.watched, routes.seen
 
     def changed(self) -> bool:
-        """Whether anything is another than at the last look. What has gone is as it was until it is back."""
+        """Whether anything has changed since the last call. A missing file or interface counts as unchanged."""
         looked = self.watched.look()
         now = tuple(before if one is None else one for one, before in zip(looked, self.seen, strict=True))
         if now == self.seen:
@@ -188,7 +189,7 @@ class Nameservers:
 
 
 async def resolved(stanza: Stanza, files: NameserverFiles) -> tuple[Upstream, ...]:
-    """A stanza's upstreams. Looking up host names may take seconds, in which probes have to be answered."""
+    """A stanza's upstreams. Host names are resolved in a thread, because that may take seconds."""
     if not any(isinstance(to, HostName) for to in stanza.to):
         return resolve(stanza, files)
     return await in_thread(partial(resolve, stanza, files))

@@ -1,4 +1,4 @@
-"""The stanzas of a block, as the native step wants them."""
+"""The stanzas of a block in the form that the native step needs."""
 
 from __future__ import annotations
 

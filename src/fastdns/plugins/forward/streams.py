@@ -16,9 +16,9 @@ from fastdns.plugins.forward.pool import Pool, kind_of
 from fastdns.plugins.forward.texts import STOPPED, request_prefix
 from fastdns.plugins.forward.upstreams import Shortage, Upstream
 
-# For connections to end after close; what has not ended then is aborted.
+# The time in which connections may end after close. Then they are aborted.
 CLOSE_S = 2.0
-# How often idle connections are looked at, if there are any.
+# The interval at which idle connections are checked.
 SWEEP_S = 1.0
 
 # The proto label of CoreDNS's metrics of upstreams.
@@ -26,7 +26,7 @@ PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https"}
 
 
 class Streams:
-    """The upstreams of a stanza over streams. Only for the thread of its loop.
+    """The upstreams of a stanza over TCP, TLS and HTTPS. It is used only on the event-loop thread.
 
     counters: (name, upstream's ``to``, proto) to a count, for HITS and MISSES: asks that found a connection, and
     connections that were dialed.
@@ -39,9 +39,9 @@ class Streams:
         loop: asyncio.AbstractEventLoop,
         max_connections: int | None = None,
     ) -> None:
-        """Raises UpstreamError where the stanza's TLS files cannot be used. Nothing is dialed before an ask.
+        """Raises UpstreamError if the stanza's TLS files cannot be used. Nothing is dialed before the first ask.
 
-        max_connections: of one upstream, where there may be fewer than usual.
+        max_connections: the limit for one upstream, if it is lower than the usual one.
         """
         self.loop = loop
         self.stanza = stanza
@@ -63,10 +63,10 @@ class Streams:
     def ask(self, upstream_index: int, message: bytes, timeout_s: float, done: Done) -> Callable[[], None]:
         """Send a query to an upstream; over HTTPS with ID 0 instead of its own.
 
-        message: 12 to 65535 bytes. timeout_s covers all of it, the dial included. done: called once, never before
-        ask has returned, with the reply, which has the ID of the message, and ""; or with None and the reason, a
-        Shortage where the upstream was not asked. Nothing else in the reply is looked at. Returns what cancels the
-        ask, after which done is not called.
+        message: 12 to 65535 bytes. timeout_s includes the dial. done is called once, after this method has
+        returned: with the reply and "", or with None and the reason. The reason is a Shortage if the upstream was
+        not asked. Of the reply, only the ID is checked. Returns a function that cancels the ask; done is then not
+        called.
         """
         pool = self.pools[upstream_index]
         if pool.upstream.transport == HTTPS:
@@ -78,7 +78,7 @@ class Streams:
         return ask.cancel
 
     async def close(self) -> None:
-        """End every ask with STOPPED, and every connection. Later asks end so, too."""
+        """End all asks and later ones with STOPPED, and close all connections."""
         self.closed = True
         if self.sweeper is not None:
             self.sweeper.cancel()
@@ -86,7 +86,7 @@ class Streams:
         for pool in self.pools:
             pool.stop()
         await asyncio.gather(*dials, return_exceptions=True)
-        # An upstream may never send its part of the goodbye.
+        # An upstream may never answer the end of TLS.
         ends = self.loop.time() + CLOSE_S
         while (left := [one for pool in self.pools for one in pool.connections]) and self.loop.time() < ends:
             await asyncio.sleep(0.001)
@@ -94,23 +94,23 @@ class Streams:
             if connection.transport is not None:
                 connection.transport.abort()
         if left:
-            # The loop tells connections in its next turn. It has been seen not to tell one over TLS at all.
+            # The event loop calls connection_lost in its next iteration. Over TLS it has failed to call it at all.
             await asyncio.sleep(0.001)
             for pool in self.pools:
                 pool.connections.clear()
 
     def count(self, upstream: Upstream, name: str) -> None:
-        """One more."""
+        """Count one event of an upstream."""
         key = (name, upstream.to, PROTO[upstream.transport])
         self.counters[key] = self.counters.get(key, 0) + 1
 
     def watch_idle(self) -> None:
-        """A connection has become idle: look after it."""
+        """A connection has become idle: check it later."""
         if self.sweeper is None and not self.closed:
             self.sweeper = self.loop.call_later(SWEEP_S, self.sweep)
 
     def sweep(self) -> None:
-        """Close what has been idle for too long."""
+        """Close the connections that have been idle for too long."""
         self.sweeper = None
         for pool in self.pools:
             pool.sweep()

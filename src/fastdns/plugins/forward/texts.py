@@ -1,4 +1,4 @@
-"""Error texts of connections to upstreams, as Go has them: CoreDNS shows these, ``read tcp A->B: i/o timeout``."""
+"""Error texts of connections to upstreams, in Go's words, as CoreDNS shows them: ``read tcp A->B: i/o timeout``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastdns.plugins.forward.upstreams import Shortage, Upstream, host_port
 STOPPED = Shortage("proxy: transport stopped")
 SHORT = "dns: short read"
 
-# What a call fails with for want of descriptors, memory or ports on this host.
+# Errors of calls that fail because this host has no descriptors, memory or ports left.
 SHORTAGES = {
     errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRINUSE,
 }  # fmt: skip
@@ -34,30 +34,30 @@ _ALERT = re.compile(r"_ALERT_(\w+)")
 
 
 def dialing(source_address: str | None, to: str) -> str:
-    """How the error of a dial begins."""
+    """The beginning of the error text of a dial."""
     return f"dial tcp {host_port(source_address, 0)}->{to}" if source_address else f"dial tcp {to}"
 
 
 def request_prefix(method: str, to: str) -> str:
-    """What stands before every error of a request over HTTPS."""
+    """The beginning of the error text of a request over HTTPS."""
     return f'{method.capitalize()} "https://{to}{DOH_PATH}": '
 
 
 def dial_error(begin: str, step: str, error: OSError, upstream: Upstream) -> str:
-    """A dial that has failed at a step; a Shortage where this host is the reason. begin: what ``dialing`` says."""
+    """The error text of a dial that failed at a step; a Shortage if this host is the cause. begin: see dialing."""
     if isinstance(error, ssl.SSLError):
         return tls_error(error, upstream)
     if step == "handshake" and not error.errno:
-        # asyncio says so of a peer that closes.
+        # asyncio raises this if the peer closes the connection.
         return "EOF"
-    # Negative: getaddrinfo's, for a source address of the other family.
+    # A negative number is getaddrinfo's, for a source address of the other family.
     text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     reason = f"{begin}: {step}: {text.lower()}"
     return Shortage(reason) if error.errno in SHORTAGES else reason
 
 
 def read_error(begin: str, error: Exception | None, upstream: Upstream) -> str:
-    """A connection that ends while a reply is awaited. begin: how the error of a read begins."""
+    """The error text of a connection that ends while a reply is outstanding. begin: its beginning."""
     if isinstance(error, ssl.SSLError):
         return tls_error(error, upstream)
     if isinstance(error, OSError) and error.errno:
@@ -66,7 +66,7 @@ def read_error(begin: str, error: Exception | None, upstream: Upstream) -> str:
 
 
 def tls_error(error: ssl.SSLError, upstream: Upstream) -> str:
-    """A handshake that fails, as far as OpenSSL tells why."""
+    """The error text of a failed TLS handshake, as far as OpenSSL gives the reason."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _VERIFY_ERRORS.get(error.verify_code, error.verify_message)
         return f"tls: failed to verify certificate: x509: {reason.replace('{name}', upstream.verified_name)}"

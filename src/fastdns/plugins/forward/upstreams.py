@@ -1,8 +1,8 @@
-"""From what a stanza names to the addresses that are asked: files are read, host names looked up.
+"""Turns the TO of a stanza into addresses: reads files of nameservers, and resolves host names.
 
-Everything here blocks: on files, and for host names on the network, at most LOOKUP_S for each of their types and
-resolvers; what the system's resolver takes is up to resolv.conf(5). The supervisor calls it at start, at each
-reload, and when a file that a stanza watches has changed.
+Everything here blocks: on files, and on the network for host names. With ``resolver``, a lookup takes at most
+LOOKUP_S for each record type and resolver; without, resolv.conf(5) sets the time. The supervisor calls this at the
+start, at each reload, and when a watched file has changed.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ from fastdns.tls import bare_client_context
 if TYPE_CHECKING:
     from dnslib import DNSRecord
 
-# Of one question to one resolver, as CoreDNS has it.
+# The timeout of one query to one resolver, as in CoreDNS.
 LOOKUP_S = 2.0
-# Files and names may hold any number; each costs memory and health checks in every worker, whose table holds 128.
+# Each upstream takes memory and health checks in every worker, and the workers' table has 128 places.
 MAX_UPSTREAMS = 128
-# Of all blocks of a Corefile: what counts their queries in each worker has places for 64 (_stats.pxd).
+# The limit on stanzas of a Corefile: a worker has counters for 64 (_stats.pxd).
 MAX_STANZAS = 64
 
 log = logging.getLogger("plugin/forward")
 
 
 class Shortage(str):
-    """Why an upstream was not asked: something of ours was used up, a place or a descriptor."""
+    """The error text if an upstream was not asked because this host had no place or file descriptor left."""
 
     __slots__ = ()
 
 
 class UpstreamError(CorefileError):
-    """Upstreams that cannot be had: a file, a host name or a certificate that a stanza names does not serve."""
+    """The upstreams of a stanza cannot be used: a file, host name or certificate that it names is not usable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """One server to ask. transport: "dns", "tls" or "https".
 
-    address: IP text in its canonical form, with the zone of a link-local one. server_name: the name that its
-    certificate has to have, None where that is the address; never set for "dns".
+    address: an IP address in canonical form; a link-local one with its zone. server_name: the name that the
+    certificate must have; None if that is the address, and always None for "dns".
     """
 
     transport: str
@@ -70,12 +70,12 @@ class Upstream:
 
     @property
     def to(self) -> str:
-        """Address and port, as CoreDNS's label ``to`` and its error texts have them."""
+        """Address and port, as in CoreDNS's label ``to`` and error texts."""
         return host_port(self.address, self.port)
 
     @property
     def verified_name(self) -> str:
-        """The name or address that the certificate has to have."""
+        """The name or address that the certificate must have."""
         return self.server_name or self.address.partition("%")[0]
 
 
@@ -85,17 +85,17 @@ def host_port(address: str, port: int) -> str:
 
 
 def resolve(stanza: Stanza, files: NameserverFiles | None = None) -> tuple[Upstream, ...]:
-    """The upstreams of a stanza in the order of their naming, each once. Raises UpstreamError.
+    """The upstreams of a stanza in the order of TO, each once. Raises UpstreamError.
 
-    There are MAX_UPSTREAMS at most, the first ones. Of files, the lines that serve are used, and a file that has
-    none is skipped, as long as there is an upstream at all. TLS files are tried, too.
+    At most MAX_UPSTREAMS are returned, the first ones. Invalid lines of files are skipped. A file without a valid
+    line is skipped if there is another upstream. The TLS files are tested as well.
     """
     files = files or NameserverFiles()
     found = tuple(dict.fromkeys(upstream for to in stanza.to for upstream in _expand(to, stanza, files)))
     if not found:
         raise _error(stanza, _why_none(stanza, files))
     if len(found) > MAX_UPSTREAMS:
-        # A Corefile names 15 at most: all others are what files and names hold.
+        # A Corefile names at most 15, so the others come from files and host names.
         log.warning(
             "%s:%d - %d upstreams are found; only the first %d are used",
             stanza.file, stanza.line, len(found), MAX_UPSTREAMS,
@@ -107,7 +107,7 @@ def resolve(stanza: Stanza, files: NameserverFiles | None = None) -> tuple[Upstr
 
 
 def _why_none(stanza: Stanza, files: NameserverFiles) -> str:
-    """What to say where the files of a stanza, which names nothing else, hold no nameserver; and what to do."""
+    """The error text, with a remedy, if a stanza names only files and they have no nameserver."""
     paths = watched_files(stanza)
     problems = [problem for path in paths for problem in files.look(path).problems]
     found = f" ({problems[0]})" if problems else ""
@@ -123,7 +123,7 @@ def _expand(to: To, stanza: Stanza, files: NameserverFiles) -> Iterator[Upstream
     elif isinstance(to, Address):
         yield Upstream(to.transport, to.address, to.port, _server_name(to, stanza, None))
     else:
-        # A certificate is for the name that the user knows, not for an address that a resolver has told us.
+        # The certificate must have the name in the Corefile, because a resolver's reply is not trustworthy.
         name = _server_name(to, stanza, to.name)
         yield from (Upstream(to.transport, address, to.port, name) for address in _lookup(to.name, stanza))
 
@@ -140,7 +140,7 @@ def _error(stanza: Stanza, message: str) -> UpstreamError:
 
 
 def watched_files(stanza: Stanza) -> tuple[str, ...]:
-    """The files whose nameservers are asked: what may change while we run."""
+    """The files of nameservers of a stanza, which may change while the server runs."""
     return tuple(to.path for to in stanza.to if isinstance(to, NameserverFile))
 
 
@@ -148,7 +148,7 @@ def watched_files(stanza: Stanza) -> tuple[str, ...]:
 
 
 def _lookup(name: str, stanza: Stanza) -> tuple[str, ...]:
-    """All addresses of a host, each once. Raises UpstreamError where there is none."""
+    """All addresses of a host, each once. Raises UpstreamError if there is none."""
     try:
         found = _ask_resolvers(name, stanza.resolvers) if stanza.resolvers else _ask_system(name)
     except OSError as error:
@@ -165,7 +165,7 @@ def _ask_system(name: str) -> list[str]:
 
 
 def _ask_resolvers(name: str, resolvers: Iterable[tuple[str, int]]) -> list[str]:
-    """A and AAAA records of the first resolver that has any. Raises OSError if there is none and one was silent."""
+    """A and AAAA records of the first resolver that has any. Raises OSError if none has any and one failed."""
     failure: OSError | None = None
     for resolver in resolvers:
         found: list[str] = []
@@ -182,8 +182,8 @@ def _ask_resolvers(name: str, resolvers: Iterable[tuple[str, int]]) -> list[str]
 
 
 def _ask_resolver(name: str, kind: str, resolver: tuple[str, int]) -> list[str]:
-    """The data of the records of a type in one resolver's reply; over TCP where it is truncated."""
-    # Only who names a resolver pays for this import.
+    """The records of one type in a resolver's reply; over TCP if the reply over UDP is truncated."""
+    # Imported only if a stanza names a resolver.
     from dnslib import DNSRecord
 
     query = DNSRecord.question(name, kind)
@@ -196,13 +196,13 @@ def _ask_resolver(name: str, kind: str, resolver: tuple[str, int]) -> list[str]:
 
 
 def _exchange(query: DNSRecord, resolver: tuple[str, int], kind: socket.SocketKind) -> DNSRecord:
-    """The reply to a query. Raises OSError, TimeoutError after LOOKUP_S; other messages do not count."""
+    """The reply to a query; other messages are ignored. Raises OSError, and TimeoutError after LOOKUP_S."""
     tcp = kind == socket.SOCK_STREAM
     message = bytes(query.pack())
     ends = time.monotonic() + LOOKUP_S
     with socket.socket(socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET, kind) as sock:
         sock.settimeout(LOOKUP_S)
-        # Connected: datagrams of others do not reach it.
+        # A connected socket receives no datagrams from other addresses.
         sock.connect(socket_address(*resolver))
         sock.sendall(framed(message) if tcp else message)
         while (left_s := ends - time.monotonic()) > 0:
@@ -229,7 +229,7 @@ def _parsed(data: bytes) -> DNSRecord | None:
     try:
         return DNSRecord.parse(data)
     except Exception:
-        # Not only DNSError: what is mangled fails in many ways.
+        # A malformed message raises many exceptions beside DNSError.
         return None
 
 
@@ -247,13 +247,13 @@ def _answers(reply: DNSRecord, query: DNSRecord) -> bool:
 
 
 def tls_context(stanza: Stanza) -> ssl.SSLContext:
-    """A client's context with the stanza's files: TLS 1.2 at least, certificates verified. Raises UpstreamError.
+    """A client context with the stanza's files: TLS 1.2 or later, certificates verified. Raises UpstreamError.
 
-    The system's authorities cost 30 ms and a megabyte: make it once.
+    Create it once: loading the system's authorities takes 30 ms and 1 MB.
     """
     context = bare_client_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # RFC 6125 section 6.4.4: names stand in the alternative names.
+    # RFC 6125 section 6.4.4: only the subject alternative names are compared.
     context.hostname_checks_common_name = False
     files = stanza.tls
     if files.ca is None:
@@ -275,7 +275,7 @@ def _load_authorities(context: ssl.SSLContext, path: str, stanza: Stanza) -> Non
 def _load_certificate(context: ssl.SSLContext, files: TlsFiles, stanza: Stanza) -> None:
     assert files.certificate is not None
     try:
-        # Without a password of our own OpenSSL would ask the terminal for one.
+        # Without a password here, OpenSSL would ask for one on the terminal.
         context.load_cert_chain(files.certificate, files.key, password=lambda: "")
     except OSError as error:
         raise _error(
