@@ -40,7 +40,7 @@ async def check_accounts(config: ServerConfig) -> None:
         ("kubeconfig empty", "empty is empty; expected a kubeconfig"),
         ("kubeconfig broken", "broken: "),
         ("kubeconfig broken context", "broken: "),
-        ("endpoint ftp://192.0.2.1", "endpoint: 'ftp://192.0.2.1' is no URL of an API server"),
+        ("endpoint ftp://192.0.2.1", "endpoint: 'ftp://192.0.2.1' is not the URL of an API server"),
         (
             "endpoint https://192.0.2.1\ntls c k ca",
             "invalid configuration: unable to read client-cert c due to open c: no such file or directory",

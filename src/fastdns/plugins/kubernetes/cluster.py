@@ -1,4 +1,4 @@
-"""One cluster that the watcher follows: its source, the sink that the source fills, the guard, the snapshot."""
+"""One cluster that the watcher follows: its source, the sink that the source fills, its guard and snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("plugin/kubernetes")
 
 
 def make_source(config: Any, sink: ClusterWriter, metrics: ClusterMetrics) -> Any:
-    """The source that a kubernetes block names: manifests, or an API server. Imports only that source."""
+    """The source of a kubernetes block: manifests or an API server. Imports only that source."""
     if config.manifests:
         from fastdns.plugins.kubernetes.manifests.source import ManifestSource
 
@@ -38,7 +38,7 @@ def make_source(config: Any, sink: ClusterWriter, metrics: ClusterMetrics) -> An
 
 
 class Cluster:
-    """A source by its number in the store. restore, then run; tick each second meanwhile; close at the end."""
+    """A cluster by its number in the store. Call restore, then run, and tick each second; call close at the end."""
 
     def __init__(self, number: int, config: Any, writer: Writer, metrics: ClusterMetrics) -> None:
         self.config = config
@@ -62,12 +62,12 @@ class Cluster:
         )
         self.snapshot: SnapshotKeeper | None = None
         if config.snapshot:
-            # Imported where there is one: it is not needed else.
+            # Imported only if a block has a snapshot.
             from fastdns.plugins.kubernetes.snapshot.keeper import SnapshotKeeper
 
             self.snapshot = SnapshotKeeper(config, self.sink, metrics)
         self.source: Any = None
-        # Whether a snapshot is served, as no listing has said yet what is true.
+        # Whether the snapshot is served, because the cluster is not listed yet.
         self.restored = False
 
     def restore(self) -> None:
@@ -84,12 +84,12 @@ class Cluster:
 
     @property
     def as_of(self) -> float:
-        """When what is served was last known to be true, in Unix seconds."""
+        """When the API server last confirmed the records that are served, in Unix seconds."""
         return getattr(self.source, "last_contact", None) or time.time()
 
     @property
     def uid(self) -> str:
-        """The uid of the cluster, "" where it is not known."""
+        """The uid of the cluster; "" if it is not known."""
         return getattr(self.source, "identity", None) or ""
 
     def tick(self) -> None:
@@ -102,7 +102,7 @@ class Cluster:
             self.snapshot.tick(self.as_of, self.uid)
 
     def look_at(self, snapshot: SnapshotKeeper) -> None:
-        """Compare the snapshot that is served with what the API server has said: its cluster, its listings."""
+        """Compare the served snapshot with the API server: whether it is of the same cluster, and still needed."""
         if snapshot.uid and self.uid:
             if snapshot.is_of_another(self.uid):
                 log.warning(

@@ -1,4 +1,4 @@
-"""The options of kubernetes: which cluster, what of it, and how its names are answered."""
+"""The options of kubernetes: the cluster, the objects that are served, and how names are answered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_TTL_S = 3600
 SNAPSHOT_MAX_AGE_S = 24 * 3600.0
 GUARD_PERCENT = 50
 GUARD_GRACE_S = 120.0
-# The options that say how the API server is reached, by the field that shows that they are there.
+# The options of the connection to the API server, by the field that is set if the option is given.
 CONNECTION = {
     "endpoints": "endpoint",
     "tls": "tls",
@@ -39,19 +39,19 @@ CONNECTION = {
     "burst": "apiserver_burst",
     "max_inflight": "apiserver_max_inflight",
 }
-# What is about an API server, too: files on disk need no copy on disk, and are believed.
+# More options that need an API server. Manifests are files already, and they are not guarded.
 API_SERVER = {**CONNECTION, "snapshot": "snapshot", "guard_percent": "guard"}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What to serve and from where.
+    """The options of one kubernetes directive.
 
-    zones: origins; primary: where PTR records point to, the first that is no reverse zone, or in-addr.arpa. or
-    ip6.arpa. where there is none. tls: certificate, key and CA. qps, burst, max_inflight: 0 is the client's
-    default, or no limit. labels, namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified".
-    fallthrough: zones whose unknown names go to the next plugin, None for none. manifests: files or directories,
-    resolved against the root. snapshot: a file, resolved likewise. guard_percent: 0 is off.
+    zones: origins. primary: the zone into which PTR records point: the first forward zone, or in-addr.arpa. or
+    ip6.arpa. if there is none. tls: certificate, key and CA. qps, burst, max_inflight: 0 if not given. labels,
+    namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose
+    unknown names go to the next plugin; None for none. manifests: files or directories, resolved against the root.
+    snapshot: a file, resolved against the root. guard_percent: 0 is off.
     """
 
     zones: tuple[str, ...]
@@ -83,12 +83,12 @@ class Config:
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
-    """Raises CorefileError; once in a block."""
+    """Parse the directive, which a block may have once. Raises CorefileError."""
     fields: dict[str, Any] = {}
     for _ in d.occurrences(once=True):
         fields["zones"] = to_zones(d, d.remaining_args()) or block.zones
-        # CoreDNS takes the two roots for zones like any other, and points PTR records into them. They do here where
-        # there is nothing better.
+        # CoreDNS treats the two roots of the reverse tree like other zones, and points PTR records into them. Here
+        # that happens only if there is no forward zone.
         possible = [zone for zone in fields["zones"] if not is_below_reverse_root(zone)]
         if not possible:
             raise d.error("at least one zone that is no reverse zone is needed, or in-addr.arpa or ip6.arpa itself")
@@ -106,7 +106,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     return Config(endpoint=endpoint, manifests=manifests, **fields)
 
 
-# What no option can say alone
+# Checks that concern several options
 
 
 def _check_namespaces(d: Dispenser, fields: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ def _check_zones(d: Dispenser, fields: dict[str, Any]) -> None:
     for zone in fields.get("multicluster", ()):
         if zone not in fields["zones"]:
             raise d.error(f"the multicluster zone {zone} is none of the zones {', '.join(fields['zones'])}")
-    # Names with a zone are answered from the endpoints.
+    # Names with a topology zone are answered from the endpoints.
     if "zonal" in fields and "noendpoints" in fields:
         raise d.error("zonal and noendpoints cannot both be set")
 
@@ -215,5 +215,5 @@ OPTIONS: dict[str, Option] = {
     "guard": _guard,
 }
 
-# Behind these CoreDNS takes the closing brace on their line.
+# Options after which CoreDNS accepts the closing brace on the same line: see read_options.
 ENDING = {"endpoint": 1, "namespaces": 0, "ttl": 1, "fallthrough": 0, "ignore": 1, "startup_timeout": 1}

@@ -20,7 +20,7 @@ from fastdns.plugins.kubernetes.sink import Resource
 log = logging.getLogger("plugin/kubernetes")
 
 MIN_SERVICES = 100
-# A listing of namespaces is weighed by the Services that it would hide.
+# For a listing of namespaces, the guard counts the Services in the missing namespaces.
 WHAT = {
     Resource.SERVICE: "Services",
     Resource.SLICE: "EndpointSlices",

@@ -1,8 +1,8 @@
-"""Which blocks share a cluster's numbers in the zone store, and how old what is stored under them is.
+"""The numbers of a cluster in the zone store: which blocks share them, and the age of a snapshot under them.
 
-Of a cluster's pair of numbers, the SOA serial of Services, namespaces and pods is under the first, that of
-multicluster objects under the second. The numbers are listed when every resource that the cluster needs has been
-listed. Blocks whose options keep the same objects of the same cluster share one pair.
+A cluster has a pair of numbers. The first one holds the SOA serial of Services, namespaces and pods, the second one
+that of multicluster objects. The numbers count as listed when every resource that the cluster needs was listed.
+Blocks whose options select the same objects of the same cluster share one pair.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastdns.memory._store import Store
 
 
 def identity(options: Any) -> tuple[Any, ...]:
-    """What must be equal for two blocks to share a cluster: all options but those about answers."""
+    """The options that must be equal for two blocks to share a cluster: all but those about answers."""
     return (
         options.endpoint, options.tls, options.kubeconfig, options.context, options.manifests,
         options.qps, options.burst, options.max_inflight, options.namespace_labels, options.labels,
@@ -26,7 +26,7 @@ def identity(options: Any) -> tuple[Any, ...]:
 
 
 def snapshot_age_s(store: Store, number: int) -> float:
-    """How old the snapshot is that is served of a cluster; 0 where its listings, or nothing, are served."""
+    """The age of the snapshot that is served of a cluster; 0 if no snapshot is served."""
     restored_at = store.restored_at(number)
     if not restored_at or store.source(number)[0]:
         return 0.0
@@ -34,7 +34,7 @@ def snapshot_age_s(store: Store, number: int) -> float:
 
 
 def shared_snapshot(blocks: Iterable[tuple[Any, Any]]) -> tuple[Any, Any] | None:
-    """The first two blocks that name the same snapshot and are not of the same cluster; None where there are none.
+    """The first two blocks that name the same snapshot but do not share a cluster; None if there are none.
 
     blocks: server blocks with their options.
     """

@@ -89,7 +89,7 @@ class ServiceImport(msgspec.Struct, gc=False):
 
 KubernetesObject = Service | EndpointSlice | Namespace | Pod | ServiceImport
 
-# What each resource is made of.
+# The type of the objects of each resource.
 TYPES: dict[Resource, type[KubernetesObject]] = {
     Resource.SERVICE: Service,
     Resource.SLICE: EndpointSlice,

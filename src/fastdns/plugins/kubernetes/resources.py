@@ -1,4 +1,4 @@
-"""Which resources of the API server a kubernetes block needs, and how they are asked for."""
+"""The resources of the API server that a kubernetes block needs, and how they are requested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fastdns.plugins.kubernetes.sink import Resource
 
 IMPORT_SERVICE_LABEL = "multicluster.kubernetes.io/service-name"
-# Pods that have ended have no address any more.
+# Pods that have ended no longer have an address.
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
@@ -36,7 +36,7 @@ class Watched:
 
 
 def watched_resources(options: Any) -> tuple[Watched, ...]:
-    """What options ask to be watched."""
+    """The resources that the options need."""
     labels, namespace_labels = options.labels or "", options.namespace_labels or ""
     found = [Watched(Resource.SERVICE, "/api/v1/services", labels, name="services")]
     if not options.noendpoints:

@@ -22,7 +22,7 @@ REQUIREMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One term: labels[key] is in values; values None: the key is there. negated turns it around."""
+    """One term: labels[key] is in values; with values None, the key exists. negated inverts the term."""
 
     key: str
     values: frozenset[str] | None

@@ -188,7 +188,7 @@ async def test_an_endless_line_is_refused(
             return b"x" * 60
 
     content: Any = Content()
-    with pytest.raises(SourceError, match="over 100 bytes"):
+    with pytest.raises(SourceError, match="more than 100 bytes"):
         async for _ in api.lines(content):
             pass
 
@@ -279,7 +279,7 @@ def dribbling(head: bytes, part: bytes = b"x") -> Callable[..., Awaitable[None]]
 async def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "MAX_LIST_BYTES", 1 << 20)
     async with listening(dribbling(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 200_000)) as client:
-        with pytest.raises(Unreachable, match="over 1048576 bytes"):
+        with pytest.raises(Unreachable, match="more than 1048576 bytes"):
             await client.get(NAMESPACES, {})
 
 

@@ -211,7 +211,7 @@ async def test_the_check_runs_no_credential_plugin(tmp_path: Path) -> None:
     path.write_text(kubeconfig({"server": "https://h"}, {"exec": plugin}))
     await check(options(kubeconfig=str(path)), environ=environment())
     assert not ran.exists()
-    with pytest.raises(SourceError, match="credential plugin gave nothing"):
+    with pytest.raises(SourceError, match="credential plugin returned no usable"):
         await from_kubeconfig(path, None)
     assert ran.exists()
 
@@ -226,7 +226,7 @@ FAILING = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", 
         ("clusters: {", None, "config: .*"),
         (kubeconfig({"server": "https://h"}, {}), "other", "config: .*other"),
         (kubeconfig({}, {}), None, "config: its cluster names no server"),
-        (kubeconfig({"server": "https://h"}, {"exec": FAILING}), None, "credential plugin gave nothing"),
+        (kubeconfig({"server": "https://h"}, {"exec": FAILING}), None, "credential plugin returned no usable"),
     ],
     ids=["missing", "no YAML", "no such context", "no server", "failing plugin"],
 )

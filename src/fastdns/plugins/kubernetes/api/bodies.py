@@ -1,6 +1,6 @@
-"""The bodies of the API server's answers as they come in: chunks of a list, lines or frames of a watch, refusals.
+"""The bodies of the API server's responses: chunks of a list, lines or frames of a watch, error responses.
 
-All raise Unreachable where a body breaks off, and Stalled where nothing comes.
+All functions raise Unreachable if a body ends early, and Stalled if no data arrives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastdns.plugins.kubernetes.api.formats import MAX_ITEM_BYTES, PROTOBUF, STA
 from fastdns.plugins.kubernetes.api.protobuf._messages import MAGIC, decode_status, unwrap
 from fastdns.plugins.kubernetes.api.protobuf._streams import Frames
 
-# Of a refusal, what is read, and for how long.
+# How much of an error response is read, and for how long.
 MAX_REFUSAL_BYTES = 64 << 10
 REFUSAL_TIMEOUT_S = 10.0
 MAX_RETRY_AFTER_S = 60.0
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Chunks(Generic[T]):
-    """An answer as it comes in, to go through once. is_protobuf: what it says that it is written in."""
+    """A response in parts, to be iterated once. is_protobuf: its format, by its Content-Type."""
 
     def __init__(self, response: Response, parts: AsyncIterator[T]) -> None:
         self.is_protobuf = is_protobuf(response)
@@ -38,15 +38,15 @@ class Chunks(Generic[T]):
 
 
 def is_protobuf(response: Response) -> bool:
-    """Whether an answer says that it is written in Kubernetes' protobuf."""
+    """Whether the Content-Type of a response is Kubernetes' protobuf."""
     kind = response.headers.get("content-type", "")
     return kind.partition(";")[0].strip().lower() == PROTOBUF
 
 
 async def chunks(response: Response, max_bytes: int | None = None) -> AsyncIterator[bytes]:
-    """A body to its end.
+    """A whole body.
 
-    Raises Unreachable where it breaks off, or has over max_bytes; Stalled where nothing comes.
+    Raises Unreachable if it ends early or has more than max_bytes, and Stalled if no data arrives.
     """
     size = 0
     while True:
@@ -58,12 +58,12 @@ async def chunks(response: Response, max_bytes: int | None = None) -> AsyncItera
             return
         size += len(chunk)
         if max_bytes is not None and size > max_bytes:
-            raise Unreachable(f"an answer is over {max_bytes} bytes")
+            raise Unreachable(f"a response has more than {max_bytes} bytes")
         yield chunk
 
 
 async def frames(response: Response) -> AsyncIterator[list[bytes]]:
-    """Batches of whole frames; half a frame at the stream's end is dropped. Raises as lines does."""
+    """Batches of complete frames. An incomplete frame at the end of the stream is dropped. Raises as lines does."""
     cut = Frames(MAX_ITEM_BYTES)
     async for chunk in chunks(response):
         try:
@@ -75,9 +75,9 @@ async def frames(response: Response) -> AsyncIterator[list[bytes]]:
 
 
 async def lines(response: Response) -> AsyncIterator[list[bytes]]:
-    """Batches of whole lines without their ends; half a line at the stream's end is dropped.
+    """Batches of complete lines without their line ends. An incomplete line at the end of the stream is dropped.
 
-    Raises Unreachable where the stream broke off, Stalled where nothing came, SourceError on an endless line.
+    Raises Unreachable if the stream ends early, Stalled if no data arrives, SourceError if a line is too long.
     """
     rest: list[bytes] = []
     rest_bytes = 0
@@ -87,7 +87,7 @@ async def lines(response: Response) -> AsyncIterator[list[bytes]]:
             rest.append(chunk)
             rest_bytes += len(chunk)
             if rest_bytes > MAX_ITEM_BYTES:
-                raise SourceError(f"an event is over {MAX_ITEM_BYTES} bytes; expected a JSON object a line")
+                raise SourceError(f"an event has more than {MAX_ITEM_BYTES} bytes; expected an object per line")
             continue
         if rest:
             rest.append(head)
@@ -100,10 +100,10 @@ async def lines(response: Response) -> AsyncIterator[list[bytes]]:
 
 
 async def refusal(response: Response) -> ApiError:
-    """The exception that an answer other than 2xx stands for; the answer is used up."""
+    """The exception for a response other than 2xx. Reads and ends the response."""
     body = b""
     with contextlib.suppress(*TRANSPORT_ERRORS):
-        # A Status is short; a proxy's page in its place need not be read whole.
+        # A Status is short. The page of a proxy need not be read to its end.
         async with asyncio.timeout(REFUSAL_TIMEOUT_S):
             body = await response.read(MAX_REFUSAL_BYTES)
     response.end()
@@ -120,7 +120,7 @@ async def refusal(response: Response) -> ApiError:
 
 
 def unreachable(error: BaseException) -> Unreachable:
-    """Any failure of transport in few words."""
+    """The exception for a failure of the transport."""
     if isinstance(error, TimeoutError):
-        return Stalled("nothing came in time")
+        return Stalled("no data arrived in time")
     return Unreachable(reason(error))

@@ -1,19 +1,21 @@
-"""One HTTP session to the API server: lists, pages and watch streams, nothing about what they mean.
+"""One HTTP session to the API server: lists, pages and watches. It does not know what the objects mean.
 
 Rules:
-- Every answer but 2xx raises one typed ApiError; a server that cannot be reached raises Unreachable.
-- 401 resolves the credentials again, once for all requests that were refused together, and tries again once.
-- 429 and 5xx with Retry-After wait as told and try again, up to ten times, as client-go does.
-- apiserver_qps and apiserver_burst limit requests, apiserver_max_inflight those that are no watches; unset
-  means no limit, since a handful of watches and a list a minute are all that is asked.
-- Resources that have protobuf are asked for in protobuf, or else JSON: protobuf has fewer bytes and costs less to
-  read. A server that refuses is asked for JSON from then on. The Content-Type of the answer says which one it is.
-- Lists come as chunks of bytes. A watch's lines (in protobuf: frames) come as batches: every whole one that is in
-  the buffer, in one list. A line is bounded.
-- No redirect is followed: credentials are for the server that is configured. Answers are bounded in size and time.
-- No answer is compressed: inflating a whole cluster costs more than the node-local bytes it saves.
-- A request that gets no answer is sent again over a new connection (http/client.py). All its attempts count as one
-  request, in the limits and in the metrics.
+- A response other than 2xx raises a typed ApiError; an unreachable server raises Unreachable.
+- After 401 the credentials are resolved again, once for all requests refused at that time; each request is then
+  sent once more.
+- After 429 and 5xx with Retry-After, the request is sent again after that time, up to ten times, as in client-go.
+- apiserver_qps and apiserver_burst limit all requests; apiserver_max_inflight limits requests that are no watches.
+  Unset means no limit, because there are only a few watches and about one list per minute.
+- Resources are requested in protobuf if they have it, because protobuf is smaller and cheaper to parse. After a
+  refusal, JSON is requested. The Content-Type of the response says which format it has.
+- Lists are returned as chunks of bytes. Watches are returned as batches of all complete lines (in protobuf: frames)
+  in the buffer. The length of a line is limited.
+- Redirects are not followed, because the credentials are for the configured server. Responses are limited in size
+  and time.
+- Responses are not compressed: decompressing a whole cluster costs more than the bytes that it saves.
+- A request without a response is sent again over a new connection (http/client.py). All its attempts count as one
+  request in the limits and metrics.
 """
 
 from __future__ import annotations
@@ -42,14 +44,14 @@ from fastdns.plugins.kubernetes.api.metrics import Metrics, NoMetrics
 log = logging.getLogger("plugin/kubernetes")
 
 CONNECT_TIMEOUT_S = 10.0
-# An API server gives up on a list after 60 s; a watch it opens at once.
+# An API server aborts a list after 60 s. It opens a watch at once.
 RESPONSE_TIMEOUT_S = 60.0
 OPEN_TIMEOUT_S = 30.0
 MAX_RETRIES = 10
-# Of a list that is asked for whole: a page has some MB.
+# The limit for a list that is requested without pages; a page has a few MB.
 MAX_LIST_BYTES = 1 << 30
 LIST_TIMEOUT_S = 300.0
-# Credentials that expire this soon are fetched again before they are refused.
+# Credentials are resolved again this long before they expire.
 EXPIRY_MARGIN_S = 30.0
 REFRESH_INTERVAL_S = 1.0
 
@@ -58,7 +60,7 @@ METADATA_JSON = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 
 
 class Client:
-    """Speaks to the one API server that ``resolve`` names. Use as an async context manager."""
+    """The client of the API server that ``resolve`` returns. Use it as an async context manager."""
 
     def __init__(
         self,
@@ -80,17 +82,17 @@ class Client:
         self._connect_timeout_s = connect_timeout_s
         self._response_timeout_s = response_timeout_s
         self._fresh_after_s = fresh_after_s
-        # Called where a connection was silent and a newer one was answered. Takes when the silence began, by the
-        # monotonic clock.
+        # Called if a connection was silent while a newer one got a response. The argument is the start of the
+        # silence, by the monotonic clock.
         self.on_frozen: list[Callable[[float], None]] = []
         self._sleep = sleep
         self._session: Session | None = None
-        # Whether the server has not refused it.
+        # False after the server has refused protobuf.
         self._has_protobuf = True
         self._connection: Connection | None = None
         self._token_file: TokenFile | None = None
         self._refreshing = asyncio.Lock()
-        # How often credentials were resolved, and when: requests refused together refresh once.
+        # How often credentials were resolved, and when. Requests that are refused together resolve them once.
         self._generation = 0
         self._refreshed_at = float("-inf")
 
@@ -103,14 +105,14 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Ends the session; open watches break off."""
+        """Close the session. Open watches end with an error."""
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
 
     @property
     def host_url(self) -> str:
-        """The server's URL, empty before it was first resolved."""
+        """The URL of the server; empty before it is resolved for the first time."""
         return self._connection.host_url if self._connection is not None else ""
 
     async def get(self, path: str, params: Mapping[str, str], *, accept: str = JSON) -> bytes:
@@ -130,7 +132,7 @@ class Client:
     async def listing(
         self, path: str, params: Mapping[str, str], *, protobuf: bool = False
     ) -> AsyncIterator[Chunks[bytes]]:
-        """The body of one GET as it comes in, bounded in size and time."""
+        """The body of one GET in chunks, limited in size and time."""
         wait_s = self._response_timeout_s
         async with self._slot(), self._open_list(path, params, protobuf, wait_s, wait_s) as response:
             async with asyncio.timeout(LIST_TIMEOUT_S) as limit:
@@ -150,8 +152,8 @@ class Client:
     ) -> AsyncIterator[Chunks[list[bytes]]]:
         """A stream of lines or frames, in batches.
 
-        Raises Stalled when nothing comes for silence_s; also, sooner, where is_owed says that something has to come
-        and the server answers other requests meanwhile.
+        Raises Stalled if nothing arrives for silence_s. If is_owed says that data must arrive, Stalled is raised
+        earlier: when the server answers other requests meanwhile.
         """
         open_s = min(silence_s, OPEN_TIMEOUT_S)
         async with self._open_list(path, params, protobuf, silence_s, open_s, is_owed) as response:
@@ -168,7 +170,7 @@ class Client:
         open_s: float,
         is_owed: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Response]:
-        """_open, in protobuf where that is wanted and to be had."""
+        """_open, in protobuf if the caller wants it and the server supports it."""
         accept = PROTOBUF_OR_JSON if protobuf and self._has_protobuf else JSON
         opened = self._open(path, params, accept, silence_s, open_s, is_owed)
         try:
@@ -206,13 +208,13 @@ class Client:
         try:
             yield response
         finally:
-            # A body that was not read to its end cannot be followed by another: closed, never drained.
+            # After an unread body the connection cannot be reused: it is closed, and the body is not drained.
             response.end()
 
     async def _request(
         self, path: str, params: Mapping[str, str], accept: str, silence_s: float, open_s: float
     ) -> Response:
-        """An answer of 2xx, after as many tries as the rules allow."""
+        """A 2xx response, after as many attempts as the rules allow."""
         refreshed = False
         for attempt in range(MAX_RETRIES + 1):
             session, connection = await self._ready()
@@ -227,7 +229,7 @@ class Client:
                 continue
             if error.retry_after_s is None or attempt == MAX_RETRIES:
                 raise error
-            # Jitter, so that replicas that were refused together do not come back together.
+            # Jitter, so that replicas that were refused together do not retry together.
             await self._sleep(error.retry_after_s * (1.0 + 0.1 * random.random()))
         raise error
 
@@ -254,7 +256,7 @@ class Client:
             code = str(response.status)
             return response
         except ssl.SSLCertVerificationError as e:
-            # A CA that was rotated: the next try reads it anew.
+            # The CA may have been rotated: the next attempt reads it again.
             await self._refresh(self._generation)
             raise Unreachable(f"its certificate is not trusted: {e}") from e
         except TRANSPORT_ERRORS as e:
@@ -274,7 +276,7 @@ class Client:
         return headers
 
     async def _ready(self) -> tuple[Session, Connection]:
-        """Session and connection, resolved where that was not done yet or has run out."""
+        """The session and connection. Credentials are resolved if that was not done, or if they have expired."""
         connection = self._connection
         if connection is None or (
             connection.expires_at is not None and time.time() > connection.expires_at - EXPIRY_MARGIN_S
@@ -282,14 +284,14 @@ class Client:
             await self._refresh(self._generation)
             connection = self._connection
         if connection is None:
-            # Another request waited for the same credentials, and raised why there are none.
+            # Another request resolved the same credentials, and raised the reason of the failure.
             raise Unreachable("there are no credentials yet")
         if self._session is None:
             self._session = self._new_session(connection)
         return self._session, connection
 
     async def _refresh(self, generation: int) -> None:
-        """Resolves the credentials again, unless another request has since generation did."""
+        """Resolve the credentials again, unless another request has done it since this generation."""
         async with self._refreshing:
             if generation != self._generation:
                 return
@@ -301,7 +303,7 @@ class Client:
                 if self._connection is None or not connection.same_server(self._connection):
                     old, self._session = self._session, self._new_session(connection)
                     if old is not None:
-                        # The watches on it are cut, and open again with the new certificate, or elsewhere.
+                        # Its watches end, and are opened again with the new certificate or server.
                         await old.close()
                 if connection.token_file is None:
                     self._token_file = None

@@ -1,16 +1,16 @@
-"""Where the API server is and how to speak to it, resolved from options, a kubeconfig or the cluster itself.
+"""The address of the API server and its credentials, from options, a kubeconfig or the pod's service account.
 
 Rules:
-- A kubeconfig wins over an endpoint, an endpoint over the cluster's own service account, as in CoreDNS.
-- Certificates and keys are read when resolved and kept as PEM; resolving again picks up what was rotated.
+- A kubeconfig takes precedence over an endpoint, an endpoint over the pod's service account, as in CoreDNS.
+- Certificates and keys are read when the connection is resolved, and kept as PEM. Resolving again reads new ones.
 - The service account's token stays a file: it is read again when the file changes, at least every 60 s, and
   when the server refuses it.
-- A kubeconfig of plain data is read in this process (kubeconfig.py), any other one by the ``kubernetes`` package in
-  a child process (package.py).
-- What is missing or broken before any server is asked ends the start (``check``), as in CoreDNS; a server that
-  cannot be reached, and a credential plugin that fails, are for the source to try again.
-- Every error is a SourceError that names the file or option and says what was expected there. Where CoreDNS has
-  the error, too, it contains its words.
+- A kubeconfig of plain data is read in this process (kubeconfig.py). Any other one is read by the ``kubernetes``
+  package in a child process (package.py).
+- A missing or invalid file ends the start (``check``), as in CoreDNS. If the server is unreachable, or a credential
+  plugin fails, the source tries again.
+- Every error is a SourceError that names the file or option and what was expected there. If CoreDNS has the same
+  error, it contains CoreDNS's words.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fastdns.plugins.kubernetes.api.package import CREDENTIALS_TIMEOUT_S, ask_pa
 from fastdns.plugins.kubernetes.api.proxies import checked_proxy, proxy_from_environment
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-# Of a Connection, what a session is made of; the rest goes with each request.
+# The fields of a Connection that a session depends on. The other fields are used for each request.
 WAY = ("host_url", "ca_pem", "cert_pem", "key_pem", "server_name", "insecure", "proxy_url")
 
 
@@ -53,15 +53,15 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """host:port, as it stands in metrics."""
+        """host:port, the label in metrics."""
         return urlsplit(self.host_url).netloc.rpartition("@")[2]
 
     def same_server(self, other: Connection) -> bool:
-        """Whether open sessions to other may go on under self: its credentials are for no other server's eyes."""
+        """Whether open sessions of other may continue with the credentials of self: the server is the same."""
         return all(getattr(self, name) == getattr(other, name) for name in WAY)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """None for plain HTTP. Raises SourceError where certificate, key or CA cannot be used."""
+        """The TLS context; None for plain HTTP. Raises SourceError if certificate, key or CA cannot be used."""
         if not self.host_url.startswith("https:"):
             return None
         try:
@@ -74,12 +74,13 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.cert_pem is not None:
-            # The ssl module takes a certificate from files only. This one is in memory: no folder may be writable.
+            # The ssl module reads certificates only from files. This file is in memory, as there may be no writable
+            # directory.
             with os.fdopen(os.memfd_create("client certificate"), "w") as pem:
                 pem.write(f"{self.cert_pem}\n{self.key_pem or ''}\n")
                 pem.flush()
                 try:
-                    # A key behind a passphrase would make OpenSSL ask on the terminal: answer for it.
+                    # For an encrypted key, OpenSSL would ask for the passphrase on the terminal.
                     context.load_cert_chain(f"/proc/self/fd/{pem.fileno()}", password="")
                 except (ssl.SSLError, ValueError) as e:
                     raise SourceError(
@@ -127,7 +128,7 @@ async def resolve(
 async def check(
     options: Any, *, environ: Mapping[str, str] | None = None, service_account: Path = SERVICE_ACCOUNT
 ) -> None:
-    """Looks at all that a connection is made of, and connects to nothing. Raises SourceError as resolve does."""
+    """Check the files and options of a connection, without connecting. Raises SourceError as resolve does."""
     connection = await resolve(options, environ=environ, service_account=service_account, plugins=False)
     try:
         connection.ssl_context()
@@ -156,7 +157,7 @@ def read_option(name: str, file: str, expected: str) -> str | None:
 
 
 def in_cluster(environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Connection:
-    """What a pod finds: two variables, a CA and a token. Raises SourceError where one is missing."""
+    """The connection of a pod: two variables, a CA and a token. Raises SourceError if one is missing."""
     host = environ.get("KUBERNETES_SERVICE_HOST", "")
     port = environ.get("KUBERNETES_SERVICE_PORT", "")
     if not host or not port:
@@ -210,5 +211,5 @@ def checked_url(url: str, where: str) -> str:
     except ValueError:
         port_is_valid = False
     if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SourceError(f"{where}: {url!r} is no URL of an API server; expected https://HOST[:PORT]")
+        raise SourceError(f"{where}: {url!r} is not the URL of an API server; expected https://HOST[:PORT]")
     return url.rstrip("/")

@@ -40,13 +40,13 @@ PERIOD_MAX_S = 50.0
 RETRY_S = 2.0
 SETTLE_S = 1.0
 PAGE_OBJECTS = 500
-# Keys gone through before the loop goes round.
+# Keys that are compared in one iteration of the event loop.
 KEYS_AT_ONCE = 2000
 IDENTITY_NAMESPACE = "kube-system"
 
 
 class ObjectMetadata(msgspec.Struct, gc=False):
-    """As much of an object as tells whether it changed."""
+    """The fields of an object that show whether it changed."""
 
     name: str = ""
     namespace: str = ""
@@ -59,13 +59,13 @@ class ObjectWithMetadata(msgspec.Struct, gc=False):
 
 
 class MetadataPage(msgspec.Struct):
-    """One page, its items unread: one that cannot be read is not to cost the others their check."""
+    """One page with raw items, so that one invalid item does not prevent the check of the others."""
 
     metadata: ListMetadata
     items: list[msgspec.Raw] | None = None
 
     def readable(self) -> Iterator[ObjectMetadata]:
-        """Those that can be read."""
+        """The items that can be decoded."""
         for item in self.items or ():
             with contextlib.suppress(*UNREADABLE):
                 yield OBJECTS.decode(item).metadata
@@ -74,7 +74,7 @@ class MetadataPage(msgspec.Struct):
 PAGES = msgspec.json.Decoder(MetadataPage)
 OBJECTS = msgspec.json.Decoder(ObjectWithMetadata)
 
-# What a check found.
+# The results of a check.
 SAME = ""
 INCONSISTENT = "inconsistent"
 REPLACED = "replaced"
@@ -97,7 +97,7 @@ class ConsistencyCheck:
         self._settle_s = settle_s
         self._page_objects = page_objects
         self._sleep = sleep
-        # What the last listing was meant to repair: (key, version that the server said).
+        # The differences that the last listing should have repaired: (key, the server's version).
         self._repaired: set[tuple[int, int | None]] = set()
         self._reported = False
 
@@ -141,9 +141,10 @@ class ConsistencyCheck:
         return INCONSISTENT
 
     async def _compare(self) -> tuple[dict[int, int | None], str]:
-        """Keys that differ, each with the version that the server has, None: it has none; the list's version.
+        """The keys that differ, each with the server's version (None: the server does not have it); and the version
+        of the list.
 
-        Compares page by page: going through a large cluster at one go would hold up its changes.
+        The comparison is made page by page: comparing a large cluster at once would delay its changes.
         """
         watched, held = self._reflector.watched, self._reflector.digest
         params = {**watched.selectors(), "limit": str(self._page_objects)}
@@ -178,9 +179,9 @@ async def list_metadata(client: Client, path: str, params: dict[str, str]) -> Me
 
 
 async def identity(client: Client) -> str | None:
-    """The uid of kube-system, which no two clusters share; None where RBAC or the server does not tell.
+    """The uid of kube-system, which differs in every cluster; None if RBAC or the server does not allow to read it.
 
-    Listed, not fetched by name: CoreDNS's role may list namespaces, not get them.
+    It is listed, not fetched by name: CoreDNS's role may list namespaces, but not get them.
     """
     params = {"fieldSelector": f"metadata.name={IDENTITY_NAMESPACE}", "limit": "1"}
     try:
@@ -196,5 +197,5 @@ async def identity(client: Client) -> str | None:
 
 
 def is_older(version: str, than: str) -> bool:
-    """Whether version is certainly older; versions that are no numbers do not compare (KEP-5504)."""
+    """Whether version is certainly older. Versions that are not numbers cannot be compared (KEP-5504)."""
     return version.isdecimal() and than.isdecimal() and int(version) < int(than)

@@ -27,7 +27,7 @@ from fastdns.plugins.kubernetes.api.kubeconfig import Credentials
 
 
 class Complaints(logging.Handler):
-    """Keeps what the kubernetes package only logs, such as why an exec plugin gave no token."""
+    """Keeps messages that the kubernetes package only logs, such as why an exec plugin returned no token."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -60,7 +60,7 @@ def read(kubeconfig: str, context: str | None, plugins: bool) -> Credentials:
         for name in PLUGINS:
             user.pop(name, None)
     configuration = api.Configuration()
-    # Its defaults come from the environment and localhost; only what the file says may count here.
+    # The defaults come from the environment and localhost. Only the file may set these fields.
     configuration.host = ""
     configuration.proxy = None
     loader.load_and_set(configuration)
@@ -69,7 +69,7 @@ def read(kubeconfig: str, context: str | None, plugins: bool) -> Credentials:
     authorization = configuration.api_key.get("BearerToken")
     if not user.keys().isdisjoint(PLUGINS) and not authorization and not configuration.cert_file:
         said = "; ".join(complaints.texts) or "it printed neither a token nor a certificate"
-        raise SourceError(f"its credential plugin gave nothing to use: {said}")
+        raise SourceError(f"its credential plugin returned no usable credentials: {said}")
     token_file = user.get("tokenFile") if not user.get("token") and "exec" not in user else None
     if token_file is not None:
         token_file = str((Path(kubeconfig).resolve().parent / token_file).resolve())
@@ -89,19 +89,19 @@ def read(kubeconfig: str, context: str | None, plugins: bool) -> Credentials:
 
 
 def pem(path: str | None, expected: str) -> str | None:
-    """The loader writes embedded data to files that vanish with this process: read them now."""
+    """Read a file of the loader now: the files with embedded data are removed when this process ends."""
     return read_pem(Path(path), expected) if path else None
 
 
 def end_group(number: int, frame: object) -> None:
-    """The parent is gone, and with it who would end a plugin that hangs."""
+    """The parent has ended: end this process and its plugins, which may hang."""
     os.killpg(0, signal.SIGKILL)
 
 
 def main() -> None:
     os.setpgid(0, 0)
     for inherited in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        # A plugin is not to ignore what the watcher does.
+        # A plugin must not inherit the signals that the watcher ignores.
         signal.signal(inherited, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, end_group)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,8 +1,8 @@
-"""What was last seen of every object of one resource, in 32 to 64 bytes each: enough to notice a lost event.
+"""The last seen version of every object of one resource, in 32 to 64 bytes each. It shows lost events.
 
 A table of (key, version) pairs: key is a 64-bit hash of namespace and name, version the resourceVersion as a
-number, or its hash where it is none. Python hashes strings with a secret of the process, so nobody can name
-objects so that they collide; an accidental collision among 100,000 objects has odds of 1 in 3 billion.
+number, or its hash if it is not a number. Python hashes strings with a secret of the process, so nobody can choose
+names that collide; an accidental collision among 100,000 objects has odds of 1 in 3 billion.
 Open addressing with linear probing; a removed entry is filled by moving later ones back (Knuth, volume 3,
 6.4 algorithm R), so that there are no tombstones.
 """
@@ -56,7 +56,7 @@ class Digest:
         self._versions[at] = version
 
     def discard(self, key: int) -> None:
-        """Removes key where it is held."""
+        """Remove key, if it exists."""
         keys, versions, mask = self._keys, self._versions, self._mask
         hole = self._find(key)
         if not keys[hole]:
@@ -70,14 +70,14 @@ class Digest:
                 if not keys[at]:
                     return
                 home = keys[at] & mask
-                # An entry whose home lies cyclically in (hole, at] is found as it stands.
+                # An entry whose home lies cyclically in (hole, at] is still found at its place.
                 if not ((hole < home <= at) if hole < at else (hole < home or home <= at)):
                     break
             keys[hole], versions[hole] = keys[at], versions[at]
             hole = at
 
     def keys(self) -> list[int]:
-        """Every key as of now, to go through while the table changes."""
+        """A copy of all keys, which can be iterated while the table changes."""
         return [key for key in self._keys if key]
 
     def items(self) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The errors that the client of the API server raises: refusals by their status, and answers that do not arrive."""
+"""The exceptions of the client of the API server: error responses by status, and missing responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastdns.errors import SourceError
 
 
 class ApiError(SourceError):
-    """An answer of the API server that is a refusal."""
+    """An error response of the API server."""
 
     def __init__(self, code: int, message: str, retry_after_s: float | None = None) -> None:
         self.code = code
@@ -16,11 +16,11 @@ class ApiError(SourceError):
 
 
 class BadRequest(ApiError):
-    """400, 405, 406, 415 or 422: the server does not know what it was asked."""
+    """400, 405, 406, 415 or 422: the server does not understand the request."""
 
 
 class Unauthorized(ApiError):
-    """401: the credentials are not accepted, even fresh ones."""
+    """401: the credentials are not accepted."""
 
 
 class Forbidden(ApiError):
@@ -32,23 +32,23 @@ class NotFound(ApiError):
 
 
 class Gone(ApiError):
-    """410: a resourceVersion or continue token that is too old."""
+    """410: the resourceVersion or continue token is too old."""
 
 
 class TooManyRequests(ApiError):
-    """429: later."""
+    """429: the server asks to retry later."""
 
 
 class ServerError(ApiError):
-    """5xx, and every code that has no class of its own."""
+    """5xx, and every other status without a class."""
 
 
 class Unreachable(SourceError):
-    """No answer, or one that broke off."""
+    """No response, or one that ended early."""
 
 
 class Stalled(Unreachable):
-    """Nothing came for too long."""
+    """No data arrived for too long."""
 
 
 CLASSES: dict[int, type[ApiError]] = {

@@ -23,7 +23,7 @@ class TokenFile:
         self._token = ""
 
     def read(self, force: bool = False) -> str:
-        """The current token. One that cannot be read any more is used on until it is refused."""
+        """The current token. If the file cannot be read any more, the last token is used until it is refused."""
         now = self._clock()
         try:
             found = self.path.stat()
@@ -57,7 +57,7 @@ def read_pem(path: Path, expected: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """An error in few words: what the system says, or the class where it says nothing."""
+    """A short text of an error: the system's text, or the name of the class if there is none."""
     if isinstance(error, OSError) and error.strerror and error.__class__.__module__ == "builtins":
         return error.strerror.lower()
     return str(error) or error.__class__.__name__

@@ -1,6 +1,6 @@
-"""The two formats of the API server's answers, JSON and Kubernetes' protobuf, and how each is read.
+"""The two formats of the API server's responses, JSON and Kubernetes' protobuf, and their parsers.
 
-Both cut a list into items and a watch into events as the bytes arrive, so that one object is in memory at a time.
+Both split a list into items and a watch into events as the bytes arrive, so that only one object is in memory.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from fastdns.plugins.kubernetes.api.protobuf._streams import Items
 from fastdns.plugins.kubernetes.objects import TYPES
 from fastdns.plugins.kubernetes.sink import Resource
 
-# Of one object, and of one event.
+# The limit on one object and on one event.
 MAX_ITEM_BYTES = 16 << 20
-# What msgspec raises on bytes that are not what they should be: also bad UTF-8 and bottomless nesting.
+# The exceptions of msgspec for invalid bytes, including invalid UTF-8 and too deep nesting.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 JSON = "application/json"
@@ -57,7 +57,7 @@ class RawEvent(msgspec.Struct, gc=False):
 
 
 class Name(msgspec.Struct, gc=False):
-    """The fields of an object's metadata that name it; the rest may be anything."""
+    """The fields of an object's metadata that name it. Other fields may be invalid."""
 
     name: str = ""
     namespace: str = ""
@@ -88,7 +88,7 @@ STATUSES = msgspec.json.Decoder(Status)
 
 
 class Listing(Protocol):
-    """A list as it comes in. metadata: once it is whole. Both raise UNREADABLE."""
+    """A list in parts. metadata may be called when it is complete. Both methods raise UNREADABLE."""
 
     def feed(self, chunk: bytes) -> list[bytes]: ...
 
@@ -96,7 +96,7 @@ class Listing(Protocol):
 
 
 class Format(Protocol):
-    """How one resource is read. All but name_of raise UNREADABLE."""
+    """The parsers of one resource. All methods but name_of raise UNREADABLE."""
 
     def listing(self) -> Listing: ...
 
@@ -105,11 +105,11 @@ class Format(Protocol):
     def name_of(self, item: bytes) -> Name: ...
 
     def event_of(self, line: bytes) -> Event[Any]:
-        """An event with its object; of type ERROR, with anything."""
+        """An event with its object. An event of type ERROR may have any object."""
         ...
 
     def raw_event_of(self, line: bytes) -> tuple[str, bytes]:
-        """The type of an event, and its object unread, as name_of takes it."""
+        """The type of an event, and the bytes of its object, for name_of."""
         ...
 
     def status_of(self, line: bytes) -> Status:
@@ -127,7 +127,7 @@ class JsonListing:
 
 
 class JsonFormat:
-    """JSON: an event a line."""
+    """JSON: one event per line."""
 
     def __init__(self, resource: Resource) -> None:
         kind: Any = TYPES[resource]
@@ -156,12 +156,12 @@ class ProtobufListing:
 
     def metadata(self) -> ListMetadata:
         if not self._items.is_whole:
-            raise ValueError("the list breaks off")
+            raise ValueError("the list ends early")
         return ListMetadata(self._items.resource_version, self._items.continue_token)
 
 
 class ProtobufFormat:
-    """Protobuf: an event a frame."""
+    """Protobuf: one event per frame."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
@@ -186,5 +186,5 @@ class ProtobufFormat:
 
 
 def format_of(resource: Resource, *, is_protobuf: bool) -> Format:
-    """How an answer about a resource is read."""
+    """The parsers of a resource in one format."""
     return ProtobufFormat(resource) if is_protobuf else JsonFormat(resource)

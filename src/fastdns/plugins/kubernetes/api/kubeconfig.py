@@ -1,7 +1,7 @@
-"""Reads kubeconfigs that hold plain data: certificates, keys and tokens, in the file or in files that it names.
+"""Reads kubeconfigs with plain data: certificates, keys and tokens, in the file or in files that it names.
 
-For any other file, and for one with a mistake, read_plain returns None, and the kubernetes package has to read it,
-which takes most of a second to import. What read_plain returns is what the package would (tests compare both).
+For any other file, and for a file with a mistake, read_plain returns None. Then the kubernetes package reads it;
+its import takes most of a second. read_plain returns the same values as the package (tests compare both).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CLUSTER_KEYS = {
 
 @dataclass(slots=True, kw_only=True)
 class Credentials:
-    """What a context of a kubeconfig says: a connection, or an error. The child process prints one as JSON."""
+    """The connection of a kubeconfig's context, or an error. The child process prints it as JSON."""
 
     host_url: str = ""
     ca_pem: str | None = None
@@ -42,15 +42,15 @@ class Credentials:
 
 
 class NotPlain(Exception):
-    """The package has to read this file."""
+    """This file needs the kubernetes package."""
 
 
 def read_plain(path: Path, context: str | None) -> Credentials | None:
-    """The credentials of a context, None for the current one; or None where the file is not plain."""
+    """The credentials of a context (None: the current one). Returns None if the file is not plain."""
     import yaml
 
     if ":" in str(path) or str(path).startswith("~"):
-        # The package takes a list of files, and knows homes.
+        # The package accepts a list of files, and expands home directories.
         return None
     try:
         content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
@@ -73,7 +73,7 @@ class Plain:
             self.user = only(named(content, "users", text(links, "user")), "user", USER_KEYS)
 
     def credentials(self) -> Credentials:
-        """As the package gives them."""
+        """The credentials, as the package returns them."""
         found = Credentials(
             host_url=text(self.cluster, "server").rstrip("/"),
             insecure=self.flag("insecure-skip-tls-verify"),
@@ -92,14 +92,14 @@ class Plain:
         return found
 
     def flag(self, key: str) -> bool:
-        """A boolean of the cluster, False where it is not there."""
+        """A boolean of the cluster; False if it is missing."""
         value = self.cluster.get(key, False)
         if not isinstance(value, bool):
             raise NotPlain
         return value
 
     def pem(self, where: dict[str, Any], key: str, expected: str) -> str | None:
-        """What stands under KEY-data, or in the file under KEY."""
+        """The value of KEY-data, or the content of the file in KEY; None if both are missing."""
         if f"{key}-data" in where:
             try:
                 return base64.b64decode(text(where, f"{key}-data"), validate=True).decode()
@@ -118,7 +118,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def text(where: dict[str, Any], key: str) -> str:
-    """A text that is not empty."""
+    """A string that is not empty."""
     value = where.get(key)
     if not isinstance(value, str) or not value.strip():
         raise NotPlain
@@ -126,7 +126,7 @@ def text(where: dict[str, Any], key: str) -> str:
 
 
 def named(content: dict[str, Any], section: str, name: str) -> dict[str, Any]:
-    """The one entry of a section that has a name."""
+    """The only entry of a section with this name."""
     entries = content.get(section)
     if not isinstance(entries, list):
         raise NotPlain
@@ -137,7 +137,7 @@ def named(content: dict[str, Any], section: str, name: str) -> dict[str, Any]:
 
 
 def only(entry: dict[str, Any], key: str, known: set[str]) -> dict[str, Any]:
-    """What an entry holds, where it holds nothing but what is known."""
+    """The mapping in an entry. Raises NotPlain if it has other keys than the known ones."""
     held = mapping(entry.get(key))
     if not held.keys() <= known:
         raise NotPlain

@@ -1,17 +1,17 @@
-"""The rate limit of requests, as client-go has it: apiserver_qps and apiserver_burst."""
+"""The rate limit of requests, as in client-go: apiserver_qps and apiserver_burst."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# client-go's defaults where only one of the pair is set.
+# client-go's defaults, if only one of the two options is set.
 DEFAULT_QPS = 5.0
 DEFAULT_BURST = 10
 
 
 class RateLimiter:
-    """A token bucket: burst at once, then qps a second. qps 0 and burst 0: no limit."""
+    """A token bucket: burst requests at once, then qps per second. No limit if both are 0."""
 
     def __init__(self, qps: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limited = qps > 0 or burst > 0
@@ -22,7 +22,7 @@ class RateLimiter:
         self._at = clock()
 
     def reserve(self) -> float:
-        """Takes one token; how many seconds to wait before using it."""
+        """Take one token. Returns the seconds to wait before the request."""
         if not self.limited:
             return 0.0
         now = self._clock()

@@ -1,7 +1,7 @@
-"""Has a kubeconfig resolved by the ``kubernetes`` package, in a short-lived child process (credentials.py).
+"""Resolves a kubeconfig with the ``kubernetes`` package, in a short-lived child process (credentials.py).
 
-Importing the package costs some 60 MB and most of a second, and exec plugins then run outside of the process that
-holds the cluster.
+Importing the package takes about 60 MB and most of a second. In a child process, exec plugins also run outside of
+the watcher.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.api.kubeconfig import Credentials
 
-# An exec plugin may have to ask a cloud for a token; client-go waits for ever.
+# An exec plugin may request a token from a cloud. client-go waits without a limit.
 CREDENTIALS_TIMEOUT_S = 60.0
 
 
@@ -30,7 +30,7 @@ async def ask_package(
     timeout_s: float = CREDENTIALS_TIMEOUT_S,
     plugins: bool = True,
 ) -> Credentials:
-    """What the kubernetes package makes of a kubeconfig, in a child process. Raises SourceError."""
+    """The credentials of a kubeconfig, read by the kubernetes package in a child. Raises SourceError."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -51,7 +51,7 @@ async def ask_package(
             f"{path}: no credentials within {timeout_s:g} s; expected its exec plugin to answer by then"
         ) from None
     finally:
-        # A plugin that hangs is in its group, too.
+        # The group includes a plugin that hangs.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         if child.returncode is None:

@@ -1,4 +1,4 @@
-"""Which proxy leads to the API server, as Go's net/http reads it from the environment."""
+"""The proxy for the API server, read from the environment as Go's net/http does."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def proxy_from_environment(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def checked_proxy(url: str, where: str) -> None:
-    """Raises SourceError unless url is a proxy that can be used: not SOCKS."""
+    """Raise SourceError unless url is a usable proxy (HTTP or HTTPS, not SOCKS)."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         usable = False
     if not usable:
-        # Of who uses it nothing is shown: there may be a password.
+        # The user part is not shown, because it may contain a password.
         shown = f"{url.partition('://')[0]}://{url.rpartition('@')[2]}" if "@" in url else url
         raise SourceError(f"{where}: {shown!r} is no proxy that can be used; expected http://HOST:PORT")

@@ -61,32 +61,32 @@ from fastdns.plugins.kubernetes.sink import Sink
 log = logging.getLogger("plugin/kubernetes")
 
 PAGE_OBJECTS = 500
-# Objects handed to the sink before the loop goes round.
+# Objects given to the sink in one iteration of the event loop.
 SLICE_OBJECTS = 100
 BACKOFF_FIRST_S = 0.1
-# So that what comes back after a long time is noticed within 5 s, its listing included.
+# A server that was away for long is noticed, and listed, within 5 s after it responds again.
 BACKOFF_MAX_S = 4.0
-# Bookmarks come about every minute where they are asked for.
+# The server sends bookmarks about every minute.
 SILENCE_S = 75.0
-# Initial events flow at once; a server that knows them but cannot send them is asked for pages.
+# Initial events start at once. If a server announces but does not send them, pages are requested.
 INITIAL_SILENCE_S = 30.0
 WATCH_MIN_S = 240.0
 WATCH_MAX_S = 480.0
-# A watch that ends sooner, with nothing said, counts as a failure.
+# A watch that ends earlier than this, without an event, counts as a failure.
 SHORT_WATCH_S = 1.0
-# One that has stood for so long was none.
+# A watch that was open for longer than this was no failure.
 LONG_WATCH_S = 10.0
 LOG_INTERVAL_S = 30.0
 OPTIONAL_RETRY_S = 60.0
 PAGE_TRIES = 4
-# Streamed listings that may fail in a row, and watches that may end at once, before something else is tried.
+# How many streamed listings may fail in a row, and how many watches may end at once, before another way is tried.
 STREAM_FAILURES = 2
 BARREN_WATCHES = 5
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 class Contact(Protocol):
-    """Is told for each resource whether the server answers, and knows what the server can do."""
+    """Learns from each reflector whether the server responds, and knows what the server supports."""
 
     streams_lists: bool
 
@@ -99,7 +99,7 @@ class Contact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Every wait, so that tests can shorten them."""
+    """All waiting times. Tests shorten them."""
 
     backoff_first_s: float = BACKOFF_FIRST_S
     backoff_max_s: float = BACKOFF_MAX_S
@@ -114,7 +114,7 @@ class Timing:
 
 
 def backoff_s(failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_s: float = BACKOFF_MAX_S) -> float:
-    """How long to wait after so many failures in a row (1 or more): doubling, from half to the whole of it.
+    """The wait after so many failures in a row (1 or more). It doubles, and is between half of that and all of it.
 
     rand is uniform in [0, 1).
     """
@@ -123,15 +123,15 @@ def backoff_s(failures: int, rand: float, first_s: float = BACKOFF_FIRST_S, max_
 
 
 class Silent(Exception):
-    """An open watch brought nothing for too long; another one has to be opened."""
+    """An open watch was silent for too long. Another one must be opened."""
 
 
 class Broken(Unreachable):
-    """An open watch ended early. This is not an outage yet."""
+    """An open watch ended early. That alone is no outage."""
 
 
 class Reflector:
-    """Runs until cancelled; see the module's rules."""
+    """Runs until it is cancelled: see the rules of the module."""
 
     def __init__(
         self,
@@ -147,9 +147,9 @@ class Reflector:
         self.name = watched.name or watched.resource.name.lower()
         self.version = ""
         self.digest = Digest()
-        # Counts listings that were completed.
+        # The number of complete listings.
         self.listings = 0
-        # While a consistency check compares: keys whose objects changed since it began.
+        # During a consistency check: the keys of objects that changed since it began.
         self.touched: set[int] | None = None
         self._client = client
         self._sink = sink
@@ -157,7 +157,7 @@ class Reflector:
         self._metrics = metrics
         self._timing = timing or Timing()
         self._protobuf = watched.resource in PROTOBUF_RESOURCES
-        # By whether an answer is protobuf.
+        # By whether the response is in protobuf.
         self._formats = {
             answer: format_of(watched.resource, is_protobuf=answer) for answer in {False, self._protobuf}
         }
@@ -167,12 +167,12 @@ class Reflector:
         self._stream: Stream | None = None
         self._logged_at = float("-inf")
         self._cycle: asyncio.Task[None] | None = None
-        # Why the round that runs is ended, while it ends.
+        # Why the running cycle is cancelled; "" if it is not.
         self._again_why = ""
-        # When the open watch last brought anything, by the monotonic clock.
+        # When the open watch last received data, by the monotonic clock.
         self._heard_s = 0.0
         self._degraded = False
-        # Whether the listing by pages that is under way has told the sink so.
+        # Whether the current listing by pages has called begin of the sink.
         self._sink_begun = False
         self._skipped = SkippedObjects(watched.resource.name.lower(), self.name, metrics)
 
@@ -185,7 +185,7 @@ class Reflector:
         return stream if stream is not None and not stream.listing else None
 
     def relist(self, why: str, *, by_pages: bool = False) -> None:
-        """Lists anew from now on; answers stay until the new listing is complete."""
+        """List again. The old records are served until the new listing is complete."""
         self.version = ""
         if by_pages:
             self._stream_failures = STREAM_FAILURES
@@ -193,9 +193,9 @@ class Reflector:
         self._again(why)
 
     def reopen(self, since_s: float) -> bool:
-        """Opens the watch anew, from its last version, where it was silent since then. Returns whether it was.
+        """Open the watch again, from its last version, if it was silent since since_s. Returns whether it was.
 
-        since_s: by the monotonic clock. It is for a watch whose connection may be dead without a sign of it.
+        since_s: by the monotonic clock. For a watch whose connection may have died unnoticed.
         """
         if self.watching is None or self._heard_s >= since_s:
             return False
@@ -208,7 +208,7 @@ class Reflector:
             self._cycle.cancel()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             self._cycle = asyncio.ensure_future(self._once())
             try:
@@ -241,7 +241,7 @@ class Reflector:
             log.info("listing %s again: %s", self.name, e.message)
             self._metrics.relist(self.name, "gone")
             self.version = ""
-            # Only the first is free: a server that calls every version too old must not be flooded.
+            # Only the first relist is immediate: a server that rejects every version must not be flooded.
             self._failures += 1
             if self._failures == 1:
                 return
@@ -268,7 +268,7 @@ class Reflector:
             silent = isinstance(e, Stalled)
             self._contact.lost(self.name, e)
         except Exception:
-            # A bug, here or in the sink, must not end the watch for good.
+            # A bug, here or in the sink, must not end the reflector.
             self._failures += 1
             self.version = ""
             log.exception("unexpected error while following %s; they are listed again", self.name)
@@ -276,18 +276,18 @@ class Reflector:
             self._stream = None
         pause_s = backoff_s(self._failures, timing.rand(), timing.backoff_first_s, timing.backoff_max_s)
         if silent:
-            # What was waited for in vain was a pause, too.
+            # The time of the silence counts as a part of the pause.
             pause_s = max(timing.backoff_first_s, pause_s - (time.monotonic() - begun_s))
         await timing.sleep(max(wait_s, pause_s))
 
     async def _degrade(self, error: ApiError) -> None:
-        """An optional resource that is not there or not allowed: empty, and asked for again now and then."""
+        """Continue without an optional resource that does not exist or is forbidden, and request it again later."""
         if not self._degraded:
             self._degraded = True
             log.warning(
                 "continuing without %s; they are asked for again about every minute: %s", self.name, error.message
             )
-            # Empty counts as known; what was known before is kept.
+            # An empty listing counts as known. Records of an earlier listing are kept.
             if not self.listings:
                 self._sink.begin(self.watched.resource)
                 self._sink.end(self.watched.resource)
@@ -303,12 +303,12 @@ class Reflector:
     # Listing
 
     async def _list(self) -> None:
-        """A listing by pages, unless the following watch lists by itself."""
+        """List by pages, unless the watch starts with a listing."""
         if self._streams():
             return
         for tries in range(3):
             try:
-                # The third time whole, as client-go does: a token that expires twice will do so again.
+                # The third attempt is without pages, as in client-go: the continue token expired twice.
                 await self._list_pages(self._timing.page_objects if tries < 2 else 0)
                 return
             except Gone as e:
@@ -317,7 +317,7 @@ class Reflector:
                 log.info("listing %s again from the first page: %s", self.name, e.message)
 
     def _streams(self) -> bool:
-        # Two streams in a row that broke off or fell silent: pages make progress where streams cannot.
+        # After two failed or silent streams in a row, pages are used: they make progress in small steps.
         return self._contact.streams_lists and self._stream_failures < STREAM_FAILURES
 
     async def _list_pages(self, limit: int) -> None:
@@ -336,8 +336,8 @@ class Reflector:
         self._finish(metadata.resourceVersion, digest)
 
     async def _page(self, params: Mapping[str, str], digest: Digest) -> ListMetadata:
-        """Applies one page, item by item as they come; a failure in mid-list is tried again there, not from the
-        first page. What a page had before it failed is applied twice, which changes nothing."""
+        """Apply one page, item by item as they arrive. After a failure this page is requested again, not the first
+        one. Its first items are then applied twice, which changes nothing."""
         asked = {name: value for name, value in params.items() if value}
         for tries in range(1, PAGE_TRIES + 1):
             try:
@@ -364,7 +364,7 @@ class Reflector:
         raise AssertionError
 
     def _take_items(self, form: Format, items: list[bytes], digest: Digest) -> None:
-        """Hands objects to the sink, and flushes it."""
+        """Give objects to the sink, and flush it."""
         resource, sink = self.watched.resource, self._sink
         for item in items:
             try:
@@ -402,7 +402,7 @@ class Reflector:
     # Watching
 
     async def _watch(self) -> None:
-        """From the last version, or from a listing by initial events. Returns when the server ends it."""
+        """Watch from the last version, or list by initial events first. Returns when the server ends the watch."""
         timing = self._timing
         listing = not self.version
         seconds = int(timing.watch_min_s + (timing.watch_max_s - timing.watch_min_s) * timing.rand())
@@ -437,11 +437,11 @@ class Reflector:
                     self._heard_s = time.monotonic()
                     stream.take(batch)
                     self._contact.reached(self.name)
-                    # Buffered batches come without a pause: let others run between them.
+                    # Buffered batches arrive without a pause: let other tasks run between them.
                     await asyncio.sleep(0)
         except BadRequest as e:
             if not listing:
-                # A version that the server cannot even read is as useless as one that is too old.
+                # A version that the server cannot parse is treated like one that is too old.
                 raise Gone(410, e.message) from e
             self._refused(e)
             return
@@ -450,14 +450,14 @@ class Reflector:
                 self._refused(e)
                 return
             if stream.listing:
-                # A server that was not even reached says nothing about what it can do.
+                # A server that was not reached says nothing about what it supports.
                 self._stream_failures += opened or isinstance(e, Stalled)
             elif isinstance(e, Stalled) and opened:
                 log.debug("the watch of %s was silent for %g s", self.name, timing.silence_s)
                 raise Silent from e
             if opened and isinstance(e, Unreachable):
                 if not stream.listing and time.monotonic() - started >= LONG_WATCH_S:
-                    # Somebody in between ends what is idle: no reason to wait longer each time.
+                    # A proxy closes idle connections: no reason to wait longer each time.
                     self._failures = 0
                 raise Broken(str(e)) from e
             raise
@@ -479,7 +479,7 @@ class Reflector:
             log.info("the API server does not stream lists; they are read by pages: %s", error)
 
     def _malformed(self, form: Format, raw: bytes, error: Exception, digest: Digest) -> None:
-        """Logs an object that is skipped, and notes its version so that a check does not miss it."""
+        """Log an object that is skipped, and keep its version, so that a check does not report it as missing."""
         meta = form.name_of(raw)
         key = key_of(meta.namespace, meta.name)
         if meta.name:
@@ -489,24 +489,24 @@ class Reflector:
         self._skipped.skip(key, where_of(meta), error)
 
     def _rejected(self, meta: Metadata, error: Exception) -> None:
-        """Logs what the sink raised for one object; the others go on."""
+        """Log an exception of the sink for one object. Other objects are not affected."""
         log.error("%s %s/%s is not served: %s", self.name, meta.namespace, meta.name, error)
         if not isinstance(error, FastdnsError):
             self._log(f"the unexpected error for {self.name} {meta.namespace}/{meta.name}:", error)
 
 
 def where_of(meta: Metadata | Name) -> str:
-    """Which object it is, for the log."""
+    """The name of an object for the log."""
     return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name or "without a name"
 
 
 class Stream:
-    """The state of one watch: takes its lines, and calls the sink. It does no input or output itself."""
+    """The state of one watch: parses its lines, and calls the sink. It does no input or output."""
 
     def __init__(self, reflector: Reflector, listing: bool) -> None:
         self.listing = listing
         self.took = False
-        # The server said in the stream, before any object, that it cannot list this way.
+        # The server sent an error before the first object: it cannot list by initial events.
         self.refused = False
         self._reflector = reflector
         self.format = reflector._formats[False]
@@ -514,7 +514,7 @@ class Stream:
         self._begun = False
 
     def take(self, batch: list[bytes]) -> None:
-        """Applies one batch of lines and flushes. Raises ApiError at an ERROR event."""
+        """Apply one batch of lines, and flush. Raises ApiError for an ERROR event."""
         reflector = self._reflector
         sink, resource = reflector._sink, reflector.watched.resource
         decode = self.format.event_of
@@ -585,7 +585,7 @@ class Stream:
             self._reflector._finish(meta.resourceVersion, self._digest)
 
     def _error(self, line: bytes) -> None:
-        """Raises what an ERROR event stands for."""
+        """Raise the exception of an ERROR event."""
         try:
             status = self.format.status_of(line)
         except UNREADABLE:
@@ -594,18 +594,18 @@ class Stream:
         raise api_error(status.code or 500, status.message)
 
     def _odd(self, line: bytes, error: Exception) -> None:
-        """A line that is no event of this resource: an ERROR, an object of wrong shape, or cut off."""
+        """Handle a line that cannot be decoded: an ERROR event, an invalid object, or a truncated line."""
         try:
             kind, raw = self.format.raw_event_of(line)
         except UNREADABLE:
-            # Watching on from the last version would bring the same line again.
+            # A watch from the last version would return the same line again.
             raise Gone(410, f"a line of its watch is not a valid event: {error}") from error
         if kind == "ERROR":
             self._error(line)
         self._start()
         meta = self.format.name_of(raw)
         if kind == "DELETED" and meta.name:
-            # Its name is all that is needed.
+            # For a deletion, only the name is needed.
             self._delete(meta)
         else:
             self._reflector._malformed(self.format, raw, error, self._digest)
@@ -613,7 +613,7 @@ class Stream:
         self._advance(meta.resourceVersion)
 
     def _delete(self, meta: Name) -> None:
-        """Removes an object of which only the name can be read."""
+        """Remove an object of which only the name can be read."""
         reflector = self._reflector
         key = key_of(meta.namespace, meta.name)
         self._digest.discard(key)

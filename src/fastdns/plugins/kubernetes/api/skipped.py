@@ -1,4 +1,4 @@
-"""Objects of one resource that cannot be read: counted, said once each, and said when they can be read again."""
+"""Objects of one resource that cannot be read: counted, logged once, and logged when they can be read again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fastdns.plugins.kubernetes.api.metrics import Metrics
 
 log = logging.getLogger("plugin/kubernetes")
 
-# Objects that are remembered; more of them are counted only.
+# The limit on objects that are remembered. Further ones are only counted.
 MAX_SAID = 100
 
 
 class SkippedObjects:
-    """Which ones are skipped now, by the keys of the digest."""
+    """The objects that are skipped now, by their keys in the digest."""
 
     def __init__(self, resource: str, name: str, metrics: Metrics) -> None:
         self.present: set[int] = set()
@@ -23,7 +23,7 @@ class SkippedObjects:
         self._metrics = metrics
 
     def skip(self, key: int, where: str, error: Exception) -> None:
-        """An object cannot be read. where: its name."""
+        """Count and log an object that cannot be read. where: its name."""
         self._metrics.left_out(self._resource, "object")
         if key in self.present or len(self.present) >= MAX_SAID:
             return
@@ -35,10 +35,10 @@ class SkippedObjects:
             log.error("%d of %s are skipped; further ones are only counted", MAX_SAID, self._name)
 
     def right(self, key: int, where: str) -> None:
-        """One that was skipped can be read."""
+        """A skipped object can be read again."""
         self.gone(key)
         log.info("%s %s can be read now", self._name, where)
 
     def gone(self, key: int) -> None:
-        """One that was skipped is deleted."""
+        """A skipped object was deleted."""
         self.present.discard(key)

@@ -31,15 +31,15 @@ from fastdns.plugins.kubernetes.sink import Sink
 
 log = logging.getLogger("plugin/kubernetes")
 
-# Replicas see a server come back together; their checks need not begin together.
+# All replicas notice a returning server at the same time. This spreads their checks.
 RECOVERY_SPREAD_S = 5.0
-# From a broken connection to the question whose cluster it is; watches that break all the time ask no more often.
+# From a broken connection to the request for the cluster's uid. It limits these requests if watches break often.
 IDENTITY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTiming:
-    """When the consistency checks come."""
+    """The times of the consistency checks."""
 
     period_min_s: float = consistency.PERIOD_MIN_S
     period_max_s: float = consistency.PERIOD_MAX_S
@@ -50,12 +50,12 @@ class CheckTiming:
     rand: Callable[[], float] = field(default=random.random)
 
     def period_s(self) -> float:
-        """Until the next check."""
+        """The time until the next check."""
         return self.period_min_s + (self.period_max_s - self.period_min_s) * self.rand()
 
 
 class Outage:
-    """Whether the API server answers, over all resources: logs the beginning and the end, once each."""
+    """Whether the API server responds, for all resources. Logs the beginning and the end of an outage once."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.streams_lists = True
@@ -68,17 +68,17 @@ class Outage:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server was reached, and every resource that asked last was answered."""
+        """Whether the server was reached, and the last request for each resource got a response."""
         return self.last_contact is not None and not self._lost
 
     def reached(self, name: str) -> None:
-        """The server has answered a request for one resource."""
+        """The server has responded to a request for one resource."""
         self.last_contact = self._clock()
         if name in self._lost:
             self._lost.discard(name)
             if not self._lost:
                 log.info("the API server%s responds again", self._where())
-                # It may have been upgraded, or be another one.
+                # The server may have been upgraded, or replaced.
                 self.streams_lists = True
                 for call in self.on_recovery:
                     call()
@@ -88,19 +88,19 @@ class Outage:
         return f" {url}" if url else ""
 
     def lost(self, name: str, error: SourceError) -> None:
-        """The server could not be asked for one resource, or had no answer."""
+        """A request for one resource failed or got no response."""
         if not self._lost:
             log.error("cannot reach the API server%s: %s; serving the last known state", self._where(), error)
         self._lost.add(name)
 
     def broken(self) -> None:
-        """A watch has ended before its time: who answers next may be another server."""
+        """A watch has ended early. Another server may respond to the next request."""
         for call in self.on_break:
             call()
 
 
 class KubernetesSource:
-    """Keeps a sink equal to what the API server says.
+    """Keeps a sink equal to the state of the API server.
 
     options has the attributes endpoint, tls, kubeconfig, context, qps, burst, max_inflight, labels,
     namespace_labels, pods, noendpoints and multicluster, as the kubernetes plugin parses them.
@@ -143,15 +143,15 @@ class KubernetesSource:
 
     @property
     def last_contact(self) -> float | None:
-        """When the API server last said anything, in Unix seconds; None: never since the start.
+        """When the API server last sent data, in Unix seconds; None if never since the start.
 
-        A healthy server speaks at least once a minute.
+        A healthy server sends data at least once a minute.
         """
         return self._outage.last_contact
 
     @property
     def connected(self) -> bool:
-        """Whether no resource is cut off from the server."""
+        """Whether all resources can reach the server."""
         return self._outage.is_over
 
     @property
@@ -160,12 +160,12 @@ class KubernetesSource:
         return all(reflector.listings for reflector in self.reflectors if reflector.watched.needed)
 
     def relist(self, why: str) -> None:
-        """Lists everything anew; answers stay meanwhile."""
+        """List everything again. The old records are served meanwhile."""
         for reflector in self.reflectors:
             reflector.relist(why)
 
     def _reopen(self, since_s: float) -> None:
-        """Opens those watches anew that were silent since then, by the monotonic clock."""
+        """Open the watches again that were silent since since_s, by the monotonic clock."""
         names = [reflector.name for reflector in self.reflectors if reflector.reopen(since_s)]
         if names:
             log.warning(
@@ -175,7 +175,7 @@ class KubernetesSource:
             )
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with self._client, asyncio.TaskGroup() as tasks:
             for reflector in self.reflectors:
                 tasks.create_task(reflector.run(), name=f"reflector {reflector.name}")
@@ -187,7 +187,7 @@ class KubernetesSource:
         return await resolve(self._options, environ=self._environ, service_account=self._service_account)
 
     async def _check(self, reflector: Reflector, check: ConsistencyCheck) -> None:
-        """Checks one resource for ever."""
+        """Check one resource until cancelled."""
         recovered = self._recovery()
         answered = True
         while True:
@@ -212,7 +212,7 @@ class KubernetesSource:
                 self.relist(found)
 
     async def _identify(self) -> None:
-        """Notices another cluster behind the same address: at once where a connection broke, now and then else."""
+        """Notice another cluster at the same address: soon after a connection broke, and periodically."""
         recovered = self._recovery()
         self._outage.on_break.append(recovered.set)
         while True:
@@ -231,7 +231,7 @@ class KubernetesSource:
                         "all objects are listed again"
                     )
                     self._outage.streams_lists = True
-                    # The guard of the sink holds what it lacks, all the same: so it looks where its data are lost.
+                    # The guard still checks this listing: the uid also changes if the API server lost its data.
                     self.relist(consistency.REPLACED)
                 self.identity = found
             if await self._pause(recovered, self._checks.period_s()):
@@ -245,7 +245,7 @@ class KubernetesSource:
 
     @staticmethod
     async def _pause(recovered: asyncio.Event, seconds: float) -> bool:
-        """Waits for the next check; True where the end of an outage calls for it at once."""
+        """Wait for the next check. Returns True if the end of an outage has ended the wait."""
         try:
             async with asyncio.timeout(seconds):
                 await recovered.wait()
