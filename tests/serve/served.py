@@ -56,7 +56,7 @@ class Served:
         return said(
             self.slow.serve(
                 0, query.to_wire(), packed(client), 5353, lambda reply: self.late.append(said(reply)),
-                tcp=tcp, local=packed(local) if local else b"",
+                transport=int(tcp), local=packed(local) if local else b"",
             )
         )  # fmt: skip
 

@@ -65,7 +65,7 @@ class Thread:
         self, name: str = NAME, client: bytes = CLIENT, kind: str = "TXT", *, tcp: bool = False, pad: int = 0
     ) -> object:
         query = dns.message.make_query(name, kind, use_edns=0, payload=4096, pad=pad)
-        reply = self.path.serve(0, query.to_wire(), client, 5353, self.deliver, tcp=tcp)
+        reply = self.path.serve(0, query.to_wire(), client, 5353, self.deliver, transport=int(tcp))
         if reply is not PARKED:
             assert reply is None or isinstance(reply, bytes)
             self.deliver(reply)
@@ -471,7 +471,7 @@ def test_the_steps_behind_one() -> None:
     thread.send()
     (taken,) = thread.take()
     before = thread.stats.thread(0)["queries"]
-    reply = thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, tcp=False, depth=1, entry=taken[7])
+    reply = thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, transport=0, depth=1, entry=taken[7])
     assert isinstance(reply, bytes) and len(dns.message.from_wire(reply).additional) == 2
     assert not thread.take(), "the step itself is not asked"
     assert thread.stats.thread(0)["queries"] == before
@@ -483,7 +483,7 @@ def test_the_whole_server() -> None:
     (taken,) = thread.take()
     inner: list[bytes | None] = []
     message = dns.message.make_query("other.example.org.", "TXT").to_wire()
-    assert thread.path.ask(0, message, CLIENT, 5353, inner.append, tcp=False, depth=1) is PARKED
+    assert thread.path.ask(0, message, CLIENT, 5353, inner.append, transport=0, depth=1) is PARKED
     (asked,) = thread.take()
     assert (asked[1], asked[8], asked[7][1]) == (0, 1, 0)
     thread.give(asked, ANSWERED, text_reply(asked, "x" * 250))
@@ -500,7 +500,7 @@ def test_a_failure_inside_is_no_client_s() -> None:
     thread.take()
     inner: list[bytes | None] = []
     message = dns.message.make_query("other.example.org.", "TXT").to_wire()
-    thread.path.ask(0, message, CLIENT, 5353, inner.append, tcp=False, depth=1)
+    thread.path.ask(0, message, CLIENT, 5353, inner.append, transport=0, depth=1)
     (asked,) = thread.take()
     thread.give(asked, FAILED)
     assert inner[0] is not None and dns.message.from_wire(inner[0]).rcode() == dns.rcode.SERVFAIL
@@ -512,9 +512,9 @@ def test_a_client_s_query_after_one_inside() -> None:
     thread = Thread()
     thread.send()
     (taken,) = thread.take()
-    thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, tcp=False, depth=1, entry=taken[7])
+    thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, transport=0, depth=1, entry=taken[7])
     thread.give(taken, PASSED)
     thread.send()
     assert len(thread.take()) == 1
     with pytest.raises(ValueError, match="depth"):
-        thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, tcp=False, depth=0)
+        thread.path.ask(0, taken[2], CLIENT, 5353, thread.deliver, transport=0, depth=0)

@@ -161,7 +161,7 @@ def test_a_step_in_python_asks_with_the_address_that_its_client_asked(local: str
     served = Served(". {\nchoose here {\nserver 127.0.0.1\n}\nsay here\n}\n. {\nsay rest\n}\n")
     query = dns.message.make_query("a.org.", "TXT").to_wire()
     ask = served.slow.ask
-    reply = ask(0, query, packed("192.0.2.1"), 1, lambda _: None, tcp=True, depth=1, local=packed(local))
+    reply = ask(0, query, packed("192.0.2.1"), 1, lambda _: None, transport=1, depth=1, local=packed(local))
     assert said(reply) == says
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import Counter
 
@@ -22,6 +23,7 @@ from fastdns.transports.table import (
     UDP,
     Transport,
 )
+from tests.reading import ROOT
 
 
 def test_rows_are_distinct() -> None:
@@ -60,3 +62,16 @@ def test_a_key_of_each_scheme(scheme: str) -> None:
             load(text, environ={})
         expected = f"the transport {scheme} is not available in this version of fastdns"
         assert expected in str(caught.value) and caught.value.line == 1
+
+
+def test_rows_have_the_numbers_of_native_code() -> None:
+    declared = (ROOT / "src/fastdns/serve/_context.pxd").read_text()
+    rows = re.findall(r"^    OVER_(\w+) = (\d+)$", declared, re.MULTILINE)
+    numbers = {name.lower(): int(number) for name, number in rows}
+    assert numbers == {transport.name: transport.number for transport in TRANSPORTS}
+    # What native code says of them is what their rows say.
+    streams = {transport.name for transport in TRANSPORTS if transport.delivery == STREAM}
+    assert streams == set(numbers) - {"udp"}
+    over_udp = {transport.name for transport in TRANSPORTS if transport.proto == "udp"}
+    [body] = re.findall(r"proto_of\(uint8_t transport\).*\n    return (.*)", declared)
+    assert over_udp == {name.lower() for name in re.findall(r"OVER_(\w+)", body)}

@@ -28,6 +28,7 @@ from fastdns.serve.python._service import (
     PythonService,
 )
 from fastdns.transports._slow import PARKED
+from fastdns.transports.table import STREAM, TRANSPORTS
 
 if TYPE_CHECKING:
     from fastdns.corefile.model import ServerConfig
@@ -107,7 +108,7 @@ class Tasks:
 
     def begin(self, service: PythonService, taken: Taken) -> None:
         """A task for one query."""
-        ticket, number, message, client, port, stream, listener, _, _, *where, local, left_s = taken
+        ticket, number, message, client, port, transport, listener, _, _, *where, local, left_s = taken
         name_end, opt_at, opt_len = where
         if self.closed or left_s <= 0:
             self.give(service, ticket, LATE)
@@ -115,6 +116,7 @@ class Tasks:
         if len(self.running) >= self.most:
             self.give(service, ticket, TOO_MANY_TASKS)
             return
+        stream = TRANSPORTS[transport].delivery == STREAM
         request = Request(
             message, client, port, stream, self.servers[listener], local, left_s, self.zones[listener][number],
             name_end, (opt_at, opt_len), partial(self.send, taken),
@@ -188,13 +190,13 @@ class Tasks:
 
     async def send(self, taken: Taken, message: bytes | None) -> bytes | None:
         """Ask for the sake of a query: see Request.send. Raises TooDeepError."""
-        _, _, own, client, port, stream, listener, entry, depth, *_ = taken
+        _, _, own, client, port, transport, listener, entry, depth, *_ = taken
         if depth >= MAX_DEPTH:
             raise TooDeepError(f"a question inside of more than {MAX_DEPTH} others")
         future: asyncio.Future[bytes | None] = self.loop.create_future()
         reply = self.ask(
-            listener, own if message is None else message, client, port, partial(settle, future), tcp=stream,
-            depth=depth + 1, entry=entry if message is None else None, local=taken[12],
+            listener, own if message is None else message, client, port, partial(settle, future),
+            transport=transport, depth=depth + 1, entry=entry if message is None else None, local=taken[12],
         )  # fmt: skip
         if reply is PARKED:
             return await future

@@ -40,7 +40,7 @@ from fastdns.transports import Deliver, Serve
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.clients import Clients
-from fastdns.transports.table import STREAM, TCP, UDP, Transport
+from fastdns.transports.table import TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
@@ -306,7 +306,7 @@ class WorkerProcess:
         """
         try:
             reply = self.slow.serve(
-                index, message, client, client_port, deliver, tcp=transport.delivery == STREAM, local=local
+                index, message, client, client_port, deliver, transport=transport.number, local=local
             )
         except Exception as error:
             return self.recover(self.recoveries[index], message, error, transport)
@@ -319,12 +319,12 @@ class WorkerProcess:
         return partial(self.serve, index, local=local)
 
     def ask_inside(
-        self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, tcp: bool,
+        self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, transport: int,
         depth: int, entry: tuple[int, int, int] | None, local: bytes,
     ) -> object:  # fmt: skip
         """What a step in Python asks: see SlowPath.ask."""
         reply = self.slow.ask(
-            listener, message, client, client_port, deliver, tcp=tcp, depth=depth, entry=entry,
+            listener, message, client, client_port, deliver, transport=transport, depth=depth, entry=entry,
             local=local,
         )
         if reply is PARKED or (self.slow_timer is None and self.slow.in_flight):

@@ -8,7 +8,8 @@ from fastdns.metrics._stats cimport (
     zone_counters,
 )
 from fastdns.serve._context cimport (
-    ANSWERED, DROPPED, NEXT, NO_SLOT, OVER_UDP, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question,
+    ANSWERED, DROPPED, NEXT, NO_SLOT, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question, over_stream,
+    proto_of,
 )
 from fastdns.serve._errors cimport put_error
 from fastdns.serve._question cimport restore_question
@@ -30,8 +31,8 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
     if slot == NO_SLOT or ctx.counters == NULL:
         return
     cdef uint64_t took = monotonic_ns() - ctx.received_ns
-    cdef uint32_t tcp = ctx.transport != OVER_UDP
-    cdef uint32_t which = 2 * tcp + (ctx.client_len == 16)
+    cdef uint32_t proto = proto_of(ctx.transport)
+    cdef uint32_t which = 2 * proto + (ctx.client_len == 16)
     z = zone_counters(ctx.zone_banks, slot)
     z.requests[which][type_slot(ctx.q.qtype)] += 1
     z.responses[by_plugin][rcode if rcode < RCODE_SLOTS - 1 else RCODE_SLOTS - 1] += 1
@@ -39,10 +40,10 @@ cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugi
         z.do_requests += 1
     z.duration[duration_bucket(took)] += 1
     z.duration_sum_ns += took
-    z.request_bytes[tcp][size_bucket(ctx.q.msg_len)] += 1
-    z.request_bytes_sum[tcp] += ctx.q.msg_len
-    z.response_bytes[tcp][size_bucket(size)] += 1
-    z.response_bytes_sum[tcp] += size
+    z.request_bytes[proto][size_bucket(ctx.q.msg_len)] += 1
+    z.request_bytes_sum[proto] += ctx.q.msg_len
+    z.response_bytes[proto][size_bucket(size)] += 1
+    z.response_bytes_sum[proto] += size
 
 
 cdef void count_refused(Context* ctx) noexcept nogil:
@@ -262,7 +263,7 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
         if reply.rcode == BADVERS:
             return write_bare(q, BADVERS, out)
     limit = room
-    if ctx.transport == OVER_UDP:
+    if not over_stream(ctx.transport):
         limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
         if limit > room:
             limit = room

@@ -29,9 +29,17 @@ cdef enum Outcome:
     NEXT = 2            # the next step's turn
     SUSPENDED = 3       # a service will have the answer
 
+# How a message came: the numbers of the rows of transports/table.py. Ask over_stream and proto_of what is so.
 cdef enum:
     OVER_UDP = 0
     OVER_TCP = 1
+    OVER_TLS = 2
+    OVER_HTTPS = 3
+    OVER_HTTPS3 = 4
+    OVER_QUIC = 5
+    OVER_GRPC = 6
+
+cdef enum:
     MAX_DEPTH = 8               # of questions that steps ask inside a query
     MAX_ASKED = 64              # such questions in all: each may ask several, and they would multiply
     NO_SLOT = 0xFFFFFFFF        # counters of a zone that has none
@@ -184,6 +192,14 @@ cdef struct Server:
     uint16_t port
     bint any_class              # questions of other classes than IN are for upstreams
     uint32_t dropped_slot       # counters of what no zone takes
+
+# Whether replies may have any size that a message may have; else they have at most the bytes that clients announce.
+cdef inline bint over_stream(uint8_t transport) noexcept nogil:
+    return transport != OVER_UDP
+
+# The protocol of its sockets, as counters and CoreDNS's label proto have it: 0 is UDP, 1 is TCP.
+cdef inline uint32_t proto_of(uint8_t transport) noexcept nogil:
+    return transport != OVER_UDP and transport != OVER_HTTPS3 and transport != OVER_QUIC
 
 cdef inline uint64_t next_random(Context* ctx) noexcept nogil:
     cdef uint64_t x = ctx.random

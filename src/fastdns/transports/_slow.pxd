@@ -19,6 +19,6 @@ cdef class SlowPath:
     cdef int epoll_fd
     cdef uint8_t* out
     cdef uint8_t control[MAX_CONTROL_BYTES]     # what the kernel tells of datagrams
-    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
-                      bytes local, tuple inside)
+    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver,
+                      uint8_t transport, bytes local, tuple inside)
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1

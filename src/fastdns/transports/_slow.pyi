@@ -26,7 +26,7 @@ class SlowPath:
         client_port: int,
         deliver: Callable[[bytes | None], object],
         *,
-        tcp: bool = True,
+        transport: int = 1,
         local: bytes = b"",
     ) -> object: ...
     def ask(
@@ -37,7 +37,7 @@ class SlowPath:
         client_port: int,
         deliver: Callable[[bytes | None], object],
         *,
-        tcp: bool,
+        transport: int,
         depth: int,
         entry: tuple[int, int, int] | None = None,
         local: bytes = b"",

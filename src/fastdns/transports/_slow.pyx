@@ -9,7 +9,7 @@ from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epo
 from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.serve._arrival cimport write_arrival
 from fastdns.serve._chain cimport begin_message, serve
-from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Chain, Context, ServiceReply
+from fastdns.serve._context cimport OVER_TCP, Chain, Context, ServiceReply
 from fastdns.serve._suspend cimport (
     Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
     serve_resumed, wait_ms,
@@ -78,17 +78,18 @@ cdef class SlowPath:
         return self.epoll_fd
 
     def serve(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
-              *, bint tcp=True, bytes local not None=b""):
+              *, uint8_t transport=OVER_TCP, bytes local not None=b""):
         """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once, and
         not before this has returned. What is to be sent to upstreams goes out with flush, process or tick.
         It returns False where the client is gone.
 
-        client: 4 or 16 address bytes. local: of a listener on every address, the one that the message came to.
+        client: 4 or 16 address bytes. transport: the number of its row (transports/table.py). local: of a listener
+        on every address, the one that the message came to.
         """
-        return self.begin(listener, message, client, client_port, deliver, tcp, local, None)
+        return self.begin(listener, message, client, client_port, deliver, transport, local, None)
 
     def ask(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
-            *, bint tcp, uint8_t depth, tuple entry=None, bytes local not None=b""):
+            *, uint8_t transport, uint8_t depth, tuple entry=None, bytes local not None=b""):
         """As serve, for a step in Python that asks for the sake of a query. It is counted as no client's query, and
         the reply is whole, also over UDP.
 
@@ -98,14 +99,14 @@ cdef class SlowPath:
         """
         if depth == 0:
             raise ValueError("a depth of at least 1 expected")
-        return self.begin(listener, message, client, client_port, deliver, tcp, local, (depth, entry))
+        return self.begin(listener, message, client, client_port, deliver, transport, local, (depth, entry))
 
-    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver, bint tcp,
-                      bytes local, tuple inside):
+    cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver,
+                      uint8_t transport, bytes local, tuple inside):
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
         cdef int size
-        begin_message(ctx, OVER_TCP if tcp else OVER_UDP)
+        begin_message(ctx, transport)
         ctx.client = <const uint8_t*>client
         ctx.client_len = len(client)
         ctx.client_port = client_port

@@ -30,6 +30,11 @@ class Transport:
     proto: str
 
     @property
+    def number(self) -> int:
+        """What native code knows it by: see serve/_context.pxd."""
+        return TRANSPORTS.index(self)
+
+    @property
     def socket_kind(self) -> socket.SocketKind:
         """The kind of its sockets."""
         return socket.SOCK_DGRAM if self.proto == "udp" else socket.SOCK_STREAM
@@ -48,9 +53,9 @@ HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp")
 QUIC = Transport("quic", "quic", 853, STREAM, "udp")
 GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp")
 
-# Every transport that CoreDNS has; with the ports of its plugin/pkg/transport.
+# Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
-# The transports that this version serves. In the order of their numbers in native code (_chain.pxd).
+# The transports that this version serves.
 SERVED = (UDP, TCP)
 
 # The scheme of a key that names none.

@@ -7,7 +7,7 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastdns.serve._context cimport NEXT, OVER_UDP, bare, Context, Outcome, ServiceReply, written
+from fastdns.serve._context cimport NEXT, Context, Outcome, ServiceReply, bare, over_stream, written
 from fastdns.plugins.forward.engine._reasons cimport NO_HEALTHY
 from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward._relay cimport leave_options
@@ -56,7 +56,7 @@ cdef bint passes_on(const Stanza* stanza, Context* ctx) noexcept nogil:
 cdef Outcome take_reply(Context* ctx, const ServiceReply* reply) noexcept nogil:
     ctx.error_upstream = reply.error_upstream
     # Over TCP there is no other way for a client to take when it is told that a reply was too long.
-    if reply.msg == NULL or (reply.cut and ctx.transport != OVER_UDP):
+    if reply.msg == NULL or (reply.cut and over_stream(ctx.transport)):
         ctx.error = reply.error
         return bare(ctx, SERVFAIL)
     if not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply):

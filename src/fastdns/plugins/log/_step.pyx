@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, Server
+from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, Server, over_stream, proto_of
 from fastdns.serve._slots cimport MAX_SLOTS, slot_of
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
@@ -123,7 +123,7 @@ cdef bint is_truncated(const Context* ctx, uint32_t reply_bytes, uint8_t* trial)
     cdef uint32_t opt_bytes = OPT_FIXED_BYTES + MAX_OPT_ECHO_BYTES if q.has_opt else 0
     if ctx.reply.tc:
         return True
-    if ctx.transport == OVER_UDP:
+    if not over_stream(ctx.transport):
         limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
         if limit > MAX_UDP_REPLY_BYTES:
             limit = MAX_UDP_REPLY_BYTES
@@ -153,14 +153,14 @@ cdef uint16_t reply_flags(const Context* ctx, Answered how, uint32_t reply_bytes
 
 cdef void fill_query(const Context* ctx, LogEvent* event) noexcept nogil:
     cdef const Query* q = ctx.q
-    cdef bint tcp = ctx.transport != OVER_UDP
+    cdef bint stream = over_stream(ctx.transport)
     event.id = q.id
     event.qtype = q.qtype
     event.qclass = q.qclass
     event.opcode = q.opcode
     event.query_bytes = q.msg_len
-    event.udp_bytes = MAX_MESSAGE_BYTES if tcp else q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
-    event.bits = (LOG_TCP if tcp else 0) | (LOG_DO if q.do_bit else 0)
+    event.udp_bytes = MAX_MESSAGE_BYTES if stream else q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
+    event.bits = (LOG_TCP if proto_of(ctx.transport) else 0) | (LOG_DO if q.do_bit else 0)
     event.listener = <uint64_t>ctx.server
     event.client_port = ctx.client_port
     event.client_len = ctx.client_len

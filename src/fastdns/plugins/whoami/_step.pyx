@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy
 
-from fastdns.serve._context cimport OVER_UDP, Context, Outcome, written
+from fastdns.serve._context cimport Context, Outcome, proto_of, written
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, add_rr, put_u16, scratch,
@@ -23,7 +23,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     # A qname that leaves no room for one more label gets the address only.
     owner = scratch(ctx.reply, owner_len) if owner_len <= MAX_NAME_BYTES else NULL
     if owner != NULL:
-        memcpy(owner, b"\x04_udp" if ctx.transport == OVER_UDP else b"\x04_tcp", 5)
+        memcpy(owner, b"\x04_tcp" if proto_of(ctx.transport) else b"\x04_udp", 5)
         memcpy(owner + 5, ctx.q.msg + HEADER_BYTES, ctx.q.name_len)
         rr = add_rr(ctx.reply, &ctx.reply.additional, TYPE_SRV, 0)
         if rr == NULL:

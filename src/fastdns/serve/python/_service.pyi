@@ -13,11 +13,11 @@ TOO_MANY_TASKS: int
 
 # Where the steps behind one go on: see SlowPath.ask.
 Entry = tuple[int, int, int]
-# Ticket; number of the step; message of the question; client's address bytes and port; whether it came over a
-# stream; number of the listener; entry; questions that it is inside of; where in the message the question's name
+# Ticket; number of the step; message of the question; client's address bytes and port; number of the
+# transport; number of the listener; entry; questions that it is inside of; where in the message the question's name
 # ends, and where its OPT record stands, with its length; the address of the server that was asked; seconds that are
 # left.
-Taken = tuple[int, int, bytes, bytes, int, bool, int, Entry, int, int, int, int, bytes, float]
+Taken = tuple[int, int, bytes, bytes, int, int, int, Entry, int, int, int, int, bytes, float]
 
 class PythonService(NativeService):
     def __init__(

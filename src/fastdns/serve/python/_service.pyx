@@ -21,7 +21,7 @@ from fastdns.metrics._stats cimport (
     ERROR_IN_FLIGHT, ERROR_PANIC, ERROR_STEP_REPLY, ERROR_CLIENT_SHARE, ERROR_STEP_TIMEOUT, ERROR_TOO_LONG,
     Stats,
 )
-from fastdns.serve._context cimport DROPPED, NEXT, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare
+from fastdns.serve._context cimport DROPPED, NEXT, SUSPENDED, Context, Outcome, ServiceReply, bare
 from fastdns.serve._arrival cimport server_address
 from fastdns.serve._shares cimport hold_units, holds_too_much, slots_of_client
 from fastdns.serve._suspend cimport suspended_bytes, write_suspended
@@ -412,7 +412,7 @@ cdef class PythonService(NativeService):
             r = <Request*>at
             taken.append((
                 <uint64_t>r.generation << 32 | r.place, r.step, at[sizeof(Request):size],
-                (<uint8_t*>r.client)[:r.client_len], r.client_port, r.transport != OVER_UDP,
+                (<uint8_t*>r.client)[:r.client_len], r.client_port, r.transport,
                 self.listeners.get(r.server, 0), (r.chain, r.chain_step, r.zone_slot), r.depth,
                 HEADER_BYTES + r.name_len, r.opt_at, r.opt_len, (<uint8_t*>r.local)[:r.local_len],
                 (<double>r.deadline_ns - <double>now_ns) / 1e9,

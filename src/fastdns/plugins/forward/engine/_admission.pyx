@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._context cimport OVER_UDP, SUSPENDED, bare, next_random
+from fastdns.serve._context cimport SUSPENDED, bare, next_random, proto_of
 from fastdns.plugins.forward.engine._reasons cimport (
     IN_FLIGHT, MAX_CONCURRENT, NO_HEALTHY, TIMEOUT, TOO_LONG, NONE_YET,
 )
@@ -159,7 +159,7 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
         e.counters.concurrent_rejects += 1
         return refuse(e, ctx, MAX_CONCURRENT, REFUSED)
     asked.stanza = stanza
-    asked.stream = stanza.force_tcp or (ctx.transport != OVER_UDP and not stanza.prefer_udp)
+    asked.stream = stanza.force_tcp or (proto_of(ctx.transport) and not stanza.prefer_udp)
     asked.size = write_asked(ctx.q, ctx.q.flags | FLAG_AD if ctx.want_ad else ctx.q.flags, asked.message)
     asked.hash = question_hash(e.seed, stanza, ctx, asked.stream)
     place = find_equal(e, &asked, ctx, &alike)
