@@ -111,8 +111,8 @@ cdef class Edit:
                 # As the last version has it: all that is not given up.
                 visible(record_payload(record), record.payload_len, u32_at(record_payload(record)),
                         self.version - 1, &old)
-            if old.size == body.size and (not old.size or memcmp(old.at, body.at, old.size) == 0):
-                return 0
+        if old.size == body.size and (not old.size or memcmp(old.at, body.at, old.size) == 0):
+            return 0
         self.changed += 1
         self.count_name(name, size, &old, -1)
         self.count_name(name, size, body, 1)

@@ -67,7 +67,9 @@ cdef int name_of_key(const Key* key, uint8_t* name) noexcept nogil:
 
 
 cdef int compare_keys(const uint8_t* a, uint32_t a_size, const uint8_t* b, uint32_t b_size) noexcept nogil:
-    cdef int order = memcmp(a, b, min(a_size, b_size))
+    cdef uint32_t size = min(a_size, b_size)
+    # The key of the apex may be NULL.
+    cdef int order = memcmp(a, b, size) if size else 0
     if order:
         return order
     return (a_size > b_size) - (a_size < b_size)
