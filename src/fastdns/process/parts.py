@@ -39,6 +39,15 @@ class Parts:
             if plugin.name not in self.of:
                 self.counters.register(plugin.name, plugin.all_counters)
                 self.of[plugin.name] = plugin.in_supervisor(self.supervisor)
+        self.check_paths(config)
+
+    def check_paths(self, config: ServerConfig) -> None:
+        """Raises FastdnsError where two plugins answer the same HTTP path."""
+        owners: dict[str, str] = {}
+        for plugin in used(config):
+            for path in self.of[plugin.name].handlers():
+                if owners.setdefault(path, plugin.name) != plugin.name:
+                    raise FastdnsError(f"plugin/{plugin.name}: {path} is answered by {owners[path]} already")
 
     def serving(self) -> list[tuple[str, InSupervisor]]:
         """Those of the configuration that serves, with their plugins' names."""
@@ -92,8 +101,11 @@ class Parts:
         return [note for _, part in self.serving() for note in part.notes()]
 
     def handlers(self) -> dict[str, Handler]:
-        """What answers HTTP, by path."""
-        return {path: handler for part in self.of.values() for path, handler in part.handlers().items()}
+        """What answers HTTP, by path: plugins that serve come before those that have served."""
+        found: dict[str, Handler] = {}
+        for part in (*self.of.values(), *(part for _, part in self.serving())):
+            found.update(part.handlers())
+        return found
 
     def tls(self, file: str) -> SSLContext:
         """The TLS of an endpoint with this file. Raises FastdnsError."""
