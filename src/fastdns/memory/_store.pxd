@@ -58,7 +58,8 @@ cdef struct SourceState:
     uint64_t changes
     uint64_t restored_at        # Unix second of the snapshot that its records came from; 0: from no snapshot
     uint64_t id_seed            # of the hashes that name its slices and pods; the writer's, kept in snapshots
-    uint64_t pad[3]
+    uint64_t zone_labels        # bit n: it may have a zone of n labels (rrsets/); 63: of 63 or more
+    uint64_t pad[2]
 
 cdef struct Record:
     uint64_t hash

@@ -7,7 +7,7 @@ from fastdns._wire cimport RR, TYPE_CNAME, TYPE_DNAME, TYPE_MX, TYPE_NS, TYPE_PT
 from fastdns.memory._atomics cimport load, load_relaxed_u32
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport (
-    SLOT_REMOVED, UNIT_BYTES, Record, StoreHeader, find, record_key, record_payload,
+    SLOT_REMOVED, UNIT_BYTES, Record, StoreHeader, find, record_key, record_payload, source_state,
 )
 from fastdns.rrsets._layout cimport (
     KIND_CHANGE, KIND_CHUNK, KIND_DIRECTORY, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, NUMBER_KEY_BYTES,
@@ -42,8 +42,11 @@ cdef bint open_zone(const StoreHeader* h, uint32_t source, const uint8_t* name, 
 
 
 cdef bint find_zone(const StoreHeader* h, uint32_t source, const Query* q, ZoneView* z) noexcept nogil:
+    cdef uint64_t labels = load(&source_state(<StoreHeader*>h, source).zone_labels)
     cdef uint32_t i, at
     for i in range(q.label_count + 1):
+        if not labels >> min(<uint32_t>q.label_count - i, <uint32_t>63) & 1:
+            continue
         at = q.label_at[i] if i < q.label_count else q.name_len - 1
         if open_zone(h, source, q.name + at, q.name_len - at, z):
             return True

@@ -22,5 +22,6 @@ cdef class ZoneWriter:
     cdef uint64_t max_change_bytes
 
     cdef int take_over(self) except -1
+    cdef int say_labels(self, object names) except -1
     cdef dict rrsets_of(self, Zone zone, bytes name)
     cdef uint32_t publish(self, Draft draft, bint whole, object serial) except? 0xFFFFFFFF

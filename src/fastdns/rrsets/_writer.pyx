@@ -25,10 +25,10 @@ What can go wrong:
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastdns.memory._atomics cimport store_relaxed_u32
+from fastdns.memory._atomics cimport publish_u64, store_relaxed_u32
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport (
-    MAX_SOURCES, Record, StoreHeader, Writer, find, next_record, record_key, record_payload,
+    MAX_SOURCES, Record, StoreHeader, Writer, find, next_record, own_source_state, record_key, record_payload,
 )
 from fastdns.rrsets._chunks cimport OrderChange
 from fastdns.rrsets._draft cimport Draft
@@ -160,9 +160,25 @@ cdef class ZoneWriter:
             record = of_hash(h, self.source, hash)
             if record != NULL:
                 self.writer.drop(record_key(record), record.key_len)
+        self.say_labels(self.known)
         pending.epoch = h.epoch
         if pending.names.count or pending.gone.count or pending.zones:
             self.waiting.append(pending)
+        return 0
+
+    cdef int say_labels(self, object names) except -1:
+        """Say of how many labels the zones are: find_zone looks for no others."""
+        cdef uint64_t labels = 0
+        cdef uint32_t count, at
+        cdef bytes name
+        for name in names:
+            count = 0
+            at = 0
+            while at < <uint32_t>len(name) and name[at]:
+                at += name[at] + 1
+                count += 1
+            labels |= <uint64_t>1 << min(count, <uint32_t>63)
+        publish_u64(&own_source_state(self.writer.h, self.source).zone_labels, labels)
         return 0
 
     # -------------------------------------------------------------------------------------------- zones
@@ -218,6 +234,7 @@ cdef class ZoneWriter:
         pending = Pending()
         pending.zones.add(zone.head.zone_id)
         self.writer.remove(self.zone_key(name))
+        self.say_labels(self.known)
         pending.epoch = self.writer.h.epoch
         self.waiting.append(pending)
         self.settle()
@@ -262,6 +279,8 @@ cdef class ZoneWriter:
             edit.head.next_number = 1
             edit.version = FIRST_VERSION
             self.next_zone_id += 1
+            # Before it is there.
+            self.say_labels([*self.known, draft.zone])
         else:
             edit.head = zone.head
             edit.version = zone.head.version + 1
