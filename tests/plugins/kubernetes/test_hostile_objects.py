@@ -327,7 +327,7 @@ def test_so_many_odd_objects_do_not_fill_the_log(caplog: pytest.LogCaptureFixtur
         cluster.block.upsert(a_slice([{"addresses": ["no"]}], name=f"odd-{n}", service="odd"))
     assert len(counted) == 1100
     assert len(caplog.messages) == 1025
-    assert "further ones are only counted" in caplog.messages[-1]
+    assert "further objects are only counted" in caplog.messages[-1]
 
 
 # ------------------------------------------------------------------------------------------------ nameservers

@@ -384,7 +384,7 @@ def test_who_waits_for_too_long_gets_an_error() -> None:
 
         def ask(number: int) -> None:
             wire = question(number)
-            reply = forwarder.slow.serve(0, wire, socket.inet_aton(HOST), 53, delivered.append, tcp=False)
+            reply = forwarder.slow.serve(0, wire, socket.inet_aton(HOST), 53, delivered.append, transport=0)
             if reply is not PARKED:
                 delivered.append(reply)
 
@@ -449,7 +449,7 @@ def test_deliveries_that_ask_the_next_question() -> None:
                 name = f"n{number}.refusing." if number % 3 else f"n{number}.example."
                 wire = dns.message.make_query(name, "A", id=number).to_wire()
                 reply = forwarder.slow.serve(
-                    0, wire, socket.inet_aton(HOST), 53, lambda reply: deliver(number, reply), tcp=False
+                    0, wire, socket.inet_aton(HOST), 53, lambda reply: deliver(number, reply), transport=0
                 )
                 if reply is not PARKED:
                     deliver(number, reply)

@@ -143,7 +143,7 @@ def test_what_finds_no_room_on_its_way_out_is_sent_soon() -> None:
 
         def ask() -> None:
             for number in range(count):
-                forwarder.slow.serve(0, question(number), socket.inet_aton(HOST), 53, delivered.append, tcp=False)
+                forwarder.slow.serve(0, question(number), socket.inet_aton(HOST), 53, delivered.append, transport=0)
             forwarder.slow.flush()
             tick()
 
