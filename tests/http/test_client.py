@@ -126,6 +126,34 @@ async def test_a_connection_is_used_again_after_a_whole_answer_only() -> None:
         await one.close()
 
 
+async def test_an_answer_that_is_ended_twice_gives_its_connection_back_once() -> None:
+    """The second end found it idle, took it for one whose answer was not read, and closed it: each page of a listing
+    had a connection of its own."""
+    peers = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        await saying(OK + b"Content-Length: 2\r\n\r\nab")(reader, writer)
+
+    async with serving(answer) as port:
+        one = session(port)
+        ended = []
+        for _ in range(3):
+            response = await one.get("/x", {}, silence_s=5)
+            assert await response.read() == b"ab"
+            response.end()
+            response.end()
+            for earlier in ended:
+                earlier.end()
+            ended.append(response)
+        # Nor does an earlier one end what the connection does now.
+        response = await one.get("/x", {}, silence_s=5)
+        ended[0].end()
+        assert await response.read() == b"ab"
+        assert len(peers) == 1
+        await one.close()
+
+
 async def test_a_connection_that_was_closed_while_it_was_idle_is_replaced() -> None:
     """Also where that is only found out when it is used again."""
     asked = []

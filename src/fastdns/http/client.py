@@ -100,6 +100,7 @@ class Response:
         self.reason = head.reason.decode("latin-1")
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         self.is_whole = False
+        self._ended = False
         self._session = session
         self._connection = connection
         self._silence_s = silence_s
@@ -156,8 +157,10 @@ class Response:
         return b"".join(parts)
 
     def end(self) -> None:
-        """Give the connection back if the whole answer has been read; else close it."""
-        self._session.give_back(self._connection, is_whole=self.is_whole)
+        """Give the connection back if the whole answer has been read; else close it. Once: it may be in use again."""
+        if not self._ended:
+            self._ended = True
+            self._session.give_back(self._connection, is_whole=self.is_whole)
 
 
 class Session:

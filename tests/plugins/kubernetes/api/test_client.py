@@ -16,6 +16,7 @@ import pytest
 from fastdns import __version__
 from fastdns.bench.apiserver import ApiServer
 from fastdns.errors import SourceError
+from fastdns.http.client import Session
 from fastdns.plugins.kubernetes.api import bodies, errors
 from fastdns.plugins.kubernetes.api import client as api
 from fastdns.plugins.kubernetes.api.client import Client
@@ -50,6 +51,26 @@ async def test_a_list(server: ApiServer, tmp_path: Path) -> None:
     assert metrics.requests == {(f"127.0.0.1:{server.port}", "200", "GET"): 1}
     assert metrics.waits_s == [0.0]
     assert __version__
+
+
+@pytest.mark.parametrize("protobuf", [False, True])
+async def test_the_pages_of_a_listing_come_over_one_connection(
+    server: ApiServer, tmp_path: Path, protobuf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start beside 10,200 Services made 45 TLS handshakes with a server that lists by pages."""
+    opened: list[int] = []
+    connect = Session._connect
+
+    async def counting(self: Session) -> Any:
+        opened.append(1)
+        return await connect(self)
+
+    monkeypatch.setattr(Session, "_connect", counting)
+    async with connected(server, tmp_path) as (client, _):
+        for _ in range(5):
+            async with client.listing("/api/v1/services", {"limit": "1"}, protobuf=protobuf) as chunks:
+                assert b"".join([chunk async for chunk in chunks])
+    assert len(opened) == 1
 
 
 async def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> None:
