@@ -127,8 +127,8 @@ async def test_a_connection_is_used_again_after_a_whole_answer_only() -> None:
 
 
 async def test_an_answer_that_is_ended_twice_gives_its_connection_back_once() -> None:
-    """The second end found it idle, took it for one whose answer was not read, and closed it: each page of a listing
-    had a connection of its own."""
+    """The second end found it idle, took it for one whose answer was not read, and closed it: each page of a
+    listing had a connection of its own."""
     peers = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

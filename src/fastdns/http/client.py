@@ -157,7 +157,7 @@ class Response:
         return b"".join(parts)
 
     def end(self) -> None:
-        """Give the connection back if the whole answer has been read; else close it. Once: it may be in use again."""
+        """Give the connection back if the whole answer has been read; else close it. Only once."""
         if not self._ended:
             self._ended = True
             self._session.give_back(self._connection, is_whole=self.is_whole)
