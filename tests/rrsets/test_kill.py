@@ -86,6 +86,7 @@ CASES: list[tuple[str, Content | None, Content | None]] = [
 ]
 
 
+@pytest.mark.unsanitized("goes through a change step by step, and a sanitizer makes many more steps of it")
 @pytest.mark.parametrize(("what", "before", "after"), CASES, ids=[case[0] for case in CASES])
 def test_the_writer_may_die_at_any_instruction(what: str, before: Content | None, after: Content | None) -> None:
     store = Store(1 << 20)
