@@ -118,7 +118,10 @@ def test_nothing_is_torn_mixed_lost_or_back_while_processes_die_on_all_cores() -
     victim = 0
     finished = killed = writers = 0
     # A slow machine takes longer until all of it has happened.
-    while time.monotonic() < ends or readers or (min(killed - 2, writers - 20) < 1 and time.monotonic() < ends + 40):
+    def is_enough() -> bool:
+        return (killed > 2 and writers > 20) or time.monotonic() > ends + 40
+
+    while time.monotonic() < ends or readers or not is_enough():
         own = chance.randrange(1 << 32)
         writer = in_child(lambda own=own: write_for_ever(store, done, own))
         writers += 1
