@@ -472,5 +472,6 @@ def test_a_port_is_not_kept_for_ever() -> None:
                 client.send(question(number))
             for _ in range(64):
                 client.receive_wire()
-        assert len(up.asked) == 20 * 1024
+        # One that is slow on a busy machine is asked again.
+        assert 20 * 1024 <= len(up.asked) < 21 * 1024
         assert len({one.peer[1] for one in up.asked}) > 16
