@@ -7,7 +7,7 @@ from libc.string cimport memset
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport (
-    OVER_TCP, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare, written,
+    NEXT, OVER_TCP, OVER_UDP, SUSPENDED, Context, Outcome, ServiceReply, bare, written,
 )
 from fastdns.metrics._stats cimport ERROR_REPLAYS
 from fastdns.serve._replies cimport find_reply
@@ -117,6 +117,8 @@ cdef Outcome wait_before(Context* ctx, const void* conf) noexcept nogil:
     if reply == NULL:
         c.asked += 1
         return suspend(ctx, service, c)
+    if c.passes:
+        return NEXT
     if reply.msg == NULL or not parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply):
         ctx.error = reply.error
         return bare(ctx, SERVFAIL)
@@ -125,11 +127,12 @@ cdef Outcome wait_before(Context* ctx, const void* conf) noexcept nogil:
 
 
 cdef class Wait(NativeStep):
-    """Lets every question wait for a service, and answers with what that says."""
+    """Lets every question wait for a service, and answers with what that says; passes: the next step does."""
     cdef Waiting conf
 
-    def __init__(self, str service not None):
+    def __init__(self, str service not None, *, bint passes=False):
         self.conf.slot = slot_of(service)
+        self.conf.passes = passes
         self.step.before = wait_before
         self.step.conf = &self.conf
 

@@ -8,6 +8,7 @@ from fastdns.serve._context cimport (
 )
 from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_records, nested
 from fastdns.serve._question cimport change_question
+from fastdns.serve._replies cimport was_here
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_SOA, TYPE_TXT, Section, add_option,
@@ -121,7 +122,7 @@ cdef Outcome ask_before(Context* ctx, const void* conf) noexcept nogil:
     cdef RR* rr
     if not in_zone(ctx.q, c.name, c.name_len):
         return NEXT
-    c.begun += not ctx.seen
+    c.begun += not was_here(ctx)
     for i in range(c.count):
         outcome = nested(ctx, c.names[i], c.lengths[i], c.qtype, ctx.step + 1 if c.below else WHOLE_SERVER, &found)
         if outcome == SUSPENDED:
@@ -183,10 +184,10 @@ cdef struct Guarding:
 
 cdef Outcome guard(Context* ctx, const void* conf) noexcept nogil:
     cdef Guarding* c = <Guarding*>conf
-    c.looked += not ctx.seen
+    c.looked += not was_here(ctx)
     if not in_zone(ctx.q, c.name, c.name_len):
         return NEXT
-    c.stopped += not ctx.seen
+    c.stopped += not was_here(ctx)
     if c.drops:
         return DROPPED
     add_option(ctx.reply, 15, b"\x00\x12blocked", 9)

@@ -72,6 +72,22 @@ def test_a_query_that_waits_is_judged_again_and_counted_once() -> None:
     assert (guard.looked, guard.stopped) == (3, 0)
 
 
+def test_a_step_behind_one_that_waits_sees_the_query_for_the_first_time_when_it_is_resumed() -> None:
+    """A query that has waited counted as seen by every step, also by those that it had not come to."""
+    first, last = PlayedService("first"), PlayedService("last")
+    before, between = Guard(wire("bad.")), Guard(wire("bad."))
+    server = trial(
+        before, Wait("first", passes=True), between, Wait("last", passes=True), Answer(wire("."), ADDRESS),
+        services=(first, last),
+    )  # fmt: skip
+    assert server.ask(query("a.")) is WAITS
+    assert (before.looked, between.looked) == (1, 0)
+    assert server.say(first, None) is WAITS
+    assert (before.looked, between.looked) == (1, 1)
+    assert shown(parse(server.say(last, None))) == ["an a. A 192.0.2.1"]
+    assert (before.looked, between.looked) == (1, 1)
+
+
 def test_a_stopped_question_inside_a_query_that_waits_is_counted_once() -> None:
     service = PlayedService("played")
     guard = Guard(wire("bad."))
