@@ -165,22 +165,27 @@ cdef inline void put_head(Reply* r, const ReplyHead* head) noexcept nogil:
     r.flags_set = head.flags_set
     r.flags_cleared = head.flags_cleared
 
-# An empty reply. Scratch stays as it is: it may hold what others still need.
-cdef inline void begin_reply(Reply* r) noexcept nogil:
+# Forget what was read of a reply. What steps say of the server's own stays, and so does scratch: it may hold what
+# others still need.
+cdef inline void forget_records(Reply* r) noexcept nogil:
     r.rcode = NOERROR
     r.aa = False
     r.ra = False
     r.ad = False
     r.tc = False
-    r.no_opt = False
     r.options = NULL
     r.options_len = 0
-    r.added_len = 0
-    r.flags_set = 0
-    r.flags_cleared = 0
     r.answer.count = 0
     r.authority.count = 0
     r.additional.count = 0
+
+# An empty reply. Scratch stays as it is.
+cdef inline void begin_reply(Reply* r) noexcept nogil:
+    forget_records(r)
+    r.no_opt = False
+    r.added_len = 0
+    r.flags_set = 0
+    r.flags_cleared = 0
 
 cdef inline void reply_reset(Reply* r) noexcept nogil:
     begin_reply(r)

@@ -24,7 +24,7 @@ from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, S
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
-    Section, in_zone, put_u16,
+    Section, forget_records, in_zone, put_u16,
 )
 from fastdns.dns._packed cimport pack_reply, unpack_reply
 from fastdns.serve._replies cimport reply_to, was_here
@@ -187,20 +187,6 @@ cdef bint choose(const Conf* c, Context* ctx, const Key* key, Hit* hit) noexcept
 
 # ---------------------------------------------------------------------------------------------- answering
 
-cdef void clear(Reply* r) noexcept nogil:
-    """Forget the records of a reply. Scratch stays: it may hold what an outer lookup has set aside."""
-    r.rcode = NOERROR
-    r.aa = False
-    r.ra = False
-    r.ad = False
-    r.tc = False
-    r.options = NULL
-    r.options_len = 0
-    r.answer.count = 0
-    r.authority.count = 0
-    r.additional.count = 0
-
-
 cdef inline bint wants_ad(const Query* q) noexcept nogil:
     # RFC 6840 sections 5.7 and 5.8.
     return q.do_bit or q.flags & FLAG_AD != 0
@@ -219,9 +205,9 @@ cdef Outcome answer_with(const Conf* c, Context* ctx, const Hit* hit) noexcept n
     cdef const Record* record = hit.found.record
     cdef Reply* r = ctx.reply
     hold(r, hit)
-    clear(r)
+    forget_records(r)
     if not unpack_reply(record_payload(record), record.payload_len, shown_ttl_s(c, hit), r):
-        clear(r)
+        forget_records(r)
         return NEXT
     if hit.left_s <= 0:
         count(ctx, c, CACHE_SERVED_STALE)
@@ -331,7 +317,7 @@ cdef void refresh(const Conf* c, Context* ctx, const Key* key, const Hit* hit) n
     if outcome == ANSWERED and (ctx.from_upstream or not ctx.written):
         # It was at hand.
         settle(c, ctx, key, True)
-    clear(ctx.reply)
+    forget_records(ctx.reply)
     ctx.written = False
     ctx.from_upstream = False
 

@@ -12,7 +12,7 @@ from fastdns.plugins.forward.engine._reasons cimport NO_HEALTHY
 from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
-    CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, in_zone,
+    CLASS_ANY, FLAG_RA, NOERROR, NOTIMP, OPCODE_QUERY, REFUSED, SERVFAIL, forget_records, in_zone,
 )
 from fastdns.dns._replies cimport parse_reply
 from fastdns.plugins.forward.engine._stanza cimport (
@@ -115,19 +115,10 @@ cdef bint any_takes(const Conf* c, uint32_t first, Context* ctx) noexcept nogil:
 
 
 cdef void reset_reply(Context* ctx) noexcept nogil:
-    """Forget the records of a reply that is passed on. Scratch may hold what an outer lookup has set aside."""
+    """Forget a reply that is passed on."""
     ctx.from_upstream = False
     ctx.written = False
-    ctx.reply.rcode = NOERROR
-    ctx.reply.aa = False
-    ctx.reply.ra = False
-    ctx.reply.ad = False
-    ctx.reply.tc = False
-    ctx.reply.options = NULL
-    ctx.reply.options_len = 0
-    ctx.reply.answer.count = 0
-    ctx.reply.authority.count = 0
-    ctx.reply.additional.count = 0
+    forget_records(ctx.reply)
 
 
 cdef uint32_t rcode_bits(rcodes) except? 0xFFFFFFFF:

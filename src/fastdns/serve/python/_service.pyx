@@ -342,8 +342,9 @@ cdef class PythonService(NativeService):
         w.room = room
         w.free = NO_PLACE
         w.places = <Place*>map_private(room * sizeof(Place))
-        if (w.places == NULL or not open_duplex(&w.rings)
-                or not open_slabs(&w.memory, <uint64_t>room * PLACE_BYTES + SPARE_BYTES)):
+        if not open_duplex(&w.rings):
+            raise OSError(errno, "the rings to the event loop")
+        if w.places == NULL or not open_slabs(&w.memory, <uint64_t>room * PLACE_BYTES + SPARE_BYTES):
             raise MemoryError
         w.counters = stats.block(counter_slot)
         stats.banks_of(counter_slot, self.banks)

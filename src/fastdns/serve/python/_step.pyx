@@ -6,7 +6,7 @@ from fastdns.serve._context cimport DROPPED, NEXT, Context, Outcome, ServiceRepl
 from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport Service, suspend
-from fastdns._wire cimport HEADER_BYTES, NOERROR, OPCODE_QUERY, SERVFAIL, Reply
+from fastdns._wire cimport HEADER_BYTES, OPCODE_QUERY, SERVFAIL, forget_records
 
 # Of the service in the slots of a thread.
 NAME = "steps in Python"
@@ -34,15 +34,6 @@ cdef void count_time(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uin
     count_result(banks, zone_slot, h, RESULTS + TIME_BUCKETS, ns // 1000)
 
 
-cdef void forget(Reply* r) noexcept nogil:
-    """What was read of a reply. Scratch stays: it may hold what an outer question has set aside."""
-    r.rcode = NOERROR
-    r.aa = r.ra = r.ad = r.tc = False
-    r.options = NULL
-    r.options_len = 0
-    r.answer.count = r.authority.count = r.additional.count = 0
-
-
 cdef Outcome take_reply(Context* ctx, const Handing* h, const ServiceReply* reply) noexcept nogil:
     if reply.msg == NULL:
         if reply.verdict == NEXT or reply.verdict == DROPPED:
@@ -56,7 +47,7 @@ cdef Outcome take_reply(Context* ctx, const Handing* h, const ServiceReply* repl
             and parse_reply(reply.msg, reply.msg_len, ctx.q, ctx.reply)):
         ctx.from_upstream = h.cacheable
         return written(ctx)
-    forget(ctx.reply)
+    forget_records(ctx.reply)
     if reply == ctx.replies:
         # The service cannot read replies, and has counted it as an answer.
         count_result(ctx.zone_banks, ctx.zone_slot, h, ANSWER, <uint64_t>-1)

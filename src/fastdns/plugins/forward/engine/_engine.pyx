@@ -13,6 +13,7 @@ from fastdns.plugins.forward.engine._reasons cimport IN_FLIGHT, STREAM_FAILED
 from fastdns.memory._syscalls cimport EPOLL_CTL_ADD, EPOLLIN, epoll_ctl, epoll_event
 from fastdns._wire cimport HEADER_BYTES, Reply, put_u16
 from fastdns.memory._atomics cimport load, publish_u64
+from fastdns.memory._duplex cimport begin_to_read, wake_reader
 from fastdns.memory._mapping cimport map_private, unmap
 from fastdns.memory._random cimport random_u64
 from fastdns.memory._slabs cimport SLAB_UNITS, close_slabs, open_slabs
@@ -26,9 +27,7 @@ from fastdns.plugins.forward.engine._retries cimport attempt_failed
 from fastdns.plugins.forward.engine._sockets cimport SOCKET_S, SOCKETS, close_pool, open_pool
 from fastdns.plugins.forward.engine._stanza cimport MAX_UPSTREAMS
 from fastdns.plugins.forward.engine._state cimport NONE, OVER_STREAM, Ended, Outstanding, Upstream
-from fastdns.plugins.forward.engine._streams cimport (
-    HAD_NO_ROOM, StreamTicket, begin_answers, end_answer, next_answer, wake_event_loop,
-)
+from fastdns.plugins.forward.engine._streams cimport HAD_NO_ROOM, StreamTicket, end_answer, next_answer
 from fastdns.plugins.forward.engine._timers cimport turn_wheel, until_turn_ms
 from fastdns.serve._suspend cimport resume_fn
 
@@ -44,7 +43,8 @@ cdef void flush(void* state) noexcept nogil:
     cdef Engine* e = <Engine*>state
     send(e)
     if e.streams.unsent:
-        wake_event_loop(e.streams)
+        e.streams.unsent = False
+        wake_reader(e.streams.request_fd)
     e.service.unsent = e.outbox_count != 0
 
 
@@ -54,7 +54,7 @@ cdef void take_answers(Engine* e) noexcept nogil:
     cdef Outstanding* o
     cdef uint32_t size = 0
     cdef uint8_t* msg
-    begin_answers(e.streams)
+    begin_to_read(e.streams.reply_fd)
     msg = next_answer(e.streams, &ticket, &size)
     while msg != NULL:
         o = &e.table[ticket.outstanding]
@@ -139,7 +139,7 @@ cdef class ForwardEngine(NativeService):
         self.stats = stats
         self.shared = shared
         self.streams = StreamRings()
-        e.streams = &self.streams.streams
+        e.streams = &self.streams.rings
         e.rules.count = sockets
         e.rules.epoll_fd = -1
         e.rules.max_age_ns = <uint64_t>(socket_s * 1e9)
@@ -220,7 +220,7 @@ cdef class ForwardEngine(NativeService):
             e.upstreams[i].pool.tag = tag + i * SOCKETS
         event.events = EPOLLIN
         event.data.u32 = tag + MAX_UPSTREAMS * SOCKETS
-        if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.streams.answer_event_fd, &event) != 0:
+        if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.streams.reply_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
         return MAX_UPSTREAMS * SOCKETS + 1
 

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns.serve._context cimport ServiceReply
 from fastdns.metrics._stats cimport ThreadCounters, UpstreamCounters
 from fastdns._wire cimport Query, Reply
+from fastdns.memory._duplex cimport Duplex
 from fastdns.memory._random cimport Random
 from fastdns.memory._slabs cimport Slabs
 from fastdns.memory._wheel cimport Timer, Wheel
@@ -13,7 +14,6 @@ from fastdns.plugins.forward.engine._quotas cimport Quotas, Share
 from fastdns.plugins.forward.engine._shared cimport SharedUpstream
 from fastdns.plugins.forward.engine._sockets cimport NO_ATTEMPT, SocketPool, SocketRules
 from fastdns.plugins.forward.engine._stanza cimport MAX_STANZAS, Stanza
-from fastdns.plugins.forward.engine._streams cimport Streams
 from fastdns.serve._suspend cimport Service, Suspended, resume_fn
 
 cdef enum:
@@ -131,7 +131,7 @@ cdef struct Engine:
     uint32_t turns[MAX_STANZAS]     # of round_robin
     Outgoing outbox[OUTBOX]
     uint32_t outbox_count
-    Streams* streams
+    Duplex* streams                 # the rings to the event-loop thread and back
     uint32_t tag                    # of the first socket's epoll events; that of the streams' answers comes last
     resume_fn resume
     void* owner

@@ -5,7 +5,7 @@ the reply into the other ring, with the same ticket. Each side wakes the other o
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from fastdns.memory._ring cimport ByteRing
+from fastdns.memory._duplex cimport Duplex
 
 cdef enum Failing:
     REPLIED = 0
@@ -21,23 +21,12 @@ cdef struct StreamTicket:
     uint16_t failed                 # on the way back: Failing
     uint64_t timeout_ns
 
-cdef struct Streams:
-    ByteRing* requests              # to the event-loop thread
-    ByteRing* answers               # from it
-    int request_event_fd            # wakes the event-loop thread
-    int answer_event_fd             # wakes the serving thread
-    bint unsent                     # the event-loop thread has still to be woken
-
 # False where the ring is full. The message's ID is the ticket's.
-cdef bint put_request(Streams* s, const StreamTicket* ticket, const uint8_t* query, uint32_t size) noexcept nogil
-cdef void wake_event_loop(Streams* s) noexcept nogil
-
-# Begin to take answers: the serving thread has been woken.
-cdef void begin_answers(Streams* s) noexcept nogil
+cdef bint put_request(Duplex* rings, const StreamTicket* ticket, const uint8_t* query, uint32_t size) noexcept nogil
 # The oldest answer, or NULL; end_answer gives it up. The message has size bytes.
-cdef uint8_t* next_answer(Streams* s, StreamTicket* ticket, uint32_t* size) noexcept nogil
-cdef void end_answer(Streams* s, uint32_t size) noexcept nogil
+cdef uint8_t* next_answer(Duplex* rings, StreamTicket* ticket, uint32_t* size) noexcept nogil
+cdef void end_answer(Duplex* rings, uint32_t size) noexcept nogil
 
 
 cdef class StreamRings:
-    cdef Streams streams
+    cdef Duplex rings
