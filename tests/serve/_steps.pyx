@@ -11,8 +11,8 @@ from fastdns.serve._question cimport change_question
 from fastdns.serve._replies cimport was_here
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
-    HEADER_BYTES, MAX_NAME_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_SOA, TYPE_TXT, Section, add_option,
-    add_rr, in_zone, put_u16, put_u32, scratch,
+    HEADER_BYTES, MAX_NAME_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_SOA, TYPE_TXT, Query, Section,
+    add_option, add_rr, in_zone, put_u16, put_u32, scratch,
 )
 
 
@@ -306,6 +306,43 @@ cdef class Seal(NativeStep):
     @property
     def seen(self):
         return self.conf.seen
+
+
+# ------------------------------------------------------------------------------------- fetching memory ahead
+
+cdef struct Looking:
+    uint64_t hash               # what ahead leaves for again; 0: nothing
+    uint64_t ahead
+    uint64_t again
+    uint64_t wrong              # times that again got another one's
+
+
+cdef void look_before(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil:
+    cdef Looking* c = <Looking*>conf
+    c.ahead += 1
+    hash[0] = c.hash
+
+
+cdef void look_once_more(const Context* ctx, const Query* q, uint64_t* hash, const void* conf) noexcept nogil:
+    cdef Looking* c = <Looking*>conf
+    c.again += 1
+    c.wrong += hash[0] != c.hash
+
+
+cdef class Look(NativeStep):
+    """Looks at each message of a batch before it is served, and once more where it has left a hash."""
+    cdef Looking conf
+
+    def __init__(self, uint64_t hash):
+        self.conf.hash = hash
+        self.step.ahead = look_before
+        self.step.again = look_once_more
+        self.step.conf = &self.conf
+
+    @property
+    def looks(self):
+        """(the first, the second, those with another one's hash)."""
+        return self.conf.ahead, self.conf.again, self.conf.wrong
 
 
 # ----------------------------------------------------------------------------------- what is below them all
