@@ -35,7 +35,7 @@ def test_the_figures_stand_in_the_results() -> None:
     wrong = {
         figure
         for name, ours, theirs, _ in rows()
-        if re.search("[¹²³]", name)
+        if re.search("[¹²³⁴]", name)
         for figure in numbers(f"{ours} {theirs}")
         if not is_rounded_from(figure, known)
     }
@@ -43,7 +43,7 @@ def test_the_figures_stand_in_the_results() -> None:
 
 
 def test_a_figure_with_a_unit_has_a_source() -> None:
-    sourced = [name for name, ours, theirs, _ in rows() if re.search("[¹²³]", name)]
+    sourced = [name for name, ours, theirs, _ in rows() if re.search("[¹²³⁴]", name)]
     assert len(sourced) >= 9
     for name, ours, theirs, _ in rows():
         if re.search(r"\d (?:µs|ms|s|MiB)|\d%", ours + theirs):
