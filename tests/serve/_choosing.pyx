@@ -17,6 +17,7 @@ from fastdns.serve._suspend cimport (
 )
 from fastdns.serve._values cimport BlockValue, NativeValue, Value, read_value
 from fastdns.serve._zones cimport NativeFilter, NativeStep
+from tests.serve._idle cimport make_idle
 
 cdef enum:
     TYPE_TXT = 16
@@ -248,35 +249,14 @@ cdef Outcome take(void* state, Context* ctx, const void* request) noexcept nogil
     return SUSPENDED
 
 
-cdef void nothing(void* state) noexcept nogil:
-    pass
-
-
-cdef void no_event(void* state, uint32_t tag) noexcept nogil:
-    pass
-
-
-cdef void no_time(void* state, uint64_t now_ns) noexcept nogil:
-    pass
-
-
-cdef int as_long(void* state, int limit_ms) noexcept nogil:
-    return limit_ms
-
-
 cdef class WaitingRoom(NativeService):
     """Keeps queries until they are let go."""
     cdef Desk desk
 
     def __init__(self):
         memset(&self.desk, 0, sizeof(Desk))
-        self.desk.service.state = &self.desk
+        make_idle(&self.desk.service, &self.desk)
         self.desk.service.suspend = take
-        self.desk.service.flush = nothing
-        self.desk.service.on_event = no_event
-        self.desk.service.on_time = no_time
-        self.desk.service.wait_ms = as_long
-        self.desk.service.give_up = nothing
         self.service = &self.desk.service
         self.name = "tests.waiting_room"
 

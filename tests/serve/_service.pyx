@@ -20,6 +20,7 @@ from fastdns.serve._worker cimport Worker
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport MAX_MESSAGE_BYTES, SERVFAIL, Reply
 from fastdns.dns._replies cimport parse_reply
+from tests.serve._idle cimport make_idle
 
 WAITS = object()
 
@@ -56,22 +57,6 @@ cdef Outcome take(void* state, Context* ctx, const void* request) noexcept nogil
     return SUSPENDED
 
 
-cdef void nothing(void* state) noexcept nogil:
-    pass
-
-
-cdef void no_event(void* state, uint32_t tag) noexcept nogil:
-    pass
-
-
-cdef void no_time(void* state, uint64_t now_ns) noexcept nogil:
-    pass
-
-
-cdef int as_long(void* state, int limit_ms) noexcept nogil:
-    return limit_ms
-
-
 cdef void never(void* owner, Suspended* query, ServiceReply* reply) noexcept nogil:
     pass
 
@@ -82,13 +67,8 @@ cdef class PlayedService(NativeService):
 
     def __init__(self, str name not None):
         self.name = name
-        self.played.service.state = &self.played
+        make_idle(&self.played.service, &self.played)
         self.played.service.suspend = take
-        self.played.service.flush = nothing
-        self.played.service.on_event = no_event
-        self.played.service.on_time = no_time
-        self.played.service.wait_ms = as_long
-        self.played.service.give_up = nothing
         self.service = &self.played.service
 
     def __dealloc__(self):

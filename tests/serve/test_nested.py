@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
+from fastdns.plugins.python import MAX_DEPTH
+from tests.reading import ROOT
 from tests.serve._service import WAITS, PlayedService, Wait
 from tests.serve._steps import Answer, Ask, Rewrite
 from tests.serve.support import parse, query, reply_to, shown, trial, wire
@@ -159,6 +162,11 @@ def test_questions_that_multiply_are_bounded() -> None:
     asking = Ask(wire("ask.test."), [wire("ask.test.")] * 3)
     parse(trial(asking).ask(query("ask.test."), tcp=True))
     assert asking.begun == 65
+
+
+def test_steps_in_python_ask_as_deep_as_native_ones() -> None:
+    declared = (ROOT / "src/fastdns/serve/_context.pxd").read_text()
+    assert re.findall(r"^    MAX_DEPTH = (\d+)", declared, re.MULTILINE) == [str(MAX_DEPTH)]
 
 
 def test_a_service_that_takes_nobody_leaves_what_was_there() -> None:
