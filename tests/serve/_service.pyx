@@ -145,15 +145,14 @@ cdef class Trial:
             return WAITS
         return self.out[:size] if size else None
 
+    cdef void begin(self, bytes client, uint8_t transport) except *:
+        begin_message(&self.worker.ctx, transport, monotonic_ns() + self.passed_ns, 0, <const uint8_t*>client,
+                      len(client), 53, <const uint8_t*>client, len(client), NULL, 0)
+
     def ask(self, bytes message not None, *, bytes client=b"\x7f\0\0\1", bint tcp=False):
         """The reply to a message, None for silence, or WAITS."""
         cdef Context* ctx = &self.worker.ctx
-        begin_message(ctx, OVER_TCP if tcp else OVER_UDP)
-        ctx.client = <const uint8_t*>client
-        ctx.client_len = len(client)
-        ctx.peer = ctx.client
-        ctx.peer_len = ctx.client_len
-        ctx.received_ns = monotonic_ns() + self.passed_ns
+        self.begin(client, OVER_TCP if tcp else OVER_UDP)
         return self.finish(serve(ctx, <const uint8_t*>message, len(message), self.out, MAX_MESSAGE_BYTES))
 
     def ask_ahead(self, bytes message not None):
@@ -162,10 +161,7 @@ cdef class Trial:
         cdef Ahead ahead
         cdef bytearray room = bytearray(8 * max(1, self.worker.table.most_ahead))
         ahead.hashes = <uint64_t*><uint8_t*>room
-        begin_message(ctx, OVER_UDP)
-        ctx.client = <const uint8_t*>b"\x7f\0\0\1"
-        ctx.client_len = 4
-        ctx.received_ns = monotonic_ns() + self.passed_ns
+        self.begin(b"\x7f\0\0\1", OVER_UDP)
         look_ahead(ctx, <const uint8_t*>message, len(message), &ahead)
         look_again(ctx, &ahead)
         return self.finish(serve_ahead(ctx, &ahead, <const uint8_t*>message, len(message), self.out,

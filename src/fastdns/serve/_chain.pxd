@@ -45,9 +45,24 @@ cdef int32_t serve_ahead(Context* ctx, Ahead* ahead, const uint8_t* msg, uint32_
                          uint32_t room) noexcept nogil
 cdef void count_query(Context* ctx, uint32_t slot, uint16_t rcode, bint by_plugin, uint32_t bytes) noexcept nogil
 
-# A message that comes for the first time.
-cdef inline void begin_message(Context* ctx, uint8_t transport) noexcept nogil:
+# How a message came: the one place that fills this in, for each transport and for a query that is served again. It
+# comes for the first time; serve_resumed says what it has waited for. ``inside`` and ``entry`` are set by the
+# transport that steps in Python ask through.
+cdef inline void begin_message(Context* ctx, uint8_t transport, uint64_t received_ns, uint64_t token,
+                               const uint8_t* client, uint16_t client_len, uint16_t client_port,
+                               const uint8_t* peer, uint16_t peer_len, const uint8_t* control,
+                               uint16_t control_len) noexcept nogil:
     ctx.transport = transport
+    ctx.received_ns = received_ns
+    ctx.token = token
+    ctx.client = client
+    ctx.client_len = client_len
+    ctx.client_port = client_port
+    ctx.peer = peer
+    ctx.peer_len = peer_len
+    ctx.control = control
+    ctx.control_len = control_len
+    ctx.chosen = NULL
     ctx.replays = 0
     ctx.replies = NULL
     ctx.asked_before = 0

@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns.metrics._stats cimport ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
-from fastdns.serve._chain cimport serve, serve_background
+from fastdns.serve._chain cimport begin_message, serve, serve_background
 from fastdns.serve._context cimport SUSPENDED, bare
 from fastdns.serve._replies cimport forget_replies, keep_replies, question_of
 from fastdns.serve._slots cimport slot_of
@@ -87,20 +87,13 @@ cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, 
     newest.question = query.question
     newest.kept = False
     query.replies = NULL
-    ctx.transport = query.transport
-    ctx.token = query.token
+    begin_message(ctx, query.transport, query.received_ns, query.token, peer_of(query) + query.client_at,
+                  query.client_len, query.client_port, peer_of(query), query.peer_len, control_of(query),
+                  query.control_len)
     ctx.chosen = query.chosen
     ctx.replays = query.replays + 1
     ctx.replies = &newest
     ctx.asked_before = query.asked
-    ctx.received_ns = query.received_ns
-    ctx.client = peer_of(query) + query.client_at
-    ctx.client_len = query.client_len
-    ctx.client_port = query.client_port
-    ctx.peer = peer_of(query)
-    ctx.peer_len = query.peer_len
-    ctx.control = control_of(query)
-    ctx.control_len = query.control_len
     if query.background:
         ctx.zone_slot = query.zone_slot
         if query.question_len:

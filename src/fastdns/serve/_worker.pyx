@@ -67,11 +67,8 @@ cdef class Worker:
         cdef int32_t size
         if out == NULL:
             raise MemoryError
-        begin_message(&self.ctx, OVER_TCP if tcp else OVER_UDP)
-        self.ctx.client = <const uint8_t*>client
-        self.ctx.client_len = len(client)
-        self.ctx.client_port = client_port
-        self.ctx.received_ns = monotonic_ns()
+        begin_message(&self.ctx, OVER_TCP if tcp else OVER_UDP, monotonic_ns(), 0, <const uint8_t*>client,
+                      len(client), client_port, NULL, 0, NULL, 0)
         if self.ctx.store != NULL:
             enter_epoch(self.ctx.store, self.reader_slot)
         size = serve(&self.ctx, <const uint8_t*>message, len(message), out, MAX_MESSAGE_BYTES)

@@ -1,6 +1,7 @@
 """The slow thread's way to serve: see _slow.pxd."""
 
 from libc.errno cimport errno
+from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 
 from fastdns.memory._clock cimport monotonic_ns
@@ -105,30 +106,26 @@ cdef class SlowPath:
                       uint8_t transport, bytes local, tuple inside):
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
+        cdef uint64_t token
+        cdef uint16_t control_len = 0
         cdef int size
-        begin_message(ctx, transport)
-        ctx.client = <const uint8_t*>client
-        ctx.client_len = len(client)
-        ctx.client_port = client_port
-        ctx.peer = ctx.client
-        ctx.peer_len = ctx.client_len
-        ctx.control = self.control
-        ctx.control_len = 0
         if len(local) == 4 or len(local) == 16:
-            ctx.control_len = write_arrival(self.control, <const uint8_t*>local, len(local))
-        ctx.received_ns = monotonic_ns()
-        set_entry(ctx, inside)
+            control_len = write_arrival(self.control, <const uint8_t*>local, len(local))
         self.serial += 1
-        ctx.token = (<uint64_t>listener << LISTENER_SHIFT) | (self.serial & ((<uint64_t>1 << LISTENER_SHIFT) - 1))
+        token = <uint64_t>listener << LISTENER_SHIFT | (self.serial & ((<uint64_t>1 << LISTENER_SHIFT) - 1))
+        # The client's address is all that there is of a way back.
+        begin_message(ctx, transport, monotonic_ns(), token, <const uint8_t*>client, len(client), client_port,
+                      <const uint8_t*>client, len(client), self.control, control_len)
+        set_entry(ctx, inside)
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
         size = serve(ctx, <const uint8_t*>message, len(message), self.out, MAX_MESSAGE_BYTES)
         if ctx.store != NULL:
             leave_epoch(ctx.store, worker.reader_slot)
         if size < 0:
-            self.waiting[ctx.token] = deliver
+            self.waiting[token] = deliver
             if inside is not None:
-                self.asked[ctx.token] = inside
+                self.asked[token] = inside
             return PARKED
         return self.out[:size] if size else None
 

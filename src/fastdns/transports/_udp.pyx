@@ -87,15 +87,17 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 return 0
 
 
-cdef inline void set_client(Context* ctx, const uint8_t* address) noexcept nogil:
-    if (<uint16_t*>address)[0] == AF_INET:
-        ctx.client = <uint8_t*>&(<sockaddr_in*>address).sin_addr
-        ctx.client_len = 4
-        ctx.client_port = ntohs((<sockaddr_in*>address).sin_port)
-    else:
-        ctx.client = <uint8_t*>&(<sockaddr_in6*>address).sin6_addr
-        ctx.client_len = 16
-        ctx.client_port = ntohs((<sockaddr_in6*>address).sin6_port)
+cdef inline void begin_datagram(Context* ctx, const msghdr* datagram, uint64_t received_ns,
+                                uint64_t token) noexcept nogil:
+    cdef const uint8_t* peer = <const uint8_t*>datagram.msg_name
+    cdef const uint8_t* client = <const uint8_t*>&(<const sockaddr_in*>peer).sin_addr
+    cdef uint16_t client_len = 4
+    if (<const uint16_t*>peer)[0] != AF_INET:
+        client = <const uint8_t*>&(<const sockaddr_in6*>peer).sin6_addr
+        client_len = 16
+    # The port stands at the same place in both.
+    begin_message(ctx, OVER_UDP, received_ns, token, client, client_len, ntohs((<const sockaddr_in*>peer).sin_port),
+                  peer, datagram.msg_namelen, <const uint8_t*>datagram.msg_control, datagram.msg_controllen)
 
 
 cdef inline void leave_from(msghdr* message) noexcept nogil:
@@ -123,7 +125,7 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     cdef mmsghdr* out = <mmsghdr*>hot.headers_out
     cdef iovec* iovecs = <iovec*>hot.iovecs
     cdef Context* ctx = hot.ctx
-    cdef uint8_t* address
+    cdef uint64_t received_ns
     cdef int i, count, size
     cdef int first = 0
     cdef int behind = 0
@@ -140,10 +142,8 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if count <= 0:
         return 0
     hot.sending_fd = s.fd
-    begin_message(ctx, OVER_UDP)
     ctx.server = <const Server*>s.server
-    ctx.token = which
-    ctx.received_ns = monotonic_ns()
+    received_ns = monotonic_ns()
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
     for i in range(count):
@@ -151,12 +151,7 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
             first = i
             behind = first + GROUP if first + GROUP < count else count
             look_at_group(hot, first, behind)
-        address = <uint8_t*>headers[i].msg_hdr.msg_name
-        set_client(ctx, address)
-        ctx.peer = address
-        ctx.peer_len = headers[i].msg_hdr.msg_namelen
-        ctx.control = <uint8_t*>headers[i].msg_hdr.msg_control
-        ctx.control_len = headers[i].msg_hdr.msg_controllen
+        begin_datagram(ctx, &headers[i].msg_hdr, received_ns, which)
         if hot.used + REPLY_ROOM > REPLIES_BYTES:
             send_ready(hot)
         size = serve_ahead(ctx, &hot.ahead[i - first], hot.queries + i * QUERY_ROOM, headers[i].msg_len,

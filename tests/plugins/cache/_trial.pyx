@@ -149,8 +149,7 @@ cdef class Trial:
 
     def ask(self, bytes message not None, uint64_t now_ns):
         """The reply to a message, None for silence, or PARKED. now_ns: the time in CLOCK_MONOTONIC."""
-        begin_message(&self.worker.ctx, OVER_UDP)
-        self.worker.ctx.received_ns = now_ns
+        begin_message(&self.worker.ctx, OVER_UDP, now_ns, 0, <const uint8_t*>b"\x7f\0\0\1", 4, 53, NULL, 0, NULL, 0)
         return self.finish(serve(&self.worker.ctx, <const uint8_t*>message, len(message), self.out,
                                  MAX_MESSAGE_BYTES))
 
@@ -178,7 +177,6 @@ cdef class Trial:
                 raise ValueError("the reply is none to the query")
             said.msg = <const uint8_t*><bytes>reply
             said.msg_len = len(reply)
-        begin_message(&self.worker.ctx, OVER_UDP)
         # received_ns stays when the query came: long ago.
         self.worker.ctx.replies = &said
         self.worker.ctx.replays = 1
