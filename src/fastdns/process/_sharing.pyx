@@ -4,7 +4,9 @@ A page of memory is one for parent and child until either writes to it. CPython 
 at: it counts references there. And an allocation that is zeroed takes memory before anything is in it.
 
 immortalize() is called before the fork: what a program consists of gets a reference count that is never written
-again (PEP 683, Python 3.12). give_back_zeros() is called in the child, once it has all that it needs.
+again (PEP 683, Python 3.12). fill_holes() is called after it and before the fork: what a child allocates then lies
+together, and not in the free places of pages that are shared. give_back_zeros() is called in the child, once it has
+all that it needs.
 """
 
 import builtins
@@ -14,10 +16,14 @@ import types
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
 
 cdef extern from *:
     """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
     #include <fcntl.h>
     #include <stdint.h>
     #include <sys/mman.h>
@@ -52,6 +58,16 @@ cdef extern from *:
     #define FASTDNS_POISONED 0
     #endif
 
+    /* Where the last free chunk of the heap begins, behind all blocks; 0: this allocator does not say. */
+    #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    #include <malloc.h>
+    static inline uintptr_t heap_top(void) { return (uintptr_t)sbrk(0) - mallinfo2().keepcost; }
+    static inline void join_free(void) { malloc_trim(0); }
+    #else
+    static inline uintptr_t heap_top(void) { return 0; }
+    static inline void join_free(void) { }
+    #endif
+
     /* An instance of a class of Python's own making: it ends by dropping what it refers to, and no more than that.
     */ static inline int is_plain(PyObject *o, PyObject *plain) { return Py_TYPE(o)->tp_dealloc ==
     Py_TYPE(plain)->tp_dealloc && Py_TYPE(o)->tp_finalize == NULL; }
@@ -70,6 +86,10 @@ cdef extern from *:
     int visit_code(PyObject* o, visitproc visit, void* kinds) except -1
     int visit_parts(PyObject* o, visitproc visit, void* kinds) except -1
     int PyObject_GC_IsTracked(object o)
+    void* PyObject_Malloc(size_t size)
+    void PyObject_Free(void* block)
+    uintptr_t heap_top()
+    void join_free()
     int open(const char* path, int flags) nogil
     int close(int fd) nogil
     ssize_t pread(int fd, void* to, size_t count, long long offset) nogil
@@ -84,6 +104,19 @@ cdef enum:
     BATCH = 512
     # Larger ones are address space that is kept free, such as a sanitizer's.
     MAX_MAPPING_BYTES = 64 << 20
+
+cdef enum:
+    # What malloc is asked for: halved as long as it is large, then less by a step.
+    MOST_BYTES = 65536
+    SMALL_BYTES = 1024
+    LEAST_BYTES = 24
+    STEP_BYTES = 16
+    # Python's own blocks: of each size in pools, behind the pool's header (Objects/obmalloc.c).
+    MOST_OBJECT_BYTES = 512
+    POOL_BYTES = 16384
+    POOL_HEADER_BYTES = 48
+    # Of one size, where an allocator has other pools than these.
+    MAX_OBJECTS_BYTES = 131072
 
 # pagemap(5): the page is in memory; nobody else has it.
 cdef uint64_t PRESENT = <uint64_t>1 << 63
@@ -143,6 +176,87 @@ def immortalize():
         visit(<PyObject*>each, <void*>kinds)
         if is_immortal(<PyObject*>each):
             visit_parts(<PyObject*>each, visit, <void*>kinds)
+
+
+# A block that fills a hole.
+cdef struct Filler:
+    Filler* next
+
+# The first and the last one of a list, in the order in which they were taken.
+cdef struct Fillers:
+    Filler* first
+    Filler* last
+
+cdef Fillers of_heap
+cdef Fillers of_pools
+
+
+cdef void keep(Fillers* fillers, void* block) noexcept:
+    cdef Filler* filler = <Filler*>block
+    filler.next = NULL
+    if fillers.first == NULL:
+        fillers.first = filler
+    else:
+        fillers.last.next = filler
+    fillers.last = filler
+
+
+cdef Filler* taken_off(Fillers* fillers) noexcept:
+    cdef Filler* filler = fillers.first
+    if filler != NULL:
+        fillers.first = filler.next
+    return filler
+
+
+cdef size_t fill_heap() noexcept:
+    """Take all free chunks below the last one, and of each size one of that."""
+    cdef uintptr_t top = heap_top()
+    cdef size_t size = MOST_BYTES
+    cdef size_t taken = 0
+    cdef void* block
+    while top and size >= LEAST_BYTES:
+        block = malloc(size)
+        if block != NULL:
+            keep(&of_heap, block)
+            taken += size
+        if block == NULL or <uintptr_t>block >= top:
+            size -= STEP_BYTES if size <= SMALL_BYTES else size // 2
+    return taken
+
+
+cdef size_t fill_pools() noexcept:
+    """Take blocks of each size until one begins a pool: then all pools that were begun are full."""
+    cdef size_t size, of_size
+    cdef size_t taken = 0
+    cdef void* block
+    for size in range(STEP_BYTES, MOST_OBJECT_BYTES + 1, STEP_BYTES):
+        of_size = 0
+        while of_size < MAX_OBJECTS_BYTES:
+            block = PyObject_Malloc(size)
+            if block == NULL or <uintptr_t>block % POOL_BYTES == POOL_HEADER_BYTES:
+                PyObject_Free(block)
+                break
+            keep(&of_pools, block)
+            of_size += size
+        taken += of_size
+    return taken
+
+
+def fill_holes():
+    """Take what is free between the blocks of the heap, until the next call. Returns how many bytes.
+
+    Call it before children are forked that are to share the heap. What this process allocates meanwhile lies behind
+    all of it.
+    """
+    cdef Filler* filler
+    # malloc sets the first few of a size aside, and joins what is freed later with the free chunk beside it: what
+    # was taken last, at the end of the heap. So the heap does not grow from call to call.
+    while (filler := taken_off(&of_heap)) != NULL:
+        free(filler)
+    while (filler := taken_off(&of_pools)) != NULL:
+        PyObject_Free(filler)
+    join_free()
+    return 0 if FASTDNS_POISONED else fill_heap() + fill_pools()
 
 
 cdef bint is_zero(const char* page, size_t size) noexcept nogil:

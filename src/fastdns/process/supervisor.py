@@ -21,7 +21,7 @@ from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.metrics.delays import LoopDelays
 from fastdns.plugins.steps import import_workers
-from fastdns.process._sharing import immortalize
+from fastdns.process._sharing import fill_holes, immortalize
 from fastdns.process.children import DRAIN_S, RETRY_S
 from fastdns.process.endpoints import wanted_endpoints
 from fastdns.process.loop import timed_loop
@@ -38,6 +38,7 @@ def share_with_children() -> None:
     gc.collect()
     immortalize()
     gc.freeze()
+    fill_holes()
 
 
 class Supervisor(Reloading):
