@@ -87,7 +87,7 @@ LAYERS = (
     ),
     Layer(
         "commands", "what the words of a command line start", "nothing imports them",
-        ("fastdns.__main__", "fastdns.check", "fastdns.cli"),
+        ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.differences"),
     ),
 )  # fmt: skip
 NAMES = [layer.name for layer in LAYERS]

@@ -10,6 +10,7 @@ from typing import Any
 from fastdns.corefile import ServerConfig
 from fastdns.corefile.keys import is_preferred
 from fastdns.corefile.mistakes import Mistakes
+from fastdns.differences import Difference, differences
 from fastdns.errors import CorefileError, FastdnsError
 from fastdns.plugins.api import Check
 from fastdns.plugins.order import named
@@ -18,10 +19,11 @@ from fastdns.skipped import SkippedLines
 
 @dataclass(slots=True)
 class Report:
-    """Mistakes, warnings, and, without mistakes, the configuration that would be served."""
+    """Mistakes, warnings, differences from CoreDNS, and, without mistakes, what would be served."""
 
     mistakes: Mistakes
     warnings: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     config: ServerConfig | None = None
 
     @property
@@ -46,6 +48,7 @@ def check(load: Callable[[Mistakes], ServerConfig]) -> Report:
         for plugin in named(config):
             plugin.check(look)
         report.warnings += [*config.warnings, *look.warnings]
+        report.differences += differences(named(config))
         report.config = None if mistakes.found else config
     mistakes.found.sort(key=_place)
     return report
@@ -79,6 +82,11 @@ def served_lines(report: Report) -> list[str]:
     return [*lines, f"sha512 {config.sha512}"]
 
 
+def difference_lines(report: Report) -> list[str]:
+    """A line for each thing that this Corefile's plugins do otherwise than CoreDNS's."""
+    return [f"{difference.plugin}: {difference.text}" for difference in report.differences]
+
+
 def as_json(report: Report) -> str:
     """The report as JSON. Every key is always there."""
     config = report.config
@@ -87,6 +95,7 @@ def as_json(report: Report) -> str:
         "problems": [_problem(error) for error in report.mistakes.found],
         "problems_left_out": report.mistakes.left_out,
         "warnings": report.warnings,
+        "differences": [{"plugin": each.plugin, "text": each.text} for each in report.differences],
         "listeners": [] if config is None else [
             {
                 "transport": listener.transport, "address": listener.address, "port": listener.port,

@@ -51,7 +51,7 @@ Environment:
 """
 
 CHECK_USAGE = """\
-Usage: fastdns check [-conf FILE] [-dns.port PORT] [-json]
+Usage: fastdns check [-conf FILE] [-dns.port PORT] [-differences] [-json]
 
 Reads a Corefile and the files that its plugins read. Names each mistake with its file and line and exits with 1, or
 prints what would be served and exits with 0. Serves nothing and connects to nothing.
@@ -59,7 +59,8 @@ prints what would be served and exits with 0. Serves nothing and connects to not
 Flags, with one or two dashes:
   -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
   -dns.port, -p N   port of server blocks that name none (default 53)
-  -json             print a JSON object: right, problems, problems_left_out, warnings, listeners, sha512
+  -differences      print, too, what each plugin of the Corefile does otherwise than CoreDNS's
+  -json             print a JSON object: right, problems, problems_left_out, warnings, differences, listeners, sha512
 """
 DEMO_USAGE = """\
 Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
@@ -118,7 +119,7 @@ class Flags:
         return int(text)
 
 
-BOOLEANS = {"quiet", "version", "plugins", "json", "help", "h"}
+BOOLEANS = {"quiet", "version", "plugins", "json", "differences", "help", "h"}
 SERVE_FLAGS = {"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version", "help", "h"}
 TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
@@ -246,7 +247,7 @@ def main_check(arguments: list[str]) -> int:
     The files that plugins read are checked, too. The connection to a cluster is not: its account and credentials
     belong to the host that serves.
     """
-    flags = parse_flags(arguments, {"conf", "dns.port", "p", "json", "help", "h"})
+    flags = parse_flags(arguments, {"conf", "dns.port", "p", "differences", "json", "help", "h"})
     if flags.on("help") or flags.on("h"):
         print(CHECK_USAGE, end="")
         return 0
@@ -256,7 +257,10 @@ def main_check(arguments: list[str]) -> int:
     if flags.on("json"):
         print(check.as_json(report))
     else:
-        for lines, output in ((check.problem_lines(report), sys.stderr), (check.served_lines(report), sys.stdout)):
+        served = check.served_lines(report)
+        if flags.on("differences"):
+            served += check.difference_lines(report)
+        for lines, output in ((check.problem_lines(report), sys.stderr), (served, sys.stdout)):
             print("".join(f"{line}\n" for line in lines), end="", file=output, flush=True)
     return 0 if report.right else 1
 
