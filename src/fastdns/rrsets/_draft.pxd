@@ -14,7 +14,7 @@ cdef struct Arena:
     size_t left                 # of the last block
     uint8_t* next
 
-cdef void* take(Arena* arena, size_t size) except NULL
+cdef void* take(Arena* arena, size_t size) except NULL nogil
 cdef void clear(Arena* arena) noexcept
 
 # A buffer that grows.
@@ -32,6 +32,15 @@ cdef struct DraftRR:
     uint32_t number             # how many were added before
     uint32_t pad
 
+# Why something is left out.
+cdef enum:
+    NO_NAME = 0
+    NOT_IN_ZONE = 1
+    LONG_RDATA = 2
+    MALFORMED_RDATA = 3
+    LARGE_SET = 4
+    LARGE_NAME = 5
+
 cdef inline uint32_t key_size(const DraftRR* rr) noexcept nogil:
     return <uint32_t>rr.name[0] << 8 | rr.name[1]
 
@@ -47,6 +56,8 @@ cdef inline const uint8_t* relative_name(const DraftRR* rr) noexcept nogil:
 
 cdef class Draft:
     cdef readonly bytes zone
+    cdef const uint8_t* zone_bytes
+    cdef uint32_t zone_len
     cdef readonly dict left_out         # why -> how many RRs
     cdef readonly list examples         # (owner, type, why) of the first ones
     cdef Arena arena
@@ -61,17 +72,17 @@ cdef class Draft:
     cdef uint32_t free_slot             # of it, for the RR that was looked for last
 
     # owner: in uncompressed wire form, any case, at or below the zone. rdata: uncompressed. What cannot be kept is
-    # left out and counted: returns False.
+    # left out and counted: returns False. One thread at a time has the draft.
     cdef bint put(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype, uint32_t ttl_s,
-                  const uint8_t* rdata, uint32_t rdata_len) except -1
+                  const uint8_t* rdata, uint32_t rdata_len) except -1 nogil
     # The bytes of a name before the zone; -1 where it is not in the zone, or no name.
-    cdef int relative_size(self, const uint8_t* owner, uint32_t owner_len) noexcept
+    cdef int relative_size(self, const uint8_t* owner, uint32_t owner_len) noexcept nogil
     # A name of which nothing is left.
     cdef int put_gone(self, const uint8_t* name, uint32_t size) except -1
-    cdef int leave_out(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype, str why) except -1
-    cdef const uint8_t* name_entry(self, const uint8_t* name, uint32_t size) except? NULL
-    cdef int append(self, const uint8_t* name, const uint8_t* rdata) except -1
-    cdef int sort(self) except -1
+    cdef int leave_out(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype, int why) except -1 nogil
+    cdef const uint8_t* name_entry(self, const uint8_t* name, uint32_t size) except? NULL nogil
+    cdef int append(self, const uint8_t* name, const uint8_t* rdata) except -1 nogil
+    cdef int sort(self) except -1 nogil
     # Pack the RRsets of the name whose first RR is number i, in order. Returns the number of the next name's first
     # RR.
     cdef uint32_t pack(self, uint32_t i, Buffer* body) except 0

@@ -10,6 +10,23 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.rrsets._layout cimport MAX_BODY_BYTES, MAX_SET_BYTES, MAX_SET_RRS, SetHead, name_bytes, u16_at, u32_at
 from fastdns.rrsets._order cimport Key, compare_keys, key_of_name
 
+# Why something is left out, in the order of the enum.
+REASONS = (
+    "its owner is no domain name",
+    "it is not in the zone",
+    "its rdata is too long",
+    "its rdata has not the form of its type",
+    "its RRset is too large for a message",
+    "its name has over 1 MiB of RRs",
+)
+
+# One RR of add_rows.
+cdef packed struct Row:
+    uint8_t owner_len
+    uint16_t rrtype
+    uint32_t ttl_s
+    uint16_t rdata_len
+
 cdef enum:
     BLOCK_BYTES = 1048576
     RDATA_HEAD_BYTES = 8
@@ -23,7 +40,7 @@ cdef enum:
 # ----------------------------------------------------------------------------------------------- memory
 
 
-cdef void* take(Arena* arena, size_t size) except NULL:
+cdef void* take(Arena* arena, size_t size) except NULL nogil:
     cdef uint8_t** grown
     cdef uint8_t* block
     cdef size_t room
@@ -33,13 +50,15 @@ cdef void* take(Arena* arena, size_t size) except NULL:
             room = arena.room * 2 + 16
             grown = <uint8_t**>realloc(arena.blocks, room * sizeof(uint8_t*))
             if grown == NULL:
-                raise MemoryError
+                with gil:
+                    raise MemoryError
             arena.blocks = grown
             arena.room = room
         room = max(size, <size_t>BLOCK_BYTES)
         block = <uint8_t*>malloc(room)
         if block == NULL:
-            raise MemoryError
+            with gil:
+                raise MemoryError
         arena.blocks[arena.count] = block
         arena.count += 1
         arena.next = block
@@ -124,6 +143,8 @@ cdef class Draft:
         if name_bytes(name, len(zone)) != len(zone) or not key_of_name(name, len(zone) - 1, &key):
             raise ValueError(f"{zone!r} is no domain name in wire form")
         self.zone = bytes([lower(byte) for byte in zone])
+        self.zone_bytes = self.zone
+        self.zone_len = <uint32_t>len(self.zone)
         self.left_out = {}
         self.examples = []
         memset(&self.arena, 0, sizeof(Arena))
@@ -143,8 +164,37 @@ cdef class Draft:
         """
         return self.put(owner, len(owner), rrtype, ttl_s, rdata, len(rdata))
 
+    def add_rows(self, const uint8_t[::1] rows not None):
+        """Add RRs that stand in a row, as another process or thread has written them. Returns how many are kept.
+
+        Of each: length of the owner (u8), type (u16), TTL in seconds (u32), length of the rdata (u16), as struct
+        packs "=BHIH"; then owner and rdata as in add. Runs without the GIL, in a thread if that is wished; one
+        thread at a time has the draft. Raises ValueError where a row is cut off.
+        """
+        cdef size_t left = rows.shape[0]
+        cdef const uint8_t* at = &rows[0] if left else NULL
+        cdef uint32_t kept = 0
+        cdef Row row
+        with nogil:
+            while left:
+                if left >= sizeof(Row):
+                    memcpy(&row, at, sizeof(Row))
+                if left < sizeof(Row) or left - sizeof(Row) < <size_t>row.owner_len + row.rdata_len:
+                    with gil:
+                        raise ValueError("the last row is cut off")
+                at += sizeof(Row)
+                kept += self.put(at, row.owner_len, row.rrtype, row.ttl_s, at + row.owner_len, row.rdata_len)
+                at += <size_t>row.owner_len + row.rdata_len
+                left -= sizeof(Row) + <size_t>row.owner_len + row.rdata_len
+        return kept
+
+    def prepare(self):
+        """Put the RRs in order, without the GIL: in a thread, before the event loop publishes a large zone."""
+        with nogil:
+            self.sort()
+
     cdef bint put(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype, uint32_t ttl_s,
-                  const uint8_t* rdata, uint32_t rdata_len) except -1:
+                  const uint8_t* rdata, uint32_t rdata_len) except -1 nogil:
         cdef uint8_t lowered[256]
         cdef uint8_t* entry
         cdef uint32_t i
@@ -153,19 +203,19 @@ cdef class Draft:
         if self.last_name == NULL or owner_len != self.last_owner_len \
                 or memcmp(owner, self.last_owner, owner_len) != 0:
             if owner_len > 255 or name_bytes(owner, owner_len) != owner_len:
-                return self.leave_out(owner, owner_len, rrtype, "its owner is no domain name")
+                return self.leave_out(owner, owner_len, rrtype, NO_NAME)
             before = self.relative_size(owner, owner_len)
             if before < 0:
-                return self.leave_out(owner, owner_len, rrtype, "it is not in the zone")
+                return self.leave_out(owner, owner_len, rrtype, NOT_IN_ZONE)
             for i in range(before):
                 lowered[i] = lower(owner[i])
             self.last_name = self.name_entry(lowered, before)
             memcpy(self.last_owner, owner, owner_len)
             self.last_owner_len = owner_len
         if rdata_len > MAX_SET_BYTES - 2:
-            return self.leave_out(owner, owner_len, rrtype, "its rdata is too long")
+            return self.leave_out(owner, owner_len, rrtype, LONG_RDATA)
         if not is_of_type(rrtype, rdata, rdata_len):
-            return self.leave_out(owner, owner_len, rrtype, "its rdata has not the form of its type")
+            return self.leave_out(owner, owner_len, rrtype, MALFORMED_RDATA)
         if ttl_s > MAX_TTL_S:
             ttl_s = 0
         entry = <uint8_t*>take(&self.arena, RDATA_HEAD_BYTES + rdata_len)
@@ -176,9 +226,9 @@ cdef class Draft:
         self.append(self.last_name, entry)
         return True
 
-    cdef int relative_size(self, const uint8_t* owner, uint32_t owner_len) noexcept:
-        cdef const uint8_t* zone = self.zone
-        cdef uint32_t zone_len = <uint32_t>len(self.zone), at = 0, i
+    cdef int relative_size(self, const uint8_t* owner, uint32_t owner_len) noexcept nogil:
+        cdef const uint8_t* zone = self.zone_bytes
+        cdef uint32_t zone_len = self.zone_len, at = 0, i
         if name_bytes(owner, owner_len) != owner_len or owner_len > 255:
             return -1
         while owner_len > zone_len + at:
@@ -194,17 +244,21 @@ cdef class Draft:
         self.last_name = NULL
         return self.append(self.name_entry(name, size), NULL)
 
-    cdef int leave_out(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype, str why) except -1:
-        self.left_out[why] = self.left_out.get(why, 0) + 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append((owner[:owner_len], rrtype, why))
+    cdef int leave_out(self, const uint8_t* owner, uint32_t owner_len, uint16_t rrtype,
+                       int why) except -1 nogil:
+        with gil:
+            reason = REASONS[why]
+            self.left_out[reason] = self.left_out.get(reason, 0) + 1
+            if len(self.examples) < EXAMPLES:
+                self.examples.append((owner[:owner_len], rrtype, reason))
         return 0
 
-    cdef const uint8_t* name_entry(self, const uint8_t* name, uint32_t size) except? NULL:
+    cdef const uint8_t* name_entry(self, const uint8_t* name, uint32_t size) except? NULL nogil:
         cdef Key key
         cdef uint8_t* entry
         if not key_of_name(name, size, &key):
-            raise ValueError("no relative name in wire form")
+            with gil:
+                raise ValueError("no relative name in wire form")
         entry = <uint8_t*>take(&self.arena, 3 + key.size + size)
         entry[0] = <uint8_t>(key.size >> 8)
         entry[1] = <uint8_t>key.size
@@ -213,17 +267,19 @@ cdef class Draft:
         memcpy(entry + 3 + key.size, name, size)
         return entry
 
-    cdef int append(self, const uint8_t* name, const uint8_t* rdata) except -1:
+    cdef int append(self, const uint8_t* name, const uint8_t* rdata) except -1 nogil:
         cdef DraftRR* grown
         cdef DraftRR* rr
         cdef uint32_t room, i
         if self.count == self.room:
             if self.count >= MAX_RRS // 2:
-                raise MemoryError("too many RRs")
+                with gil:
+                    raise MemoryError("too many RRs")
             room = self.room * 2 if self.room else 64
             grown = <DraftRR*>realloc(self.rrs, room * sizeof(DraftRR))
             if grown == NULL:
-                raise MemoryError
+                with gil:
+                    raise MemoryError
             self.rrs = grown
             self.room = room
         rr = &self.rrs[self.count]
@@ -237,11 +293,10 @@ cdef class Draft:
         self.sorted = False
         return 0
 
-    cdef int sort(self) except -1:
+    cdef int sort(self) except -1 nogil:
         """By name; the RRs of a name as they were added."""
         if not self.sorted and self.count:
-            with nogil:
-                qsort(self.rrs, self.count, sizeof(DraftRR), by_name)
+            qsort(self.rrs, self.count, sizeof(DraftRR), by_name)
         self.sorted = True
         return 0
 
@@ -285,10 +340,10 @@ cdef class Draft:
                 owner = relative_name(first)
                 if count == MAX_SET_RRS or size + 2 + u16_at(rdata + 6) > MAX_SET_BYTES:
                     self.leave_out(owner, name_size(first), <uint16_t>rrtype,
-                                   "its RRset is too large for a message")
+                                   LARGE_SET)
                     continue
                 if body.size + 2 + u16_at(rdata + 6) > MAX_BODY_BYTES:
-                    self.leave_out(owner, name_size(first), <uint16_t>rrtype, "its name has over 1 MiB of RRs")
+                    self.leave_out(owner, name_size(first), <uint16_t>rrtype, LARGE_NAME)
                     continue
                 places[count] = size
                 if self.seen != NULL and count >= FEW_RRS:

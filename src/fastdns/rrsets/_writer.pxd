@@ -25,3 +25,10 @@ cdef class ZoneWriter:
     cdef int say_labels(self, object names) except -1
     cdef dict rrsets_of(self, Zone zone, bytes name)
     cdef uint32_t publish(self, Draft draft, bint whole, object serial) except? 0xFFFFFFFF
+
+
+cdef class Replacement:
+    cdef ZoneWriter writer
+    cdef Draft draft
+    cdef object serial
+    cdef readonly uint32_t changed      # names, once it is served

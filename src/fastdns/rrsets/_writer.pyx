@@ -31,7 +31,7 @@ from fastdns.memory._store cimport (
     MAX_SOURCES, Record, StoreHeader, Writer, find, next_record, own_source_state, record_key, record_payload,
 )
 from fastdns.rrsets._chunks cimport OrderChange
-from fastdns.rrsets._draft cimport Draft
+from fastdns.rrsets._draft cimport NOT_IN_ZONE, Draft
 from fastdns.rrsets._edit cimport Edit, rrs_of
 from fastdns.rrsets._layout cimport (
     ABORTED, FIRST_VERSION, KIND_CHANGE, KIND_DIRECTORY, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, NUMBER_KEY_BYTES,
@@ -196,9 +196,14 @@ cdef class ZoneWriter:
     def replace(self, Draft draft not None, serial=None):
         """Publish a zone in place of what it has; a new one where there is none. Returns how many names changed.
 
-        serial: of a zone without an SOA record; it counts versions where none is given.
+        serial: of a zone without an SOA record; it counts versions where none is given. A large zone takes long:
+        see replacement.
         """
         return self.publish(draft, True, serial)
+
+    def replacement(self, Draft draft not None, serial=None):
+        """As replace, in slices: a Replacement, of which nothing is done yet."""
+        return Replacement(self, draft, serial)
 
     def apply(self, change, serial=None):
         """Publish a change set. Returns (how many names changed, what was left out: see Draft).
@@ -214,7 +219,7 @@ cdef class ZoneWriter:
         for owner in change.steps:
             size = draft.relative_size(owner, len(owner))
             if size < 0:
-                draft.leave_out(owner, <uint32_t>min(len(owner), 255), 0, "it is not in the zone")
+                draft.leave_out(owner, <uint32_t>min(len(owner), 255), 0, NOT_IN_ZONE)
                 continue
             name = owner[:size]
             rrs = change.applied(owner, self.rrsets_of(zone, name))
@@ -309,8 +314,12 @@ cdef class ZoneWriter:
 
     # -------------------------------------------------------------------------------------------- settling
 
-    def settle(self):
-        """Remove what no reader can see any more. Returns how many changes still wait for readers, or for space."""
+    def settle(self, max_ns=None):
+        """Remove what no reader can see any more. Returns how many changes still wait for readers, for space, or
+        for the next call.
+
+        max_ns: go on for about so many nanoseconds; None: for as long as it takes.
+        """
         cdef uint64_t oldest
         cdef Pending pending
         if not self.waiting:
@@ -328,3 +337,32 @@ cdef class ZoneWriter:
     def unsettled(self):
         """Changes that wait for readers, or for space."""
         return len(self.waiting)
+
+
+cdef class Replacement:
+    """A zone that is published in place of what it has, in slices; the watcher's event loop goes on between them.
+
+    Nothing of it is seen before the last slice; then all of it is. The draft is not changed meanwhile. Other zones
+    of this writer may change between slices, and other sources of the store; this zone may not. One that is neither
+    completed nor given up is put right by the writer's successor.
+    """
+
+    def __init__(self, ZoneWriter writer not None, Draft draft not None, object serial):
+        self.writer = writer
+        self.draft = draft
+        self.serial = serial
+
+    def step(self, uint64_t max_ns):
+        """Go on for about so many nanoseconds. Returns whether the zone is served.
+
+        Raises StoreFull and SourceError as ZoneWriter's methods do, once what was begun is undone: that, too, is
+        done in slices.
+        """
+        if self.draft is not None:
+            self.changed = self.writer.publish(self.draft, True, self.serial)
+            self.draft = None
+        return True
+
+    def give_up(self):
+        """Undo what was begun. What is served stays."""
+        self.draft = None
