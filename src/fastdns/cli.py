@@ -60,7 +60,7 @@ Flags, with one or two dashes:
   -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
   -dns.port, -p N   port of server blocks that name none (default 53)
   -differences      print, too, what each plugin of the Corefile does otherwise than CoreDNS's
-  -json             print a JSON object: right, problems, problems_left_out, warnings, differences, listeners, sha512
+  -json             print JSON: right, problems, problems_left_out, warnings, differences, listeners, sha512
 """
 DEMO_USAGE = """\
 Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
