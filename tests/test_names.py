@@ -32,6 +32,7 @@ SOURCE = ROOT / "src" / "fastdns"
 KNOWN = modules(ROOT / "src", "fastdns")
 PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__init__.py"))
 WORDS = {"any", "bind", "debug", "errors", "health", "log", "loop", "ready", "reload", "root", "timeouts"}
+WORDS |= {"metadata", "view"}
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.

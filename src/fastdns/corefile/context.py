@@ -11,13 +11,14 @@ class BlockContext:
     """The block whose plugin is being configured.
 
     zones: normalized, CIDR keys expanded. root: the directory of the root plugin, against which later
-    plugins resolve their files. warnings: what the user should
-    read although the Corefile is served; parse may append.
+    plugins resolve their files. value_zones: the zones in whose queries values can be read (see Settings); None:
+    in none. warnings: what the user should read although the Corefile is served; parse may append.
     """
 
     zones: tuple[str, ...]
     file: str
     root: str = "."
+    value_zones: tuple[str, ...] | None = None
     warnings: list[str] = field(default_factory=list)
 
     def resolve(self, path: str) -> str:

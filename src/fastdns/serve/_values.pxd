@@ -26,6 +26,7 @@ cdef struct ValueZone:
 cdef struct Value:
     compute_fn compute              # NULL: nobody provides it
     const void* conf
+    bint everywhere                 # found out while a query is served: readable in the names of all zones
     uint32_t zone_count
     ValueZone* zones                # the names of which it may be read
 
@@ -34,7 +35,7 @@ cdef uint32_t read_value(Context* ctx, const Value* value, const uint8_t** text)
 
 
 cdef class NativeValue:
-    """A plugin's value: a subclass sets compute and conf, and keeps what conf points to."""
+    """A plugin's value: a subclass sets compute and conf, perhaps everywhere, and keeps what conf points to."""
     cdef Value value
 
 

@@ -13,6 +13,8 @@ cdef struct KeptValue:
 
 cdef bint may_be_read(const Context* ctx, const Value* value) noexcept nogil:
     cdef uint32_t i
+    if value.everywhere:
+        return True
     for i in range(value.zone_count):
         if in_zone(ctx.q, value.zones[i].name, value.zones[i].name_len):
             return True
@@ -44,6 +46,7 @@ cdef class NativeValue:
     def __cinit__(self, *args, **kwargs):
         self.value.compute = NULL
         self.value.conf = NULL
+        self.value.everywhere = False
 
 
 cdef class BlockValue:
@@ -63,6 +66,7 @@ cdef class BlockValue:
         if provided is not None:
             self.value.compute = provided.value.compute
             self.value.conf = provided.value.conf
+            self.value.everywhere = provided.value.everywhere
 
     def __dealloc__(self):
         free(self.value.zones)

@@ -29,7 +29,7 @@ def query(name: str = "www.example.org.", kind: str = "A", **options: Any) -> by
 
 def reader(text: str = COMMON) -> LineReader:
     """Of one block with one rule."""
-    return LineReader({0: [parse_format(text)[0]]})
+    return LineReader({0: [parse_format(text)]})
 
 
 def ring(size_bytes: int = RING_BYTES, lines_s: int = FAST) -> LogRing:
@@ -61,7 +61,7 @@ class Serving:
 
     def __init__(self, *rules: tuple[bytes, tuple[str, ...]], text: str = COMMON, address: str = "") -> None:
         self.ring = ring()
-        self.reader = LineReader({0: [parse_format(text)[0]] * max(1, len(rules))})
+        self.reader = LineReader({0: [parse_format(text)] * max(1, len(rules))})
         table = ServerTable([(".", 0, None)], [[LogStep(0, list(rules) or [(ROOT, ALL)]), WhoamiStep()]])
         self.reader.add_listener(table, address)
         self.worker = Worker(table)

@@ -85,7 +85,7 @@ CASES = [
     Case("log 10.0.0.0/8", [("10.0.0.0/8.", COMMON, ALL)], why="networks are names", warning="its reverse zone"),
     Case(
         'log . "{name} {/forward/upstream}"', [(".", "{name} {/forward/upstream}", ALL)], why="metadata",
-        warning="plugin/log: Corefile:2 - {/forward/upstream} is always '-': there is no metadata plugin",
+        warning="plugin/log: Corefile:2 - {/forward/upstream} is always '-': values can be read only where ",
     ),
 ]  # fmt: skip
 
@@ -132,4 +132,4 @@ def test_mistakes(case: Bad) -> None:
 
 def test_the_parts_are_the_format_s() -> None:
     rule = load(block('log . "a {name} {x} {/m}b"')).blocks[0].plugins["log"].rules[0]
-    assert rule.parts == (Part("", "a "), Part("{name}"), Part("", " {x} -b"))
+    assert rule.parts == (Part("", "a "), Part("{name}"), Part("", " {x} "), Part("", value="m"), Part("", "b"))

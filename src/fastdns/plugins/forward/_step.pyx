@@ -5,10 +5,15 @@ Stanzas are tried in order. One takes a name that is in its zone and in none of 
 """
 
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
 
-from fastdns.serve._context cimport NEXT, Context, Outcome, ServiceReply, bare, over_stream, written
-from fastdns.plugins.forward.engine._reasons cimport NO_HEALTHY
+from fastdns.serve._context cimport (
+    NEXT, Context, Outcome, ServiceReply, add_memory, bare, find_memory, over_stream, written,
+)
+from fastdns.plugins.forward.engine._reasons cimport (
+    CLIENT_SHARE, IN_FLIGHT, MAX_CONCURRENT, NO_HEALTHY, TOO_LONG,
+)
 from fastdns.serve._zones cimport NativeStep
 from fastdns.plugins.forward._relay cimport leave_options
 from fastdns._wire cimport (
@@ -21,10 +26,20 @@ from fastdns.plugins.forward.engine._stanza cimport (
 from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport Service, suspend
+from fastdns.serve._values cimport NativeValue
 
 from fastdns.metrics.reasons import first_reason
 
 POLICIES = {"random": RANDOM, "round_robin": ROUND_ROBIN, "sequential": SEQUENTIAL}
+
+# By slot; the length 0: there is no such upstream.
+cdef struct Addresses:
+    uint32_t count
+    const uint8_t** texts
+    uint32_t* lengths
+
+# Whose memory of a question the slot of its upstream is.
+cdef uint8_t NOTED = 0
 
 cdef struct Conf:
     uint32_t slot               # of the thread's engine
@@ -53,8 +68,62 @@ cdef bint passes_on(const Stanza* stanza, Context* ctx) noexcept nogil:
     return stanza.next_on_nodata and rcode == NOERROR and ctx.reply.answer.count == 0
 
 
-cdef Outcome take_reply(Context* ctx, const ServiceReply* reply) noexcept nogil:
+cdef void note_upstream(Context* ctx, uint16_t slot) noexcept nogil:
+    """Remember who was asked last, for the value."""
+    cdef uint16_t* noted = <uint16_t*>find_memory(ctx, &NOTED)
+    if noted == NULL:
+        noted = <uint16_t*>add_memory(ctx, &NOTED, sizeof(uint16_t))
+    if noted != NULL:
+        noted[0] = slot
+
+
+cdef uint32_t upstream_text(Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
+    """Address and port of the upstream that has replied, or failed last."""
+    cdef const Addresses* a = <const Addresses*>conf
+    cdef const uint16_t* noted = <const uint16_t*>find_memory(ctx, &NOTED)
+    if noted == NULL or noted[0] >= a.count or a.lengths[noted[0]] > room:
+        return 0
+    memcpy(out, a.texts[noted[0]], a.lengths[noted[0]])
+    return a.lengths[noted[0]]
+
+
+cdef class UpstreamValue(NativeValue):
+    """The value forward/upstream. addresses: slots and texts."""
+    cdef Addresses addresses
+    cdef list keep
+
+    def __cinit__(self, list addresses not None):
+        cdef uint16_t slot
+        cdef bytes text
+        self.keep = [text for _, text in addresses]
+        self.addresses.count = max((slot for slot, _ in addresses), default=-1) + 1
+        self.addresses.texts = <const uint8_t**>calloc(self.addresses.count + 1, sizeof(uint8_t*))
+        self.addresses.lengths = <uint32_t*>calloc(self.addresses.count + 1, sizeof(uint32_t))
+        if self.addresses.texts == NULL or self.addresses.lengths == NULL:
+            raise MemoryError
+        for slot, text in addresses:
+            self.addresses.texts[slot] = text
+            self.addresses.lengths[slot] = len(text)
+        self.value.compute = upstream_text
+        self.value.conf = &self.addresses
+        self.value.everywhere = True
+
+    def __dealloc__(self):
+        free(self.addresses.texts)
+        free(self.addresses.lengths)
+
+
+cdef inline bint is_upstreams(const Conf* c, const ServiceReply* reply) noexcept nogil:
+    """Whether an upstream has said it, or failed."""
+    cdef int32_t reason = reply.error - c.first_reason + 1
+    return reply.msg != NULL or not (reason == NO_HEALTHY or reason == MAX_CONCURRENT or reason == IN_FLIGHT
+                                     or reason == CLIENT_SHARE or reason == TOO_LONG)
+
+
+cdef Outcome take_reply(Context* ctx, const Conf* c, const ServiceReply* reply) noexcept nogil:
     ctx.error_upstream = reply.error_upstream
+    if is_upstreams(c, reply):
+        note_upstream(ctx, reply.error_upstream)
     # Over TCP there is no other way for a client to take when it is told that a reply was too long.
     if reply.msg == NULL or (reply.cut and over_stream(ctx.transport)):
         ctx.error = reply.error
@@ -99,7 +168,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         reply = find_reply(ctx, &c.stanzas[i])
         if reply == NULL:
             return ask(ctx, c, &c.stanzas[i])
-        outcome = take_reply(ctx, reply)
+        outcome = take_reply(ctx, c, reply)
         if reply.msg == NULL or not passes_on(&c.stanzas[i], ctx) or not any_takes(c, i + 1, ctx):
             return outcome
         reset_reply(ctx)

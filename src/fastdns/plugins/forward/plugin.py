@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.forward.desk import Desk
     from fastdns.plugins.forward.engine._engine import ForwardEngine
     from fastdns.plugins.forward.routes import Routes
+    from fastdns.serve._values import NativeValue
     from fastdns.serve._zones import NativeStep
 
 log = logging.getLogger("plugin/forward")
@@ -167,6 +168,13 @@ class Forward(Plugin):
         from fastdns.plugins.forward.stanzas import for_step
 
         return ForwardStep(for_step(config, block, routes_of(runtime)))
+
+    def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
+        if name != "forward/upstream":
+            return None
+        from fastdns.plugins.forward._step import UpstreamValue
+
+        return UpstreamValue([(route.slot, route.upstream.to.encode()) for route in routes_of(runtime).upstreams])
 
     def in_worker(self, worker: WorkerView) -> InWorker:
         return Forwarding(worker)

@@ -1,4 +1,7 @@
+from fastdns.serve._values import NativeValue
 from fastdns.serve._zones import NativeStep
+
+VALUES: tuple[str, ...]
 
 class KubernetesStep(NativeStep):
     def __init__(
@@ -15,3 +18,6 @@ class KubernetesStep(NativeStep):
         ignore_empty_service: bool,
         zonal: bool,
     ) -> None: ...
+
+class KubernetesValue(NativeValue):
+    def __init__(self, step: KubernetesStep, name: str) -> None: ...

@@ -22,6 +22,7 @@ from fastdns.memory._atomics cimport load
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport ANSWERED, NEXT, bare, Context, Outcome, written
 from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_records, nested
+from fastdns.serve._values cimport NativeValue
 from fastdns.serve._zones cimport NativeStep
 from fastdns.memory._store cimport prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
@@ -34,11 +35,17 @@ from fastdns.plugins.kubernetes.answers._nameservers cimport answer_nameservers,
 from fastdns.plugins.kubernetes.answers._pods cimport answer_pod
 from fastdns.plugins.kubernetes.answers._request cimport (
     EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Alias, Conf, Found, Pods, Request, Zone, add_name, label_is, label_of,
-    namespace_exposed, same_lowered, service_key,
+    namespace_exposed, same_lowered, service_key, start_request, zone_of,
 )
 from fastdns.plugins.kubernetes.answers._reverse cimport answer_reverse, is_reverse, reverse_address
 from fastdns.plugins.kubernetes.answers._services cimport answer_service
+from fastdns.plugins.kubernetes.answers._values cimport Asked, Part, put_part
 from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES
+
+# The values that a question has, in the order of Part.
+VALUES = (
+    "kind", "namespace", "service", "endpoint", "port-name", "protocol", "cluster", "zone", "parse-error",
+)
 
 cdef enum:
     MAX_CHAIN = 11              # CNAMEs that an ExternalName may lead through
@@ -120,18 +127,6 @@ cdef Found resolve(Context* ctx, const Conf* conf, Request* r, uint16_t qtype,
     return answer_service(ctx, conf, r, qtype, alias)
 
 
-cdef bint start_request(Request* r, const Query* q, const Zone* zone) noexcept nogil:
-    cdef uint32_t zone_at = q.name_len - zone.name_len
-    r.q = q
-    r.zone = zone
-    r.owner = NULL
-    r.owner_len = 0
-    r.labels = q.label_count
-    while r.labels and q.label_at[r.labels - 1] >= zone_at:
-        r.labels -= 1
-    return True
-
-
 cdef bint below_or_at(const uint8_t* target, uint32_t target_len, const Query* q) noexcept nogil:
     """Whether target (any case) is q's name or below it."""
     cdef uint32_t at = 0
@@ -209,14 +204,6 @@ cdef Found answer_text(Context* ctx, const Conf* conf, Request* r) noexcept nogi
     if found == EMPTY and not (conf.zonal and r.labels > 3 and r.topology_labels):
         return NAME_ERROR
     return found
-
-
-cdef inline const Zone* zone_of(const Conf* conf, const Query* q) noexcept nogil:
-    cdef uint32_t i
-    for i in range(conf.zone_count):
-        if in_zone(q, conf.zones[i].name, conf.zones[i].name_len):
-            return &conf.zones[i]
-    return NULL
 
 
 cdef void ahead(const Context* ctx, const Query* q, uint64_t* hash, const void* opaque) noexcept nogil:
@@ -349,3 +336,21 @@ cdef class KubernetesStep(NativeStep):
         free(self.conf.fall)
         free(self.conf.namespaces)
         free(self.conf.local)
+
+
+cdef uint32_t compute(Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
+    cdef const Asked* asked = <const Asked*>conf
+    return put_part(ctx, asked.conf, asked.part, out)
+
+
+cdef class KubernetesValue(NativeValue):
+    """What a question says to a block with this step. name: behind "kubernetes/", one of VALUES."""
+    cdef Asked asked
+    cdef KubernetesStep keep
+
+    def __init__(self, KubernetesStep step not None, str name not None):
+        self.keep = step
+        self.asked.conf = &step.conf
+        self.asked.part = <Part><int>VALUES.index(name)
+        self.value.compute = compute
+        self.value.conf = &self.asked

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from fastdns.memory._store import Writer
-    from fastdns.serve._zones import NativeStep
+    from fastdns.plugins.kubernetes._step import KubernetesStep
+    from fastdns.serve._values import NativeValue
 
 
 class Following(InSupervisor):
@@ -118,7 +119,7 @@ class Kubernetes(Plugin):
 
         return Cluster(number, config, writer, ClusterMetrics(recorder))
 
-    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> KubernetesStep:
         from fastdns.plugins.kubernetes._step import KubernetesStep
 
         multicluster = set(config.multicluster)
@@ -135,6 +136,14 @@ class Kubernetes(Plugin):
             ignore_empty_service=config.ignore_empty_service,
             zonal=config.zonal,
         )
+
+    def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
+        from fastdns.plugins.kubernetes._step import VALUES, KubernetesValue
+
+        plugin, _, part = name.partition("/")
+        if plugin != self.name or part not in VALUES:
+            return None
+        return KubernetesValue(self.step(config, block, runtime), part)
 
     def answered_zones(self, config: Config) -> Sequence[str]:
         falls = [wire_name(zone) for zone in config.fallthrough or ()]

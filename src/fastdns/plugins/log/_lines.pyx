@@ -8,15 +8,15 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
+from fastdns.dns._texts cimport (
+    put_address, put_byte, put_bytes, put_class, put_decimal, put_label, put_name, put_rcode, put_type,
+)
 from fastdns.memory._atomics cimport load, publish_u64
 from fastdns.serve._zones cimport ServerTable
 from fastdns.plugins.log._ring cimport (
     LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, event_name, read_event,
 )
-from fastdns.plugins.log._values cimport (
-    put_address, put_byte, put_bytes, put_class, put_decimal, put_duration, put_flags, put_name, put_rcode,
-    put_type,
-)
+from fastdns.plugins.log._values cimport put_duration, put_flags
 
 from fastdns.plugins.log.format import PLACEHOLDERS, max_line_bytes
 
@@ -38,6 +38,7 @@ cdef enum Op:
     OP_RSIZE = 14
     OP_DURATION = 15
     OP_RFLAGS = 16
+    OP_VALUE = 17
 
 OPS = {
     "": OP_LITERAL, "{type}": OP_TYPE, "{name}": OP_NAME, "{class}": OP_CLASS, "{proto}": OP_PROTO,
@@ -83,6 +84,19 @@ cdef uint8_t* put_local(uint8_t* out, const ListenerAddress* known, uint32_t cou
         if known[i].listener == listener:
             return put_bytes(out, known[i].text, known[i].length)
     return put_byte(out, b"-")
+
+
+cdef uint8_t* put_value(uint8_t* out, const uint8_t* value) noexcept nogil:
+    """A value behind its length byte. Control characters are escaped as in names: a line stays one line."""
+    cdef uint32_t i
+    if value[0] == 0:
+        return put_byte(out, b"-")
+    for i in range(1, <uint32_t>value[0] + 1):
+        if value[i] < 32 or value[i] == 127:
+            out = put_label(out, &value[i], 1)
+        else:
+            out = put_byte(out, value[i])
+    return out
 
 
 cdef uint8_t* put_query_value(uint8_t* out, Op op, const LogEvent* event) noexcept nogil:
@@ -179,7 +193,7 @@ cdef class LineReader:
         for i in range(format.count):
             literal = parts[i].literal.encode()
             self.keep.append(literal)
-            format.pieces[i].op = <Op><int>OPS[parts[i].placeholder]
+            format.pieces[i].op = OP_VALUE if parts[i].value else <Op><int>OPS[parts[i].placeholder]
             format.pieces[i].literal = literal
             format.pieces[i].literal_len = len(literal)
         return 0
@@ -230,6 +244,8 @@ cdef class LineReader:
     cdef uint8_t* put_line(self, uint8_t* out, const Format* format, const LogEvent* event) noexcept nogil:
         cdef uint32_t i
         cdef const Piece* piece
+        cdef const uint8_t* value = event_name(event) + event.name_len
+        cdef uint32_t values = event.value_count
         out = put_bytes(out, PREFIX, PREFIX_BYTES)
         for i in range(format.count):
             piece = &format.pieces[i]
@@ -237,6 +253,12 @@ cdef class LineReader:
                 out = put_bytes(out, piece.literal, piece.literal_len)
             elif piece.op == OP_LOCAL:
                 out = put_local(out, self.listeners, self.listener_count, event.listener)
+            elif piece.op == OP_VALUE and values == 0:
+                out = put_byte(out, b"-")
+            elif piece.op == OP_VALUE:
+                out = put_value(out, value)
+                value += value[0] + 1
+                values -= 1
             elif piece.op >= OP_RCODE:
                 out = put_reply_value(out, piece.op, event)
             else:

@@ -17,7 +17,8 @@ cdef enum LogBits:
     LOG_TCP = 2
     LOG_SILENT = 4              # no reply: response code, flags and size are none
 
-# All numbers are the host's; the qname (lowercased wire form, name_len bytes) follows.
+# All numbers are the host's. The qname (lowercased wire form, name_len bytes) follows, and each value of the rule's
+# format: a length byte and the text.
 cdef struct LogEvent:
     uint16_t size               # of the whole, a multiple of 8; 0: go on at the ring's start
     uint16_t block              # number of the server block, and of its rule
@@ -35,7 +36,7 @@ cdef struct LogEvent:
     uint8_t opcode
     uint8_t client_len          # 4 or 16
     uint8_t bits                # of LogBits
-    uint8_t unused
+    uint8_t value_count
     uint64_t took_ns            # from arrival on
     uint64_t listener           # whose address the query came to: const Server*
     uint8_t client[16]
@@ -59,8 +60,8 @@ cdef struct Ring:
 cdef inline const uint8_t* event_name(const LogEvent* event) noexcept nogil:
     return <const uint8_t*>event + sizeof(LogEvent)
 
-# Room for one event, size set; NULL where it is dropped. now_ns: CLOCK_MONOTONIC.
-cdef LogEvent* reserve(Ring* ring, uint32_t name_len, uint64_t now_ns) noexcept nogil
+# Room for one event with so many bytes behind it, size set; NULL where it is dropped. now_ns: CLOCK_MONOTONIC.
+cdef LogEvent* reserve(Ring* ring, uint32_t more, uint64_t now_ns) noexcept nogil
 # Show the reserved event, now filled, to the reader.
 cdef void commit(Ring* ring) noexcept nogil
 # The event at a reader's position, which moves behind it; NULL where there is none before head.

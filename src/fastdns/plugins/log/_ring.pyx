@@ -24,8 +24,8 @@ cdef bint within_rate(Ring* ring, uint64_t now_ns) noexcept nogil:
     return True
 
 
-cdef LogEvent* reserve(Ring* ring, uint32_t name_len, uint64_t now_ns) noexcept nogil:
-    cdef uint32_t size = (<uint32_t>sizeof(LogEvent) + name_len + 7) & ~<uint32_t>7
+cdef LogEvent* reserve(Ring* ring, uint32_t more, uint64_t now_ns) noexcept nogil:
+    cdef uint32_t size = (<uint32_t>sizeof(LogEvent) + more + 7) & ~<uint32_t>7
     cdef uint32_t at = ring.head & (ring.capacity - 1)
     cdef uint32_t skipped = ring.capacity - at if at + size > ring.capacity else 0
     cdef LogEvent* event
@@ -68,7 +68,9 @@ cdef const LogEvent* read_event(const Ring* ring, uint64_t* at, uint64_t head) n
 
 @cython.no_gc_clear
 cdef class LogRing:
-    """capacity_bytes: a power of two; an event takes 72 to 320. lines_s: the most lines a second, on average.
+    """capacity_bytes: a power of two; an event takes 72 to 320, and up to 256 for each value.
+
+    lines_s: the most lines a second, on average.
 
     wake_fd: a non-blocking eventfd of the caller's, for the reader to be woken by; -1: none.
     """

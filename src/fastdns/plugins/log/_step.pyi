@@ -1,12 +1,16 @@
 from collections.abc import Collection, Sequence
 
 from fastdns.plugins.log._ring import LogRing
+from fastdns.serve._values import BlockValue, NativeValue
 from fastdns.serve._zones import NativeStep
 
 CLASSES: dict[str, int]
 
 class LogStep(NativeStep):
-    def __init__(self, block: int, rules: list[tuple[bytes, Collection[str]]]) -> None: ...
+    def __init__(self, block: int, rules: list[tuple[bytes, Collection[str], *tuple[BlockValue, ...]]]) -> None: ...
+
+class ReplyValue(NativeValue):
+    def __init__(self, name: str) -> None: ...
 
 def log_reply(
     step: LogStep,

@@ -6,17 +6,21 @@ answers by itself; or none, where the query is dropped.
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strlen
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._context cimport OVER_TCP, OVER_UDP, Context, Server, over_stream, proto_of
+from fastdns.dns._texts cimport put_byte, put_bytes
+from fastdns.serve._context cimport (
+    OVER_TCP, OVER_UDP, Context, Server, add_memory, find_memory, over_stream, proto_of,
+)
 from fastdns.serve._slots cimport MAX_SLOTS, slot_of
+from fastdns.serve._values cimport BlockValue, NativeValue, Value, read_value
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     ACCEPTED, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR, HEADER_BYTES,
-    MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_QUERY, OPT_FIXED_BYTES,
-    REFUSED, RR, SERVFAIL, TYPE_AXFR, TYPE_IXFR, TYPE_RRSIG, TYPE_SOA, Query, Reply, Section, accept, add_rr,
-    in_zone, reply_reset, uncompressed_bytes, write_reply,
+    MAX_MESSAGE_BYTES, MAX_OPT_ECHO_BYTES, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_NOTIFY, OPCODE_QUERY,
+    OPT_FIXED_BYTES, REFUSED, RR, SERVFAIL, TYPE_AXFR, TYPE_IXFR, TYPE_NS, TYPE_RRSIG, TYPE_SOA, Query, Reply,
+    Section, accept, add_rr, in_zone, reply_reset, uncompressed_bytes, write_reply,
 )
 from fastdns.plugins.log._ring cimport (
     LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, commit, event_name, reserve,
@@ -39,7 +43,31 @@ cdef enum Answered:
 cdef enum:
     MAX_UDP_REPLY_BYTES = 65507     # what UDP over IPv4 carries
     RRSIG_TIMES_AT = 8              # expiration, then inception (RFC 4034 section 3.1)
+    OPCODE_UPDATE = 5
     MAX_RULES = 65535
+    MAX_VALUES = 32             # as many as a line of 32 KiB takes
+    MAX_LOGGED_BYTES = 255      # of one value
+
+# As CoreDNS has them.
+cdef enum ReplyType:
+    NO_ERROR = 0
+    NAME_ERROR = 1
+    SERVER_ERROR = 2
+    NO_DATA = 3
+    DELEGATION = 4
+    META = 5
+    UPDATE = 6
+    OTHER_ERROR = 7
+
+cdef const char* TYPE_TEXTS[8]
+TYPE_TEXTS[:] = [
+    b"NOERROR", b"NXDOMAIN", b"SERVERERROR", b"NODATA", b"DELEGATION", b"META", b"UPDATE", b"OTHERERROR",
+]
+# By Class.
+cdef const char* CLASS_TEXTS[5]
+CLASS_TEXTS[:] = [b"", b"success", b"denial", b"", b"error"]
+# Whose memory of a question the type of its reply is.
+cdef uint8_t REPLY_TYPE = 0
 
 CLASSES = {"success": CLASS_SUCCESS, "denial": CLASS_DENIAL, "error": CLASS_ERROR, "all": CLASS_ALL}
 
@@ -47,6 +75,8 @@ cdef struct Rule:
     const uint8_t* name         # lowercased wire form
     uint16_t name_len
     uint8_t classes             # of Class
+    uint32_t value_count
+    const Value* values[MAX_VALUES]     # that its format shows, in order
 
 cdef struct Conf:
     uint32_t slot               # of the thread's ring
@@ -88,31 +118,78 @@ cdef bint has_bad_signature(const Reply* reply) noexcept nogil:
             or signature_is_out_of_date(&reply.additional, now_s))
 
 
-cdef bint has_soa(const Section* section) noexcept nogil:
+cdef bint has_type(const Section* section, uint16_t rrtype) noexcept nogil:
     cdef uint32_t i
     for i in range(section.count):
-        if section.rr[i].rrtype == TYPE_SOA:
+        if section.rr[i].rrtype == rrtype:
             return True
     return False
 
 
-cdef Class class_of(const Context* ctx, Answered how) noexcept nogil:
-    """CoreDNS's class of a reply: denial is NXDOMAIN, or no answer but a SOA record (RFC 2308 section 2.2)."""
+cdef ReplyType type_of(const Context* ctx, Answered how) noexcept nogil:
+    """CoreDNS's type of a reply."""
     cdef const Query* q = ctx.q
     cdef const Reply* reply = ctx.reply
-    if how != WRITTEN or q.opcode != OPCODE_QUERY or q.qtype == TYPE_AXFR or q.qtype == TYPE_IXFR:
-        return CLASS_ERROR
-    if reply.rcode != NOERROR and reply.rcode != NXDOMAIN:
-        return CLASS_ERROR
+    if how == SILENT:
+        return OTHER_ERROR
+    if q.opcode == OPCODE_UPDATE:
+        return UPDATE
+    if q.opcode == OPCODE_NOTIFY or q.qtype == TYPE_AXFR or q.qtype == TYPE_IXFR:
+        return META
     # A client that does not ask for signatures does not look at them.
-    if q.has_opt and q.do_bit and has_bad_signature(reply):
-        return CLASS_ERROR
+    if how == WRITTEN and q.has_opt and q.do_bit and has_bad_signature(reply):
+        return OTHER_ERROR
+    if reply.rcode == SERVFAIL or reply.rcode == NOTIMP:
+        return SERVER_ERROR
+    if how != WRITTEN or q.opcode != OPCODE_QUERY:
+        return OTHER_ERROR
     if reply.rcode == NXDOMAIN:
         # A name that does not exist has no answer either.
-        return CLASS_DENIAL if reply.answer.count == 0 else CLASS_ERROR
-    if reply.answer.count == 0 and has_soa(&reply.authority):
+        return NAME_ERROR if reply.answer.count == 0 else OTHER_ERROR
+    if reply.rcode != NOERROR:
+        return OTHER_ERROR
+    if reply.answer.count != 0:
+        return NO_ERROR
+    # RFC 2308 section 2.2
+    if has_type(&reply.authority, TYPE_SOA):
+        return NO_DATA
+    return DELEGATION if has_type(&reply.authority, TYPE_NS) else NO_ERROR
+
+
+cdef Class class_of(ReplyType type) noexcept nogil:
+    if type == NO_ERROR or type == DELEGATION:
+        return CLASS_SUCCESS
+    if type == NAME_ERROR or type == NO_DATA:
         return CLASS_DENIAL
-    return CLASS_SUCCESS
+    return CLASS_ERROR
+
+
+cdef uint32_t type_text(Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
+    """The value log/type: there is one from when the reply is logged."""
+    cdef const ReplyType* found = <const ReplyType*>find_memory(ctx, &REPLY_TYPE)
+    cdef const char* text
+    if found == NULL:
+        return 0
+    text = TYPE_TEXTS[<uint32_t>found[0]]
+    return put_bytes(out, text, strlen(text)) - out
+
+
+cdef uint32_t class_text(Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
+    """The value log/class."""
+    cdef const ReplyType* found = <const ReplyType*>find_memory(ctx, &REPLY_TYPE)
+    cdef const char* text
+    if found == NULL:
+        return 0
+    text = CLASS_TEXTS[<uint32_t>class_of(found[0])]
+    return put_bytes(out, text, strlen(text)) - out
+
+
+cdef class ReplyValue(NativeValue):
+    """A value of the reply that is logged: its "type", or its "class"."""
+
+    def __init__(self, str name not None):
+        self.value.compute = type_text if name == "type" else class_text
+        self.value.everywhere = True
 
 
 cdef bint is_truncated(const Context* ctx, uint32_t reply_bytes, uint8_t* trial) noexcept nogil:
@@ -201,16 +278,25 @@ cdef void after(Context* ctx, const void* opaque) noexcept nogil:
     cdef Answered how
     cdef LogEvent* event
     cdef uint64_t now_ns
+    cdef ReplyType type
+    cdef uint32_t i, size = ctx.q.name_len
+    cdef uint8_t* out
+    cdef const uint8_t* texts[MAX_VALUES]
+    cdef uint8_t lengths[MAX_VALUES]
     if ring == NULL:
         return
     rule = rule_for(conf, ctx.q)
     if rule == NULL:
         return
     how = answered(ctx)
-    if rule.classes != CLASS_ALL and not rule.classes & class_of(ctx, how):
-        return
+    if rule.classes != CLASS_ALL or rule.value_count:
+        type = type_of(ctx, how)
+        if not rule.classes & class_of(type):
+            return
+    if rule.value_count:
+        size += read_values(ctx, rule, type, texts, lengths)
     now_ns = monotonic_ns()
-    event = reserve(ring, ctx.q.name_len, now_ns)
+    event = reserve(ring, size, now_ns)
     if event == NULL:
         if ctx.counters != NULL:
             ctx.counters.log_dropped += 1
@@ -220,20 +306,42 @@ cdef void after(Context* ctx, const void* opaque) noexcept nogil:
     event.took_ns = now_ns - ctx.received_ns
     fill_query(ctx, event)
     fill_reply(ctx, how, event, ring.trial)
+    event.value_count = <uint8_t>rule.value_count
+    out = <uint8_t*>event_name(event) + event.name_len
+    for i in range(rule.value_count):
+        out = put_byte(out, lengths[i])
+        if lengths[i]:
+            out = put_bytes(out, <const char*>texts[i], lengths[i])
     commit(ring)
+
+
+cdef uint32_t read_values(Context* ctx, const Rule* rule, ReplyType type, const uint8_t** texts,
+                          uint8_t* lengths) noexcept nogil:
+    """The values that a format shows. Returns the bytes that they take in an event."""
+    cdef ReplyType* said = <ReplyType*>add_memory(ctx, &REPLY_TYPE, sizeof(ReplyType))
+    cdef uint32_t i, length, size = rule.value_count
+    if said != NULL:
+        said[0] = type
+    for i in range(rule.value_count):
+        length = read_value(ctx, rule.values[i], &texts[i])
+        lengths[i] = <uint8_t>(length if length < MAX_LOGGED_BYTES else MAX_LOGGED_BYTES)
+        size += lengths[i]
+    return size
 
 
 cdef class LogStep(NativeStep):
     """block: the number by which the reader tells whose format it is. rules: (name in lowercased wire form,
-    classes), tried in order."""
+    classes, each BlockValue that the format shows …), tried in order."""
     cdef Conf conf
     cdef list names
+    cdef list values
 
     def __init__(self, uint16_t block, list rules not None):
         cdef uint32_t i
         if len(rules) > MAX_RULES:
             raise ValueError(f"a server block takes {MAX_RULES} log rules at most")
-        self.names = [name for name, _ in rules]
+        self.names = [rule[0] for rule in rules]
+        self.values = []
         self.conf.block = block
         self.conf.rules = <Rule*>calloc(len(rules) + 1, sizeof(Rule))
         if self.conf.rules == NULL:
@@ -243,10 +351,21 @@ cdef class LogStep(NativeStep):
             self.conf.rules[i].name_len = len(self.names[i])
             for one in rules[i][1]:
                 self.conf.rules[i].classes |= CLASSES[one]
+            self.take_values(&self.conf.rules[i], rules[i][2:])
         self.conf.rule_count = len(rules)
         self.conf.slot = slot_of("log")
         self.step.after = after
         self.step.conf = &self.conf
+
+    cdef int take_values(self, Rule* rule, values) except -1:
+        cdef BlockValue value
+        for value in values:
+            if rule.value_count == MAX_VALUES:
+                raise ValueError(f"a format shows {MAX_VALUES} values at most")
+            rule.values[rule.value_count] = &value.value
+            rule.value_count += 1
+            self.values.append(value)
+        return 0
 
     def __dealloc__(self):
         free(self.conf.rules)

@@ -9,7 +9,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import extend, read_options, words
 from fastdns.dns.names import wire_name
-from fastdns.plugins.log.format import COMBINED, COMMON, Part, max_line_bytes, parse_format
+from fastdns.plugins.log.format import COMBINED, COMMON, Part, max_line_bytes, parse_format, values_of
 
 CLASSES = ("all", "success", "denial", "error")
 # Bounds what one query can cost: a format is not meant for poems.
@@ -26,7 +26,12 @@ class Rule:
     name: str = "."
     format: str = COMMON
     classes: frozenset[str] = frozenset({"all"})
-    parts: tuple[Part, ...] = parse_format(COMMON)[0]
+    parts: tuple[Part, ...] = parse_format(COMMON)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names of the values that the format shows, in order."""
+        return values_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,16 @@ def _names_and_format(args: list[str]) -> tuple[list[str], str]:
 
 
 def _parts(d: Dispenser, text: str, block: BlockContext) -> tuple[Part, ...]:
-    parts, metadata = parse_format(text)
+    parts = parse_format(text)
     size = max_line_bytes(parts)
     if size > MAX_LINE_BYTES:
         raise d.error(f"the format makes lines of up to {size} bytes; at most {MAX_LINE_BYTES} are written")
-    for label in metadata:
-        block.warnings.append(f"plugin/log: {d.file}:{d.line} - {label} is always '-': there is no metadata plugin")
+    if block.value_zones is None:
+        for name in values_of(parts):
+            block.warnings.append(
+                f"plugin/log: {d.file}:{d.line} - {{/{name}}} is always '-': values can be read only where the "
+                "block has metadata"
+            )
     return parts
 
 

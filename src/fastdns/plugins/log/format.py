@@ -32,45 +32,54 @@ PLACEHOLDERS = {
     "{>rflags}": 32,
 }  # fmt: skip
 METADATA = "{/"
+# Of a value that a plugin provides; what is longer is cut. In a line a byte takes at most four.
+MAX_VALUE_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a format. placeholder: a key of PLACEHOLDERS, or "" where literal is all."""
+    """A piece of a format: placeholder, a key of PLACEHOLDERS; or the value of that name; or else literal."""
 
     placeholder: str
     literal: str = ""
+    value: str = ""
 
 
-def parse_format(text: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """The parts of a format, and the metadata placeholders that it has; those are EMPTY without metadata.
+def parse_format(text: str) -> tuple[Part, ...]:
+    """The parts of a format.
 
     A closing brace is paired with the last opening one before it, so ``{ {name} }`` has one placeholder.
     """
     parts: list[Part] = []
-    metadata: list[str] = []
     literal = ""
     at = 0
     while (end := text.find("}", at) + 1) > 0:
         start = text.rfind("{", at, end)
         label = text[start:end] if start >= 0 else ""
-        if label in PLACEHOLDERS:
+        if label in PLACEHOLDERS or (label.startswith(METADATA) and label != METADATA + "}"):
             literal += text[at:start]
             parts += [Part("", literal)] if literal else []
-            parts.append(Part(label))
+            parts.append(Part(label) if label in PLACEHOLDERS else Part("", value=label[len(METADATA) : -1]))
             literal = ""
         elif label.startswith(METADATA):
             literal += text[at:start] + EMPTY
-            metadata.append(label)
         else:
             literal += text[at:end]
         at = end
     literal += text[at:]
     if literal:
         parts.append(Part("", literal))
-    return tuple(parts), tuple(metadata)
+    return tuple(parts)
+
+
+def values_of(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """The names of the values that a format shows, in order."""
+    return tuple(part.value for part in parts if part.value)
 
 
 def max_line_bytes(parts: tuple[Part, ...]) -> int:
     """The most bytes that a line of this format takes, without its prefix and newline."""
-    return sum(PLACEHOLDERS.get(part.placeholder, 0) + len(part.literal.encode()) for part in parts)
+    return sum(
+        4 * MAX_VALUE_BYTES if part.value else PLACEHOLDERS.get(part.placeholder, 0) + len(part.literal.encode())
+        for part in parts
+    )

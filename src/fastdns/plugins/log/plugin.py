@@ -16,8 +16,11 @@ from fastdns.plugins.log.config import Config, parse
 if TYPE_CHECKING:
     import asyncio
 
+    from fastdns.serve._values import NativeValue
     from fastdns.serve._zones import NativeStep
 
+# Of the reply: NOERROR, NXDOMAIN, NODATA, DELEGATION, …, and success, denial or error.
+VALUES = ("log/type", "log/class")
 
 class Writing(InWorker):
     """Writes the lines of what both threads have served."""
@@ -49,9 +52,23 @@ class Log(Plugin):
 
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
         from fastdns.plugins.log._step import LogStep
+        from fastdns.plugins.values import value_of
 
         # The number tells the formats of one block from another's.
-        return LogStep(block.index, [(wire_name(rule.name), rule.classes) for rule in config.rules])
+        return LogStep(
+            block.index,
+            [
+                (wire_name(rule.name), rule.classes, *[value_of(name, block, runtime) for name in rule.values])
+                for rule in config.rules
+            ],
+        )
+
+    def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
+        if name not in VALUES:
+            return None
+        from fastdns.plugins.log._step import ReplyValue
+
+        return ReplyValue(name.partition("/")[2])
 
     def in_worker(self, worker: WorkerView) -> InWorker:
         return Writing(worker)

@@ -24,6 +24,7 @@ cdef void end_with(Engine* e, uint32_t place, const uint8_t* msg, uint32_t size)
         msg = o.fallback
         size = o.fallback_len
         reply.cut = (msg[2] & (FLAG_TC >> 8)) != 0
+        o.error_upstream = o.fallback_upstream
     reply.msg = msg
     reply.msg_len = size
     reply.received_ns = e.now_ns

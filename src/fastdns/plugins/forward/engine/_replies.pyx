@@ -36,7 +36,8 @@ cdef inline bint is_error(uint32_t rcode) noexcept nogil:
     return rcode == SERVFAIL or rcode == REFUSED or rcode == FORMERR or rcode == NOTIMP
 
 
-cdef void keep_fallback(Engine* e, Outstanding* o, const uint8_t* msg, uint32_t size) noexcept nogil:
+cdef void keep_fallback(Engine* e, Outstanding* o, const uint8_t* msg, uint32_t size,
+                        const Upstream* u) noexcept nogil:
     """Remember a reply that others may better: the last, but a truncated one that is good is better than an error.
 
     Of one that is too long for a block the question and the flags remain.
@@ -55,6 +56,7 @@ cdef void keep_fallback(Engine* e, Outstanding* o, const uint8_t* msg, uint32_t 
         memset(block + 6, 0, 6)
     o.fallback = block
     o.fallback_len = kept
+    o.fallback_upstream = u.slot
 
 
 cdef void wait_for_better(Engine* e, uint32_t place, uint32_t which, uint64_t wait_ns) noexcept nogil:
@@ -100,10 +102,11 @@ cdef void take_reply(Engine* e, uint32_t place, uint32_t which, const uint8_t* m
         stream_works(u.shared)
     if (rcode == SERVFAIL or (o.stanza.failover_rcodes >> rcode) & 1) and o.stanza.upstream_count > 1:
         u.counters.passed_over += 1
-        keep_fallback(e, o, msg, size)
+        keep_fallback(e, o, msg, size, u)
         end_attempt(e, place, which)
         go_on(e, place, False)
         return
+    o.error_upstream = u.slot
     end_with(e, place, msg, size)
 
 
@@ -160,7 +163,7 @@ cdef void on_reply(Engine* e, uint32_t place, uint32_t which, uint8_t* msg, uint
         measure(&u.health, took_ns)
     if over_datagrams and msg[2] & (FLAG_TC >> 8):
         u.counters.truncated += 1
-        keep_fallback(e, o, msg, size)
+        keep_fallback(e, o, msg, size, u)
         end_attempt(e, place, which)
         if avoids_streams(u.shared, e.now_ns) or not start_attempt(e, place, upstream, True):
             go_on(e, place, False)

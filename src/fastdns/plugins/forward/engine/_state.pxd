@@ -84,12 +84,13 @@ cdef struct Outstanding:
     uint16_t first                  # place in the stanza's list
     uint16_t turn                   # places looked at since
     uint8_t error                   # a ForwardReason
-    uint16_t error_upstream
+    uint16_t error_upstream         # slot of the one that failed last, or whose reply it is
     uint8_t* query                  # what is sent, from write_asked; a block
     uint16_t query_len
     uint16_t name_len
     uint8_t* fallback               # a reply that others may better; a block, or NULL
     uint16_t fallback_len
+    uint16_t fallback_upstream
     Attempt attempts[MAX_ATTEMPTS]
 
 # An outstanding query that has ended with more waiters than are resumed at once; the reply's message follows.

@@ -10,7 +10,8 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, find, record_key, record_payload
 from fastdns._wire cimport (
-    HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, put_u16, scratch,
+    HEADER_BYTES, RR, TYPE_A, TYPE_AAAA, TYPE_SRV, Query, Section as ReplySection, add_rr, in_zone, put_u16,
+    scratch,
 )
 from fastdns.plugins.kubernetes.records._layout cimport (
     KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, ServiceHead, begin_key, is_wire_name,
@@ -87,6 +88,25 @@ cdef struct Seen:
     uint32_t looks              # what is left of LOOKS
     uint64_t few[FEW_SEEN]
     uint64_t* slots             # NULL: few holds them all
+
+# A request for q, which is in the zone.
+cdef inline void start_request(Request* r, const Query* q, const Zone* zone) noexcept nogil:
+    cdef uint32_t zone_at = q.name_len - zone.name_len
+    r.q = q
+    r.zone = zone
+    r.owner = NULL
+    r.owner_len = 0
+    r.labels = q.label_count
+    while r.labels and q.label_at[r.labels - 1] >= zone_at:
+        r.labels -= 1
+
+# The longest zone of a block that has the name; NULL: none.
+cdef inline const Zone* zone_of(const Conf* conf, const Query* q) noexcept nogil:
+    cdef uint32_t i
+    for i in range(conf.zone_count):
+        if in_zone(q, conf.zones[i].name, conf.zones[i].name_len):
+            return &conf.zones[i]
+    return NULL
 
 cdef inline const uint8_t* label_of(const Request* r, uint32_t i) noexcept nogil:
     return &r.q.name[r.q.label_at[i]]

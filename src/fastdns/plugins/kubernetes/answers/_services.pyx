@@ -362,7 +362,6 @@ cdef bint answer_cluster_ips(Context* ctx, const Conf* conf, const Request* r, c
 
 
 cdef bint read_shape(const Conf* conf, Request* r) noexcept nogil:
-    """What the labels left of SVC.NS.svc mean. False where they mean nothing."""
     cdef uint32_t extra = r.labels - 3
     cdef const uint8_t* left
     cdef const uint8_t* right
