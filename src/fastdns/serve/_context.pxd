@@ -21,7 +21,7 @@ from libc.string cimport memset
 from fastdns.metrics._stats cimport NO_ERROR, ThreadCounters, ZoneBank
 from fastdns.memory._store cimport StoreHeader
 from fastdns.serve._errors cimport ErrorRing
-from fastdns._wire cimport Query, Reply, scratch
+from fastdns._wire cimport FLAG_AD, FLAG_CD, FLAG_RD, Query, Reply, scratch
 
 cdef enum Outcome:
     ANSWERED = 0        # the reply is complete
@@ -131,7 +131,8 @@ cdef struct Context:
     bint from_upstream          # the reply is an upstream's, not the server's own
     uint16_t error              # a reason
     uint16_t error_upstream
-    bint want_ad                # ask upstreams with AD set
+    uint16_t asked_set          # header bits that upstreams are asked with, and without: see asked_flags
+    uint16_t asked_cleared
     uint64_t* claim             # a cache's word: of all threads one asks this question; NULL: any
     uint64_t claim_hash         # of the question
     uint64_t stale_after_ns     # a cache has a stale answer to give by then (CLOCK_MONOTONIC); 0: none
@@ -209,6 +210,11 @@ cdef inline uint64_t next_random(Context* ctx) noexcept nogil:
     ctx.random = x
     return x * <uint64_t>0x2545F4914F6CDD1D
 
+# The header's second 16 bits that upstreams are asked with: RD, AD and CD as the question has them, but for what
+# steps say. The client's RD in the reply stays as it was.
+cdef inline uint16_t asked_flags(const Context* ctx) noexcept nogil:
+    return (ctx.q.flags & (FLAG_RD | FLAG_AD | FLAG_CD) & ~ctx.asked_cleared) | ctx.asked_set
+
 # Answer without records: SERVFAIL, REFUSED, FORMERR, NOTIMP that no plugin wrote.
 cdef inline Outcome bare(Context* ctx, uint16_t rcode) noexcept nogil:
     ctx.reply.rcode = rcode
@@ -226,7 +232,8 @@ cdef inline void begin_question(Context* ctx) noexcept nogil:
     ctx.written = False
     ctx.from_upstream = False
     ctx.error = NO_ERROR
-    ctx.want_ad = False
+    ctx.asked_set = 0
+    ctx.asked_cleared = 0
     ctx.claim = NULL
     ctx.stale_after_ns = 0
 

@@ -26,7 +26,8 @@ cdef struct Frame:
     bint from_upstream
     uint16_t error
     uint16_t error_upstream
-    bint want_ad
+    uint16_t asked_set
+    uint16_t asked_cleared
     uint64_t* claim
     uint64_t claim_hash
     uint64_t stale_after_ns
@@ -46,7 +47,8 @@ cdef void leave_frame(const Context* ctx, Frame* f) noexcept nogil:
     f.from_upstream = ctx.from_upstream
     f.error = ctx.error
     f.error_upstream = ctx.error_upstream
-    f.want_ad = ctx.want_ad
+    f.asked_set = ctx.asked_set
+    f.asked_cleared = ctx.asked_cleared
     f.claim = ctx.claim
     f.claim_hash = ctx.claim_hash
     f.stale_after_ns = ctx.stale_after_ns
@@ -66,7 +68,8 @@ cdef void return_to(Context* ctx, const Frame* f) noexcept nogil:
     ctx.from_upstream = f.from_upstream
     ctx.error = f.error
     ctx.error_upstream = f.error_upstream
-    ctx.want_ad = f.want_ad
+    ctx.asked_set = f.asked_set
+    ctx.asked_cleared = f.asked_cleared
     ctx.claim = f.claim
     ctx.claim_hash = f.claim_hash
     ctx.stale_after_ns = f.stale_after_ns

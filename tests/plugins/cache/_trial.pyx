@@ -17,7 +17,7 @@ from fastdns.serve._replies cimport question_of, reply_to
 from fastdns.serve._worker cimport Worker
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
-    ACCEPTED, MAX_MESSAGE_BYTES, SERVFAIL, Query, accept,
+    ACCEPTED, FLAG_AD, MAX_MESSAGE_BYTES, SERVFAIL, Query, accept,
 )
 from fastdns.dns._replies cimport answers_question, parse_reply
 
@@ -56,7 +56,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
         return say(ctx, reply.msg, reply.msg_len, True)
     s.asked += 1
     s.asked_in_background += ctx.background
-    s.asked_with_ad += ctx.want_ad
+    s.asked_with_ad += ctx.asked_set & FLAG_AD != 0
     s.stale_after_ns = ctx.stale_after_ns
     if s.drops:
         return DROPPED

@@ -221,7 +221,7 @@ cdef Outcome answer_with(const Conf* c, Context* ctx, const Hit* hit) noexcept n
 
 cdef Outcome go_on(Context* ctx) noexcept nogil:
     """Ask below. What comes back is kept for all clients, those that want AD included."""
-    ctx.want_ad = True
+    ctx.asked_set |= FLAG_AD
     ctx.claim = NULL
     return NEXT
 
@@ -312,7 +312,7 @@ cdef void refresh(const Conf* c, Context* ctx, const Key* key, const Hit* hit) n
         return
     count(ctx, c, CACHE_PREFETCHES)
     hold(ctx.reply, hit)
-    ctx.want_ad = True
+    ctx.asked_set |= FLAG_AD
     outcome = run_below(ctx)
     if outcome == ANSWERED and (ctx.from_upstream or not ctx.written):
         # It was at hand.

@@ -18,7 +18,7 @@ cdef enum:
     MAX_ASKED_BYTES = HEADER_BYTES + MAX_NAME_BYTES + 4 + MAX_IXFR_BYTES + OPT_FIXED_BYTES + 4 + MAX_SUBNET_BYTES
 
 # Write what an upstream is asked for a client's accepted query, with ID 0: at most MAX_ASKED_BYTES, and never more
-# than the query has. Of flags, the second 16 bits of a header, RD, AD and CD count. Returns the size.
+# than the query has. flags are the second 16 bits of the header: see asked_flags. Returns the size.
 cdef uint32_t write_asked(const Query* q, uint16_t flags, uint8_t* out) noexcept nogil
 
 # Leave only those of an upstream's options in r that its client may have.

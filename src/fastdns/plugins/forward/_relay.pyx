@@ -3,7 +3,7 @@
 from libc.string cimport memcpy, memset
 
 from fastdns._wire cimport (
-    FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, SCRATCH_BYTES, TYPE_IXFR, TYPE_OPT, put_u16,
+    FLAG_QR, FLAG_RA, FLAG_RD, SCRATCH_BYTES, TYPE_IXFR, TYPE_OPT, put_u16,
 )
 
 cdef enum:
@@ -27,7 +27,7 @@ cdef uint32_t ixfr_record(const Query* q, uint32_t at, uint8_t* out) noexcept no
 cdef uint32_t write_asked(const Query* q, uint16_t flags, uint8_t* out) noexcept nogil:
     cdef uint32_t at = HEADER_BYTES + q.name_len + 4
     memset(out, 0, HEADER_BYTES)
-    put_u16(out + 2, flags & (FLAG_RD | FLAG_AD | FLAG_CD))
+    put_u16(out + 2, flags)
     out[5] = 1
     memcpy(out + HEADER_BYTES, q.msg + HEADER_BYTES, q.name_len + 4)
     if q.qtype == TYPE_IXFR:

@@ -31,7 +31,7 @@ from fastdns.serve.python._step cimport (
     TIMED_OUT, count_result, count_time,
 )
 from fastdns.serve.python._step import NAME
-from fastdns._wire cimport FLAG_AD, HEADER_BYTES, MAX_MESSAGE_BYTES, SERVFAIL, Reply, put_u16
+from fastdns._wire cimport HEADER_BYTES, MAX_MESSAGE_BYTES, SERVFAIL, Reply, put_u16
 
 cdef enum:
     UNITS_A_PLACE = PLACE_BYTES // UNIT_BYTES
@@ -123,8 +123,7 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
     msg = <uint8_t*>r + sizeof(Request)
     memcpy(msg, ctx.q.msg, size)
     # What steps above have set of the question goes along with it.
-    if ctx.want_ad:
-        msg[3] |= FLAG_AD
+    put_u16(msg + 2, (ctx.q.flags & ~ctx.asked_cleared) | ctx.asked_set)
     if r.opt_len:
         put_u16(msg + r.opt_at + OPT_CLASS_AT, ctx.q.asked_udp_bytes)
     publish_u64(&w.rings.requests.head, end)

@@ -4,12 +4,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.serve._context cimport SUSPENDED, bare, next_random, proto_of
+from fastdns.serve._context cimport SUSPENDED, asked_flags, bare, next_random, proto_of
 from fastdns.plugins.forward.engine._reasons cimport (
     IN_FLIGHT, MAX_CONCURRENT, NO_HEALTHY, TIMEOUT, TOO_LONG, NONE_YET,
 )
 from fastdns.plugins.forward._relay cimport MAX_ASKED_BYTES, write_asked
-from fastdns._wire cimport FLAG_AD, REFUSED, SERVFAIL
+from fastdns._wire cimport REFUSED, SERVFAIL
 from fastdns.memory._slabs cimport MAX_BLOCK_BYTES, SLAB_UNITS, block_units, give_block, take_block
 from fastdns.plugins.forward.engine._claims cimport CLAIM_MS, take_claim
 from fastdns.plugins.forward.engine._questions cimport question_hash, randomize_case, same_question
@@ -160,7 +160,7 @@ cdef Outcome admit(void* engine, Context* ctx, const void* conf) noexcept nogil:
         return refuse(e, ctx, MAX_CONCURRENT, REFUSED)
     asked.stanza = stanza
     asked.stream = stanza.force_tcp or (proto_of(ctx.transport) and not stanza.prefer_udp)
-    asked.size = write_asked(ctx.q, ctx.q.flags | FLAG_AD if ctx.want_ad else ctx.q.flags, asked.message)
+    asked.size = write_asked(ctx.q, asked_flags(ctx), asked.message)
     asked.hash = question_hash(e.seed, stanza, ctx, asked.stream)
     place = find_equal(e, &asked, ctx, &alike)
     if place == NONE and alike >= MAX_ALIKE:
