@@ -54,12 +54,20 @@ LAYERS = (
         ("fastdns.rrsets.*",),
     ),
     Layer(
+        "zonefiles", "zone files: read in child processes, followed", "they are published as zones of RRsets",
+        ("fastdns.zonefiles.*",),
+    ),
+    Layer(
         "metrics", "the counters of each thread, and what they are called", "everything above counts in them",
         ("fastdns.metrics.*",),
     ),
     Layer(
         "serve", "the context of a query, zones, the chain of steps", "it runs steps, and knows none of them",
         ("fastdns.serve.*",),
+    ),
+    Layer(
+        "authoritative", "answers from zones of RRsets", "its steps know zones, and no plugin",
+        ("fastdns.authoritative.*",),
     ),
     Layer(
         "transports", "sockets, connections, limits of clients", "they move bytes, and call what serves them",

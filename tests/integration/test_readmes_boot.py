@@ -79,6 +79,8 @@ def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
 def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest) -> None:
     (tmp_path / "weights.txt").write_text("www.example.com\n192.0.2.1 3\n192.0.2.2 1\n")
     (tmp_path / "services.d").mkdir()
+    for name in ("db.example.org", "db.template"):
+        (tmp_path / name).write_text("@ 60 SOA ns host 1 7200 1800 86400 60\n@ 60 NS ns\nns 60 A 192.0.2.53\n")
     corefile = remapped(text, tmp_path)
     if "kubernetes" in corefile and "manifests" not in corefile:
         corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)

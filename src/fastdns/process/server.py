@@ -40,6 +40,7 @@ from fastdns.process.sockets import Place, SocketTable, places
 from fastdns.process.sources import SourceTable
 from fastdns.process.worker import Slots
 from fastdns.skipped import SkippedLines
+from fastdns.threads import in_thread
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -247,8 +248,13 @@ class Server:
         for plugin in named(config):
             await plugin.check_accounts(config, self.environ)
         check = Check(config, self.skipped, Mistakes())
-        for plugin in named(config):
-            plugin.check(check)
+
+        def look() -> None:
+            for plugin in named(config):
+                plugin.check(check)
+
+        # Files may be large: the event loop goes on.
+        await in_thread(look)
         for warning in check.warnings:
             log.warning("%s", warning)
 

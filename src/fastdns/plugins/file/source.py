@@ -1,0 +1,48 @@
+"""Follows the zone files of one block."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastdns.dns.names import wire_name
+from fastdns.plugins.file.config import ZoneFile
+from fastdns.zonefiles.following import Zone, ZoneFollower
+
+if TYPE_CHECKING:
+    from fastdns.memory._store import Writer
+
+log = logging.getLogger("plugin/file")
+
+
+class FileSource(ZoneFollower):
+    """Looks at each file as often as its directive says."""
+
+    def __init__(
+        self, number: int, files: tuple[ZoneFile, ...], writer: Writer, count: Callable[[str], None]
+    ) -> None:
+        super().__init__(number, writer, log, count)
+        self.files = {wire_name(one.zone): one for one in files}
+
+    def restore(self) -> None:
+        """What a predecessor has published is served on."""
+        self.keep_only(self.files)
+        self.follow({name: Zone(one.zone, one.file, one.by_mtime) for name, one in self.files.items()})
+
+    async def run(self) -> None:
+        await self.refresh(self.zones.values())
+        self.say_synced()
+        intervals = {one.reload_s for one in self.files.values() if one.reload_s}
+        due = {interval_s: time.monotonic() + interval_s for interval_s in intervals}
+        while due:
+            interval_s = min(due, key=lambda each: due[each])
+            await asyncio.sleep(max(0.0, due[interval_s] - time.monotonic()))
+            await self.refresh(self.zones[name] for name, one in self.files.items() if one.reload_s == interval_s)
+            due[interval_s] = max(due[interval_s] + interval_s, time.monotonic())
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass

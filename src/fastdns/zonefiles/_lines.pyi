@@ -1,0 +1,3 @@
+def simple_lines(
+    text: bytes, at: int, zone: bytes, origin: bytes, last_owner: bytes, implicit_ttl_s: int, line: int, most: int
+) -> tuple[int, int, bytes, bytes, bytes, int]: ...

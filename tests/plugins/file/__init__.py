@@ -1,0 +1,1 @@
+"""The plugin file: zone files, and what is answered from them."""
