@@ -289,8 +289,8 @@ def simple_lines(const uint8_t[::1] text not None, size_t at, bytes zone not Non
     zone, origin, last_owner: in wire form; last_owner empty: there is none in the zone. implicit_ttl_s: of lines
     without a TTL; negative: they are not plain. line: the number of the first line.
 
-    Returns: the place behind, the line there, the RRs in rows (see Draft.add_rows), the line of each (u32), the last
-    owner, and the last TTL that a line says, or -1.
+    Returns: the place behind, the line there, the RRs in rows (see Draft.add_rows), the line of each (u32), the
+    last owner, and the last TTL that a line says, or -1.
     """
     cdef Names names
     cdef Line current

@@ -1,8 +1,8 @@
 """Keeps zones of the store equal to zone files: what a plugin's source does with them.
 
 A zone that could never be read is published without records, so that its names get SERVFAIL. One that cannot be
-read any more is served on as it was; why is said once. A file is read again when it, or a file that it includes, has
-changed; by its serial, or by its time.
+read any more is served on as it was; why is said once. A file is read again when it has changed, or a file that it
+includes; by its serial, or by its time.
 """
 
 from __future__ import annotations

@@ -22,7 +22,10 @@ def parsed(text: str, key: str = "example.org") -> Config:
         ("root /srv\nfile db", Config((ZoneFile("example.org.", "/srv/db"),))),
         ("root /srv\nfile /etc/db", Config((ZoneFile("example.org.", "/etc/db"),))),
         ("file db a.test b.test", Config((ZoneFile("a.test.", "db"), ZoneFile("b.test.", "db")))),
-        ("file db 10.0.0.0/15", Config((ZoneFile("0.10.in-addr.arpa.", "db"), ZoneFile("1.10.in-addr.arpa.", "db")))),
+        (
+            "file db 10.0.0.0/15",
+            Config((ZoneFile("0.10.in-addr.arpa.", "db"), ZoneFile("1.10.in-addr.arpa.", "db"))),
+        ),
         ("file db {\nreload 30s\n}", Config((ZoneFile("example.org.", "db", 30.0),))),
         ("file db {\nreload 0\n}", Config((ZoneFile("example.org.", "db", 0.0),))),
         ("file db {\nreload_by_mtime\n}", Config((ZoneFile("example.org.", "db", 60.0, True),))),
@@ -32,7 +35,9 @@ def parsed(text: str, key: str = "example.org") -> Config:
         # As CoreDNS reads them: what a directive says also holds behind it; the last file of a zone counts.
         (
             "file one a.test\nfile two b.test {\nreload 5s\n}\nfile three c.test",
-            Config((ZoneFile("a.test.", "one"), ZoneFile("b.test.", "two", 5.0), ZoneFile("c.test.", "three", 5.0))),
+            Config(
+                (ZoneFile("a.test.", "one"), ZoneFile("b.test.", "two", 5.0), ZoneFile("c.test.", "three", 5.0))
+            ),
         ),
         ("file one\nfile two", Config((ZoneFile("example.org.", "two"),))),
     ],
@@ -49,7 +54,10 @@ def test_options(text: str, expected: Config) -> None:
         ("file db {\nreload soon\n}", "3 - Error during parsing: reload: 'soon' is no duration"),
         ("file db {\nreload -1s\n}", "3 - Error during parsing: reload must be at least 0s"),
         ("file db {\nreload_by_mtime yes\n}", "3 - Error during parsing: wrong argument count"),
-        ("file db {\nfallthru\n}", "3 - Error during parsing: unknown option 'fallthru'; did you mean 'fallthrough'?"),
+        (
+            "file db {\nfallthru\n}",
+            "3 - Error during parsing: unknown option 'fallthru'; did you mean 'fallthrough'?",
+        ),
         ("file db a..b", "2 - Error during parsing:"),
     ],
 )

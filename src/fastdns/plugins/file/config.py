@@ -25,8 +25,8 @@ class ZoneFile:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All *file* directives of a block. fallthrough: zones whose unknown names go to the next plugin; None: no zone.
-    """
+    """All *file* directives of a block. fallthrough: zones whose unknown names go to the next plugin; None: none
+    do."""
 
     files: tuple[ZoneFile, ...]
     fallthrough: tuple[str, ...] | None = None
