@@ -17,6 +17,7 @@ from typing import Any
 
 from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes._step import KubernetesStep
+from fastdns.plugins.kubernetes.answers._options import AnswerOptions
 from fastdns.plugins.kubernetes.objects import (
     Endpoint,
     EndpointSlice,
@@ -60,7 +61,7 @@ class Cluster:
     def __init__(self, after: list[NativeStep]) -> None:
         self.store = Store(1 << 30)
         self.writer = ClusterWriter(Writer(self.store), 0, [Resource.SERVICE], zonal=True)
-        step = KubernetesStep(
+        options = AnswerOptions(
             source=0,
             zones=[(wire("cluster.local"), False), (wire("in-addr.arpa"), False)],
             primary=wire("cluster.local"),
@@ -72,8 +73,9 @@ class Cluster:
             ignore_empty_service=False,
             zonal=True,
         )
+        zones: list[tuple[str, int, int | None]] = [("cluster.local.", 0, None), ("in-addr.arpa.", 0, None)]
         self.worker = Worker(
-            ServerTable([("cluster.local.", 0, None), ("in-addr.arpa.", 0, None)], [[*after, step]]), self.store, 0
+            ServerTable(zones, [[*after, KubernetesStep(options)]]), self.store, 0
         )
         self.writer.begin(Resource.SERVICE)
         self.writer.upsert(Resource.NAMESPACE, Namespace(Metadata("n")))

@@ -45,6 +45,7 @@ NOT_NATIVE = {
     "integration/test_accounting.py": SERVERS,
     "integration/test_forward.py": SERVERS,
     "integration/test_nameserver_files.py": SERVERS,
+    "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",
 }
 

@@ -26,6 +26,7 @@ from fastdns.memory._store import Store, Writer
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.errors._step import ErrorsStep
 from fastdns.plugins.kubernetes._step import KubernetesStep
+from fastdns.plugins.kubernetes.answers._options import AnswerOptions
 from fastdns.plugins.kubernetes.manifests.source import ManifestSource
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
 from fastdns.plugins.kubernetes.sink import Resource
@@ -55,22 +56,23 @@ def make_worker(*, shuffle: bool = True, manifest: Path = EXAMPLE) -> Worker:
     writer = Writer(store)
     ManifestSource([str(manifest)], ClusterWriter(writer, 0, RESOURCES), resources=RESOURCES).refresh()
     zones = ["cluster.local.", "in-addr.arpa.", "ip6.arpa."]
+    options = AnswerOptions(
+        source=0,
+        zones=[(wire_name(zone), False) for zone in zones],
+        primary=wire_name(zones[0]),
+        ttl_s=5,
+        pods="insecure",
+        fall=[],
+        namespaces=[],
+        local=[b"\x0a\0\0\x01"],
+        ignore_empty_service=False,
+        zonal=False,
+    )
     steps = [
         PrometheusStep(),
         ErrorsStep(0),
         *([LoadbalanceStep("round_robin")] if shuffle else []),
-        KubernetesStep(
-            source=0,
-            zones=[(wire_name(zone), False) for zone in zones],
-            primary=wire_name(zones[0]),
-            ttl_s=5,
-            pods="insecure",
-            fall=[],
-            namespaces=[],
-            local=[b"\x0a\0\0\x01"],
-            ignore_empty_service=False,
-            zonal=False,
-        ),
+        KubernetesStep(options),
     ]
     table = ServerTable([(zone, 0, index) for index, zone in enumerate(zones)], [steps], 3)
     return Worker(table, store, 1, Stats(2), 1)

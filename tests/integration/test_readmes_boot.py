@@ -55,9 +55,11 @@ def connected(text: str, kubeconfig: Path) -> str:
     for line in text.splitlines():
         if line.split()[:1] in ([name] for name in CONNECTION):
             continue
-        lines.append(line)
         if line.split()[:1] == ["kubernetes"]:
-            lines.append(f"        kubeconfig {kubeconfig}")
+            rest = [] if line.endswith("{") else ["    }"]
+            lines += [line if not rest else f"{line} {{", f"        kubeconfig {kubeconfig}", *rest]
+        else:
+            lines.append(line)
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -12,7 +12,8 @@ class BlockContext:
 
     zones: normalized, CIDR keys expanded. root: the directory of the root plugin, against which later
     plugins resolve their files. value_zones: the zones in whose queries values can be read (see Settings); None:
-    in none. warnings: what the user should read although the Corefile is served; parse may append.
+    in none. warnings: what the user should read although the Corefile is served; parse may append. asked: what
+    plugins before this one ask of the block's others, each in words that both know.
     """
 
     zones: tuple[str, ...]
@@ -20,6 +21,11 @@ class BlockContext:
     root: str = "."
     value_zones: tuple[str, ...] | None = None
     warnings: list[str] = field(default_factory=list)
+    asked: frozenset[str] = frozenset()
+
+    def asking(self, what: str) -> BlockContext:
+        """The same block, in which a plugin has asked for something."""
+        return replace(self, asked=self.asked | {what})
 
     def resolve(self, path: str) -> str:
         """path, relative to the root unless it is absolute."""

@@ -21,6 +21,7 @@ import yaml
 from fastdns.bench.apiserver.protobuf import OBJECTS
 from fastdns.memory._store import Store, Writer
 from fastdns.plugins.kubernetes._step import KubernetesStep
+from fastdns.plugins.kubernetes.answers._options import AnswerOptions
 from fastdns.plugins.kubernetes.api.formats import ProtobufFormat
 from fastdns.plugins.kubernetes.objects import TYPES
 from fastdns.plugins.kubernetes.records._names import address_bytes
@@ -60,6 +61,7 @@ class Options:
     multicluster: Sequence[str] = ()
     zonal: bool = False
     local: Sequence[str] = ()
+    exposed: bool = False
     unlisted: Resource | None = None  # a resource that the source has not listed yet
 
     @property
@@ -187,7 +189,12 @@ def needed(options: Options) -> list[Resource]:
 
 def make_step(options: Options, source: int) -> KubernetesStep:
     """The step that the options describe."""
-    return KubernetesStep(
+    return KubernetesStep(make_answer_options(options, source))
+
+
+def make_answer_options(options: Options, source: int) -> AnswerOptions:
+    """How names are answered, as the options describe it."""
+    return AnswerOptions(
         source=source,
         zones=[(wire(zone), zone in options.multicluster) for zone in options.zones],
         primary=wire(options.primary),
@@ -241,6 +248,7 @@ class Block:
             needed(self.options),
             endpoint_pod_names=self.options.endpoint_pod_names,
             zonal=self.options.zonal,
+            exposed=self.options.exposed,
             clock=lambda: self.now,
             **self.writer_options,
         )

@@ -128,6 +128,7 @@ _SERVICE_SPEC = message(
      "internalTrafficPolicy": (22, text)},
     always=("clusterIP", "type", "sessionAffinity", "loadBalancerIP", "externalName", "externalTrafficPolicy"),
 )  # fmt: skip
+_INGRESS = message({"ip": (1, text), "hostname": (2, text), "ipMode": (3, text)}, always=("ip", "hostname"))
 _CONDITIONS = message({"ready": (1, integer), "serving": (2, integer), "terminating": (3, integer)})
 _ENDPOINT = message(
     {"addresses": (1, texts), "conditions": (2, _CONDITIONS), "hostname": (3, text), "targetRef": (4, _REFERENCE),
@@ -173,7 +174,7 @@ STATUS = message(
 OBJECTS: dict[str, Encoder] = {
     "Service": message(
         {"metadata": (1, METADATA), "spec": (2, _SERVICE_SPEC),
-         "status": (3, message({"loadBalancer": (1, message({}))}))}
+         "status": (3, message({"loadBalancer": (1, message({"ingress": (1, many(_INGRESS))}))}))}
     ),
     "Namespace": message(
         {"metadata": (1, METADATA), "spec": (2, message({"finalizers": (1, texts)})),

@@ -1,23 +1,11 @@
+from fastdns.plugins.kubernetes.answers._options import AnswerOptions
 from fastdns.serve._values import NativeValue
 from fastdns.serve._zones import NativeStep
 
 VALUES: tuple[str, ...]
 
 class KubernetesStep(NativeStep):
-    def __init__(
-        self,
-        *,
-        source: int,
-        zones: list[tuple[bytes, bool]],
-        primary: bytes,
-        ttl_s: int,
-        pods: str,
-        fall: list[bytes],
-        namespaces: list[bytes],
-        local: list[bytes],
-        ignore_empty_service: bool,
-        zonal: bool,
-    ) -> None: ...
+    def __init__(self, options: AnswerOptions) -> None: ...
 
 class KubernetesValue(NativeValue):
-    def __init__(self, step: KubernetesStep, name: str) -> None: ...
+    def __init__(self, options: AnswerOptions, name: str) -> None: ...

@@ -15,8 +15,6 @@ A name is found, or empty (it exists without data of the type), or a name error.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
 from fastdns.memory._atomics cimport load
 from fastdns.memory._hash cimport hash_bytes
@@ -27,18 +25,19 @@ from fastdns.serve._zones cimport NativeStep
 from fastdns.memory._store cimport prefetch_record, prefetch_slot, source_state
 from fastdns._wire cimport (
     CLASS_ANY, CLASS_IN, HEADER_BYTES, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR, TYPE_CNAME,
-    TYPE_IXFR,
-    TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone,
-    parse_question_name, put_u16, put_u32, scratch,
+    TYPE_IXFR, TYPE_NS, TYPE_PTR, TYPE_SOA, TYPE_SRV, TYPE_TXT, Query, Section as ReplySection, add_rr, in_zone,
+    parse_question_name,
 )
 from fastdns.plugins.kubernetes.answers._nameservers cimport answer_nameservers, is_nameserver_name
+from fastdns.plugins.kubernetes.answers._options cimport AnswerOptions
 from fastdns.plugins.kubernetes.answers._pods cimport answer_pod
 from fastdns.plugins.kubernetes.answers._request cimport (
-    EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Alias, Conf, Found, Pods, Request, Zone, add_name, label_is, label_of,
+    EMPTY, EXISTS, NAME_ERROR, PODS_DISABLED, Alias, Conf, Found, Request, Zone, add_name, label_is, label_of,
     namespace_exposed, same_lowered, service_key, start_request, zone_of,
 )
 from fastdns.plugins.kubernetes.answers._reverse cimport answer_reverse, is_reverse, reverse_address
 from fastdns.plugins.kubernetes.answers._services cimport answer_service
+from fastdns.plugins.kubernetes.answers._soa cimport SOA, add_soa
 from fastdns.plugins.kubernetes.answers._values cimport Asked, Part, put_part
 from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES
 
@@ -49,46 +48,20 @@ VALUES = (
 
 cdef enum:
     MAX_CHAIN = 11              # CNAMEs that an ExternalName may lead through
+    MAX_SOA_TTL_S = 300         # RFC 2308 section 5
     VERSION_TTL_S = 28800
 
 
-cdef void add_soa(Context* ctx, const Conf* conf, const Request* r, ReplySection* section) noexcept nogil:
-    """The zone's SOA record. Its names end in pointers to the zone inside the question."""
-    cdef RR* rr = add_rr(ctx.reply, section, TYPE_SOA, conf.ttl_s if conf.ttl_s < 300 else 300)
-    cdef uint8_t* at = scratch(ctx.reply, 64)
-    cdef uint16_t zone_at = HEADER_BYTES + r.q.name_len - r.zone.name_len
-    cdef uint32_t size = 0
-    cdef uint64_t serial
-    if rr == NULL or at == NULL:
-        return
-    serial = load(&source_state(ctx.store, conf.source + r.zone.multicluster).soa_serial)
-    memcpy(at, b"\x02ns\x03dns", 7)
-    size = 7
-    if r.zone.name_len == 1:
-        at[size] = 0
-        size += 1
-        rr.owner = b"\0"
-        rr.owner_len = 1
-    else:
-        put_u16(at + size, 0xC000 | zone_at)
-        size += 2
-        rr.owner_at = zone_at
-        rr.saved = 2 * (r.zone.name_len - 2)
-    memcpy(at + size, b"\x0ahostmaster", 11)
-    size += 11
-    if r.zone.name_len == 1:
-        at[size] = 0
-        size += 1
-    else:
-        put_u16(at + size, 0xC000 | zone_at)
-        size += 2
-    put_u32(at + size, <uint32_t>serial)
-    put_u32(at + size + 4, 7200)
-    put_u32(at + size + 8, 1800)
-    put_u32(at + size + 12, 86400)
-    put_u32(at + size + 16, conf.ttl_s)
-    rr.fixed = at
-    rr.fixed_len = size + 20
+cdef void add_zone_soa(Context* ctx, const Conf* conf, const Request* r, ReplySection* section) noexcept nogil:
+    cdef SOA soa
+    soa.primary = b"\x02ns\x03dns"
+    soa.primary_len = 7
+    soa.mailbox = b"\x0ahostmaster"
+    soa.mailbox_len = 11
+    soa.ttl_s = conf.ttl_s if conf.ttl_s < MAX_SOA_TTL_S else MAX_SOA_TTL_S
+    soa.negative_ttl_s = conf.ttl_s
+    soa.serial = <uint32_t>load(&source_state(ctx.store, conf.source + r.zone.multicluster).soa_serial)
+    add_soa(ctx, r, section, &soa)
 
 
 cdef Outcome negative(Context* ctx, const Conf* conf, const Request* r, uint16_t rcode) noexcept nogil:
@@ -97,7 +70,7 @@ cdef Outcome negative(Context* ctx, const Conf* conf, const Request* r, uint16_t
     ctx.reply.additional.count = 0
     ctx.reply.rcode = rcode
     ctx.reply.aa = True
-    add_soa(ctx, conf, r, &ctx.reply.authority)
+    add_zone_soa(ctx, conf, r, &ctx.reply.authority)
     return written(ctx)
 
 
@@ -250,7 +223,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         return bare(ctx, REFUSED)
     elif qtype == TYPE_SOA:
         if r.labels == 0:
-            add_soa(ctx, conf, r, &ctx.reply.answer)
+            add_zone_soa(ctx, conf, r, &ctx.reply.answer)
         found = EXISTS
     elif qtype == TYPE_TXT:
         found = answer_text(ctx, conf, r)
@@ -284,58 +257,15 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
 
 
 cdef class KubernetesStep(NativeStep):
-    """The step of one kubernetes block.
+    """The step of one kubernetes block."""
+    cdef AnswerOptions options
 
-    zones: (lowercased wire name, multicluster); primary: wire name of the zone of PTR targets; fall: wire names
-    where name errors go on; namespaces: labels in wire form; local: addresses (4 or 16 bytes) of this host.
-    """
-    cdef Conf conf
-    cdef list keep
-
-    def __init__(self, *, int source, list zones, bytes primary not None, int ttl_s, str pods, list fall,
-                 list namespaces, list local, bint ignore_empty_service, bint zonal):
-        cdef uint32_t i
-        zones = sorted(zones, key=lambda zone: -len(zone[0]))
-        self.keep = [zones, primary, fall, namespaces, local]
-        self.conf.source = source
-        self.conf.ttl_s = ttl_s
-        self.conf.pods = <Pods>("disabled", "insecure", "verified").index(pods)
-        self.conf.ignore_empty_service = ignore_empty_service
-        self.conf.zonal = zonal
-        self.conf.primary = <const uint8_t*>primary
-        self.conf.primary_len = len(primary)
-        self.conf.zones = <Zone*>calloc(len(zones) + 1, sizeof(Zone))
-        self.conf.fall = <Zone*>calloc(len(fall) + 1, sizeof(Zone))
-        self.conf.namespaces = <const uint8_t**>calloc(len(namespaces) + 1, sizeof(uint8_t*))
-        self.conf.local = <uint8_t*>calloc(len(local) + 1, 17)
-        if not (self.conf.zones and self.conf.fall and self.conf.namespaces and self.conf.local):
-            raise MemoryError
-        for i in range(len(zones)):
-            self.conf.zones[i].name = <const uint8_t*><bytes>zones[i][0]
-            self.conf.zones[i].name_len = len(zones[i][0])
-            self.conf.zones[i].multicluster = zones[i][1]
-        self.conf.zone_count = len(zones)
-        for i in range(len(fall)):
-            self.conf.fall[i].name = <const uint8_t*><bytes>fall[i]
-            self.conf.fall[i].name_len = len(fall[i])
-        self.conf.fall_count = len(fall)
-        for i in range(len(namespaces)):
-            self.conf.namespaces[i] = <const uint8_t*><bytes>namespaces[i]
-        self.conf.namespace_count = len(namespaces)
-        for i in range(len(local)):
-            self.conf.local[17 * i] = len(local[i])
-            memcpy(self.conf.local + 17 * i + 1, <const uint8_t*><bytes>local[i], len(local[i]))
-        self.conf.local_count = len(local)
+    def __init__(self, AnswerOptions options not None):
+        self.options = options
         self.step.before = before
         self.step.ahead = ahead
         self.step.again = again
-        self.step.conf = &self.conf
-
-    def __dealloc__(self):
-        free(self.conf.zones)
-        free(self.conf.fall)
-        free(self.conf.namespaces)
-        free(self.conf.local)
+        self.step.conf = &options.conf
 
 
 cdef uint32_t compute(Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
@@ -344,13 +274,13 @@ cdef uint32_t compute(Context* ctx, const void* conf, uint8_t* out, uint32_t roo
 
 
 cdef class KubernetesValue(NativeValue):
-    """What a question says to a block with this step. name: behind "kubernetes/", one of VALUES."""
+    """What a question says to a block with these options. name: behind "kubernetes/", one of VALUES."""
     cdef Asked asked
-    cdef KubernetesStep keep
+    cdef AnswerOptions options
 
-    def __init__(self, KubernetesStep step not None, str name not None):
-        self.keep = step
-        self.asked.conf = &step.conf
+    def __init__(self, AnswerOptions options not None, str name not None):
+        self.options = options
+        self.asked.conf = &options.conf
         self.asked.part = <Part><int>VALUES.index(name)
         self.value.compute = compute
         self.value.conf = &self.asked

@@ -56,6 +56,7 @@ class Cluster:
             needed_resources(config),
             endpoint_pod_names=config.endpoint_pod_names,
             zonal=config.zonal,
+            exposed=config.exposed,
             on_latency=metrics.observe_latency,
             on_left_out=metrics.left_out,
             guard=guard,

@@ -51,7 +51,7 @@ class Config:
     ip6.arpa. if there is none. tls: certificate, key and CA. qps, burst, max_inflight: 0 if not given. labels,
     namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose
     unknown names go to the next plugin; None for none. manifests: files or directories, resolved against the root.
-    snapshot: a file, resolved against the root. guard_percent: 0 is off.
+    snapshot: a file, resolved against the root. guard_percent: 0 is off. exposed: another plugin asks for EXPOSED.
     """
 
     zones: tuple[str, ...]
@@ -80,6 +80,11 @@ class Config:
     snapshot_max_age_s: float = SNAPSHOT_MAX_AGE_S
     guard_percent: int = GUARD_PERCENT
     guard_grace_s: float = GUARD_GRACE_S
+    exposed: bool = False
+
+
+# What other plugins of the block may ask for: where Services are reached from outside of the cluster.
+EXPOSED = "the addresses of Services outside of the cluster"
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
@@ -103,7 +108,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     manifests = tuple(block.resolve(path) for path in fields.pop("manifests", ()))
     if "snapshot" in fields:
         fields["snapshot"] = block.resolve(fields["snapshot"])
-    return Config(endpoint=endpoint, manifests=manifests, **fields)
+    return Config(endpoint=endpoint, manifests=manifests, exposed=EXPOSED in block.asked, **fields)
 
 
 # Checks that concern several options

@@ -32,11 +32,26 @@ class ServiceSpec(msgspec.Struct, gc=False):
     clusterIPs: list[str] | None = None
     externalName: str | None = None
     ports: list[Port] | None = None
+    externalIPs: list[str] | None = None
+
+
+class Ingress(msgspec.Struct, gc=False):
+    ip: str | None = None
+    hostname: str | None = None
+
+
+class LoadBalancer(msgspec.Struct, gc=False):
+    ingress: list[Ingress] | None = None
+
+
+class ServiceStatus(msgspec.Struct, gc=False):
+    loadBalancer: LoadBalancer | None = None
 
 
 class Service(msgspec.Struct, gc=False):
     metadata: Metadata
     spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
+    status: ServiceStatus | None = None
 
 
 class Conditions(msgspec.Struct, gc=False):

@@ -19,8 +19,30 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from fastdns.memory._store import Writer
-    from fastdns.plugins.kubernetes._step import KubernetesStep
+    from fastdns.plugins.kubernetes.answers._options import AnswerOptions
     from fastdns.serve._values import NativeValue
+    from fastdns.serve._zones import NativeStep
+
+
+def answer_options(block: ServerBlock, runtime: Runtime) -> AnswerOptions:
+    """How the names of a cluster are answered in a block that has this plugin."""
+    from fastdns.plugins.kubernetes.answers._options import AnswerOptions
+
+    config: Config = block.plugins["kubernetes"]
+    multicluster = set(config.multicluster)
+    return AnswerOptions(
+        source=runtime.sources["kubernetes", block.index],
+        zones=[(wire_name(zone), zone in multicluster) for zone in config.zones],
+        primary=wire_name(config.primary),
+        ttl_s=config.ttl_s,
+        pods=config.pods,
+        fall=[wire_name(zone) for zone in config.fallthrough or ()],
+        namespaces=[bytes((len(name),)) + name.encode().lower() for name in config.namespaces],
+        # CoreDNS returns no NS records for addresses that a *bind* names.
+        local=list(runtime.local) if block.settings.addresses is None else [],
+        ignore_empty_service=config.ignore_empty_service,
+        zonal=config.zonal,
+    )
 
 
 class Following(InSupervisor):
@@ -67,6 +89,10 @@ class Kubernetes(Plugin):
 
     name = "kubernetes"
     worker_modules = ("_step",)
+    offers = (
+        "config", "answers._exposed", "answers._options", "answers._request", "answers._reverse",
+        "answers._services", "answers._soa", "records._layout",
+    )  # fmt: skip
     removed_options = {
         "upstream": "names elsewhere are looked up through the server itself: remove the line",
         "resyncperiod": "changes are watched: remove the line",
@@ -119,23 +145,10 @@ class Kubernetes(Plugin):
 
         return Cluster(number, config, writer, ClusterMetrics(recorder))
 
-    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> KubernetesStep:
+    def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
         from fastdns.plugins.kubernetes._step import KubernetesStep
 
-        multicluster = set(config.multicluster)
-        return KubernetesStep(
-            source=runtime.sources["kubernetes", block.index],
-            zones=[(wire_name(zone), zone in multicluster) for zone in config.zones],
-            primary=wire_name(config.primary),
-            ttl_s=config.ttl_s,
-            pods=config.pods,
-            fall=[wire_name(zone) for zone in config.fallthrough or ()],
-            namespaces=[bytes((len(name),)) + name.encode().lower() for name in config.namespaces],
-            # CoreDNS returns no NS records for addresses that a *bind* names.
-            local=list(runtime.local) if block.settings.addresses is None else [],
-            ignore_empty_service=config.ignore_empty_service,
-            zonal=config.zonal,
-        )
+        return KubernetesStep(answer_options(block, runtime))
 
     def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
         from fastdns.plugins.kubernetes._step import VALUES, KubernetesValue
@@ -143,7 +156,7 @@ class Kubernetes(Plugin):
         plugin, _, part = name.partition("/")
         if plugin != self.name or part not in VALUES:
             return None
-        return KubernetesValue(self.step(config, block, runtime), part)
+        return KubernetesValue(answer_options(block, runtime), part)
 
     def answered_zones(self, config: Config) -> Sequence[str]:
         falls = [wire_name(zone) for zone in config.fallthrough or ()]

@@ -61,7 +61,7 @@ cdef bint add_service(Context* ctx, const Conf* conf, const Request* r, uint16_t
     cdef SectionView v
     if head.svc_type == TYPE_CLUSTER_IP:
         if qtype == TYPE_NS:
-            target = service_name(ctx, service, NULL, 0, NULL, 0, zone, r.zone.name_len, &target_len)
+            target = service_name(ctx, service, NULL, 0, NULL, 0, False, zone, r.zone.name_len, &target_len)
         at = <const uint8_t*>head + sizeof(ServiceHead)
         for k in range(<uint32_t>head.ip4_count + head.ip6_count):
             size = 4 if k < head.ip4_count else 16
@@ -78,50 +78,64 @@ cdef bint add_service(Context* ctx, const Conf* conf, const Request* r, uint16_t
             for k in range(v.count):
                 if qtype == TYPE_NS:
                     size = endpoint_text(&v, k, derived, &text)
-                    target = service_name(ctx, service, text, size, NULL, 0, zone, r.zone.name_len, &target_len)
+                    target = service_name(ctx, service, text, size, NULL, 0, False, zone, r.zone.name_len,
+                                          &target_len)
                 if not add_nameserver(ctx, conf, r, qtype, seen, target, target_len,
                                       v.addresses + <size_t>k * v.address_len, v.address_len):
                     return False
     return True
 
 
+cdef const Record* next_own_service(Context* ctx, const Conf* conf, OwnServices* own,
+                                    Seen* seen) noexcept nogil:
+    cdef uint8_t key[KEY_HEAD_BYTES + 16]
+    cdef const Record* service
+    cdef uint64_t hash
+    cdef uint32_t key_len
+    while True:
+        if own.record == NULL or own.next >= own.record.payload_len // 8:
+            if own.next_local == conf.local_count:
+                return NULL
+            own.local = conf.local + 17 * own.next_local
+            own.next_local += 1
+            own.next = 0
+            begin_key(key, conf.source, KIND_ENDPOINT_IP)
+            memcpy(key + KEY_HEAD_BYTES, own.local + 1, own.local[0])
+            key_len = KEY_HEAD_BYTES + own.local[0]
+            own.record = find(ctx.store, hash_bytes(ctx.store.seed, key, key_len), key, key_len)
+            continue
+        if not may_look(ctx, seen, LOOKS_A_RECORD):
+            return NULL
+        memcpy(&hash, record_payload(own.record) + 8 * own.next, 8)
+        own.next += 1
+        service = find(ctx.store, hash, NULL, 0)
+        if service != NULL and kind_in(service, conf.source) == KIND_SERVICE:
+            return service
+
+
 cdef void answer_nameservers(Context* ctx, const Conf* conf, const Request* r, uint16_t qtype) noexcept nogil:
     """The Services whose endpoints include this host's addresses; where there are none, ns.dns.ZONE itself."""
-    cdef uint8_t key[KEY_HEAD_BYTES + 16]
     cdef const uint8_t* local
-    cdef const uint8_t* references
     cdef const uint8_t* zone = spelled_zone(ctx, r)
-    cdef const Record* record
     cdef const Record* service
     cdef uint8_t* target
     cdef uint16_t target_len
-    cdef uint64_t hash
-    cdef uint32_t i, j, key_len
+    cdef uint32_t i
     cdef bint found = False
+    cdef OwnServices own
     cdef Seen seen
     if conf.local_count == 0:
         return
     seen_start(&seen, True)
-    begin_key(key, conf.source, KIND_ENDPOINT_IP)
-    for i in range(conf.local_count):
-        local = conf.local + 17 * i
-        memcpy(key + KEY_HEAD_BYTES, local + 1, local[0])
-        key_len = KEY_HEAD_BYTES + local[0]
-        record = find(ctx.store, hash_bytes(ctx.store.seed, key, key_len), key, key_len)
-        if record == NULL:
-            continue
-        references = record_payload(record)
-        for j in range(record.payload_len // 8):
-            if not may_look(ctx, &seen, LOOKS_A_RECORD):
-                return
-            memcpy(&hash, references + 8 * j, 8)
-            service = find(ctx.store, hash, NULL, 0)
-            if service == NULL or kind_in(service, conf.source) != KIND_SERVICE:
-                continue
-            found = True
-            if not add_service(ctx, conf, r, qtype, &seen, service, local + 1, local[0]):
-                return
-    if found:
+    start_own_services(&own)
+    while True:
+        service = next_own_service(ctx, conf, &own, &seen)
+        if service == NULL:
+            break
+        found = True
+        if not add_service(ctx, conf, r, qtype, &seen, service, own.local + 1, own.local[0]):
+            return
+    if found or seen.looks == 0:
         return
     target_len = 7 + r.zone.name_len
     target = scratch(ctx.reply, target_len)

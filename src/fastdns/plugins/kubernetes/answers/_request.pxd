@@ -42,6 +42,7 @@ cdef struct Zone:
     const uint8_t* name
     uint16_t name_len
     bint multicluster
+    bint outside                # names of Services stand right below it, not below "svc"
 
 cdef struct Conf:
     uint16_t source
@@ -100,13 +101,17 @@ cdef inline void start_request(Request* r, const Query* q, const Zone* zone) noe
     while r.labels and q.label_at[r.labels - 1] >= zone_at:
         r.labels -= 1
 
+# The first of these zones that has the name; NULL: none.
+cdef inline const Zone* first_zone(const Zone* zones, uint32_t count, const Query* q) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if in_zone(q, zones[i].name, zones[i].name_len):
+            return &zones[i]
+    return NULL
+
 # The longest zone of a block that has the name; NULL: none.
 cdef inline const Zone* zone_of(const Conf* conf, const Query* q) noexcept nogil:
-    cdef uint32_t i
-    for i in range(conf.zone_count):
-        if in_zone(q, conf.zones[i].name, conf.zones[i].name_len):
-            return &conf.zones[i]
-    return NULL
+    return first_zone(conf.zones, conf.zone_count, q)
 
 cdef inline const uint8_t* label_of(const Request* r, uint32_t i) noexcept nogil:
     return &r.q.name[r.q.label_at[i]]
@@ -173,12 +178,14 @@ cdef inline uint16_t srv_weight(uint64_t candidates) noexcept nogil:
     cdef uint64_t weight = 100 // candidates if candidates else 100
     return weight if weight else 1
 
-# [first.][cluster.]SVC.NS.svc.ZONE in wire form, in scratch; NULL where there is no room or it is too long.
+# [first.][cluster.]SVC.NS.[svc.]ZONE in wire form, in scratch; NULL where there is no room or it is too long.
+# outside: as Zone has it.
 cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint8_t* first, uint32_t first_len,
-                                  const uint8_t* cluster, uint32_t cluster_len, const uint8_t* zone,
+                                  const uint8_t* cluster, uint32_t cluster_len, bint outside, const uint8_t* zone,
                                   uint32_t zone_len, uint16_t* size) noexcept nogil:
     cdef uint32_t key_len = record.key_len - KEY_HEAD_BYTES
-    cdef uint32_t total = key_len + 4 + zone_len
+    cdef uint32_t svc_len = 0 if outside else 4
+    cdef uint32_t total = key_len + svc_len + zone_len
     cdef uint8_t* at
     cdef uint32_t pos = 0
     if first_len:
@@ -200,8 +207,8 @@ cdef inline uint8_t* service_name(Context* ctx, const Record* record, const uint
         pos += cluster_len + 1
     memcpy(at + pos, record_key(record) + KEY_HEAD_BYTES, key_len)
     pos += key_len
-    memcpy(at + pos, b"\x03svc", 4)
-    memcpy(at + pos + 4, zone, zone_len)
+    memcpy(at + pos, b"\x03svc", svc_len)
+    memcpy(at + pos + svc_len, zone, zone_len)
     size[0] = total
     return at
 

@@ -108,8 +108,8 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
             if conf.namespace_count and not namespace_exposed(ctx, conf, namespace):
                 continue
             if kind == KIND_CLUSTER_IP:
-                target = service_name(ctx, service, NULL, 0, NULL, 0, conf.primary, conf.primary_len,
-                                      &target_len)
+                target = service_name(ctx, service, NULL, 0, NULL, 0, False, conf.primary,
+                                      conf.primary_len, &target_len)
                 if target != NULL:
                     add_name(ctx, r, TYPE_PTR, target, target_len, conf.ttl_s)
                 return EXISTS
@@ -126,8 +126,8 @@ cdef Found answer_reverse(Context* ctx, const Conf* conf, Request* r, const uint
                         return EXISTS
                     length = endpoint_text(&v, n, derived, &text)
                     n += 1
-                    target = service_name(ctx, service, text, length, NULL, 0, conf.primary, conf.primary_len,
-                                          &target_len)
+                    target = service_name(ctx, service, text, length, NULL, 0, False, conf.primary,
+                                          conf.primary_len, &target_len)
                     if target == NULL:
                         if ctx.reply.tc:
                             return EXISTS

@@ -9,7 +9,7 @@ from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, put_u16
 from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS,
     NO_ZONE, TYPE_SLICES_ONLY, SectionView, SectionWalk, ServiceHead, blob_text, next_section, nth_by_name,
-    target_name, walk_sections,
+    target_name, walk_sections, wire_name_bytes,
 )
 from fastdns.plugins.kubernetes.records._ports cimport matching_ports
 from fastdns.plugins.kubernetes.answers._request cimport (
@@ -272,7 +272,7 @@ cdef uint64_t answer_srv(Context* ctx, const Conf* conf, const Request* r, const
             else:
                 size = endpoint_text(&v, i, derived, &text)
                 target = service_name(ctx, record, text, size, v.cluster, v.cluster_len,
-                                      spelled_zone(ctx, r), r.zone.name_len, &target_len)
+                                      r.zone.outside, spelled_zone(ctx, r), r.zone.name_len, &target_len)
                 if target == NULL:
                     if ctx.reply.tc:
                         return candidates
@@ -316,7 +316,6 @@ cdef uint64_t answer_srv(Context* ctx, const Conf* conf, const Request* r, const
 
 cdef uint64_t answer_endpoints(Context* ctx, const Conf* conf, const Request* r, const Record* record,
                                uint16_t qtype, bint any_zone, Alias* alias) noexcept nogil:
-    """Records of a service's endpoints. 0 where it has none that the question is about."""
     if qtype == TYPE_SRV:
         return answer_srv(ctx, conf, r, record, any_zone)
     return answer_addresses(ctx, conf, r, record, 4 if qtype == TYPE_A else 16 if qtype == TYPE_AAAA else 0,
@@ -325,44 +324,66 @@ cdef uint64_t answer_endpoints(Context* ctx, const Conf* conf, const Request* r,
 
 # ----------------------------------------------------------------------------------------------- services
 
+cdef uint32_t answer_fixed(Context* ctx, const Conf* conf, const Request* r, const Record* record, uint16_t qtype,
+                           const Fixed* fixed) noexcept nogil:
+    cdef const ServiceHead* head = <const ServiceHead*>record_payload(record)
+    cdef const uint8_t* ports = (<const uint8_t*>head + sizeof(ServiceHead) + 4 * head.ip4_count
+                                 + 16 * head.ip6_count)
+    cdef uint16_t numbers[MAX_PORTS]
+    cdef uint32_t distinct, i, matched, name_at = 0, name_len
+    cdef uint32_t looks = LOOKS
+    cdef uint16_t target_len = 0, weight
+    cdef uint8_t* target
+    cdef uint32_t _n
+    matched = matching_ports(ports, head.ports_len, head.port_count, &r.wanted,
+                             numbers if qtype == TYPE_SRV else NULL, MAX_PORTS, &distinct, &looks)
+    if matched == 0:
+        return 0
+    if qtype == TYPE_A:
+        for i in range(fixed.ip4_count):
+            add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, fixed.ip4 + 4 * i, 4, conf.ttl_s)
+    elif qtype == TYPE_AAAA:
+        for i in range(fixed.ip6_count):
+            add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, fixed.ip6 + 16 * i, 16, conf.ttl_s)
+    elif qtype == TYPE_SRV and distinct:
+        weight = srv_weight(<uint64_t>matched * (fixed.ip4_count + fixed.ip6_count + fixed.name_count))
+        for _n in range(fixed.name_count):
+            name_len = wire_name_bytes(fixed.names + name_at, fixed.names_len - name_at)
+            for i in range(distinct if name_len else 0):
+                add_srv(ctx, r, weight, numbers[i], fixed.names + name_at, <uint16_t>name_len, conf.ttl_s)
+            name_at += name_len
+        if fixed.ip4_count + fixed.ip6_count == 0:
+            return matched
+        target = service_name(ctx, record, NULL, 0, NULL, 0, r.zone.outside, spelled_zone(ctx, r), r.zone.name_len,
+                              &target_len)
+        if target == NULL:
+            return matched
+        for i in range(distinct):
+            add_srv(ctx, r, weight, numbers[i], target, target_len, conf.ttl_s)
+        for i in range(fixed.ip4_count):
+            add_address(ctx, &ctx.reply.additional, target, target_len, fixed.ip4 + 4 * i, 4, conf.ttl_s)
+        for i in range(fixed.ip6_count):
+            add_address(ctx, &ctx.reply.additional, target, target_len, fixed.ip6 + 16 * i, 16, conf.ttl_s)
+    return matched
+
+
 cdef bint answer_cluster_ips(Context* ctx, const Conf* conf, const Request* r, const Record* record,
                              uint16_t qtype) noexcept nogil:
     """Records of a service's ClusterIPs. False where no port matches."""
     cdef const ServiceHead* head = <const ServiceHead*>record_payload(record)
-    cdef const uint8_t* ip4 = <const uint8_t*>head + sizeof(ServiceHead)
-    cdef const uint8_t* ip6 = ip4 + 4 * head.ip4_count
-    cdef const uint8_t* ports = ip6 + 16 * head.ip6_count
-    cdef uint16_t numbers[MAX_PORTS]
-    cdef uint32_t distinct, i, matched
-    cdef uint32_t looks = LOOKS
-    cdef uint16_t target_len = 0, weight
-    cdef uint8_t* target
-    matched = matching_ports(ports, head.ports_len, head.port_count, &r.wanted,
-                             numbers if qtype == TYPE_SRV else NULL, MAX_PORTS, &distinct, &looks)
-    if matched == 0:
-        return False
-    if qtype == TYPE_A:
-        for i in range(head.ip4_count):
-            add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, ip4 + 4 * i, 4, conf.ttl_s)
-    elif qtype == TYPE_AAAA:
-        for i in range(head.ip6_count):
-            add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, ip6 + 16 * i, 16, conf.ttl_s)
-    elif qtype == TYPE_SRV and distinct and head.ip4_count + head.ip6_count:
-        target = service_name(ctx, record, NULL, 0, NULL, 0, spelled_zone(ctx, r), r.zone.name_len, &target_len)
-        if target == NULL:
-            return True
-        weight = srv_weight(<uint64_t>matched * (head.ip4_count + head.ip6_count))
-        for i in range(distinct):
-            add_srv(ctx, r, weight, numbers[i], target, target_len, conf.ttl_s)
-        for i in range(head.ip4_count):
-            add_address(ctx, &ctx.reply.additional, target, target_len, ip4 + 4 * i, 4, conf.ttl_s)
-        for i in range(head.ip6_count):
-            add_address(ctx, &ctx.reply.additional, target, target_len, ip6 + 16 * i, 16, conf.ttl_s)
-    return True
+    cdef Fixed fixed
+    fixed.ip4 = <const uint8_t*>head + sizeof(ServiceHead)
+    fixed.ip4_count = head.ip4_count
+    fixed.ip6 = fixed.ip4 + 4 * head.ip4_count
+    fixed.ip6_count = head.ip6_count
+    fixed.names = NULL
+    fixed.names_len = 0
+    fixed.name_count = 0
+    return answer_fixed(ctx, conf, r, record, qtype, &fixed) != 0
 
 
 cdef bint read_shape(const Conf* conf, Request* r) noexcept nogil:
-    cdef uint32_t extra = r.labels - 3
+    cdef uint32_t extra = r.labels - (2 if r.zone.outside else 3)
     cdef const uint8_t* left
     cdef const uint8_t* right
     r.endpoint = NULL
@@ -390,7 +411,7 @@ cdef bint read_shape(const Conf* conf, Request* r) noexcept nogil:
         r.wanted.protocol = right + (2 if right[1] == 95 else 1)
         r.wanted.protocol_len = right[0] - (right[1] == 95)
         return True
-    if not conf.zonal or r.zone.multicluster or not label_is(label_of(r, extra - 1), b"_zone", 5):
+    if not conf.zonal or r.zone.multicluster or r.zone.outside or not label_is(label_of(r, extra - 1), b"_zone", 5):
         return False
     right = label_of(r, extra - 2)
     if label_is(right, b"prefer", 6):
@@ -403,7 +424,6 @@ cdef bint read_shape(const Conf* conf, Request* r) noexcept nogil:
 
 cdef Found answer_service(Context* ctx, const Conf* conf, Request* r, uint16_t qtype,
                           Alias* alias) noexcept nogil:
-    """A name of at least three labels that ends in svc. alias gets the target of an ExternalName or FQDN slice."""
     cdef const Record* record
     cdef const ServiceHead* head
     cdef uint64_t candidates

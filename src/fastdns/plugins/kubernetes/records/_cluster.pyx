@@ -9,10 +9,12 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport (
     SOURCE_BYTES, Record, SourceState, Writer, next_record, own_source_state, source_of, source_state,
 )
-from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_IMPORT, KIND_POD, Section, begin_key
+from fastdns.plugins.kubernetes.records._layout cimport (
+    KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_EXPOSED_IP, KIND_IMPORT, KIND_POD, Section, begin_key,
+)
 from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (
-    head_addresses, head_of, join_record, pack_head, split_sections,
+    exposed_addresses, head_addresses, head_of, join_record, pack_head, split_sections,
 )
 from fastdns.plugins.kubernetes.records._references cimport (
     mend_references, refer_to_head, refer_to_slice, set_reference,
@@ -21,7 +23,7 @@ from fastdns.plugins.kubernetes.records._references cimport (
 log = logging.getLogger("plugin/kubernetes")
 
 # Of a service record where slices name a Service that is not there.
-cdef bytes EMPTY_HEAD = pack_head(0, [], NULL, b"")
+cdef bytes EMPTY_HEAD = pack_head(0, [], NULL, b"", b"")
 
 
 cdef class ClusterRecords:
@@ -151,8 +153,10 @@ cdef class ClusterRecords:
             return 0
         reference = hash_bytes(self.writer.h.seed, key, len(key))
         if old_section is None and new_section is None:
-            return refer_to_head(self.writer, self.source, reference,
-                                 head_addresses(old) if old is not None else set(), head_addresses(head))
+            refer_to_head(self.writer, self.source, KIND_CLUSTER_IP, reference,
+                          head_addresses(old) if old is not None else set(), head_addresses(head))
+            return refer_to_head(self.writer, self.source, KIND_EXPOSED_IP, reference,
+                                 exposed_addresses(old) if old is not None else set(), exposed_addresses(head))
         return refer_to_slice(self.writer, self.source, reference, old_section, new_section, published, size)
 
     cdef int move_slice(self, object slice_id, bytes key) except -1:

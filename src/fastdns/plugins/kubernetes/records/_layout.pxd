@@ -8,12 +8,18 @@ Keys begin with the source's number (two bytes) and a kind:
     C  4 or 16 address bytes    hashes (u64) of the S records that have it as ClusterIP
     A  4 or 16 address bytes    hashes (u64) of the S records that have an endpoint with it
     P  address bytes, ns label  hashes (u64) of the names of the pods that have it (pods verified)
+    E  4 or 16 address bytes    hashes (u64) of the S records that are exposed at it
 
 Labels are in wire form, lowercased. All answers are computed from these; there is no record an owner name.
 
-    ServiceHead | IPv4 ClusterIPs | IPv6 ClusterIPs | ports | external name (wire form) | pad to 8 | sections …
+    ServiceHead | IPv4 ClusterIPs | IPv6 ClusterIPs | ports | external name (wire form) | exposed | pad to 8
+                | sections …
+    exposed     | ExposedHead | IPv4 addresses | IPv6 addresses | names (wire form)
     Section     | ports | cluster id | pad to 4 | addresses | by name u32[named] | names u16[n] | zones u16[n]
                 | blob
+
+exposed is where a Service is reached from outside of the cluster: its externalIPs, and what its load balancer is
+called. It is there where FLAG_EXPOSED is set, which only a cluster does whose block is asked for it.
 
 Ports are different from each other and ordered by name, then protocol, then number. A port is PortHead, then its
 protocol and its name, lowercased. Where there are more than PORTS_WITHOUT_INDEX, the last 4 bytes of ports for each
@@ -47,6 +53,7 @@ cdef enum:
     KIND_CLUSTER_IP = 67        # 'C'
     KIND_ENDPOINT_IP = 65       # 'A'
     KIND_POD = 80               # 'P'
+    KIND_EXPOSED_IP = 69        # 'E'
 
 cdef enum:
     TYPE_SLICES_ONLY = 0        # slices name it, no Service does
@@ -57,6 +64,7 @@ cdef enum:
 cdef enum:
     FLAG_MAY_REPEAT = 1         # an address or a name may occur twice: answers must be deduplicated
     FLAG_HAS_ENDPOINTS = 2      # at least one ready address
+    FLAG_EXPOSED = 4            # the Service's own; the others are of its sections
 
 cdef enum:
     NAME_FROM_ADDRESS = 0xFFFF
@@ -72,7 +80,8 @@ cdef enum:
 cdef enum:
     MAX_SLICE_ADDRESSES = 100000
     MAX_OBJECT_PORTS = 20000
-    MAX_CLUSTER_IPS = 255       # of each family
+    MAX_CLUSTER_IPS = 255       # of each family, and as many exposed addresses
+    MAX_EXPOSED_NAMES = 16
     MAX_LABEL_BYTES = 63
     MAX_ZONE_BYTES = 253        # longer than any name that asks for it
 
@@ -86,6 +95,21 @@ cdef packed struct ServiceHead:
     uint32_t ports_len
     uint32_t section_count
     uint32_t sections_at
+
+cdef packed struct ExposedHead:
+    uint8_t ip4_count
+    uint8_t ip6_count
+    uint8_t name_count
+    uint16_t names_len
+
+# Where a Service is reached from outside.
+cdef struct ExposedView:
+    const uint8_t* addresses    # the IPv4 ones, then the IPv6 ones
+    const uint8_t* names
+    uint32_t ip4_count
+    uint32_t ip6_count
+    uint32_t name_count
+    uint32_t names_len
 
 cdef packed struct PortHead:
     uint16_t port
@@ -137,6 +161,54 @@ cdef inline uint8_t kind_in(const Record* record, uint32_t source) noexcept nogi
     if record.key_len < KEY_HEAD_BYTES or source_of(record) != source:
         return 0
     return record_key(record)[SOURCE_BYTES]
+
+# Where the Service of a record of size bytes is reached from outside; False: nowhere.
+cdef inline bint open_exposed(const uint8_t* payload, uint32_t size, ExposedView* v) noexcept nogil:
+    cdef const ServiceHead* head = <const ServiceHead*>payload
+    cdef const ExposedHead* exposed
+    cdef uint64_t at
+    v.ip4_count = 0
+    v.ip6_count = 0
+    v.name_count = 0
+    v.names_len = 0
+    v.addresses = payload
+    v.names = payload
+    if size < sizeof(ServiceHead) or not head.flags & FLAG_EXPOSED or head.sections_at > size:
+        return False
+    at = sizeof(ServiceHead) + 4 * <uint64_t>head.ip4_count + 16 * <uint64_t>head.ip6_count \
+        + <uint64_t>head.ports_len + head.external_len
+    if at + sizeof(ExposedHead) > head.sections_at:
+        return False
+    exposed = <const ExposedHead*>(payload + at)
+    at += sizeof(ExposedHead)
+    if at + 4 * <uint64_t>exposed.ip4_count + 16 * <uint64_t>exposed.ip6_count + exposed.names_len \
+            > head.sections_at:
+        return False
+    v.ip4_count = exposed.ip4_count
+    v.ip6_count = exposed.ip6_count
+    v.name_count = exposed.name_count
+    v.names_len = exposed.names_len
+    v.addresses = payload + at
+    v.names = v.addresses + 4 * v.ip4_count + 16 * v.ip6_count
+    return True
+
+# The address number i, and its size: 4 or 16.
+cdef inline const uint8_t* exposed_address(const ExposedView* v, uint32_t i, uint32_t* size) noexcept nogil:
+    size[0] = 4 if i < v.ip4_count else 16
+    if i < v.ip4_count:
+        return v.addresses + 4 * i
+    return v.addresses + 4 * v.ip4_count + 16 * (i - v.ip4_count)
+
+# The size of the domain name in wire form, without pointers, that begins at at, which has room bytes; 0: none does.
+cdef inline uint32_t wire_name_bytes(const uint8_t* at, uint32_t room) noexcept nogil:
+    cdef uint32_t size = 0
+    while size < room and size < 255:
+        if at[size] == 0:
+            return size + 1
+        if at[size] > MAX_LABEL_BYTES:
+            return 0
+        size += at[size] + 1
+    return 0
 
 # Whether the parts of a section lie within it, and it within room bytes; then v is filled.
 cdef inline bint open_section(const uint8_t* at, uint64_t room, SectionView* v) noexcept nogil:
@@ -228,18 +300,9 @@ cdef inline uint32_t nth_by_name(const SectionView* v, uint32_t k) noexcept nogi
     memcpy(&i, v.by_name + 4 * <size_t>k, 4)
     return i if i < v.count else 0
 
-# Whether a domain name in wire form, without pointers, fills so many bytes.
+# Whether such a name fills so many bytes.
 cdef inline bint is_wire_name(const uint8_t* at, uint32_t size) noexcept nogil:
-    cdef uint32_t used = 0
-    if size > 255:
-        return False
-    while used < size:
-        if at[used] == 0:
-            return used + 1 == size
-        if at[used] > MAX_LABEL_BYTES:
-            return False
-        used += at[used] + 1
-    return False
+    return size != 0 and wire_name_bytes(at, size) == size
 
 # The target of endpoint i of an FQDN slice in wire form; its length, or 0.
 cdef inline uint32_t target_name(const SectionView* v, uint32_t i, const uint8_t** name) noexcept nogil:

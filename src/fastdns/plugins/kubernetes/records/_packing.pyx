@@ -8,8 +8,8 @@ from libc.string cimport memcmp, memcpy, memset
 from fastdns.plugins.kubernetes.records._endpoints cimport endpoint_text
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, SectionView, SectionWalk, next_section, open_section,
-    section_has, walk_sections,
+    ADDRESS_IS_NAME, FLAG_EXPOSED, FLAG_HAS_ENDPOINTS, FLAG_MAY_REPEAT, ExposedView, SectionView, SectionWalk,
+    exposed_address, next_section, open_exposed, open_section, section_has, walk_sections,
 )
 from fastdns.plugins.kubernetes.records._ports cimport finish_ports
 from fastdns.errors import StoreFull
@@ -18,20 +18,38 @@ cdef enum:
     MAX_RECORD_BYTES = 0x40000000
 
 cdef object HEAD = struct.Struct("<BBBBHHIII")
+cdef object EXPOSED_HEAD = struct.Struct("<BBBH")
 
 
-cdef bytes pack_head(int svc_type, list addresses, PortTable* ports, bytes external):
-    """The part of a service record that its Service object gives; flags and section fields still zero.
+cdef inline tuple by_family(list addresses):
+    """(IPv4 ones, IPv6 ones)."""
+    return [one for one in addresses if len(one) == 4], [one for one in addresses if len(one) == 16]
 
-    addresses: of both families, 4 or 16 bytes each, at most MAX_CLUSTER_IPS of a family.
+
+cdef bytes pack_head(int svc_type, list addresses, PortTable* ports, bytes external, bytes exposed):
+    """The part of a service record that its Service object gives; section fields, and their flags, still zero.
+
+    addresses: of both families, 4 or 16 bytes each, at most MAX_CLUSTER_IPS of a family. exposed: see pack_exposed.
     """
     cdef bytes ports_raw = finish_ports(ports) if ports != NULL else b""
-    ip4 = [one for one in addresses if len(one) == 4]
-    ip6 = [one for one in addresses if len(one) == 16]
-    body = b"".join(ip4) + b"".join(ip6) + ports_raw + external
+    ip4, ip6 = by_family(addresses)
+    body = b"".join(ip4) + b"".join(ip6) + ports_raw + external + exposed
     body += b"\0" * (-(HEAD.size + len(body)) % 8)
-    return HEAD.pack(svc_type, 0, len(ip4), len(ip6), ports.count if ports != NULL else 0, len(external),
-                     len(ports_raw), 0, HEAD.size + len(body)) + body
+    return HEAD.pack(svc_type, FLAG_EXPOSED if exposed else 0, len(ip4), len(ip6),
+                     ports.count if ports != NULL else 0, len(external), len(ports_raw), 0,
+                     HEAD.size + len(body)) + body
+
+
+cdef bytes pack_exposed(list addresses, list names):
+    """Where a Service is reached from outside; empty where it is not.
+
+    addresses: at most MAX_CLUSTER_IPS of a family. names: wire form, at most MAX_EXPOSED_NAMES.
+    """
+    if not addresses and not names:
+        return b""
+    ip4, ip6 = by_family(addresses)
+    texts = b"".join(names)
+    return EXPOSED_HEAD.pack(len(ip4), len(ip6), len(names), len(texts)) + b"".join(ip4) + b"".join(ip6) + texts
 
 
 cdef bytes head_of(bytes payload):
@@ -39,7 +57,7 @@ cdef bytes head_of(bytes payload):
     cdef uint32_t size = (<const ServiceHead*><const uint8_t*>payload).sections_at
     cdef bytes head = PyBytes_FromStringAndSize(<const char*><const uint8_t*>payload, size)
     cdef ServiceHead* made = <ServiceHead*><uint8_t*><const uint8_t*>head
-    made.flags = 0
+    made.flags &= FLAG_EXPOSED
     made.section_count = 0
     return head
 
@@ -87,6 +105,32 @@ cdef set head_addresses(bytes payload):
     found = {at[i * 4:(i + 1) * 4] for i in range(head.ip4_count)}
     at += 4 * head.ip4_count
     return found | {at[i * 16:(i + 1) * 16] for i in range(head.ip6_count)}
+
+
+cdef set exposed_addresses(bytes payload):
+    """The addresses outside of the cluster of a record or a head."""
+    cdef ExposedView v
+    cdef const uint8_t* at
+    cdef uint32_t i, size
+    found = set()
+    if open_exposed(payload, <uint32_t>len(payload), &v):
+        for i in range(v.ip4_count + v.ip6_count):
+            at = exposed_address(&v, i, &size)
+            found.add(at[:size])
+    return found
+
+
+cdef bint exposed_has(const uint8_t* payload, uint32_t payload_len, const uint8_t* address,
+                      uint32_t size) noexcept nogil:
+    cdef ExposedView v
+    cdef uint32_t i, length
+    cdef const uint8_t* at
+    if open_exposed(payload, payload_len, &v):
+        for i in range(v.ip4_count + v.ip6_count):
+            at = exposed_address(&v, i, &length)
+            if length == size and memcmp(at, address, size) == 0:
+                return True
+    return False
 
 
 cdef inline bint mark(uint8_t* seen, uint64_t hash) noexcept nogil:
@@ -154,7 +198,7 @@ cdef bytes join_record(bytes head, list sections):
     payload = PyBytes_FromStringAndSize(NULL, size)
     out = <uint8_t*><const uint8_t*>payload
     memcpy(out, <const uint8_t*>head, len(head))
-    (<ServiceHead*>out).flags = flags
+    (<ServiceHead*>out).flags |= flags
     (<ServiceHead*>out).section_count = len(sections)
     out += len(head)
     for section in sections:

@@ -1,4 +1,4 @@
-"""The records of addresses: which services and pods have an address. See _layout.pxd, kinds C, A and P.
+"""The records of addresses: which services and pods have an address. See _layout.pxd, kinds C, A, P and E.
 
 A reference is the hash of a service's key, or of a pod's name.
 """
@@ -12,10 +12,10 @@ from fastdns.memory._store cimport Writer
 cdef int set_reference(Writer writer, int source, int kind, const uint8_t* where, uint32_t where_len,
                        uint64_t reference, bint present) except -1
 
-# Add or remove the references of one Service: those from its ClusterIPs, as head_addresses gives them, and those
-# from the endpoints of the slice that was old and is new (None: there is none). record: what is published now, or
-# NULL.
-cdef int refer_to_head(Writer writer, int source, uint64_t reference, set before, set after) except -1
+# Add or remove the references of one Service: those of one kind from what its head has, as head_addresses and
+# exposed_addresses give it, and those from the endpoints of the slice that was old and is new (None: there is
+# none). record: what is published now, or NULL.
+cdef int refer_to_head(Writer writer, int source, int kind, uint64_t reference, set before, set after) except -1
 cdef int refer_to_slice(Writer writer, int source, uint64_t reference, bytes old, bytes new,
                         const uint8_t* record, uint32_t record_len) except -1
 

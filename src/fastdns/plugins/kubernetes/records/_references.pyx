@@ -7,10 +7,11 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_POD, KIND_SERVICE, SectionView,
-    SectionWalk, ServiceHead, begin_key, kind_in, next_section, open_section, walk_sections,
+    ADDRESS_IS_NAME, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_EXPOSED_IP, KIND_POD, KIND_SERVICE,
+    ExposedView, SectionView, SectionWalk, ServiceHead, begin_key, exposed_address, kind_in, next_section,
+    open_exposed, open_section, walk_sections,
 )
-from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, head_has
+from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, exposed_has, head_has
 
 
 cdef enum:
@@ -68,11 +69,11 @@ cdef int set_reference(Writer writer, int source, int kind, const uint8_t* where
     return 0
 
 
-cdef int refer_to_head(Writer writer, int source, uint64_t reference, set before, set after) except -1:
+cdef int refer_to_head(Writer writer, int source, int kind, uint64_t reference, set before, set after) except -1:
     for address in before - after:
-        set_reference(writer, source, KIND_CLUSTER_IP, <bytes>address, len(<bytes>address), reference, False)
+        set_reference(writer, source, kind, <bytes>address, len(<bytes>address), reference, False)
     for address in after - before:
-        set_reference(writer, source, KIND_CLUSTER_IP, <bytes>address, len(<bytes>address), reference, True)
+        set_reference(writer, source, kind, <bytes>address, len(<bytes>address), reference, True)
     return 0
 
 
@@ -152,6 +153,7 @@ cdef int refer_to_all(Writer writer, int source, uint64_t reference, const uint8
     """
     cdef const ServiceHead* head = <const ServiceHead*>record
     cdef const uint8_t* at = record + sizeof(ServiceHead)
+    cdef ExposedView exposed
     cdef SectionWalk walk
     cdef SectionView v
     cdef uint32_t i, size
@@ -159,6 +161,10 @@ cdef int refer_to_all(Writer writer, int source, uint64_t reference, const uint8
         size = 4 if i < head.ip4_count else 16
         refer_or_note(writer, source, KIND_CLUSTER_IP, at, size, reference, missing)
         at += size
+    if open_exposed(record, record_len, &exposed):
+        for i in range(exposed.ip4_count + exposed.ip6_count):
+            at = exposed_address(&exposed, i, &size)
+            refer_or_note(writer, source, KIND_EXPOSED_IP, at, size, reference, missing)
     walk_sections(record, record_len, &walk)
     while next_section(&walk, &v):
         if v.address_len == ADDRESS_IS_NAME:
@@ -195,6 +201,8 @@ cdef bint service_has(Writer writer, int source, int kind, const uint8_t* addres
         return False
     if kind == KIND_CLUSTER_IP:
         return head_has(<const ServiceHead*>record_payload(service), address, size)
+    if kind == KIND_EXPOSED_IP:
+        return exposed_has(record_payload(service), service.payload_len, address, size)
     return endpoints_have(record_payload(service), service.payload_len, address, size)
 
 
@@ -213,7 +221,7 @@ cdef int mend_references(Writer writer, int source, dict pods) except -1:
             break
         key = record_key(record)
         kind = kind_in(record, source)
-        if kind == KIND_CLUSTER_IP or kind == KIND_ENDPOINT_IP or kind == KIND_POD:
+        if kind == KIND_CLUSTER_IP or kind == KIND_ENDPOINT_IP or kind == KIND_EXPOSED_IP or kind == KIND_POD:
             size = record.key_len - KEY_HEAD_BYTES
             for i in range(record.payload_len // REFERENCE_BYTES):
                 memcpy(&reference, record_payload(record) + REFERENCE_BYTES * <size_t>i, REFERENCE_BYTES)

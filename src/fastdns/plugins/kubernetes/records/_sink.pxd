@@ -11,6 +11,7 @@ cdef class ClusterWriter:
     cdef object left_out
     cdef bint endpoint_pod_names
     cdef bint zonal
+    cdef bint exposed
     cdef object on_latency
     cdef object clock
     cdef Packing packing
@@ -18,6 +19,7 @@ cdef class ClusterWriter:
     cdef object slice_id(self, object resource, object meta)
     cdef int say_ports(self, object resource, object meta) except -1
     cdef int say_slice(self, object resource, object meta) except -1
+    cdef bytes exposed_of(self, obj)
     cdef list cluster_addresses(self, object resource, object meta, list addresses)
     cdef int upsert_service(self, obj) except -1
     cdef int upsert_import(self, obj) except -1

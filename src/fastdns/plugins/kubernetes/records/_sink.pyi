@@ -15,6 +15,7 @@ class ClusterWriter:
         *,
         endpoint_pod_names: bool = False,
         zonal: bool = False,
+        exposed: bool = False,
         on_latency: Callable[[str, float], None] | None = None,
         on_left_out: Callable[[str, str], None] | None = None,
         guard: Guard | None = None,

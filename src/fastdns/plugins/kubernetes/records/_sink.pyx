@@ -9,12 +9,12 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, MAX_CLUSTER_IPS, TYPE_CLUSTER_IP, TYPE_EXTERNAL_NAME, TYPE_HEADLESS,
-    TYPE_SLICES_ONLY, ServiceHead,
+    KIND_IMPORT, KIND_NAMESPACE, KIND_SERVICE, MAX_CLUSTER_IPS, MAX_EXPOSED_NAMES, TYPE_CLUSTER_IP,
+    TYPE_EXTERNAL_NAME, TYPE_HEADLESS, TYPE_SLICES_ONLY, ServiceHead,
 )
 from fastdns.plugins.kubernetes.records._listing cimport Listings
 from fastdns.plugins.kubernetes.records._names cimport is_label
-from fastdns.plugins.kubernetes.records._packing cimport pack_head
+from fastdns.plugins.kubernetes.records._packing cimport pack_exposed, pack_head
 from fastdns.plugins.kubernetes.records._ports cimport PortTable, add_port, add_port_objects, start_ports
 from fastdns.plugins.kubernetes.records._slices cimport (
     EncodedSlice, Packing, feed_object, finish_slice, free_slice,
@@ -45,23 +45,26 @@ cdef class ClusterWriter:
     """Turns the objects of one cluster into records of its source.
 
     source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
-    the cluster synced. on_latency(kind, seconds) gets the DNS programming latency of a slice's change: from the
-    time in its annotation (what triggered the change) to now, where the annotation is there and one Service
-    matches; kind is cluster_ip or headless_with_selector. on_left_out(resource, what) gets each object of which
-    a part cannot be served: what is object, addresses, names, ports or zones. guard: decides whether a listing
-    that lacks much of what is known is followed at once (see guard.py); None: always.
+    the cluster synced. exposed: the records say where Services are reached from outside. on_latency(kind, seconds)
+    gets the DNS programming latency of a slice's change: from the time in its annotation (what triggered the
+    change) to now, where the annotation is there and one Service matches; kind is cluster_ip or
+    headless_with_selector. on_left_out(resource, what) gets each object of which a part cannot be served: what is
+    object, addresses, names, ports or zones. guard: decides whether a listing that lacks much of what is known is
+    followed at once (see guard.py); None: always.
 
     A StoreFull is logged once until it is over; what was published before goes on being served. Answers by address
     may then be wrong until the next listing of a synced cluster ends.
     """
 
     def __init__(self, Writer writer not None, int source, needed, *, bint endpoint_pod_names=False,
-                 bint zonal=False, on_latency=None, on_left_out=None, guard=None, clock=time.time):
+                 bint zonal=False, bint exposed=False, on_latency=None, on_left_out=None, guard=None,
+                 clock=time.time):
         self.records = ClusterRecords(writer, source, clock)
         self.listings = Listings(self.records, needed, guard)
         self.left_out = LeftOut(on_left_out)
         self.endpoint_pod_names = endpoint_pod_names
         self.zonal = zonal
+        self.exposed = exposed
         self.on_latency = on_latency
         self.clock = clock
 
@@ -177,8 +180,29 @@ cdef class ClusterWriter:
             add_port(&self.packing.ports, -1, NULL, 0, NULL, 0)
         self.say_ports(Resource.SERVICE, obj.metadata)
         addresses = self.cluster_addresses(Resource.SERVICE, obj.metadata, addresses)
-        self.records.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, external))
+        exposed = self.exposed_of(obj) if self.exposed else b""
+        self.records.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, external, exposed))
         return 0
+
+    cdef bytes exposed_of(self, obj):
+        """Where a Service is reached from outside: its externalIPs, and its load balancer's addresses and names."""
+        addresses = list(obj.spec.externalIPs or ())
+        names = []
+        left_out = 0
+        balancer = obj.status.loadBalancer if obj.status is not None else None
+        for one in balancer.ingress or () if balancer is not None else ():
+            if one.ip:
+                addresses.append(one.ip)
+            elif one.hostname:
+                name = wire_name(one.hostname) if address_bytes(one.hostname) is None else None
+                if not name or len(names) == MAX_EXPOSED_NAMES:
+                    left_out += 1
+                elif name not in names:
+                    names.append(name)
+        if left_out:
+            self.left_out.note(Resource.SERVICE, obj.metadata, "names", f"{left_out} names of its load balancer "
+                               f"are not served: they are none, or beyond the first {MAX_EXPOSED_NAMES}")
+        return pack_exposed(self.cluster_addresses(Resource.SERVICE, obj.metadata, addresses), names)
 
     cdef list cluster_addresses(self, object resource, object meta, list addresses):
         """The addresses of a Service or an import that are served: each once."""
@@ -205,7 +229,7 @@ cdef class ClusterWriter:
         self.say_ports(Resource.IMPORT, obj.metadata)
         svc_type = TYPE_HEADLESS if spec.type == "Headless" else TYPE_CLUSTER_IP
         addresses = self.cluster_addresses(Resource.IMPORT, obj.metadata, list(spec.ips or ()))
-        self.records.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, b""))
+        self.records.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, b"", b""))
         return 0
 
     # ----------------------------------------------------------------------------------------------- slices

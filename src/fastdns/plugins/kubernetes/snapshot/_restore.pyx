@@ -10,9 +10,10 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport SOURCE_BYTES, own_source_state, put_source
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME, NO_ZONE,
-    PORTS_WITHOUT_INDEX, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, PortHead, SectionView, SectionWalk, ServiceHead,
-    blob_text, is_wire_name, next_section, port_at, port_bytes, target_name, walk_sections,
+    ADDRESS_IS_NAME, FLAG_EXPOSED, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME,
+    NO_ZONE, PORTS_WITHOUT_INDEX, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, ExposedView, PortHead, SectionView,
+    SectionWalk, ServiceHead, blob_text, is_wire_name, next_section, open_exposed, port_at, port_bytes,
+    target_name, walk_sections, wire_name_bytes,
 )
 from fastdns.plugins.kubernetes.records._references cimport refer_to_record
 from fastdns.plugins.kubernetes.snapshot._entries cimport Entry, padded
@@ -71,6 +72,21 @@ cdef bint good_section(const SectionView* v) noexcept nogil:
     return True
 
 
+cdef bint good_exposed(const uint8_t* payload, uint32_t size) noexcept nogil:
+    """Whether where a Service is reached from outside lies in its record."""
+    cdef ExposedView v
+    cdef uint32_t at = 0, name_len
+    cdef uint32_t _i
+    if not open_exposed(payload, size, &v):
+        return False
+    for _i in range(v.name_count):
+        name_len = wire_name_bytes(v.names + at, v.names_len - at)
+        if name_len == 0:
+            return False
+        at += name_len
+    return at == v.names_len
+
+
 cdef bint good_service(const uint8_t* payload, uint32_t size) noexcept nogil:
     """Whether a service record's parts lie within it."""
     cdef const ServiceHead* head = <const ServiceHead*>payload
@@ -85,9 +101,12 @@ cdef bint good_service(const uint8_t* payload, uint32_t size) noexcept nogil:
         return False
     if not good_ports(payload + at, head.ports_len, head.port_count):
         return False
+    if head.flags & FLAG_EXPOSED and not good_exposed(payload, size):
+        return False
     # No listing of Services would ever take away what a record without a Service has of one.
     if head.svc_type == TYPE_SLICES_ONLY and (
-            at + <uint64_t>head.ports_len + head.external_len != sizeof(ServiceHead) or not head.section_count):
+            head.flags & FLAG_EXPOSED or not head.section_count
+            or at + <uint64_t>head.ports_len + head.external_len != sizeof(ServiceHead)):
         return False
     if head.external_len and not is_wire_name(payload + at + head.ports_len, head.external_len):
         return False

@@ -65,7 +65,7 @@ def fingerprint(options: Any) -> bytes:
     shaping = (
         options.endpoint, options.kubeconfig, options.context, options.namespace_labels, options.labels,
         options.pods == "verified", options.endpoint_pod_names, options.noendpoints, bool(options.multicluster),
-        options.zonal,
+        options.zonal, *(("exposed",) if options.exposed else ()),
     )  # fmt: skip
     return hashlib.blake2b(repr(shaping).encode(), digest_size=DIGEST_BYTES).digest()
 

@@ -11,7 +11,9 @@ from libc.string cimport memcmp
 from fastdns.plugins.kubernetes.api.protobuf._fields cimport (
     BYTES, VARINT, Cursor, Field, inside, next_field, text_of, text_or_none, whole,
 )
-from fastdns.plugins.kubernetes.objects import Metadata, Namespace, Pod, PodStatus, Port, Service, ServiceSpec
+from fastdns.plugins.kubernetes.objects import (
+    Ingress, LoadBalancer, Metadata, Namespace, Pod, PodStatus, Port, Service, ServiceSpec, ServiceStatus,
+)
 
 # Labels and annotations that are read; all others are skipped.
 cdef tuple KEYS = (
@@ -110,13 +112,52 @@ cdef object service_of(Cursor c):
     cdef Field part
     cdef object meta = None
     cdef object spec = None
+    cdef object status = None
     while next_field(&c, &part):
         if part.number == 1:
             meta = metadata_of(&part)
         elif part.number == 2:
             spec = service_spec_of(&part)
+        elif part.number == 3:
+            status = service_status_of(&part)
     whole(&c)
-    return Service(meta or Metadata(), spec or ServiceSpec())
+    return Service(meta or Metadata(), spec or ServiceSpec(), status)
+
+
+cdef object service_status_of(const Field* f):
+    cdef Cursor c = inside(f)
+    cdef Field part
+    cdef list ingress = None
+    while next_field(&c, &part):
+        if part.number == 1:
+            ingress = ingress_of(&part)
+    whole(&c)
+    return ServiceStatus(LoadBalancer(ingress)) if ingress else None
+
+
+cdef list ingress_of(const Field* f):
+    """A core/v1 LoadBalancerStatus."""
+    cdef Cursor c = inside(f)
+    cdef Cursor one
+    cdef Field entry
+    cdef Field part
+    cdef object address
+    cdef object name
+    cdef list found = []
+    while next_field(&c, &entry):
+        if entry.number == 1:
+            address = None
+            name = None
+            one = inside(&entry)
+            while next_field(&one, &part):
+                if part.number == 1:
+                    address = text_or_none(&part)
+                elif part.number == 2:
+                    name = text_or_none(&part)
+            whole(&one)
+            found.append(Ingress(address, name))
+    whole(&c)
+    return found
 
 
 cdef object service_spec_of(const Field* f):
@@ -127,6 +168,7 @@ cdef object service_spec_of(const Field* f):
     cdef object external = None
     cdef list addresses = []
     cdef list ports = []
+    cdef list outside = []
     while next_field(&c, &part):
         if part.number == 1:
             ports.append(port_of(&part))
@@ -134,12 +176,14 @@ cdef object service_spec_of(const Field* f):
             address = text_or_none(&part)
         elif part.number == 4:
             kind = text_or_none(&part)
+        elif part.number == 5:
+            outside.append(text_of(&part))
         elif part.number == 10:
             external = text_or_none(&part)
         elif part.number == 18:
             addresses.append(text_of(&part))
     whole(&c)
-    return ServiceSpec(kind, address, addresses or None, external, ports or None)
+    return ServiceSpec(kind, address, addresses or None, external, ports or None, outside or None)
 
 
 cdef object namespace_of(Cursor c):
