@@ -54,6 +54,8 @@ ALLOWED = {
     ("plugins/errors/reporter.py", "debug"): "a level of log lines",
     ("plugins/file/config.py", "reload"): "an option: reload DURATION",
     ("plugins/forward/config.py", "file"): "a field: where a directive stands",
+    ("plugins/etcd/_services.pyx", "any"): "a label that stands for every label",
+    ("plugins/etcd/config.py", "debug"): "an option: debug",
     ("plugins/forward/dial.py", "bind"): "bind(2)",
     ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",

@@ -12,6 +12,7 @@ import pytest
 from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
+from tests.plugins.etcd.support import ETCD, Etcd
 from tests.support import Server, free_port, has_address
 
 # The ports that plugins take where an example names none.
@@ -29,6 +30,12 @@ BOOTS = [
 def api_server() -> Iterator[Process]:
     with Process(services=10, endpoints=2, pods=True, imports=True) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    with Etcd(tmp_path_factory.mktemp("etcd")) as etcd:
+        yield etcd
 
 
 def remapped(text: str, folder: Path) -> str:
@@ -63,6 +70,12 @@ def connected(text: str, kubeconfig: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def followed(text: str, url: str) -> str:
+    """The same Corefile with our etcd in each etcd block."""
+    text = re.sub(r"^ +endpoint .*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^( +etcd .*)\{\n", rf"\1{{\n        endpoint {url}\n", text, flags=re.MULTILINE)
+
+
 def skip_what_cannot_be(config: ServerConfig) -> None:
     """Skip examples that need what is not here."""
     for listener in config.listeners:
@@ -86,6 +99,10 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
     corefile = remapped(text, tmp_path)
     if "kubernetes" in corefile and "manifests" not in corefile:
         corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)
+    if "etcd" in corefile:
+        if ETCD is None:
+            pytest.skip("etcd is not installed")
+        corefile = followed(corefile, request.getfixturevalue("etcd").url)
     skip_what_cannot_be(load(corefile, environ=ENVIRON))
     with Server(tmp_path, corefile, arguments=("-p", "DNS_PORT"), workers=1) as server:
         config = load(server.corefile.read_text(), environ=ENVIRON, default_port=server.port)

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client for one server: GET requests, bodies as they arrive, connections that are reused, proxies.
+"""An HTTP/1.1 client for one server: GET and POST, bodies as they arrive, connections that are reused, proxies.
 
 A connection can be dead without a sign of it, and a server that hung for a while may answer new connections only.
 If no answer arrives within FRESH_AFTER_S, the request is sent again over a new connection, up to MAX_ATTEMPTS
@@ -62,14 +62,20 @@ class Connection:
         """End at once."""
         self.writer.transport.abort()
 
-    async def ask(self, method: str, target: str, headers: list[tuple[str, str]]) -> h11.Response:
-        """Send a request without a body; the head of its answer."""
+    async def ask(
+        self, method: str, target: str, headers: list[tuple[str, str]], body: bytes = b""
+    ) -> h11.Response:
+        """Send a request; the head of its answer. headers: with the length of a body."""
         try:
             request = h11.Request(method=method, target=target, headers=headers)
         except (h11.LocalProtocolError, UnicodeEncodeError):
             # Not said which: it is most likely a token.
             raise h11.LocalProtocolError("a header cannot be sent; expected one line of ASCII") from None
-        self.writer.write((self.protocol.send(request) or b"") + (self.protocol.send(h11.EndOfMessage()) or b""))
+        sent = [self.protocol.send(request)]
+        if body:
+            sent.append(self.protocol.send(h11.Data(data=body)))
+        sent.append(self.protocol.send(h11.EndOfMessage()))
+        self.writer.write(b"".join(part or b"" for part in sent))
         while not isinstance(event := self.protocol.next_event(), h11.Response):
             if event is h11.NEED_DATA:
                 self.protocol.receive_data(await self.reader.read(READ_BYTES))
@@ -164,7 +170,7 @@ class Response:
 
 
 class Session:
-    """GET from one server. url: http or https, with a path in front of all others or without.
+    """Requests to one server. url: http or https, with a path in front of all others or without.
 
     proxy_url: http or https; HTTPS goes through it by CONNECT. Raises TRANSPORT_ERRORS; a certificate that is not
     trusted raises ssl.SSLCertVerificationError.
@@ -194,7 +200,16 @@ class Session:
 
     async def get(self, target: str, headers: Mapping[str, str], *, silence_s: float) -> Response:
         """The answer to a request, as soon as its head is there. target: path and query."""
-        target, sent = self._request(target, headers)
+        return await self._answer("GET", *self._request(target, headers), b"", silence_s)
+
+    async def post(self, target: str, headers: Mapping[str, str], body: bytes, *, silence_s: float) -> Response:
+        """The same for a POST. The server must not mind that it may get a request several times."""
+        headers = {**headers, "Content-Length": str(len(body))}
+        return await self._answer("POST", *self._request(target, headers), body, silence_s)
+
+    async def _answer(
+        self, method: str, target: str, sent: list[tuple[str, str]], body: bytes, silence_s: float
+    ) -> Response:
         begun_s = time.monotonic()
         attempts: list[asyncio.Task[tuple[Connection, h11.Response]]] = []
         won: asyncio.Task[tuple[Connection, h11.Response]] | None = None
@@ -203,15 +218,14 @@ class Session:
                 if len(attempts) == MAX_ATTEMPTS:
                     # The oldest stays: it is the one that a slow server answers first.
                     self._give_up(attempts.pop(1))
-                attempts.append(
-                    asyncio.create_task(self._attempt(target, sent, silence_s, may_reuse=not attempts))
-                )
+                attempt = self._attempt(method, target, sent, body, silence_s, may_reuse=not attempts)
+                attempts.append(asyncio.create_task(attempt))
                 won = await self._first_answer(attempts)
             connection, head = won.result()
         finally:
-            for attempt in attempts:
-                if attempt is not won:
-                    self._give_up(attempt)
+            for task in attempts:
+                if task is not won:
+                    self._give_up(task)
         if won is not attempts[0]:
             self._forget_before(begun_s)
         return Response(self, connection, head, silence_s)
@@ -221,7 +235,9 @@ class Session:
         target, sent = self._request(proof.target, proof.headers)
         try:
             async with asyncio.timeout(self.fresh_after_s):
-                connection, head = await self._attempt(target, sent, self.fresh_after_s, may_reuse=False)
+                connection, head = await self._attempt(
+                    "GET", target, sent, b"", self.fresh_after_s, may_reuse=False
+                )
                 response = Response(self, connection, head, self.fresh_after_s)
                 try:
                     await response.read(MAX_PROOF_BYTES)
@@ -280,8 +296,9 @@ class Session:
             self.on_frozen(begun_s)
 
     async def _attempt(
-        self, target: str, sent: list[tuple[str, str]], silence_s: float, *, may_reuse: bool
-    ) -> tuple[Connection, h11.Response]:
+        self, method: str, target: str, sent: list[tuple[str, str]], body: bytes, silence_s: float, *,
+        may_reuse: bool,
+    ) -> tuple[Connection, h11.Response]:  # fmt: skip
         """One connection and the head of the answer over it."""
         while True:
             reused = self._idle.pop() if may_reuse and self._idle else None
@@ -291,7 +308,7 @@ class Session:
             connection = reused or await self._connect()
             try:
                 async with asyncio.timeout(silence_s):
-                    return connection, await connection.ask("GET", target, sent)
+                    return connection, await connection.ask(method, target, sent, body)
             except BaseException as error:
                 self._drop(connection)
                 # The server may have closed it in the moment in which it was used again: then nothing was heard.
