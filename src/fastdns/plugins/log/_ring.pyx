@@ -70,9 +70,8 @@ cdef const LogEvent* read_event(const Ring* ring, uint64_t* at, uint64_t head) n
 cdef class LogRing:
     """capacity_bytes: a power of two; an event takes 72 to 320, and up to 256 for each value.
 
-    lines_s: the most lines a second, on average.
-
-    wake_fd: a non-blocking eventfd of the caller's, for the reader to be woken by; -1: none.
+    lines_s: the most lines a second, on average. wake_fd: a non-blocking eventfd of the caller's, for the reader to
+    be woken by; -1: none.
     """
 
     def __cinit__(self, uint32_t capacity_bytes, uint32_t lines_s, int wake_fd=-1):

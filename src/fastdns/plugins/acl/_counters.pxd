@@ -1,0 +1,27 @@
+"""What acl counts: for all processes, and for the life of the server.
+
+A place is a row of counters, one for each action; the supervisor knows whose it is. Threads count in one of several
+stripes, so that they do not wait for each other's cache lines.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from fastdns.memory._atomics cimport fetch_add
+
+cdef enum:
+    MAX_PLACES = 4096
+    STRIPES = 16
+
+cdef enum:
+    ALLOWED = 0
+    BLOCKED = 1
+    FILTERED = 2
+    DROPPED_SILENTLY = 3
+    COUNTED = 4
+
+# thread: a number that differs between most threads.
+cdef inline void count(uint64_t* table, uint64_t thread, uint32_t place, uint32_t what) noexcept nogil:
+    fetch_add(&table[((thread % STRIPES) * MAX_PLACES + place) * COUNTED + what], 1)
+
+
+cdef class Counters:
+    cdef uint64_t* table
