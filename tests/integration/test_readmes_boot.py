@@ -13,6 +13,7 @@ from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
 from tests.plugins.etcd.support import ETCD, Etcd
+from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address
 
 # The ports that plugins take where an example names none.
@@ -36,6 +37,12 @@ def api_server() -> Iterator[Process]:
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
     with Etcd(tmp_path_factory.mktemp("etcd")) as etcd:
         yield etcd
+
+
+@pytest.fixture(scope="module")
+def nomad() -> Iterator[Agent]:
+    with Agent() as agent:
+        yield agent
 
 
 def remapped(text: str, folder: Path) -> str:
@@ -70,10 +77,10 @@ def connected(text: str, kubeconfig: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def followed(text: str, url: str) -> str:
-    """The same Corefile with our etcd in each etcd block."""
-    text = re.sub(r"^ +endpoint .*\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"^( +etcd .*)\{\n", rf"\1{{\n        endpoint {url}\n", text, flags=re.MULTILINE)
+def followed(text: str, plugin: str, option: str, url: str) -> str:
+    """The same Corefile with a server of ours in each block of a plugin that follows one."""
+    text = re.sub(rf"^ +{option} .*\n", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^( +{plugin} .*)\{{\n", rf"\1{{\n        {option} {url}\n", text, flags=re.MULTILINE)
 
 
 def skip_what_cannot_be(config: ServerConfig) -> None:
@@ -84,8 +91,12 @@ def skip_what_cannot_be(config: ServerConfig) -> None:
 
 
 def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
-    """A name in each zone that a listener serves; of all names kubernetes has those of its cluster only."""
+    """A name in each zone that a listener serves; of all names kubernetes has those of its cluster only, and nomad
+    those with two labels more than its zone."""
     for zone, block in listener.zones:
+        if "nomad" in config.blocks[block].plugins:
+            yield f"a.b.{zone}"
+            continue
         options = config.blocks[block].plugins.get("kubernetes")
         yield f"a.{zone}" if zone != "." else "a." if options is None else f"a.{options.primary}"
 
@@ -102,7 +113,9 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
     if "etcd" in corefile:
         if ETCD is None:
             pytest.skip("etcd is not installed")
-        corefile = followed(corefile, request.getfixturevalue("etcd").url)
+        corefile = followed(corefile, "etcd", "endpoint", request.getfixturevalue("etcd").url)
+    if "nomad" in corefile:
+        corefile = followed(corefile, "nomad", "address", request.getfixturevalue("nomad").url)
     skip_what_cannot_be(load(corefile, environ=ENVIRON))
     with Server(tmp_path, corefile, arguments=("-p", "DNS_PORT"), workers=1) as server:
         config = load(server.corefile.read_text(), environ=ENVIRON, default_port=server.port)

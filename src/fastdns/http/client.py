@@ -172,8 +172,9 @@ class Response:
 class Session:
     """Requests to one server. url: http or https, with a path in front of all others or without.
 
-    proxy_url: http or https; HTTPS goes through it by CONNECT. Raises TRANSPORT_ERRORS; a certificate that is not
-    trusted raises ssl.SSLCertVerificationError.
+    unix_path: of a socket that is connected to in place of the URL's host. proxy_url: http or https; HTTPS goes
+    through it by CONNECT. Raises TRANSPORT_ERRORS; a certificate that is not trusted raises
+    ssl.SSLCertVerificationError.
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class Session:
         *,
         tls: ssl.SSLContext | None,
         server_hostname: str | None = None,
+        unix_path: str | None = None,
         proxy_url: str | None = None,
         connect_timeout_s: float,
         fresh_after_s: float = FRESH_AFTER_S,
@@ -190,6 +192,7 @@ class Session:
         self.url = url
         self.tls = tls
         self.server_hostname = server_hostname
+        self.unix_path = unix_path
         self.proxy_url = proxy_url
         self.connect_timeout_s = connect_timeout_s
         self.fresh_after_s = fresh_after_s
@@ -267,9 +270,7 @@ class Session:
         waited_for = list(attempts)
         while True:
             left_s = ends_s - time.monotonic()
-            done, _ = await asyncio.wait(
-                waited_for, timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait(waited_for, timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED)
             for attempt in [attempt for attempt in waited_for if attempt in done]:
                 error = attempt.exception()
                 if error is None:
@@ -323,7 +324,9 @@ class Session:
         host = to.hostname or ""
         name = self.server_hostname or host
         async with asyncio.timeout(self.connect_timeout_s):
-            if self.proxy_url is None:
+            if self.unix_path is not None:
+                connection = Connection(*await asyncio.open_unix_connection(self.unix_path, limit=READ_BYTES))
+            elif self.proxy_url is None:
                 connection = Connection(
                     *await asyncio.open_connection(
                         host, port, limit=READ_BYTES, ssl=self.tls, server_hostname=name if self.tls else None

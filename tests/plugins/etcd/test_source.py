@@ -15,6 +15,7 @@ import pytest
 
 import fastdns.plugins.etcd.client as client_module
 import fastdns.plugins.etcd.source as source_module
+from fastdns.http import failover
 from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.etcd.config import Config
 from fastdns.plugins.etcd.metrics import MEASURES
@@ -32,8 +33,8 @@ Play = Callable[[str, dict[str, Any]], Awaitable[AsyncIterator[bytes] | bytes | 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
-    monkeypatch.setattr(source_module, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(source_module, "MOST_WAIT_S", 0.05)
+    monkeypatch.setattr(failover, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(failover, "MOST_WAIT_S", 0.05)
 
 
 class Followed:

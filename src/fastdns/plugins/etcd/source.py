@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from fastdns.errors import SourceError, StoreFull
+from fastdns.http.failover import follow_in_turn
 from fastdns.memory._store import Writer
 from fastdns.plugins.api import Recorder
 from fastdns.plugins.etcd.client import (
@@ -53,9 +54,6 @@ PAGE_KEYS = 500
 # How often etcd is asked whether the watch has said all, and how long the watch has to say it then.
 CHECK_EVERY_S = 5.0
 CHECK_GRACE_S = 2.0
-# Between attempts, once all endpoints have failed.
-FIRST_WAIT_S = 0.2
-MOST_WAIT_S = 5.0
 
 
 class Compacted(EtcdError):
@@ -140,27 +138,12 @@ class EtcdSource:
 
     async def run(self) -> None:
         """Follow one endpoint after the other."""
-        wait_s = FIRST_WAIT_S
-        at = 0
-        while True:
-            endpoint = self.config.endpoints[at % len(self.config.endpoints)]
-            began_s = time.monotonic()
-            try:
-                await self.follow(endpoint)
-            except* (*FAILURES, StoreFull, SourceError) as group:
-                self.note_failure(endpoint, group)
-            at += 1
-            if time.monotonic() - began_s > MOST_WAIT_S:
-                wait_s = FIRST_WAIT_S
-            if at % len(self.config.endpoints) == 0:
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, MOST_WAIT_S)
+        await follow_in_turn(
+            self.config.endpoints, self.follow, self.note_failure, (*FAILURES, StoreFull, SourceError)
+        )
 
-    def note_failure(self, endpoint: str, group: BaseExceptionGroup) -> None:
+    def note_failure(self, endpoint: str, error: BaseException) -> None:
         """An endpoint cannot be followed any more: say why, once while it stays so."""
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
         if isinstance(error, Compacted):
             self.list_again("compacted")
             return
