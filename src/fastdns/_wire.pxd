@@ -13,11 +13,11 @@ from libc.string cimport memcpy
 from fastdns.dns._cursor cimport Cursor, lower, put_u16, put_u32, read_u16, read_u32, skip
 from fastdns.dns._numbers cimport (
     BADVERS, CLASS_ANY, CLASS_IN, FLAG_AA, FLAG_AD, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD, FLAG_TC, FORMERR,
-    HEADER_BYTES, MAX_ASKED_UDP_BYTES, MAX_LABELS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SUBNET_BYTES,
-    MAX_TTL_S, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_NOTIFY, OPCODE_QUERY, OPT_FIXED_BYTES, REFUSED,
-    SERVFAIL, TYPE_A, TYPE_A6, TYPE_AAAA, TYPE_ANY, TYPE_AXFR, TYPE_CNAME, TYPE_DNAME, TYPE_DS, TYPE_IXFR,
-    TYPE_MX, TYPE_NAPTR, TYPE_NS, TYPE_OPT, TYPE_PTR, TYPE_RRSIG, TYPE_SOA, TYPE_SRV, TYPE_TXT, Opcode, Rcode,
-    RRType,
+    HEADER_BYTES, MAX_ASKED_UDP_BYTES, MAX_LABELS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_SENT_BYTES,
+    MAX_SUBNET_BYTES, MAX_TTL_S, MIN_UDP_BYTES, NOERROR, NOTIMP, NXDOMAIN, OPCODE_NOTIFY, OPCODE_QUERY,
+    OPT_FIXED_BYTES, REFUSED, SERVFAIL, TYPE_A, TYPE_A6, TYPE_AAAA, TYPE_ANY, TYPE_AXFR, TYPE_CNAME, TYPE_DNAME,
+    TYPE_DS, TYPE_IXFR, TYPE_MX, TYPE_NAPTR, TYPE_NS, TYPE_OPT, TYPE_PTR, TYPE_RRSIG, TYPE_SOA, TYPE_SRV, TYPE_TXT,
+    Opcode, Rcode, RRType,
 )
 
 cdef enum:
@@ -58,6 +58,9 @@ cdef struct Query:
     uint16_t asked_udp_bytes            # what upstreams are told, whatever the client says; bufsize may lower it
     uint16_t subnet_len                 # of the client subnet option's data (RFC 7871); 0: there is no such option
     uint8_t subnet[MAX_SUBNET_BYTES]
+    # Of opt_len, bytes at its end: options that upstreams are told. A step's, never a client's; at most
+    # MAX_SENT_BYTES.
+    uint16_t sent_len
     uint16_t opt_echo_len               # options that the reply's OPT record repeats
     uint8_t opt_echo[MAX_OPT_ECHO_BYTES]
 
@@ -227,7 +230,21 @@ cdef inline uint8_t* scratch(Reply* r, uint32_t size) noexcept nogil:
 # where there is no room: MAX_ADDED_BYTES for all of them.
 cdef bint add_option(Reply* r, uint16_t code, const uint8_t* data, uint16_t length) noexcept nogil
 
+# Copy well-formed options but those with a code, and return their size. out NULL: only that. out may be options.
+cdef uint32_t options_without(const uint8_t* options, uint32_t length, uint16_t code, uint8_t* out) noexcept nogil
+
+# Whether a reply repeats an option of the query.
+cdef inline bint echoed_option(uint16_t code) noexcept nogil:
+    # NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING: what CoreDNS repeats to the client; ECS is not.
+    return code == 3 or (code >= 9 and code <= 12)
+
+# The options that upstreams are told.
+cdef inline const uint8_t* sent_options(const Query* q) noexcept nogil:
+    return q.msg + q.opt_at + q.opt_len - q.sent_len
+
 cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
+# Take what the OPT record at q.opt_at of q.msg says, in place of what was read before. False: it is malformed.
+cdef bint read_options(Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
 cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil

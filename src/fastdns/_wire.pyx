@@ -101,11 +101,6 @@ cdef bint skip_name(Cursor* c) noexcept nogil:
         pos += length + 1
 
 
-cdef inline bint echoed_option(uint16_t code) noexcept nogil:
-    # NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING: what CoreDNS repeats to the client; ECS is not.
-    return code == 3 or (code >= 9 and code <= 12)
-
-
 cdef bint read_subnet(const uint8_t* data, uint32_t length, Query* q) noexcept nogil:
     """Keep a client subnet. False where it is not well-formed (RFC 7871 section 6: FORMERR), or not the only one.
 
@@ -150,6 +145,17 @@ cdef bint read_opt(Cursor* c, Query* q, uint16_t rdlength) noexcept nogil:
             memcpy(&q.opt_echo[q.opt_echo_len], c.msg + start, 4 + length)
             q.opt_echo_len += 4 + length
     return True
+
+
+cdef bint read_options(Query* q) noexcept nogil:
+    cdef Cursor c
+    c.msg = q.msg
+    c.length = q.opt_at + q.opt_len
+    c.pos = q.opt_at + OPT_FIXED_BYTES
+    c.failed = False
+    q.subnet_len = 0
+    q.opt_echo_len = 0
+    return read_opt(&c, q, q.opt_len - OPT_FIXED_BYTES)
 
 
 cdef bint read_records(Cursor* c, Query* q, uint32_t count, bint opt_allowed) noexcept nogil:
@@ -210,6 +216,7 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
     q.udp_bytes = MIN_UDP_BYTES
     q.opt_echo_len = 0
     q.subnet_len = 0
+    q.sent_len = 0
     q.asked_udp_bytes = MAX_ASKED_UDP_BYTES
     if q.opcode != OPCODE_QUERY and q.opcode != OPCODE_NOTIFY:
         q.reject_rcode = NOTIMP
@@ -453,7 +460,6 @@ cdef bint add_option(Reply* r, uint16_t code, const uint8_t* data, uint16_t leng
 
 
 cdef uint32_t options_without(const uint8_t* options, uint32_t length, uint16_t code, uint8_t* out) noexcept nogil:
-    """Copy well-formed options but those with a code, and return their size. out NULL: only that."""
     cdef uint32_t at = 0, kept = 0, size
     while at + 4 <= length:
         size = 4 + ((<uint32_t>options[at + 2] << 8) | options[at + 3])

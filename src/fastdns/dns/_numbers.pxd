@@ -8,6 +8,7 @@ cdef enum:
     MAX_MESSAGE_BYTES = 65535
     MIN_UDP_BYTES = 512             # RFC 1035 section 2.3.4
     MAX_SUBNET_BYTES = 20           # of a client subnet option's data: RFC 7871 section 6, with an IPv6 address
+    MAX_SENT_BYTES = 512            # of EDNS options that steps add to a question for upstreams
     # What passes without fragments wherever IPv6 does, as DNS flag day 2020 agreed on. Upstreams are told no more.
     MAX_ASKED_UDP_BYTES = 1232
     MAX_TTL_S = 0x7FFFFFFF          # RFC 2181 section 8

@@ -16,3 +16,13 @@ cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* n
 # in scratch, owners that equal q's name as such. Of the flags AA, RA, AD and TC are kept. Records of another
 # class than IN are left out. False where it is malformed; r is unusable then. msg must outlive r.
 cdef bint parse_reply(const uint8_t* msg, uint32_t length, const Query* q, Reply* r) noexcept nogil
+
+cdef inline uint32_t naptr_fixed(const uint8_t* rdata, uint32_t rdlength) noexcept nogil:
+    """How far the replacement of a NAPTR is into its rdata: behind two numbers and three strings (RFC 3403)."""
+    cdef uint32_t pos = 4
+    cdef uint32_t _i
+    for _i in range(3):
+        if pos >= rdlength:
+            return rdlength
+        pos += 1 + rdata[pos]
+    return pos

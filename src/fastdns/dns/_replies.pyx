@@ -137,17 +137,6 @@ cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
     return layout
 
 
-cdef inline uint32_t naptr_fixed(const uint8_t* rdata, uint32_t rdlength) noexcept nogil:
-    """How far the replacement of a NAPTR is into its rdata: behind two numbers and three strings (RFC 3403)."""
-    cdef uint32_t pos = 4
-    cdef uint32_t _i
-    for _i in range(3):
-        if pos >= rdlength:
-            return rdlength
-        pos += 1 + rdata[pos]
-    return pos
-
-
 cdef inline bint whole_options(const uint8_t* data, uint32_t length) noexcept nogil:
     """Whether the options of an OPT record end where it does (RFC 6891 section 6.1.2)."""
     cdef uint32_t pos = 0

@@ -26,8 +26,9 @@ cdef Outcome answer(Context* ctx) noexcept nogil
 # the running step's after will see the answer when it comes, with ctx.background set.
 cdef Outcome run_below(Context* ctx) noexcept nogil
 
-# What run_below left SUSPENDED, from a step on, now that ctx.replies is set. Nothing is written.
-cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, const Chain* chain,
+# What run_below left SUSPENDED, from a step on, now that ctx.replies is set. Nothing is written. sent_len: of the
+# question, which has no other way to say so.
+cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, uint16_t sent_len, const Chain* chain,
                            uint32_t step) noexcept nogil
 cdef void report_error(Context* ctx, uint16_t block) noexcept nogil
 

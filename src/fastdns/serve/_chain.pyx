@@ -81,9 +81,6 @@ cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogi
         outcome = bare(ctx, SERVFAIL)
     if ctx.suspended:
         outcome = SUSPENDED
-    if outcome == SUSPENDED:
-        ctx.q = q
-        ctx.changed = changed
     while i > first and outcome != SUSPENDED:
         i -= 1
         step = &chain.steps[i]
@@ -92,6 +89,11 @@ cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogi
         if step.after != NULL:
             ctx.step = i
             step.after(ctx, step.conf)
+            if ctx.suspended:
+                outcome = SUSPENDED
+    if outcome == SUSPENDED:
+        ctx.q = q
+        ctx.changed = changed
     while ctx.changed != changed:
         restore_question(ctx)
     ctx.chain = outer_chain
@@ -130,13 +132,14 @@ cdef inline void take_asked_bytes(Query* q) noexcept nogil:
         q.asked_udp_bytes = q.udp_bytes
 
 
-cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, const Chain* chain,
+cdef void serve_background(Context* ctx, const uint8_t* msg, uint32_t length, uint16_t sent_len, const Chain* chain,
                            uint32_t step) noexcept nogil:
     reset(ctx, msg, length)
     ctx.background = True
     ctx.background_step = step
     if accept(msg, length, ctx.q) == ACCEPTED:
         take_asked_bytes(ctx.q)
+        ctx.q.sent_len = sent_len
         run(ctx, chain, step)
     ctx.background = False
 

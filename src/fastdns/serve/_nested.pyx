@@ -153,7 +153,7 @@ cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16
     found.rcode = SERVFAIL
     if ctx.depth >= MAX_DEPTH or ctx.asked >= MAX_ASKED:
         return DROPPED
-    if not make_question(reply, ctx.q, name, name_len, qtype, CLASS_IN, &inner):
+    if not make_question(reply, ctx.q, name, name_len, qtype, CLASS_IN, NULL, &inner):
         return DROPPED
     leave_frame(ctx, &frame)
     same = same_question(&inner, ctx.q)

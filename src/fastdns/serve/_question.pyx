@@ -4,19 +4,35 @@ from libc.string cimport memcpy, memset
 
 from fastdns.serve._context cimport NEXT, Changed, Step, bare
 from fastdns._wire cimport (
-    HEADER_BYTES, MAX_NAME_BYTES, SERVFAIL, TYPE_SOA, Section, parse_question_name, put_u16, scratch,
+    HEADER_BYTES, MAX_NAME_BYTES, OPT_FIXED_BYTES, SERVFAIL, TYPE_OPT, TYPE_SOA, Section, parse_question_name,
+    put_u16, read_options, scratch,
 )
 
 cdef enum:
+    MAX_OPT_BYTES = 0xFF00          # with what stands before it, a message still has at most 65,535
     POINTER = 0xC0
     SOA_NAMES = 2
 
 
+cdef void write_opt(const Query* like, const Options* options, uint8_t* out) noexcept nogil:
+    """An OPT record as ``like`` has it, or else as a client of our own would, with other options."""
+    if like.has_opt:
+        memcpy(out, like.msg + like.opt_at, OPT_FIXED_BYTES)
+    else:
+        memset(out, 0, OPT_FIXED_BYTES)
+        put_u16(out + 1, TYPE_OPT)
+        put_u16(out + 3, like.asked_udp_bytes)
+    put_u16(out + OPT_FIXED_BYTES - 2, options.length)
+    memcpy(out + OPT_FIXED_BYTES, options.data, options.length)
+
+
 cdef bint make_question(Reply* reply, const Query* like, const uint8_t* name, uint32_t name_len, uint16_t qtype,
-                        uint16_t qclass, Query* into) noexcept nogil:
+                        uint16_t qclass, const Options* options, Query* into) noexcept nogil:
     cdef uint32_t opt_len = like.opt_len if like.has_opt else 0
     cdef uint8_t* msg
-    if name_len > MAX_NAME_BYTES:
+    if options != NULL:
+        opt_len = OPT_FIXED_BYTES + options.length
+    if name_len > MAX_NAME_BYTES or opt_len > MAX_OPT_BYTES:
         return False
     msg = scratch(reply, HEADER_BYTES + name_len + 4 + opt_len)
     if msg == NULL:
@@ -32,13 +48,19 @@ cdef bint make_question(Reply* reply, const Query* like, const uint8_t* name, ui
     memcpy(msg + HEADER_BYTES, name, name_len)
     put_u16(msg + HEADER_BYTES + name_len, qtype)
     put_u16(msg + HEADER_BYTES + name_len + 2, qclass)
-    memcpy(msg + HEADER_BYTES + name_len + 4, like.msg + like.opt_at, opt_len)
     into.msg = msg
     into.msg_len = HEADER_BYTES + name_len + 4 + opt_len
     into.opt_at = HEADER_BYTES + name_len + 4
     into.qtype = qtype
     into.qclass = qclass
-    return True
+    if options == NULL:
+        memcpy(msg + into.opt_at, like.msg + like.opt_at, opt_len)
+        return True
+    write_opt(like, options, msg + into.opt_at)
+    into.has_opt = True
+    into.opt_len = opt_len
+    into.sent_len = options.sent_len
+    return read_options(into)
 
 
 cdef bint expand(Reply* reply, const Query* q, RR* rr) noexcept nogil:
@@ -103,6 +125,11 @@ cdef Outcome judge_question(Context* ctx, uint32_t behind) noexcept nogil:
 
 cdef Outcome change_question(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype,
                              uint16_t qclass) noexcept nogil:
+    return change_question_and_options(ctx, name, name_len, qtype, qclass, NULL)
+
+
+cdef Outcome change_question_and_options(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype,
+                                         uint16_t qclass, const Options* options) noexcept nogil:
     cdef uint8_t* room = scratch(ctx.reply, sizeof(Changed) + sizeof(Query) + 7)
     cdef Changed* change
     cdef Query* q
@@ -110,7 +137,7 @@ cdef Outcome change_question(Context* ctx, const uint8_t* name, uint32_t name_le
         return bare(ctx, SERVFAIL)
     change = <Changed*>((<size_t>room + 7) & ~<size_t>7)
     q = <Query*>(change + 1)
-    if not make_question(ctx.reply, ctx.q, name, name_len, qtype, qclass, q):
+    if not make_question(ctx.reply, ctx.q, name, name_len, qtype, qclass, options, q):
         return bare(ctx, SERVFAIL)
     change.outer = ctx.changed
     change.q = ctx.q

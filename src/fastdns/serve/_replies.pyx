@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastdns.memory._hash cimport hash_bytes
-from fastdns._wire cimport FLAG_CD, FLAG_RD
+from fastdns._wire cimport FLAG_CD, FLAG_RD, sent_options
 
 cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little")
 
@@ -17,6 +17,8 @@ cdef uint64_t question_of(const Query* q) noexcept nogil:
     cdef uint64_t hashed = hash_bytes(SEED ^ kind, q.name, q.name_len)
     if q.subnet_len:
         hashed = hash_bytes(hashed, q.subnet, q.subnet_len)
+    if q.sent_len:
+        hashed = hash_bytes(hashed, sent_options(q), q.sent_len)
     return hashed
 
 

@@ -42,6 +42,7 @@ cdef struct Suspended:
     uint32_t asked                  # questions inside the query
     uint16_t message_len
     uint16_t question_len           # 0: it is the message's
+    uint16_t sent_len               # of its EDNS options, those that upstreams are told
     uint16_t client_port
     uint16_t peer_len
     uint16_t control_len

@@ -52,6 +52,7 @@ cdef void write_suspended(Context* ctx, Suspended* query) noexcept nogil:
     query.zone_slot = ctx.zone_slot
     query.message_len = message_bytes(ctx)
     query.question_len = question_bytes(ctx)
+    query.sent_len = ctx.q.sent_len
     query.client_port = ctx.client_port
     query.client_len = ctx.client_len
     query.client_at = ctx.client - ctx.peer if ctx.peer_len else 0
@@ -99,7 +100,7 @@ cdef int32_t serve_resumed(Context* ctx, Suspended* query, ServiceReply* reply, 
         if query.question_len:
             message += query.message_len
             length = query.question_len
-        serve_background(ctx, message, length, query.chain, query.step)
+        serve_background(ctx, message, length, query.sent_len, query.chain, query.step)
     else:
         size = serve(ctx, message, length, out, room)
     if ctx.replies == &newest:

@@ -182,7 +182,7 @@ cdef class Trial:
         self.worker.ctx.replays = 1
         try:
             if background:
-                serve_background(&self.worker.ctx, <const uint8_t*>message, len(message),
+                serve_background(&self.worker.ctx, <const uint8_t*>message, len(message), 0,
                                  self.upstream.script.chain, self.upstream.script.step)
                 return None
             return self.finish(serve(&self.worker.ctx, <const uint8_t*>message, len(message), self.out,

@@ -31,7 +31,7 @@ cdef enum:
     PLACES = 16                 # entries that a key may have: WAYS in each of two sets
     RING_UNIT_BYTES = 16
     TAG_BITS = 20
-    MAX_KEY_BYTES = 280         # qname, type, class, bits, client subnet
+    MAX_KEY_BYTES = 793         # qname, type, class, bits, client subnet, EDNS options for upstreams
     MAX_RING_SHARE = 8          # no record is larger than the ring divided by this,
     MAX_RECORD_BYTES = 16777216     # nor than this
     HITS_BITS = 24

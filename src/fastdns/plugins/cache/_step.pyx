@@ -24,7 +24,7 @@ from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, S
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
-    Section, forget_records, in_zone, put_u16,
+    Section, forget_records, in_zone, put_u16, sent_options,
 )
 from fastdns.dns._packed cimport pack_reply, unpack_reply
 from fastdns.serve._replies cimport reply_to, was_here
@@ -123,6 +123,11 @@ cdef void question_key(const Conf* c, const Query* q, uint8_t bits, Key* key) no
     if q.subnet_len:
         memcpy(&key.data[at], q.subnet, q.subnet_len)
         at += q.subnet_len
+    if q.sent_len:
+        memcpy(&key.data[at], sent_options(q), q.sent_len)
+        at += q.sent_len
+        key.data[at] = q.subnet_len
+        at += 1
     key.length = at
     seal_key(c.cache, key)
 

@@ -2,7 +2,8 @@
 and error replies that repeat no question.
 
 EDNS is hop by hop (RFC 6891 section 6): what a client says in its OPT record is said to us. So an upstream gets
-an OPT record of our own. Of the client's it has DO, and the client subnet, which is meant for it (RFC 7871).
+an OPT record of our own. Of the client's it has DO, and the client subnet, which is meant for it (RFC 7871); and it
+has what steps have added for it (Query.sent_len).
 Cookies (RFC 7873), padding (RFC 7830), TCP keepalive (RFC 7828), NSID (RFC 5001: "not transitive"), EXPIRE (RFC
 7314) and all others have no meaning for anybody but us. So clients that differ in these wait for one question, and
 no client gets an answer that was made for another one's option.
@@ -11,11 +12,14 @@ Of an upstream's options the client gets the scope of its client subnet, and ext
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from fastdns._wire cimport HEADER_BYTES, MAX_NAME_BYTES, MAX_SUBNET_BYTES, OPT_FIXED_BYTES, Query, Reply
+from fastdns._wire cimport (
+    HEADER_BYTES, MAX_NAME_BYTES, MAX_SENT_BYTES, MAX_SUBNET_BYTES, OPT_FIXED_BYTES, Query, Reply,
+)
 
 cdef enum:
     MAX_IXFR_BYTES = 1024           # of the record that says which version of a zone a client has
-    MAX_ASKED_BYTES = HEADER_BYTES + MAX_NAME_BYTES + 4 + MAX_IXFR_BYTES + OPT_FIXED_BYTES + 4 + MAX_SUBNET_BYTES
+    MAX_ASKED_BYTES = (HEADER_BYTES + MAX_NAME_BYTES + 4 + MAX_IXFR_BYTES + OPT_FIXED_BYTES + 4 + MAX_SUBNET_BYTES
+                       + MAX_SENT_BYTES)
 
 # Write what an upstream is asked for a client's accepted query, with ID 0: at most MAX_ASKED_BYTES, and never more
 # than the query has. flags are the second 16 bits of the header: see asked_flags. Returns the size.

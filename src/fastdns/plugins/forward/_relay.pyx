@@ -3,7 +3,7 @@
 from libc.string cimport memcpy, memset
 
 from fastdns._wire cimport (
-    FLAG_QR, FLAG_RA, FLAG_RD, SCRATCH_BYTES, TYPE_IXFR, TYPE_OPT, put_u16,
+    FLAG_QR, FLAG_RA, FLAG_RD, SCRATCH_BYTES, TYPE_IXFR, TYPE_OPT, put_u16, sent_options,
 )
 
 cdef enum:
@@ -25,7 +25,7 @@ cdef uint32_t ixfr_record(const Query* q, uint32_t at, uint8_t* out) noexcept no
 
 
 cdef uint32_t write_asked(const Query* q, uint16_t flags, uint8_t* out) noexcept nogil:
-    cdef uint32_t at = HEADER_BYTES + q.name_len + 4
+    cdef uint32_t at = HEADER_BYTES + q.name_len + 4, opt_at
     memset(out, 0, HEADER_BYTES)
     put_u16(out + 2, flags)
     out[5] = 1
@@ -34,6 +34,7 @@ cdef uint32_t write_asked(const Query* q, uint16_t flags, uint8_t* out) noexcept
         at += ixfr_record(q, at, out)
     if not q.has_opt:
         return at
+    opt_at = at
     out[11] = 1
     memset(out + at, 0, OPT_FIXED_BYTES)
     put_u16(out + at + 1, TYPE_OPT)
@@ -46,6 +47,10 @@ cdef uint32_t write_asked(const Query* q, uint16_t flags, uint8_t* out) noexcept
         put_u16(out + at + 2, q.subnet_len)
         memcpy(out + at + 4, q.subnet, q.subnet_len)
         at += 4 + q.subnet_len
+    if q.sent_len:
+        memcpy(out + at, sent_options(q), q.sent_len)
+        at += q.sent_len
+        put_u16(out + opt_at + OPT_FIXED_BYTES - 2, at - opt_at - OPT_FIXED_BYTES)
     return at
 
 
