@@ -1,0 +1,1 @@
+"""Answers from zones of RRsets, without a server."""
