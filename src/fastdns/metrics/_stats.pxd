@@ -51,7 +51,8 @@ cdef enum Failure:
     ERROR_PANIC = 22            # an exception
     ERROR_STEP_REPLY = 23       # what it has returned is no reply to the question
     ERROR_CLIENT_SHARE = 24     # too many queries wait, and this client has many of them
-    OWN_REASONS = 25
+    ERROR_DEADLINE = 25         # it would have to wait for longer than it may
+    OWN_REASONS = 26
     MAX_REASONS = 256
 
 # Why a TCP connection ended; CLOSINGS in _stats.pyx has their names.

@@ -56,6 +56,7 @@ REASONS: list[Reason] = [
     Reason("panic", "SERVFAIL", "plugin/{step}: exception"),
     Reason("step_reply", "SERVFAIL", "plugin/{step}: no reply to the question"),
     Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
+    Reason("deadline", "SERVFAIL", "context deadline exceeded"),
 ]
 _first: dict[str, int] = {}
 

@@ -63,6 +63,7 @@ cdef inline void begin_message(Context* ctx, uint8_t transport, uint64_t receive
     ctx.peer_len = peer_len
     ctx.control = control
     ctx.control_len = control_len
+    ctx.deadline_ns = 0
     ctx.chosen = NULL
     ctx.replays = 0
     ctx.replies = NULL

@@ -103,6 +103,7 @@ cdef struct Context:
     uint16_t control_len
     const uint8_t* control      # struct cmsghdr
     uint64_t token              # which socket, or which query of the slow thread
+    uint64_t deadline_ns        # CLOCK_MONOTONIC: until then it may wait; 0: as long as services take
     const ZoneEntry* chosen     # of a server with filters: the block that has taken the query
     # How far it has come.
     uint8_t replays             # how often it has been served again

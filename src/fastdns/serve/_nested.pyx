@@ -31,6 +31,7 @@ cdef struct Frame:
     uint64_t* claim
     uint64_t claim_hash
     uint64_t stale_after_ns
+    uint64_t deadline_ns
     ReplyHead head
 
 
@@ -52,6 +53,7 @@ cdef void leave_frame(const Context* ctx, Frame* f) noexcept nogil:
     f.claim = ctx.claim
     f.claim_hash = ctx.claim_hash
     f.stale_after_ns = ctx.stale_after_ns
+    f.deadline_ns = ctx.deadline_ns
     f.head = head_of(ctx.reply)
 
 
@@ -73,6 +75,7 @@ cdef void return_to(Context* ctx, const Frame* f) noexcept nogil:
     ctx.claim = f.claim
     ctx.claim_hash = f.claim_hash
     ctx.stale_after_ns = f.stale_after_ns
+    ctx.deadline_ns = f.deadline_ns
     put_head(ctx.reply, &f.head)
 
 

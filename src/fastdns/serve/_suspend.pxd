@@ -144,7 +144,8 @@ cdef inline void give_up(const ServiceTable* t) noexcept nogil:
         t.services[i].give_up(t.services[i].state)
 
 # Let the query of ctx wait for a service of its thread. SUSPENDED; or ANSWERED with an error, where the query
-# cannot wait.
+# cannot wait: also where ctx.deadline_ns is over. When it comes while the query waits, the query is served again as
+# if there were a stale answer to give (ServiceReply.stale), and what it waits for goes on for nobody.
 cdef Outcome suspend(Context* ctx, Service* service, const void* request) noexcept nogil
 
 # Serve a query again, as serve of _chain does, with the reply in ctx.replies. The caller has entered an epoch and

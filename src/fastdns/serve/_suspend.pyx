@@ -3,7 +3,7 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from fastdns.metrics._stats cimport ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
+from fastdns.metrics._stats cimport ERROR_DEADLINE, ERROR_IN_FLIGHT, ERROR_REPLAYS, ERROR_TOO_LONG
 from fastdns.serve._chain cimport begin_message, serve, serve_background
 from fastdns.serve._context cimport SUSPENDED, bare
 from fastdns.serve._replies cimport forget_replies, keep_replies, question_of
@@ -15,6 +15,21 @@ cdef enum:
     OPT_CLASS_AT = 3                # in an OPT record: behind its owner and its type
 
 
+cdef bint may_wait(Context* ctx) noexcept nogil:
+    """Whether there is time left; the service is to let go of the query when there is none any more."""
+    if ctx.deadline_ns == 0 or ctx.background:
+        return True
+    # It has waited only if there was time at first.
+    if ctx.replies != NULL and ctx.replies.received_ns >= ctx.deadline_ns:
+        return False
+    if ctx.stale_after_ns == 0:
+        # Nobody has said where it goes on for nobody: with this step, to which its reply belongs.
+        ctx.background_step = ctx.step
+    if ctx.stale_after_ns == 0 or ctx.stale_after_ns > ctx.deadline_ns:
+        ctx.stale_after_ns = ctx.deadline_ns
+    return True
+
+
 cdef Outcome suspend(Context* ctx, Service* service, const void* request) noexcept nogil:
     cdef Outcome outcome
     if ctx.replays >= MAX_REPLAYS:
@@ -23,6 +38,9 @@ cdef Outcome suspend(Context* ctx, Service* service, const void* request) noexce
     if (ctx.peer_len > MAX_PEER_BYTES or ctx.control_len > MAX_CONTROL_BYTES
             or message_bytes(ctx) + question_bytes(ctx) > MAX_SUSPENDED_BYTES):
         ctx.error = ERROR_TOO_LONG
+        return bare(ctx, SERVFAIL)
+    if not may_wait(ctx):
+        ctx.error = ERROR_DEADLINE
         return bare(ctx, SERVFAIL)
     if not keep_replies(ctx):
         ctx.error = ERROR_IN_FLIGHT
