@@ -14,3 +14,12 @@ cdef inline uint64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <uint64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+# A time that does not come: of work that goes on until it is done.
+cdef inline uint64_t never() noexcept nogil:
+    return 0xFFFFFFFFFFFFFFFFu
+
+# The time so many nanoseconds from now.
+cdef inline uint64_t in_ns(uint64_t ns) noexcept nogil:
+    cdef uint64_t now = monotonic_ns()
+    return now + ns if ns < never() - now else never()

@@ -8,7 +8,8 @@ The states of sources take memory, a page for 64 of them, only where one of thes
 
 A key begins with the number of the source that the record is of (put_source), two bytes. What follows is the
 source's own. Where blocks go is _space's. A block holds an index (an array of 64-bit slots) or a Record. An index
-slot is 0 (never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. Everything a
+slot is 0 (never used), 1 (removed), or the upper half of the key's hash and the record's unit offset. That half
+also says where in the index its slot is (place_of), so that another index is made of the slots alone. Everything a
 reader can reach is published with one release store and never changes afterwards; what is replaced is retired and
 reused only after every reader has left the epoch in which it could see it. Readers enter an epoch once a batch.
 
@@ -74,6 +75,10 @@ cdef inline const uint8_t* record_key(const Record* r) noexcept nogil:
 cdef inline const uint8_t* record_payload(const Record* r) noexcept nogil:
     return <const uint8_t*>r + sizeof(Record) + ((r.key_len + 3) & ~3u)
 
+# Where in an index with this mask the search for a hash begins.
+cdef inline uint64_t place_of(uint64_t hash, uint64_t mask) noexcept nogil:
+    return (hash >> 32) & mask
+
 cdef inline ReaderSlot* reader_slot(StoreHeader* h, uint32_t slot) noexcept nogil:
     return <ReaderSlot*>(<uint8_t*>h + sizeof(StoreHeader)) + slot
 
@@ -119,12 +124,12 @@ cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
 cdef inline void prefetch_slot(const StoreHeader* h, uint64_t hash) noexcept nogil:
     cdef uint64_t index = load(&h.index)
     prefetch(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
-             + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+             + place_of(hash, (<uint64_t>1 << (index & 0xFF)) - 1))
 
 cdef inline void prefetch_record(const StoreHeader* h, uint64_t hash) noexcept nogil:
     cdef uint64_t index = load(&h.index)
     cdef uint64_t slot = load(<const uint64_t*>(<const uint8_t*>h + (index >> 8) * UNIT_BYTES)
-                              + (hash & ((<uint64_t>1 << (index & 0xFF)) - 1)))
+                              + place_of(hash, (<uint64_t>1 << (index & 0xFF)) - 1))
     cdef const uint8_t* at
     if (slot >> 32) == (hash >> 32) and <uint32_t>slot > SLOT_REMOVED:
         at = <const uint8_t*>h + <uint64_t><uint32_t>slot * UNIT_BYTES
@@ -148,6 +153,12 @@ cdef class Store:
 ctypedef bint (*drop_fn)(const Record* record, void* data) noexcept nogil
 
 
+# How far drop_some has come. All zero at first.
+cdef struct Sweep:
+    uint64_t at                     # index slots that were looked at
+    uint64_t index_number           # of the index that they are of, plus one
+
+
 cdef class Writer:
     cdef readonly Store store
     cdef StoreHeader* h
@@ -166,7 +177,8 @@ cdef class Writer:
     # Begin a new epoch. Returns the oldest one that a reader is still in, or the new one.
     cdef uint64_t next_epoch(self) noexcept
     cdef void free_unseen(self) noexcept
-    cdef int collect(self) except -1
+    # at_once: move all records that are far apart, else those of a few segments; the next calls go on.
+    cdef int collect(self, bint at_once) except -1
     cdef bint empty_segment(self, uint32_t number) except -1
     cdef uint64_t* slot_of(self, uint64_t hash, uint32_t at) noexcept
     cdef int find_space(self) except -1
@@ -178,3 +190,6 @@ cdef class Writer:
                          uint32_t payload_len) except -1
     cdef bint drop(self, const uint8_t* key, uint32_t key_len) except -1
     cdef int drop_where(self, drop_fn is_gone, void* data) except -1
+    # drop_where in slices, each of which ends at a time of monotonic_ns. Returns whether all was looked at. What is
+    # published meanwhile may be looked at or not.
+    cdef bint drop_some(self, drop_fn is_gone, void* data, Sweep* sweep, uint64_t until) except -1

@@ -5,6 +5,7 @@ import os
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from fastdns.memory._clock cimport monotonic_ns, never
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._mapping cimport map_file, unmap
 from fastdns.memory._space cimport PAGE_UNITS, SEGMENT_UNITS, Space
@@ -19,6 +20,10 @@ cdef enum:
     PAGE_BYTES = 4096
     # So many retired units, or an eighth of the used ones where that is more, are looked at for reuse.
     RETIRED_UNITS = 4096
+    # Segments whose records are moved at a time, where there is no hurry.
+    SEGMENTS_A_CALL = 8
+    # Records that are looked at between two looks at the clock.
+    LOOKS = 64
 
 
 cdef inline uint32_t units_of(uint64_t size) noexcept nogil:
@@ -42,7 +47,7 @@ cdef const Record* find(const StoreHeader* h, uint64_t hash, const uint8_t* key,
     cdef uint64_t index = load(&h.index)
     cdef const uint64_t* slots = <const uint64_t*>at_unit(h, index >> 8)
     cdef uint64_t mask = (<uint64_t>1 << (index & 0xFF)) - 1
-    cdef uint64_t i = hash & mask
+    cdef uint64_t i = place_of(hash, mask)
     cdef uint64_t slot
     cdef const Record* record
     while True:
@@ -327,14 +332,18 @@ cdef class Writer:
         if self.retired_count == 0:
             self.retired_first = 0
 
-    def reclaim(self):
+    def reclaim(self, *, bint at_once=True):
         """Free what no reader can see any more, and keep what is taken near what is used. Returns the blocks that
-        are still waited for. Records may move: pointers to them end here, as with every change."""
-        self.collect()
+        are still waited for. Records may move: pointers to them end here, as with every change.
+
+        at_once: however long that takes; else about a millisecond, and the next calls go on.
+        """
+        self.collect(at_once)
         return self.retired_count
 
-    cdef int collect(self) except -1:
+    cdef int collect(self, bint at_once) except -1:
         """Free what no reader sees; where small records are far apart, bring them together."""
+        cdef uint32_t moves = 0xFFFFFFFFu if at_once else SEGMENTS_A_CALL
         cdef StoreHeader* h = self.h
         cdef uint32_t bits = h.index & 0xFF
         if self.collecting:
@@ -350,12 +359,13 @@ cdef class Writer:
                 except StoreFull:
                     # It stays as it is; the next look tries again.
                     pass
-            while self.space.is_wasteful() and self.empty_segment(self.space.emptiest()):
-                pass
+            while moves and self.space.is_wasteful() and self.empty_segment(self.space.emptiest()):
+                moves -= 1
             self.free_unseen()
             self.space.trim()
             h.resident_pages = self.space.resident_pages
-            self.collect_at = self.retired_units + max(<uint64_t>RETIRED_UNITS, h.used_units // 8)
+            self.collect_at = self.retired_units + (
+                max(<uint64_t>RETIRED_UNITS, h.used_units // 8) if moves else <uint64_t>RETIRED_UNITS)
         finally:
             self.collecting = False
         return 0
@@ -389,7 +399,7 @@ cdef class Writer:
         """The index slot that leads to the record at a unit, or NULL."""
         cdef uint64_t* slots = <uint64_t*>at_unit(self.h, self.h.index >> 8)
         cdef uint64_t mask = (<uint64_t>1 << (self.h.index & 0xFF)) - 1
-        cdef uint64_t i = hash & mask
+        cdef uint64_t i = place_of(hash, mask)
         while slots[i] != SLOT_EMPTY:
             if <uint32_t>slots[i] == at:
                 return &slots[i]
@@ -401,7 +411,7 @@ cdef class Writer:
         cdef uint32_t at = self.space.take(units, self.collecting)
         # A look for space costs something: only where its outcome can be another than last time.
         if at == 0 and (units < self.hopeless_units or self.hopeless_units == 0 or self.retired_units):
-            self.collect()
+            self.collect(True)
             at = self.space.take(units, self.collecting)
             self.hopeless_units = units if at == 0 else 0
         if at == 0:
@@ -428,7 +438,7 @@ cdef class Writer:
         self.used_slots = 0
         for i in range(old_count):
             if <uint32_t>old[i] > SLOT_REMOVED:
-                j = (<const Record*>at_unit(h, <uint32_t>old[i])).hash & mask
+                j = place_of(old[i], mask)
                 while slots[j] != SLOT_EMPTY:
                     j = (j + 1) & mask
                 slots[j] = old[i]
@@ -468,7 +478,7 @@ cdef class Writer:
         memcpy(<uint8_t*>record_payload(record), payload, payload_len)
         slots = <uint64_t*>at_unit(h, h.index >> 8)
         mask = (<uint64_t>1 << bits) - 1
-        i = hash & mask
+        i = place_of(hash, mask)
         place = mask + 1
         while True:
             slot = slots[i]
@@ -485,7 +495,7 @@ cdef class Writer:
                     h.used_units -= units
                     self.retire(<uint32_t>slot, units, False)
                     if self.retired_units >= self.collect_at:
-                        self.collect()
+                        self.collect(False)
                     return 0
             i = (i + 1) & mask
         if place > mask:
@@ -513,7 +523,7 @@ cdef class Writer:
         cdef uint64_t hash = hash_bytes(h.seed, key, key_len)
         cdef uint64_t* slots = <uint64_t*>at_unit(h, h.index >> 8)
         cdef uint64_t mask = (<uint64_t>1 << (h.index & 0xFF)) - 1
-        cdef uint64_t i = hash & mask
+        cdef uint64_t i = place_of(hash, mask)
         cdef uint64_t slot
         cdef const Record* old
         cdef uint32_t units
@@ -530,31 +540,44 @@ cdef class Writer:
                     h.records -= 1
                     self.retire(<uint32_t>slot, units, False)
                     if self.retired_units >= self.collect_at:
-                        self.collect()
+                        self.collect(False)
                     return True
             i = (i + 1) & mask
 
     cdef int drop_where(self, drop_fn is_gone, void* data) except -1:
-        """Drop each record of which is_gone says so. Nothing moves meanwhile, so the index is walked once."""
+        """Drop each record of which is_gone says so."""
+        cdef Sweep sweep
+        memset(&sweep, 0, sizeof(Sweep))
+        self.drop_some(is_gone, data, &sweep, never())
+        return 0
+
+    cdef bint drop_some(self, drop_fn is_gone, void* data, Sweep* sweep, uint64_t until) except -1:
         cdef StoreHeader* h = self.h
-        cdef uint64_t at = 0
         cdef const Record* r
+        cdef uint32_t looks = 0
         if self.collecting:
             raise RuntimeError("the store is being tidied")
+        # A record that moves keeps its slot. In another index all of them have others.
+        if sweep.index_number != h.index_number + 1:
+            sweep.index_number = h.index_number + 1
+            sweep.at = 0
+        # So that the index stays while it is walked.
         self.collecting = True
         try:
             while True:
-                r = next_record(h, &at)
+                r = next_record(h, &sweep.at)
                 if r == NULL:
-                    break
+                    return True
                 if is_gone(r, data):
                     self.drop(record_key(r), r.key_len)
                     if self.retired_units >= self.collect_at:
                         self.free_unseen()
                         self.collect_at = self.retired_units + max(<uint64_t>RETIRED_UNITS, h.used_units // 8)
+                looks += 1
+                if looks % LOOKS == 0 and monotonic_ns() >= until:
+                    return False
         finally:
             self.collecting = False
-        return 0
 
     def remove_source(self, uint32_t source):
         """Remove every record of a source, by its number. Its state stays. Raises IndexError."""

@@ -4,13 +4,14 @@ Only the chunks in which names come or go are made anew, under new numbers, so t
 served find all of theirs.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, record_payload
-from fastdns.rrsets._draft cimport Arena, Buffer, clear, extend, take
+from fastdns.rrsets._draft cimport Arena, clear, extend, take
 from fastdns.rrsets._layout cimport (
     CHUNK_BYTES, FEW_CHUNK_BYTES, KIND_CHUNK, KIND_DIRECTORY, MAX_CHUNK_BYTES, NUMBER_KEY_BYTES, RESTART_EVERY,
     number_key,
@@ -18,7 +19,7 @@ from fastdns.rrsets._layout cimport (
 from fastdns.rrsets._order cimport (
     chunk_number, compare_keys, first_key, next_entry, open_chunk as read_chunk, open_directory,
 )
-from fastdns.rrsets._pending cimport numbered_hash, of_hash, push
+from fastdns.rrsets._pending cimport LOOK_EVERY, numbered_hash, of_hash, push
 
 
 cdef class OrderCopy:
@@ -102,80 +103,77 @@ cdef class OrderChange:
         self.writer.put(key, NUMBER_KEY_BYTES, payload, size)
         return number
 
-    cdef uint32_t publish(self, uint32_t was) except? 0:
-        """Publish the order with its edits: the chunks that change, and a directory. Returns its number, 0 where no
-        names are left. was: the number of the one that is served."""
-        cdef OrderCopy old = OrderCopy(self.writer, self.source, self.zone_id)
-        cdef Chunks chunks
-        cdef size_t edit = 0
-        cdef uint32_t i = 0, behind_size = 0, size
+    cdef bint publish(self, uint32_t was, uint64_t until) except -1:
+        cdef OrderEdit* edits = self.edits
+        cdef OrderCopy old = self.old
+        cdef Chunks chunks = self.chunks
+        cdef uint32_t behind_size = 0, size, steps = 0
         cdef const uint8_t* behind
         cdef const uint8_t* first
         cdef int order
         if not self.edit_count:
-            return was
-        if was:
-            old.open(was)
-        chunks = Chunks(self)
-        while i < old.directory.count or edit < self.edit_count:
-            if i < old.directory.count:
-                behind = NULL
-                if i + 1 < old.directory.count:
-                    behind = first_key(&old.directory, i + 1, &behind_size)
-                if not chunks.count and (edit == self.edit_count or (behind != NULL and compare_keys(
-                        self.edits[edit].key, self.edits[edit].size, behind, behind_size) >= 0)):
-                    first = first_key(&old.directory, i, &size)
-                    chunks.keep(first, size, chunk_number(&old.directory, i))
-                    i += 1
+            self.directory = was
+            return True
+        if chunks is None:
+            old = self.old = OrderCopy(self.writer, self.source, self.zone_id)
+            chunks = self.chunks = Chunks(self)
+            if was:
+                old.open(was)
+        while self.next_chunk < old.directory.count or self.next_edit < self.edit_count:
+            # Each call goes on, if only by a chunk or a few names.
+            if steps and monotonic_ns() >= until:
+                return False
+            steps += 1
+            behind = NULL
+            if self.next_chunk < old.directory.count:
+                if self.next_chunk + 1 < old.directory.count:
+                    behind = first_key(&old.directory, self.next_chunk + 1, &behind_size)
+                if not chunks.count and (self.next_edit == self.edit_count or (behind != NULL and compare_keys(
+                        edits[self.next_edit].key, edits[self.next_edit].size, behind, behind_size) >= 0)):
+                    first = first_key(&old.directory, self.next_chunk, &size)
+                    chunks.keep(first, size, chunk_number(&old.directory, self.next_chunk))
+                    self.next_chunk += 1
                     continue
                 # Nothing leads to it any more, once the new directory is there.
                 push(&self.gone, numbered_hash(self.writer.h, self.source, KIND_CHUNK, self.zone_id,
-                                               chunk_number(&old.directory, i)))
-                old.open_chunk(i)
-                i += 1
+                                               chunk_number(&old.directory, self.next_chunk)))
+                old.open_chunk(self.next_chunk)
+                self.next_chunk += 1
                 while next_entry(&old.chunk):
                     order = 1
-                    while edit < self.edit_count:
-                        order = compare_keys(self.edits[edit].key, self.edits[edit].size, old.chunk.key.bytes,
-                                             old.chunk.key.size)
+                    while self.next_edit < self.edit_count:
+                        order = compare_keys(edits[self.next_edit].key, edits[self.next_edit].size,
+                                             old.chunk.key.bytes, old.chunk.key.size)
                         if order >= 0:
                             break
-                        if not self.edits[edit].gone:
-                            chunks.add(self.edits[edit].key, self.edits[edit].size)
-                        edit += 1
-                    if edit < self.edit_count and order == 0:
+                        self.add_edit()
+                    if self.next_edit < self.edit_count and order == 0:
                         # A name that goes, or one that was there already.
-                        if not self.edits[edit].gone:
-                            chunks.add(self.edits[edit].key, self.edits[edit].size)
-                        edit += 1
+                        self.add_edit()
                         continue
                     chunks.add_copy(old.chunk.key.bytes, old.chunk.key.size)
-            else:
-                behind = NULL
-            while edit < self.edit_count and (behind == NULL or compare_keys(
-                    self.edits[edit].key, self.edits[edit].size, behind, behind_size) < 0):
-                if not self.edits[edit].gone:
-                    chunks.add(self.edits[edit].key, self.edits[edit].size)
-                edit += 1
-            if chunks.bytes >= FEW_CHUNK_BYTES or i >= old.directory.count:
+            # Out of time, the rest of them is merged with the next chunk.
+            while self.next_edit < self.edit_count and (behind == NULL or compare_keys(
+                    edits[self.next_edit].key, edits[self.next_edit].size, behind, behind_size) < 0):
+                self.add_edit()
+                if self.next_edit % LOOK_EVERY == 0 and monotonic_ns() >= until:
+                    return False
+            if chunks.bytes >= FEW_CHUNK_BYTES or self.next_chunk >= old.directory.count:
                 chunks.flush()
         if was:
             push(&self.gone, numbered_hash(self.writer.h, self.source, KIND_DIRECTORY, self.zone_id, was))
-        return chunks.finish()
+        self.directory = chunks.finish()
+        return True
+
+    cdef int add_edit(self) except -1:
+        """The name of the next edit comes next, unless it goes."""
+        if not self.edits[self.next_edit].gone:
+            self.chunks.add(self.edits[self.next_edit].key, self.edits[self.next_edit].size)
+        self.next_edit += 1
+        return 0
 
 
 cdef class Chunks:
-    """The chunks of an order that is being made, and its directory."""
-    cdef OrderChange change
-    cdef OrderEdit* keys        # that go into the next chunks
-    cdef size_t count
-    cdef size_t room
-    cdef size_t bytes           # that they will take, about
-    cdef Buffer numbers
-    cdef Buffer places
-    cdef Buffer firsts
-    cdef Buffer chunk
-
     def __cinit__(self, OrderChange change not None):
         self.change = change
 

@@ -6,6 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastdns._wire cimport TYPE_DNAME, TYPE_NS, TYPE_SOA
 from fastdns.memory._atomics cimport store_relaxed_u32
+from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, StoreHeader, find, record_key, record_payload
 from fastdns.rrsets._chunks cimport OrderCopy
@@ -18,7 +19,7 @@ from fastdns.rrsets._layout cimport (
     number_key, u32_at, visible, walk_rrs, walk_sets,
 )
 from fastdns.rrsets._order cimport compare_keys, name_of_key
-from fastdns.rrsets._pending cimport Hashes, drop_zones, numbered_hash, of_hash, push
+from fastdns.rrsets._pending cimport LOOK_EVERY, Hashes, drop_zones, numbered_hash, of_hash, push
 from fastdns.errors import SourceError
 
 
@@ -230,90 +231,104 @@ cdef class Edit:
 
     # ---------------------------------------------------------------------------------------- the whole
 
-    cdef int stage_draft(self, Draft draft, bint whole) except -1:
-        """Stage each name of a draft, and where it is the whole zone, that the others go."""
-        cdef OrderCopy old = OrderCopy(self.writer, self.source, self.head.zone_id)
+    cdef bint step(self, uint64_t until) except -1:
+        if self.old is None:
+            self.draft.sort()
+            self.old = OrderCopy(self.writer, self.source, self.head.zone_id)
+            if self.whole and not self.is_new:
+                self.old.open(self.head.directory)
+                self.more = self.old.next()
+        if not self.stage_names(until):
+            return False
+        if self.head.names > self.max_names:
+            raise SourceError(f"the zone has {self.head.names} names; at most {self.max_names} are served")
+        if self.changed or self.is_new:
+            if not self.order.publish(self.head.directory, until):
+                return False
+            self.put_head()
+        return True
+
+    cdef bint stage_names(self, uint64_t until) except -1:
+        """Stage each name of the draft, and where it is the whole zone, that the others go. Returns whether all are
+        staged."""
+        cdef Draft draft = self.draft
+        cdef OrderCopy old = self.old
         cdef Body body
         cdef uint8_t name[256]
         cdef uint8_t* key
-        cdef uint32_t i = 0, ends
-        cdef int order = 0, size
-        cdef bint more = False
-        cdef const uint8_t* new_key
-        draft.sort()
-        if whole and not self.is_new:
-            old.open(self.head.directory)
-            more = old.next()
-        while i < draft.count or more:
-            if more:
+        cdef uint32_t ends, looks = 0
+        cdef int order, size
+        while self.next_rr < draft.count or self.more:
+            looks += 1
+            if looks % LOOK_EVERY == 0 and monotonic_ns() >= until:
+                return False
+            order = 1
+            if self.more:
                 order = -1
-                if i < draft.count:
-                    order = compare_keys(old.chunk.key.bytes, old.chunk.key.size, key_bytes(&draft.rrs[i]),
-                                         key_size(&draft.rrs[i]))
-                if order <= 0:
-                    if order < 0:
-                        size = name_of_key(&old.chunk.key, name)
-                        if size >= 0:
-                            key = <uint8_t*>take(&self.order.arena, old.chunk.key.size + 1)
-                            memcpy(key, old.chunk.key.bytes, old.chunk.key.size)
-                            body.at = NULL
-                            body.size = 0
-                            self.stage(name, <uint32_t>size, key, old.chunk.key.size, &body)
-                    more = old.next()
-                    if order < 0:
-                        continue
-            ends = draft.pack(i, &self.body)
-            body.at = self.body.at
-            body.size = <uint32_t>self.body.size
-            new_key = key_bytes(&draft.rrs[i])
-            self.stage(relative_name(&draft.rrs[i]), name_size(&draft.rrs[i]), new_key, key_size(&draft.rrs[i]),
-                       &body)
-            i = ends
-        return 0
-
-    cdef int give_up(self) except -1:
-        """Make undone what was staged. Takes no memory but the writer's own."""
-        cdef const StoreHeader* h = self.writer.h
-        cdef const Record* record
-        cdef uint8_t* payload
-        cdef size_t i
-        if self.is_new:
-            return drop_zones(self.writer, self.source, &self.head.zone_id, 1)
-        for i in range(0, self.pending.names.count, 2):
-            self.pending.names.at[i + 1] = ABORTED
-            record = of_hash(h, self.source, self.pending.names.at[i])
-            if record == NULL or record.payload_len < 8 or u32_at(record_payload(record)) != self.version:
-                continue
-            payload = <uint8_t*>record_payload(record)
-            if u32_at(payload + 4):
-                store_relaxed_u32(<uint32_t*>payload, ABORTED)
+                if self.next_rr < draft.count:
+                    order = compare_keys(old.chunk.key.bytes, old.chunk.key.size,
+                                         key_bytes(&draft.rrs[self.next_rr]), key_size(&draft.rrs[self.next_rr]))
+            if order < 0:
+                size = name_of_key(&old.chunk.key, name)
+                if size >= 0:
+                    key = <uint8_t*>take(&self.order.arena, old.chunk.key.size + 1)
+                    memcpy(key, old.chunk.key.bytes, old.chunk.key.size)
+                    body.at = NULL
+                    body.size = 0
+                    self.stage(name, <uint32_t>size, key, old.chunk.key.size, &body)
             else:
-                self.writer.drop(record_key(record), record.key_len)
-        for i in range(self.order.made.count):
-            record = of_hash(h, self.source, self.order.made.at[i])
-            if record != NULL:
-                self.writer.drop(record_key(record), record.key_len)
-        return 0
+                ends = draft.pack(self.next_rr, &self.body)
+                body.at = self.body.at
+                body.size = <uint32_t>self.body.size
+                self.stage(relative_name(&draft.rrs[self.next_rr]), name_size(&draft.rrs[self.next_rr]),
+                           key_bytes(&draft.rrs[self.next_rr]), key_size(&draft.rrs[self.next_rr]), &body)
+                self.next_rr = ends
+            if order <= 0:
+                self.more = old.next()
+        return True
 
-    cdef int publish(self, Draft draft, bint whole, object serial, uint32_t max_changes,
-                     uint64_t max_change_bytes) except -1:
-        cdef uint32_t from_serial = self.head.serial
+    cdef int put_head(self) except -1:
+        """Publish the zone's head: from here on queries see the new version, all of it."""
         cdef uint8_t key[ZONE_KEY_BYTES + 256]
-        self.stage_draft(draft, whole)
-        if self.head.names > self.max_names:
-            raise SourceError(f"the zone has {self.head.names} names; at most {self.max_names} are served")
-        if not self.changed and not self.is_new:
-            return 0
-        self.head.directory = self.order.publish(self.head.directory)
+        self.head.directory = self.order.directory
         if not self.head.has_soa:
-            self.head.serial = self.version if serial is None else serial
-        self.put_history(from_serial, max_changes, max_change_bytes)
+            self.head.serial = self.version if self.serial is None else self.serial
+        self.put_history(self.from_serial, self.max_changes, self.max_change_bytes)
         self.head.next_number = self.order.next_number
         self.head.version = self.version
         begin_key(key, self.source, KIND_ZONE)
-        memcpy(key + ZONE_KEY_BYTES, <const uint8_t*>draft.zone, len(draft.zone))
-        self.writer.put(key, <uint32_t>(ZONE_KEY_BYTES + len(draft.zone)), <const uint8_t*>&self.head,
+        memcpy(key + ZONE_KEY_BYTES, <const uint8_t*>self.draft.zone, len(self.draft.zone))
+        self.writer.put(key, <uint32_t>(ZONE_KEY_BYTES + len(self.draft.zone)), <const uint8_t*>&self.head,
                         sizeof(ZoneHead))
         self.pending.gone = self.order.gone
         memset(&self.order.gone, 0, sizeof(Hashes))
-        return 1
+        return 0
+
+    cdef bint undo(self, uint64_t until) except -1:
+        cdef const StoreHeader* h = self.writer.h
+        cdef const Record* record
+        cdef uint8_t* payload
+        self.old = None
+        self.order.chunks = None
+        if self.is_new:
+            return drop_zones(self.writer, self.source, &self.head.zone_id, 1, &self.sweep, until)
+        while self.undone < self.pending.names.count:
+            self.pending.names.at[self.undone + 1] = ABORTED
+            record = of_hash(h, self.source, self.pending.names.at[self.undone])
+            if record != NULL and record.payload_len >= 8 and u32_at(record_payload(record)) == self.version:
+                payload = <uint8_t*>record_payload(record)
+                if u32_at(payload + 4):
+                    store_relaxed_u32(<uint32_t*>payload, ABORTED)
+                else:
+                    self.writer.drop(record_key(record), record.key_len)
+            self.undone += 2
+            if self.undone % (2 * LOOK_EVERY) == 0 and monotonic_ns() >= until:
+                return False
+        while self.order.made.count:
+            self.order.made.count -= 1
+            record = of_hash(h, self.source, self.order.made.at[self.order.made.count])
+            if record != NULL:
+                self.writer.drop(record_key(record), record.key_len)
+            if self.order.made.count % LOOK_EVERY == 0 and monotonic_ns() >= until:
+                return False
+        return True

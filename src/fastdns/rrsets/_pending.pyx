@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from fastdns.memory._atomics cimport store_relaxed_u32
-from fastdns.memory._store cimport Record, Writer, record_key, record_payload
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.memory._store cimport Record, Sweep, Writer, record_key, record_payload
 from fastdns.rrsets._layout cimport (
     ABORTED, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, kind_in, u32_at,
     visible,
@@ -45,12 +46,13 @@ cdef bint is_of_gone_zone(const Record* record, void* data) noexcept nogil:
     return False
 
 
-cdef int drop_zones(Writer writer, uint32_t source, const uint32_t* ids, uint32_t count) except -1:
+cdef bint drop_zones(Writer writer, uint32_t source, const uint32_t* ids, uint32_t count, Sweep* sweep,
+                     uint64_t until) except -1:
     cdef Gone gone
     gone.source = source
     gone.ids = ids
     gone.count = count
-    return writer.drop_where(is_of_gone_zone, &gone)
+    return writer.drop_some(is_of_gone_zone, &gone, sweep, until)
 
 
 cdef bint settle_name(Writer writer, const Record* record, uint32_t noted) except -1:
@@ -90,29 +92,37 @@ cdef class Pending:
         free(self.names.at)
         free(self.gone.at)
 
-    cdef bint finish(self, Writer writer, uint32_t source) except -1:
-        """Do what a change has left for later. Returns whether it is done."""
+    cdef bint finish(self, Writer writer, uint32_t source, uint64_t until) except -1:
         cdef const Record* record
-        cdef size_t left = 0, i
         cdef uint64_t hash, since
         cdef bytes ids
         if self.zones:
             ids = b"".join([(<uint32_t>one).to_bytes(4, "little") for one in self.zones])
-            drop_zones(writer, source, <const uint32_t*><const uint8_t*>ids, <uint32_t>len(self.zones))
+            if not drop_zones(writer, source, <const uint32_t*><const uint8_t*>ids, <uint32_t>len(self.zones),
+                              &self.sweep, until):
+                return False
             self.zones = set()
-        for i in range(self.gone.count):
-            record = of_hash(writer.h, source, self.gone.at[i])
+        while self.gone.count:
+            self.gone.count -= 1
+            record = of_hash(writer.h, source, self.gone.at[self.gone.count])
             if record != NULL:
                 writer.drop(record_key(record), record.key_len)
-        self.gone.count = 0
-        for i in range(0, self.names.count, 2):
-            hash = self.names.at[i]
-            since = self.names.at[i + 1]
+            if self.gone.count % LOOK_EVERY == 0 and monotonic_ns() >= until:
+                return False
+        while self.looked_at < self.names.count:
+            hash = self.names.at[self.looked_at]
+            since = self.names.at[self.looked_at + 1]
+            self.looked_at += 2
             record = of_hash(writer.h, source, hash)
             if record != NULL and kind_in(record, source) == KIND_NAME \
                     and not settle_name(writer, record, <uint32_t>since):
-                self.names.at[left] = hash
-                self.names.at[left + 1] = since
-                left += 2
-        self.names.count = left
-        return left == 0
+                self.names.at[self.left] = hash
+                self.names.at[self.left + 1] = since
+                self.left += 2
+            if self.looked_at % (2 * LOOK_EVERY) == 0 and monotonic_ns() >= until:
+                return False
+        # What there was no space for is tried again.
+        self.names.count = self.left
+        self.looked_at = 0
+        self.left = 0
+        return self.names.count == 0

@@ -26,6 +26,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdns.memory._atomics cimport publish_u64, store_relaxed_u32
+from fastdns.memory._clock cimport in_ns, never
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport (
     MAX_SOURCES, Record, StoreHeader, Writer, find, next_record, own_source_state, record_key, record_payload,
@@ -46,6 +47,9 @@ from fastdns.errors import SourceError
 MAX_NAMES = 10_000_000
 MAX_CHANGES = 100
 MAX_CHANGE_BYTES = 1 << 20
+
+# How long a writer that takes over settles at once; its owner's calls of settle do the rest.
+FIRST_SETTLE_NS = 10_000_000
 
 cdef enum:
     # One change set may take all of it, and is one record of the store.
@@ -78,10 +82,11 @@ cdef class ZoneWriter:
         self.max_changes = max_changes
         self.max_change_bytes = max_change_bytes
         self.known = {}
+        self.changing = set()
         self.waiting = []
         self.next_zone_id = 1
         self.take_over()
-        self.settle()
+        self.settle(FIRST_SETTLE_NS)
 
     cdef int take_over(self) except -1:
         """Find what a predecessor has published, and what it has left of a change that it did not complete."""
@@ -160,18 +165,18 @@ cdef class ZoneWriter:
             record = of_hash(h, self.source, hash)
             if record != NULL:
                 self.writer.drop(record_key(record), record.key_len)
-        self.say_labels(self.known)
+        self.say_labels()
         pending.epoch = h.epoch
         if pending.names.count or pending.gone.count or pending.zones:
             self.waiting.append(pending)
         return 0
 
-    cdef int say_labels(self, object names) except -1:
+    cdef int say_labels(self) except -1:
         """Say of how many labels the zones are: find_zone looks for no others."""
         cdef uint64_t labels = 0
         cdef uint32_t count, at
         cdef bytes name
-        for name in names:
+        for name in {*self.known, *self.changing}:
             count = 0
             at = 0
             while at < <uint32_t>len(name) and name[at]:
@@ -230,19 +235,21 @@ cdef class ZoneWriter:
                 draft.put_gone(name, len(name))
         return self.publish(draft, False, serial), draft.left_out
 
-    def remove(self, bytes name not None):
-        """Serve a zone no longer. Returns whether there was one."""
-        cdef Zone zone = self.known.pop(name, None)
+    def remove(self, bytes name not None, max_ns=None):
+        """Serve a zone no longer. Returns whether there was one. max_ns: of the settle that follows."""
+        cdef Zone zone = self.known.get(name)
         cdef Pending pending
+        if name in self.changing:
+            raise RuntimeError(f"{name!r} is being replaced")
         if zone is None:
             return False
+        del self.known[name]
         pending = Pending()
         pending.zones.add(zone.head.zone_id)
         self.writer.remove(self.zone_key(name))
-        self.say_labels(self.known)
-        pending.epoch = self.writer.h.epoch
-        self.waiting.append(pending)
-        self.settle()
+        self.say_labels()
+        self.leave(pending)
+        self.settle(max_ns)
         return True
 
     def zone_key(self, bytes name not None):
@@ -269,14 +276,20 @@ cdef class ZoneWriter:
                 &body)
         return rrs_of(&body)
 
-    cdef uint32_t publish(self, Draft draft, bint whole, object serial) except? 0xFFFFFFFF:
+    cdef Edit begin(self, Draft draft, bint whole, object serial):
+        """A change of a zone, of which nothing is done yet."""
         cdef Zone zone = self.known.get(draft.zone)
         cdef Edit edit = Edit()
-        self.settle()
+        if draft.zone in self.changing:
+            raise RuntimeError(f"{draft.zone!r} is being replaced")
         edit.writer = self.writer
         edit.source = self.source
+        edit.draft = draft
+        edit.whole = whole
+        edit.serial = serial
         edit.pending = Pending()
         edit.max_names = self.max_names
+        edit.max_changes = self.max_changes
         edit.max_change_bytes = self.max_change_bytes
         edit.is_new = zone is None
         if zone is None:
@@ -284,33 +297,54 @@ cdef class ZoneWriter:
             edit.head.next_number = 1
             edit.version = FIRST_VERSION
             self.next_zone_id += 1
-            # Before it is there.
-            self.say_labels([*self.known, draft.zone])
         else:
             edit.head = zone.head
+            edit.from_serial = zone.head.serial
             edit.version = zone.head.version + 1
             if edit.version == ABORTED or edit.version < FIRST_VERSION:
                 edit.version = FIRST_VERSION
             edit.records_history = zone.head.has_soa and self.max_changes
         edit.order = OrderChange(self.writer, self.source, edit.head.zone_id, edit.head.next_number)
-        try:
-            if not edit.publish(draft, whole, serial, self.max_changes, self.max_change_bytes):
-                return 0
-        except BaseException:
-            edit.give_up()
-            if edit.pending.names.count and zone is not None:
-                # What was given up is put right by and by.
-                edit.pending.epoch = self.writer.h.epoch
-                self.waiting.append(edit.pending)
-            raise
-        if zone is None:
-            zone = Zone()
-            self.known[draft.zone] = zone
-        zone.head = edit.head
-        edit.pending.epoch = self.writer.h.epoch
-        self.waiting.append(edit.pending)
+        self.changing.add(draft.zone)
+        # Before it is there.
+        self.say_labels()
+        return edit
+
+    cdef int complete(self, Edit edit) except -1:
+        """What was begun is served."""
+        cdef Zone zone = self.known.get(edit.draft.zone)
+        self.changing.remove(edit.draft.zone)
+        if edit.changed or zone is None:
+            if zone is None:
+                zone = Zone()
+                self.known[edit.draft.zone] = zone
+            zone.head = edit.head
+            self.leave(edit.pending)
+        return 0
+
+    cdef int forget(self, Edit edit) except -1:
+        """What was begun is undone."""
+        self.changing.remove(edit.draft.zone)
+        self.say_labels()
+        if edit.pending.names.count and not edit.is_new:
+            # What was given up is put right by and by.
+            self.leave(edit.pending)
+        return 0
+
+    cdef int leave(self, Pending pending) except -1:
+        """Leave something until no reader is in an epoch of now any more."""
+        pending.epoch = self.writer.h.epoch
+        self.waiting.append(pending)
+        return 0
+
+    cdef uint32_t publish(self, Draft draft, bint whole, object serial) except? 0xFFFFFFFF:
+        cdef Replacement replacement
         self.settle()
-        return edit.changed
+        replacement = Replacement(self, draft, serial, whole)
+        while not replacement.step(never()):
+            pass
+        self.settle()
+        return replacement.changed
 
     # -------------------------------------------------------------------------------------------- settling
 
@@ -320,17 +354,18 @@ cdef class ZoneWriter:
 
         max_ns: go on for about so many nanoseconds; None: for as long as it takes.
         """
-        cdef uint64_t oldest
+        cdef uint64_t oldest, until
         cdef Pending pending
-        if not self.waiting:
-            return 0
-        oldest = self.writer.next_epoch()
+        until = never() if max_ns is None else in_ns(max_ns)
+        oldest = self.writer.next_epoch() if self.waiting else 0
         # In their order: a later one may be about the same names.
         while self.waiting:
             pending = self.waiting[0]
-            if pending.epoch >= oldest or not pending.finish(self.writer, self.source):
+            if pending.epoch >= oldest or not pending.finish(self.writer, self.source, until):
                 break
             del self.waiting[0]
+        # The store, too, goes on with what large changes have left.
+        self.writer.collect(False)
         return len(self.waiting)
 
     @property
@@ -343,26 +378,47 @@ cdef class Replacement:
     """A zone that is published in place of what it has, in slices; the watcher's event loop goes on between them.
 
     Nothing of it is seen before the last slice; then all of it is. The draft is not changed meanwhile. Other zones
-    of this writer may change between slices, and other sources of the store; this zone may not. One that is neither
-    completed nor given up is put right by the writer's successor.
+    of this writer may change between slices, and other sources of the store; to change this zone is a RuntimeError.
+    One that is neither completed nor given up is put right by the writer's successor.
     """
 
-    def __init__(self, ZoneWriter writer not None, Draft draft not None, object serial):
+    def __init__(self, ZoneWriter writer not None, Draft draft not None, object serial=None, bint whole=True):
         self.writer = writer
-        self.draft = draft
-        self.serial = serial
+        self.edit = writer.begin(draft, whole, serial)
 
     def step(self, uint64_t max_ns):
         """Go on for about so many nanoseconds. Returns whether the zone is served.
 
+        Where the draft is not prepared, the first slice puts it in order, however long that takes.
+
         Raises StoreFull and SourceError as ZoneWriter's methods do, once what was begun is undone: that, too, is
         done in slices.
         """
-        if self.draft is not None:
-            self.changed = self.writer.publish(self.draft, True, self.serial)
-            self.draft = None
-        return True
+        cdef uint64_t until = in_ns(max_ns)
+        if self.edit is None:
+            return True
+        if self.error is None:
+            try:
+                if not self.edit.step(until):
+                    return False
+                self.changed = self.edit.changed
+                self.writer.complete(self.edit)
+                self.edit = None
+                return True
+            except BaseException as error:
+                self.error = error
+        if not self.edit.undo(until):
+            return False
+        self.end()
+        raise self.error
 
     def give_up(self):
-        """Undo what was begun. What is served stays."""
-        self.draft = None
+        """Undo what was begun, however long that takes. What is served stays."""
+        if self.edit is not None:
+            self.edit.undo(never())
+            self.end()
+
+    cdef int end(self) except -1:
+        edit = self.edit
+        self.edit = None
+        return self.writer.forget(edit)

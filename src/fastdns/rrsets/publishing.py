@@ -9,16 +9,19 @@ from fastdns.rrsets._writer import ZoneWriter
 
 # How long the event loop is held at a time.
 SLICE_NS = 1_000_000
+# Readers leave the version before within a batch of queries. Who does not is left to the owner's calls of settle.
+SETTLE_TRIES = 1000
+SETTLE_AGAIN_S = 0.001
 
 
 async def publish(writer: ZoneWriter, draft: Draft, serial: int | None = None) -> int:
-    """Replace a zone in slices. Returns how many names changed; the zone is served then.
+    """Replace a zone in slices. Returns how many names changed; all of it is served then.
 
-    serial: see ZoneWriter.replace. What the version before had is removed by ZoneWriter.settle, which whoever owns
-    the writer calls each second, with SLICE_NS.
+    serial: see ZoneWriter.replace. The draft is put in order in a thread. No other change of this zone begins
+    before the end. Where the task is cancelled, what was begun is undone. Raises StoreFull and SourceError; the
+    version that is served stays then.
 
-    The draft is put in order in a thread. No other change of this zone begins before the end. Where the task is
-    cancelled, what was begun is undone. Raises StoreFull and SourceError; the version that is served stays then.
+    The owner of the writer calls ``writer.settle(SLICE_NS)`` each second, for what readers hold for longer.
     """
     await asyncio.to_thread(draft.prepare)
     replacement = writer.replacement(draft, serial)
@@ -28,4 +31,20 @@ async def publish(writer: ZoneWriter, draft: Draft, serial: int | None = None) -
     except asyncio.CancelledError:
         replacement.give_up()
         raise
+    await settle(writer)
     return replacement.changed
+
+
+async def remove(writer: ZoneWriter, zone: bytes) -> bool:
+    """Serve a zone no longer, and remove it in slices. Returns whether there was one."""
+    removed = writer.remove(zone, SLICE_NS)
+    await settle(writer)
+    return removed
+
+
+async def settle(writer: ZoneWriter) -> None:
+    """Remove in slices what changes have left."""
+    for _ in range(SETTLE_TRIES):
+        if not writer.settle(SLICE_NS):
+            break
+        await asyncio.sleep(SETTLE_AGAIN_S)

@@ -51,7 +51,7 @@ cdef class Listings:
         if not self.unsynced:
             self.records.writer.set_source(self.records.source, synced=True)
             self.records.writer.set_source(self.records.source + 1, synced=True)
-        self.records.writer.reclaim()
+        self.records.writer.reclaim(at_once=False)
         return 0
 
     cdef bint settle(self) except -1:
@@ -90,7 +90,7 @@ cdef class Listings:
         if seen is not None:
             self.sweep(resource, self.missing(resource, seen), seen)
             self.mend_if_due()
-            self.records.writer.reclaim()
+            self.records.writer.reclaim(at_once=False)
         return 0
 
     cdef int mend_if_due(self) except -1:

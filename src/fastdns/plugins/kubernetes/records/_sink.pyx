@@ -91,7 +91,7 @@ cdef class ClusterWriter:
 
     def flush(self):
         """Call after a batch of changes: gives memory that no reader sees any more back to the store."""
-        self.records.writer.reclaim()
+        self.records.writer.reclaim(at_once=False)
 
     @property
     def synced(self):
