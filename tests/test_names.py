@@ -31,10 +31,11 @@ from tests.reading import ROOT, imports, modules, tokens
 SOURCE = ROOT / "src" / "fastdns"
 KNOWN = modules(ROOT / "src", "fastdns")
 PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__init__.py"))
-WORDS = set(
-    "any auto bind cancel chaos debug errors file header health hosts local log loop metadata minimal on ready reload "
-    "rewrite root secondary shed sign template timeouts transfer view".split()
-)
+WORDS = {
+    "any", "auto", "bind", "cancel", "chaos", "debug", "errors", "file", "header", "health", "hosts", "local",
+    "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
+    "sign", "template", "timeouts", "transfer", "view",
+}  # fmt: skip
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.
