@@ -46,6 +46,8 @@ NOT_NATIVE = {
     "integration/test_forward.py": SERVERS,
     "integration/test_nameserver_files.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
+    "plugins/rewrite/test_answers.py": SERVERS,
+    "plugins/rewrite/test_edns0.py": SERVERS,
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",
 }
 
