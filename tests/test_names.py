@@ -59,6 +59,7 @@ ALLOWED = {
     ("plugins/etcd/config.py", "debug"): "an option: debug",
     ("plugins/forward/dial.py", "bind"): "bind(2)",
     ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
+    ("plugins/hosts/config.py", "reload"): "an option: reload DURATION",
     ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",
     ("plugins/log/_lines.pyx", "bufsize"): "CoreDNS's placeholder {>bufsize}",
     ("plugins/log/_ring.pxd", "cache"): "a cache line of a CPU",

@@ -16,6 +16,8 @@ from fastdns.corefile.removed import removed
 Reader = Callable[[Dispenser], Any]
 # Reads one option into the fields of the plugin's Config that is being made.
 Option = Callable[[Dispenser, dict[str, Any]], None]
+# Reads a line that begins with no option's name. Returns whether such a line may stand here.
+Line = Callable[[Dispenser, dict[str, Any]], bool]
 
 _DURATION = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)")
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -203,10 +205,12 @@ def extend(name: str, reader: Reader) -> Option:
 
 
 def read_options(
-    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int] = NOTHING
-) -> int:
+    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int] = NOTHING,
+    other: Line | None = None,
+) -> int:  # fmt: skip
     """Reads the block that may open here into fields; returns how many options it had.
 
+    other: what reads the lines that are no options; None: there are none.
     ending: the options behind which CoreDNS takes the block's closing brace on the same line, with how many
     arguments they must have for that. It depends on how each of them reads its arguments there.
     """
@@ -215,7 +219,7 @@ def read_options(
         count += 1
         right = False
         with d.mistakes.noted():
-            _read_option(d, table, fields, ending)
+            _read_option(d, table, fields, ending, other)
             right = True
         d.ends_after = None
         if not right and d.ends_with_line():
@@ -224,10 +228,13 @@ def read_options(
 
 
 def _read_option(
-    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int]
-) -> None:
+    d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int],
+    other: Line | None,
+) -> None:  # fmt: skip
     option = table.get(d.text)
     if option is None:
+        if other is not None and other(d, fields):
+            return
         import difflib
 
         near = difflib.get_close_matches(d.text[:64], table, n=1)
