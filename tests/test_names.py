@@ -51,6 +51,7 @@ ALLOWED = {
     ("log.py", "kubernetes"): "the logger of the package kubernetes",
     ("memory/_syscalls.pxd", "bind"): "bind(2)",
     ("metrics/_stats.pyx", "timeouts"): "a counter of attempts that had no reply in time",
+    ("plugins/auto/config.py", "reload"): "an option: reload DURATION",
     ("plugins/errors/config.py", "debug"): "a level of log lines",
     ("plugins/errors/reporter.py", "debug"): "a level of log lines",
     ("plugins/file/config.py", "reload"): "an option: reload DURATION",

@@ -46,7 +46,8 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         return NEXT
     if not find_zone(ctx.store, conf.source, q, &z):
         if load(&source_state(ctx.store, conf.source).synced) & 1 or not below_any(&conf.zones, q):
-            return NEXT
+            # An authoritative server refuses what is not its own; where there is a next plugin, that may know it.
+            return NEXT if ctx.step + 1 < ctx.chain.count else bare(ctx, REFUSED)
         ctx.error = conf.not_loaded
         return bare(ctx, SERVFAIL)
     if q.opcode != OPCODE_QUERY or q.qtype == TYPE_AXFR or q.qtype == TYPE_IXFR \

@@ -117,6 +117,9 @@ class ZoneFollower:
                 zone = by_job[job.file, job.zone]
                 zone.signatures = {file: signature_of(file) for file in read.files[1:]}
                 zone.signatures |= {zone.file: before[zone.name]}
+                if read.error and not read.error.startswith(zone.file):
+                    # What is wrong is in another file, or this one cannot be opened.
+                    zone.signatures = {}
                 await self.take(zone, read, draft)
         except SourceError as error:
             # They are read again.

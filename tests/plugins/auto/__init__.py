@@ -1,0 +1,1 @@
+"""The plugin auto: the zone files of a directory."""
