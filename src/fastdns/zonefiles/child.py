@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import struct
 import sys
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,8 @@ from fastdns.zonefiles.reading import UnchangedError, read_zone
 
 FRAME = struct.Struct("!Ic")
 ROWS, FILE = b"R", b"F"
+# Files that are included by files that are included: one that includes itself ends here.
+MAX_OPEN_FILES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def main() -> None:
     # What is needed once may stay until the end of the process.
     gc.disable()
     os.nice(asked["nice"])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
     out = sys.stdout.buffer
     for job in asked["jobs"]:
         write(out, FILE, json.dumps(asdict(read(Job(**job), out, rows=asked["rows"]))).encode())

@@ -304,15 +304,19 @@ def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText
     except (UnchangedError, SourceError):
         raise
     except dns.exception.SyntaxError as error:
-        # ``FILE:LINE: what``, which is not always the line that the entry begins in.
-        place, _, what = str(error).partition(": ")
-        raise SourceError(f"{place} - {what}") from None
+        # It begins with a place: where dnspython is by then, which may be behind the entry.
+        what = str(error).partition(": ")[2]
+        raise SourceError(f"{named(collector.where())} - {what}") from None
     except OSError as error:
         raise SourceError(f"{named(collector.where())} - $INCLUDE {error.filename}: {error.strerror}") from None
     except Exception as error:
         raise SourceError(f"{named(collector.where())} - {str(error) or type(error).__name__}") from None
     finally:
         os.chdir(here)
+        # dnspython leaves included files open where reading ends early. This process may have more to read.
+        for included in (reader.current_file, *(state[3] for state in reader.saved_state)):
+            if included is not None:
+                included.close()
     if collector.serial is None:
         raise SourceError(f'file "{file}" has no SOA record for origin {zone}')
     without = collector.finish()

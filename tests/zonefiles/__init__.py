@@ -1,0 +1,1 @@
+"""Reading zone files, without a server."""

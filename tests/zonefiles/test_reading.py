@@ -1,0 +1,257 @@
+"""Zone files: what is read, what is left out, what is wrong and where; and files that nobody meant to write."""
+
+from __future__ import annotations
+
+import io
+import random
+import resource
+import struct
+from pathlib import Path
+
+import dns.name
+import dns.rdataclass
+import dns.rdatatype
+import dns.zone
+import dns.zonefile
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastdns.errors import SourceError
+from fastdns.zonefiles import reading
+from fastdns.zonefiles.child import MAX_OPEN_FILES, Job, read
+from fastdns.zonefiles.reading import Collector, EntryTokenizer, UnchangedError, read_zone
+
+pytestmark = pytest.mark.native
+
+HEAD = "$TTL 300\n@ 60 IN SOA ns host 7 2 3 4 5\n@ IN NS ns\n"
+RR = tuple[str, str, int, str]
+
+
+def rrs_of(made: bytes) -> list[RR]:
+    """Rows as text: owner, type, TTL, rdata."""
+    found = []
+    at = 0
+    while at < len(made):
+        size, rrtype, ttl_s, rdata_size = struct.unpack_from("=BHIH", made, at)
+        at += 9
+        owner = dns.name.from_wire(made, at)[0]
+        kind = dns.rdatatype.to_text(rrtype)
+        rdata = dns.rdata.from_wire(dns.rdataclass.IN, rrtype, made, at + size, rdata_size)
+        found.append((owner.to_text(), kind, ttl_s, rdata.to_text()))
+        at += size + rdata_size
+    return sorted(found)
+
+
+def write(folder: Path, text: str | bytes) -> str:
+    path = folder / "db"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    more = "ns A 192.0.2.1\n  AAAA 2001:db8::1\n$ORIGIN sub.z.test.\nw ( A\n 192.0.2.2 ) ; two\n"
+    file = write(tmp_path, HEAD + more)
+    text = read_zone(file, "z.test.")
+    assert (text.serial, text.rrs, text.said, text.left_out, text.files) == (7, 5, [], 0, [file])
+    assert rrs_of(b"".join(text.rows)) == [
+        ("ns.z.test.", "A", 300, "192.0.2.1"),
+        ("ns.z.test.", "AAAA", 300, "2001:db8::1"),
+        ("w.sub.z.test.", "A", 300, "192.0.2.2"),
+        ("z.test.", "NS", 300, "ns.z.test."),
+        ("z.test.", "SOA", 60, "ns.z.test. host.z.test. 7 2 3 4 5"),
+    ]
+    with pytest.raises(UnchangedError):
+        read_zone(file, "z.test.", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", 'file "FILE" has no SOA record for origin z.test.'),
+        ("$TTL 5\na A 192.0.2.1\n", 'file "FILE" has no SOA record for origin z.test.'),
+        ("other.test. 5 SOA ns host 1 2 3 4 5\n", 'file "FILE" has no SOA record for origin z.test.'),
+        (HEAD + "a A 192.0.2.999\n", "FILE:4 - "),
+        (HEAD + "\n; comment\na NOTYPE x\n", "FILE:6 - unknown rdatatype 'NOTYPE'"),
+        (HEAD + "a CH A 192.0.2.1\n", "FILE:4 - RR class is not zone's class"),
+        (HEAD + "a..b A 192.0.2.1\n", "FILE:4 - A DNS label is empty."),
+        (HEAD + f"{'a' * 64} A 192.0.2.1\n", "FILE:4 - A DNS label is > 63 octets long."),
+        (HEAD + "a ( A 192.0.2.1\n", "FILE:4 - "),
+        (HEAD + 'a TXT "open\n', "FILE:4 - "),
+        (HEAD + "$INCLUDE missing\n", "FILE:4 - $INCLUDE missing: No such file or directory"),
+        (HEAD + "$ODD x\n", "FILE:4 - "),
+        ("a A 192.0.2.1\n", "FILE:1 - Missing default TTL value"),
+        (HEAD.encode() + b'a TXT "\xff"\n', "FILE:4 - "),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str | bytes, said: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(SourceError) as raised:
+        read_zone(file, "z.test.")
+    assert str(raised.value).startswith(said.replace("FILE", file)), raised.value
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a.other.test. A 192.0.2.1", "a.other.test. A: it is not in the zone z.test."),
+        ("c A 192.0.2.1\nc CNAME x", "c.z.test. A: its name has a CNAME record"),
+        ("c CNAME x\nc CNAME y", "c.z.test. CNAME: its name has another CNAME record"),
+        ("c DNAME x\nc DNAME y", "c.z.test. DNAME: its name has another DNAME record"),
+        ("@ CNAME x", "z.test. CNAME: the zone itself has no CNAME record"),
+        ("c SOA ns host 1 2 3 4 5", "c.z.test. SOA: only the zone itself has an SOA record"),
+        ("\\000x.z.test. A 192.0.2.1", "\\000x.z.test. A: names that begin so are the server's own"),
+        ("h NSEC3 1 0 151 - 0P9MHAVEQVM6T7VBL5LOP2U3T2RP3TOM A", "h.z.test. NSEC3: it has over 150 iterations"),
+        (
+            "h.x NSEC3 1 0 0 - 0P9MHAVEQVM6T7VBL5LOP2U3T2RP3TOM A",
+            "h.x.z.test. NSEC3: it is not right below the zone",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_left_out_and_said(tmp_path: Path, line: str, said: str) -> None:
+    file = write(tmp_path, f"{HEAD}{line}\nlast A 192.0.2.3\n")
+    text = read_zone(file, "z.test.")
+    assert text.left_out == 1
+    place = f"{file}:{4 + line.count(chr(10)) * ('another' in said)} - "
+    assert text.said == [place + said]
+    assert ("last.z.test.", "A", 300, "192.0.2.3") in rrs_of(b"".join(text.rows))
+
+
+def test_the_last_soa_record_counts(tmp_path: Path) -> None:
+    """As in CoreDNS; a file that a transfer has left has the same one twice, which is no mistake."""
+    text = read_zone(write(tmp_path, HEAD + "@ 60 IN SOA ns host 8 2 3 4 5\n"), "z.test.")
+    assert (text.serial, text.left_out) == (8, 1)
+    text = read_zone(write(tmp_path, HEAD + "@ 60 IN SOA ns host 7 2 3 4 5\n"), "z.test.")
+    assert (text.serial, text.left_out) == (7, 0)
+
+
+def test_signatures_stand_beside_aliases(tmp_path: Path) -> None:
+    lines = "c CNAME x\nc NSEC d CNAME RRSIG NSEC\n"
+    signature = "c RRSIG CNAME 13 3 60 20300101000000 20200101000000 1 z.test. AAAA\n"
+    text = read_zone(write(tmp_path, HEAD + lines + signature), "z.test.")
+    assert (text.rrs, text.left_out) == (5, 0)
+
+
+def test_files_that_are_included_stand_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("a A 192.0.2.1\nb.other. A 192.0.2.1\n")
+    file = write(tmp_path, HEAD + "$INCLUDE more\n$INCLUDE more sub\n")
+    text = read_zone(file, "z.test.")
+    assert text.files == [file, str(tmp_path / "more")]
+    assert [rr[0] for rr in rrs_of(b"".join(text.rows))] == ["a.sub.z.test.", "a.z.test.", "z.test.", "z.test."]
+    assert text.said == ["more:2 - b.other. A: it is not in the zone z.test."] * 2
+
+
+def test_a_file_that_includes_itself_ends(tmp_path: Path) -> None:
+    file = write(tmp_path, HEAD + "$INCLUDE db\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, hard))
+    try:
+        with pytest.raises(SourceError, match="Too many open files"):
+            read_zone(file, "z.test.")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_too_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_RRS", 1000)
+    file = write(tmp_path, HEAD + "$GENERATE 1-4000000000 h$ A 192.0.2.1\n")
+    with pytest.raises(SourceError, match=r":4 - a zone has at most 1000 records"):
+        read_zone(file, "z.test.")
+
+
+@pytest.mark.parametrize("what", ["/dev/zero", ".", "missing"])
+def test_what_is_no_file(tmp_path: Path, what: str) -> None:
+    said = read(Job(str(tmp_path / what), "z.test."), io.BytesIO(), rows=True)
+    assert said.error and said.unreadable == (what == "missing")
+
+
+# ------------------------------------------------------------------------------------------------ plain lines
+
+OWNERS = st.sampled_from(
+    ["a", "B.c", "*", "@", "x.z.test.", "", "", "deep.er", "1", "in", "_s._tcp", "o.other.", "-"]
+)  # fmt: skip
+TTLS = st.sampled_from(["", "", "5", "0", "4294967295", "1h", "99999999999", "2147483648"])
+CLASSES = st.sampled_from(["", "", "IN", "in"])
+NAMES = st.sampled_from(["a", "b.c", "@", ".", "host.other.", "A.Z.test.", "x" * 63, "x" * 64, "a..b", "$x", "é"])
+RDATA = st.one_of(
+    st.tuples(
+        st.just("A"), st.sampled_from(["192.0.2.1", "1.2.3", "01.2.3.4", "1.2.3.256", "0.0.0.0", "1.2.3.4.5"])
+    ),
+    st.tuples(st.just("AAAA"), st.sampled_from(["::", "2001:db8::1", "::ffff:1.2.3.4", "1:2", "fe80::1%eth0"])),
+    st.tuples(st.sampled_from(["NS", "cname", "PTR"]), NAMES),
+    st.tuples(st.just("MX"), NAMES.map(lambda name: f"10 {name}")),
+    st.tuples(st.just("SRV"), NAMES.map(lambda name: f"1  2\t3 {name}")),
+    st.tuples(st.just("MX"), st.sampled_from(["65536 a", "-1 a", "a", "1"])),
+    st.tuples(
+        st.just("TXT"),
+        st.sampled_from(
+            ['"a b"', '"a" "b"', '""', "bare", '"a""b"', '"\\""', '"a;b"', '"(x"', f'"{"y" * 255}"', "é"]
+        ),
+    ),
+    st.tuples(st.sampled_from(["CAA", "TYPE1", "NOTYPE"]), st.sampled_from(['0 issue "x"', "\\# 4 01020304"])),
+)
+ENDS = st.sampled_from(["", "", " ", "\t; comment", ";x", " extra", " )"])
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> str:
+    """One line of a zone file, mostly a right one."""
+    owner, ttl, rrclass, (kind, rdata) = draw(OWNERS), draw(TTLS), draw(CLASSES), draw(RDATA)
+    words = [ttl, rrclass] if draw(st.booleans()) else [rrclass, ttl]
+    return f"{owner} {' '.join(words)} {kind} {rdata}{draw(ENDS)}"
+
+
+OTHERS = st.sampled_from(["", "; comment", "   ", "$TTL 77", "$ORIGIN sub", "$ORIGIN z.test.", "$ORIGIN other."])
+
+
+def read_text(text: str, *, plain: bool) -> tuple[str, list[RR], list[str]]:
+    """(error, RRs, what was left out), with plain lines read natively or not."""
+    collector = Collector(dns.name.from_text("z.test."), None)
+    tokens = EntryTokenizer(text.encode(), "db", collector)
+    if not plain:
+        tokens.take_lines = lambda: None  # type: ignore[method-assign]
+    reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, collector, allow_include=True)  # type: ignore[arg-type]
+    reader.current_origin = reader.last_name = collector.origin
+    tokens.reader = reader
+    collector.where = lambda: (tokens.filename, tokens.entry_line)
+    error = ""
+    try:
+        reader.read()
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised}"
+    collector.flush()
+    made = b"".join(reading.batches(collector.draft, bytearray(len(collector.draft))))
+    return error, rrs_of(made), collector.said
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(entries(), entries(), OTHERS), max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans()
+)
+def test_plain_lines_are_what_dnspython_reads(lines: list[str], newline: str, ends: bool) -> None:
+    """The same RRs, TTLs, left out lines, and errors at the same line."""
+    text = newline.join([*HEAD.splitlines(), *lines]) + newline * ends
+    assert read_text(text, plain=True) == read_text(text, plain=False)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 2**32))
+def test_hostile_files_end_in_an_error_or_a_zone(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, seed: int
+) -> None:
+    """Noise, and a right file that is mangled: never anything but a Read."""
+    rng = random.Random(seed)
+    data = bytearray(
+        HEAD.encode() + b'a A 192.0.2.1\nb MX 10 a\nc TXT "x" "y"\n'
+        b"$GENERATE 1-9 h$ A 192.0.2.$\nd ( SRV\n1 2 3 a )\n"
+    )  # fmt: skip
+    for _ in range(rng.randrange(8)):
+        at = rng.randrange(len(data))
+        data[at : at + rng.randrange(3)] = bytes([rng.choice(b'\0\xff"(\\\n$ 9')])[: rng.randrange(2)]
+    folder = tmp_path_factory.getbasetemp()
+    for content in (noise, HEAD.encode() + noise, bytes(data)):
+        if b"-" in content.partition(b"GENERATE")[2] and b"1-9 " not in content:
+            # A range of billions is bounded, but takes its time.
+            continue
+        said = read(Job(write(folder, content), "z.test."), io.BytesIO(), rows=True)
+        assert said.error or said.serial >= 0
