@@ -35,6 +35,13 @@ COREFILE = """\
     inner 5
     loop
 }
+zone.test:DNS_PORT {
+    bind 127.0.0.1
+    file missing.db
+    auto {
+        directory missing
+    }
+}
 """
 
 
