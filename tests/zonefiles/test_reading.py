@@ -6,6 +6,8 @@ import io
 import random
 import resource
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import dns.name
@@ -19,7 +21,8 @@ from hypothesis import strategies as st
 
 from fastdns.errors import SourceError
 from fastdns.zonefiles import reading
-from fastdns.zonefiles.child import MAX_OPEN_FILES, Job, read
+from fastdns.zonefiles.child import MAX_OPEN_FILES, read
+from fastdns.zonefiles.frames import Job
 from fastdns.zonefiles.reading import Collector, EntryTokenizer, UnchangedError, read_zone
 
 pytestmark = pytest.mark.native
@@ -255,3 +258,10 @@ def test_hostile_files_end_in_an_error_or_a_zone(
             continue
         said = read(Job(write(folder, content), "z.test."), io.BytesIO(), rows=True)
         assert said.error or said.serial >= 0
+
+
+def test_only_the_child_imports_dnspython() -> None:
+    """Its memory would be every worker's."""
+    modules = "fastdns.plugins.file.source, fastdns.plugins.file.step, fastdns.plugins.auto.source"
+    program = f"import sys, {modules}, fastdns.zonefiles.asking\nassert 'dns' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -15,7 +15,7 @@ from fastdns.dns.names import wire_name
 from fastdns.errors import SourceError
 from fastdns.rrsets._draft import Draft
 from fastdns.threads import in_thread
-from fastdns.zonefiles.child import FILE, FRAME, Job, Read
+from fastdns.zonefiles.frames import FILE, FRAME, Job, Read
 
 COMMAND = (sys.executable, "-m", "fastdns.zonefiles.child")
 # A million RRs take seconds; what takes longer than this never ends.

@@ -2,9 +2,7 @@
 
     python -m fastdns.zonefiles.child
 
-It is given JSON: the process that it ends with, whether RRs are wanted, and the files. What it writes is a row of
-frames: the length of the rest (u32, big endian), a letter, and its bytes. For each file there are frames with RRs
-(R, as Draft.add_rows takes them) and one with what else is to say of it (F, JSON), or only the latter.
+frames.py says what it is asked, and how it answers.
 """
 
 from __future__ import annotations
@@ -13,45 +11,17 @@ import gc
 import json
 import os
 import resource
-import struct
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import IO
 
 from fastdns.children import die_with_parent
 from fastdns.errors import FastdnsError
+from fastdns.zonefiles.frames import FILE, FRAME, ROWS, Job, Read
 from fastdns.zonefiles.reading import UnchangedError, read_zone
 
-FRAME = struct.Struct("!Ic")
-ROWS, FILE = b"R", b"F"
 # Files that are included by files that are included: one that includes itself ends here.
 MAX_OPEN_FILES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A file, and the zone that it holds. known_serial: with this one it is not read; None: whatever it has."""
-
-    file: str
-    zone: str
-    known_serial: int | None = None
-
-
-@dataclass(slots=True)
-class Read:
-    """What became of a job. error: why nothing was read; unreadable: because the file cannot be opened.
-
-    unchanged: it has the known serial. said: what is left out, the first of left_out.
-    """
-
-    error: str = ""
-    unreadable: bool = False
-    unchanged: bool = False
-    serial: int = 0
-    rrs: int = 0
-    left_out: int = 0
-    said: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
 
 
 def read(job: Job, out: IO[bytes], *, rows: bool) -> Read:

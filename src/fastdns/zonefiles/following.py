@@ -19,7 +19,7 @@ from fastdns.errors import FastdnsError, SourceError, StoreFull
 from fastdns.rrsets._draft import Draft
 from fastdns.rrsets._writer import ZoneWriter
 from fastdns.zonefiles.asking import read_files
-from fastdns.zonefiles.child import Job, Read
+from fastdns.zonefiles.frames import Job, Read
 
 if TYPE_CHECKING:
     from fastdns.memory._store import Writer

@@ -41,7 +41,7 @@ class Auto(Plugin):
             return
         from fastdns.plugins.auto.scan import scan
         from fastdns.zonefiles.asking import look_at
-        from fastdns.zonefiles.child import Job
+        from fastdns.zonefiles.frames import Job
 
         for _, config in check.config.with_plugin("auto"):
             found = scan(config.directory) if config.directory is not None else None

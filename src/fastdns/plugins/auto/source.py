@@ -11,8 +11,8 @@ from fastdns.dns.names import text_name
 from fastdns.plugins.auto.config import Directory
 from fastdns.plugins.auto.scan import scan
 from fastdns.threads import in_thread
-from fastdns.zonefiles.child import Read
 from fastdns.zonefiles.following import Zone, ZoneFollower
+from fastdns.zonefiles.frames import Read
 
 if TYPE_CHECKING:
     from fastdns.memory._store import Writer

@@ -38,7 +38,7 @@ class File(Plugin):
 
     def check(self, check: Check) -> None:
         from fastdns.zonefiles.asking import look_at
-        from fastdns.zonefiles.child import Job
+        from fastdns.zonefiles.frames import Job
 
         wanted = [(block, one) for block, config in check.config.with_plugin("file") for one in config.files]
         for (block, one), read in zip(wanted, look_at([Job(one.file, one.zone) for _, one in wanted]), strict=True):
