@@ -75,6 +75,8 @@ class ZoneFollower:
         # Nobody asks for the history yet.
         self.store = ZoneWriter(writer, number, max_changes=0)
         self.zones: dict[bytes, Zone] = {}
+        # Of no single zone: what was said last.
+        self.complaint = ""
 
     def say_failed(self, zone: Zone, read: Read) -> None:
         """A file could not be read."""
@@ -121,9 +123,13 @@ class ZoneFollower:
                     # What is wrong is in another file, or this one cannot be opened.
                     zone.signatures = {}
                 await self.take(zone, read, draft)
+            self.complaint = ""
         except SourceError as error:
             # They are read again.
-            self.complain_once("", str(error))
+            self.count("failed")
+            if str(error) != self.complaint:
+                self.complaint = str(error)
+                self.log.error("%s", error)
 
     async def take(self, zone: Zone, read: Read, draft: Draft) -> None:
         """What became of reading one file."""
@@ -154,10 +160,6 @@ class ZoneFollower:
             self.log.warning("%s; it is left out", line)
         if read.left_out > len(read.said):
             self.log.warning("%s: %d more records are left out", zone.file, read.left_out - len(read.said))
-
-    def complain_once(self, which: str, text: str) -> None:
-        """Log what concerns no single zone."""
-        self.log.error("%s", text)
 
     async def publish(self, draft: Draft) -> None:
         """Make a draft the zone, between the watcher's other work. Raises StoreFull and SourceError."""
