@@ -17,7 +17,9 @@ class Settings:
     chosen in another way. look_interval_s, look_jitter_s: how often the Corefile is looked at, and by how much that
     is moved at random. read_s, write_s, idle_s, max_queries: bounds of a connection. view: the block takes only
     some of the queries for its zones, as the filter of the plugin that sets this decides; metrics call it by this
-    name. value_zones: in queries for names of these zones, values that plugins provide can be read.
+    name. newest_first: under overload the newest queries over UDP of a listener are answered first, and older ones
+    are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
+    that plugins provide can be read.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -35,6 +37,7 @@ class Settings:
     idle_s: float | None = None
     max_queries: int | None = None
     view: str | None = None
+    newest_first: str | None = None
     value_zones: tuple[str, ...] | None = None
 
 

@@ -52,7 +52,8 @@ cdef enum Failure:
     ERROR_STEP_REPLY = 23       # what it has returned is no reply to the question
     ERROR_CLIENT_SHARE = 24     # too many queries wait, and this client has many of them
     ERROR_DEADLINE = 25         # it would have to wait for longer than it may
-    OWN_REASONS = 26
+    FAILED_EVICTED = 26         # newer queries took its place, before anybody had looked at it
+    OWN_REASONS = 27
     MAX_REASONS = 256
 
 # Why a TCP connection ended; CLOSINGS in _stats.pyx has their names.

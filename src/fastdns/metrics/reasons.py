@@ -57,6 +57,7 @@ REASONS: list[Reason] = [
     Reason("step_reply", "SERVFAIL", "plugin/{step}: no reply to the question"),
     Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
     Reason("deadline", "SERVFAIL", "context deadline exceeded"),
+    Reason("evicted", "none"),
 ]
 _first: dict[str, int] = {}
 

@@ -110,6 +110,7 @@ class WorkerProcess:
     def __init__(self, plan: WorkerPlan, channel: Channel) -> None:
         self.plan = plan
         self.channel = channel
+        self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
         tables, self.steps = build_tables(plan.config, plan.runtime, plan.zone_slots)
         self.tables = tables
         self.tasks = self.python_tasks()
@@ -130,12 +131,12 @@ class WorkerProcess:
                 for pair in pairs
             ],
             self.services(plan.slots.hot, plan.max_in_flight),
+            self.newest_first(),
         )
         room = max(1, plan.max_in_flight // SLOW_PART)
         self.slow = SlowPath(self.slow_workers, self.services(plan.slots.slow, room))
         self.slow_timer: asyncio.TimerHandle | None = None
         self.asking: asyncio.Handle | None = None
-        self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
         self.recoveries = [
             recovery_of(server_name(listener), settings)
             for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
@@ -202,6 +203,16 @@ class WorkerProcess:
             plan = self.plan
             services.append(self.tasks.service(plan.stats, slot, plan.max_python_queries, self.tables))
         return services
+
+    def newest_first(self) -> dict[int, int]:
+        """The UDP sockets of which the newest queries come first, and where each counts what it drops for that."""
+        counters = self.plan.runtime.first_counters
+        return {
+            pair.udp.fileno(): counters[settings.newest_first]
+            for settings, pairs in zip(self.settings, self.plan.pairs, strict=True)
+            if settings.newest_first is not None
+            for pair in pairs
+        }
 
     def python_tasks(self) -> Tasks | None:
         """What runs the steps in Python, where there are any."""

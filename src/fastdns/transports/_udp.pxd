@@ -2,6 +2,7 @@
 
     epoll_wait on the sockets, the sockets to upstreams and one eventfd
       → recvmmsg of up to BATCH messages → serve each → sendmmsg, until a socket has no more
+      → of a socket with a stack (_newest.pxd): read until it is empty, then batches of the newest
       → what upstreams have answered: the queries that waited for it are served again, and sent
 """
 
@@ -11,6 +12,8 @@ from fastdns.serve._context cimport Context
 from fastdns.serve._worker cimport Worker
 from fastdns.serve._zones cimport ServerTable
 from fastdns.serve._suspend cimport Services, ServiceTable
+from fastdns.memory._syscalls cimport mmsghdr
+from fastdns.transports._newest cimport Newest
 
 cdef enum:
     BATCH = 64
@@ -20,6 +23,7 @@ cdef enum:
     REPLIES_BYTES = 327680      # of one batch; what does not fit is sent first
     CONTROL_ROOM = 64
     ADDRESS_ROOM = 32
+    NEWEST_ROUNDS = 8           # batches of a stack before its socket is read again
     MAX_SOCKETS = 256
     WAKE_TAG = MAX_SOCKETS      # of the eventfd in epoll's events; smaller ones are sockets
     SERVICE_TAG = MAX_SOCKETS + 1
@@ -29,8 +33,15 @@ cdef enum:
 
 cdef struct HotSocket:
     int fd
+    Newest* newest              # NULL: first come, first served
+    uint32_t first_counter      # where it counts what it drops, in the listener's counters: Dropped
     bint wildcard               # IP_PKTINFO: the reply leaves from where the query came to
     void* server                # const Server*
+
+# What a socket with a stack counts, from its first counter on.
+cdef enum Dropped:
+    DROPPED_QUERIES = 0         # newer ones came
+    DROPPED_REPLIES = 1         # the kernel did not take them
 
 # All that the loop works on. Replies of a batch stand one after the other in ``replies``.
 cdef struct Hot:
@@ -53,11 +64,15 @@ cdef struct Hot:
     uint64_t* hashes            # theirs
     uint32_t sending            # replies that are ready, and the bytes they take
     uint32_t used
-    int sending_fd
+    HotSocket* sending_to
+    mmsghdr* received[BATCH]    # the batch that is served
+    uint32_t stacked            # datagrams in the stacks of all sockets
 
 
 cdef class HotLoop:
     cdef Hot hot
     cdef Worker worker
     cdef readonly Services services
+    cdef Newest* stacks
+    cdef uint32_t stack_count
     cdef list keep

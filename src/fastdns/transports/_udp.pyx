@@ -14,13 +14,16 @@ from fastdns.memory._syscalls cimport (
     MSG_DONTWAIT, POLLOUT, c_close, cmsghdr, epoll_create1, epoll_ctl, epoll_event, epoll_wait, in_pktinfo, iovec,
     mmsghdr, msghdr, ntohs, poll, pollfd, recvmmsg, sendmmsg, sockaddr_in, sockaddr_in6,
 )
-from fastdns.metrics._stats cimport FAILED_SEND, count_failed
+from fastdns.metrics._stats cimport (
+    FAILED_EVICTED, FAILED_SEND, PLUGIN_COUNTERS, ThreadCounters, count_failed, zone_counters,
+)
 from fastdns.serve._chain cimport Ahead, begin_message, look_again, look_ahead, serve_ahead
-from fastdns.serve._context cimport OVER_UDP, Context, Server, ServiceReply
+from fastdns.serve._context cimport NO_SLOT, OVER_UDP, Context, Server, ServiceReply
 from fastdns.serve._suspend cimport (
     Services, Suspended, any_outstanding, any_suspended, any_unsent, control_of, flush, give_up, on_event,
     on_time, peer_of, serve_resumed, wait_ms,
 )
+from fastdns.transports._newest cimport close_newest, open_newest, read_newest, take_newest
 
 cdef enum:
     MAX_ROUNDS = 16             # batches of one socket before the others have their turn
@@ -44,9 +47,9 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             stopped_ns = now_ns
         if ctx.counters != NULL:
             ctx.counters.heartbeat_ns = now_ns
-        timeout_ms = WAIT_MS
+        timeout_ms = 0 if hot.stacked else WAIT_MS
         if hot.stopping:
-            timeout_ms = 1 if any_suspended(services) else 0
+            timeout_ms = 1 if any_suspended(services) and not hot.stacked else 0
         timeout_ms = wait_ms(services, timeout_ms)
         ready = epoll_wait(hot.epoll_fd, events, EVENTS, timeout_ms)
         if ready < 0:
@@ -56,7 +59,9 @@ cdef int run_batches(Hot* hot) noexcept nogil:
         idle = True
         for i in range(ready):
             tag = events[i].data.u32
-            if tag < hot.socket_count:
+            if tag < hot.socket_count and hot.sockets[tag].newest != NULL:
+                read_stack(hot, &hot.sockets[tag])
+            elif tag < hot.socket_count:
                 idle = False
                 rounds = 0
                 # A batch that is not full has emptied the socket; epoll tells of what came since.
@@ -68,6 +73,9 @@ cdef int run_batches(Hot* hot) noexcept nogil:
             else:
                 # It has woken us once; it stays readable, and there would be no waiting any more.
                 epoll_ctl(hot.epoll_fd, EPOLL_CTL_DEL, hot.event_fd, NULL)
+        if hot.stacked:
+            idle = False
+            serve_stacks(hot)
         if any_outstanding(services):
             on_time(services, monotonic_ns())
             send_ready(hot)
@@ -108,13 +116,16 @@ cdef inline void leave_from(msghdr* message) noexcept nogil:
         (<in_pktinfo*>CMSG_DATA(control)).ipi_ifindex = 0
 
 
+cdef inline const uint8_t* message_of(const mmsghdr* datagram) noexcept nogil:
+    return <const uint8_t*>datagram.msg_hdr.msg_iov.iov_base
+
+
 cdef inline void look_at_group(Hot* hot, int first, int behind) noexcept nogil:
     """Have the memory fetched that the messages of a group will be answered from."""
-    cdef const mmsghdr* headers = <const mmsghdr*>hot.headers_in
     cdef int i
     for i in range(first, behind):
         # A message cut at QUERY_ROOM ends inside itself, and accept refuses it.
-        look_ahead(hot.ctx, hot.queries + i * QUERY_ROOM, headers[i].msg_len, &hot.ahead[i - first])
+        look_ahead(hot.ctx, message_of(hot.received[i]), hot.received[i].msg_len, &hot.ahead[i - first])
     for i in range(first, behind):
         look_again(hot.ctx, &hot.ahead[i - first])
 
@@ -122,14 +133,10 @@ cdef inline void look_at_group(Hot* hot, int first, int behind) noexcept nogil:
 cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     """Receive, serve and answer one batch. Returns how many messages came."""
     cdef mmsghdr* headers = <mmsghdr*>hot.headers_in
-    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
     cdef iovec* iovecs = <iovec*>hot.iovecs
-    cdef Context* ctx = hot.ctx
-    cdef uint64_t received_ns
-    cdef int i, count, size
-    cdef int first = 0
-    cdef int behind = 0
+    cdef int i, count
     for i in range(BATCH):
+        hot.received[i] = &headers[i]
         iovecs[i].iov_base = hot.queries + i * QUERY_ROOM
         iovecs[i].iov_len = QUERY_ROOM
         headers[i].msg_hdr.msg_name = hot.addresses + i * ADDRESS_ROOM
@@ -141,7 +148,58 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     count = recvmmsg(s.fd, headers, BATCH, MSG_DONTWAIT, NULL)
     if count <= 0:
         return 0
-    hot.sending_fd = s.fd
+    serve_batch(hot, s, which, count)
+    return count
+
+
+cdef void read_stack(Hot* hot, HotSocket* s) noexcept nogil:
+    """Read what a socket has; what is too old for its stack is dropped, and counted."""
+    cdef uint32_t before = s.newest.count
+    cdef uint32_t dropped = read_newest(s.newest, s.fd, s.wildcard)
+    cdef ThreadCounters* counters = hot.ctx.counters
+    hot.stacked += s.newest.count - before
+    if dropped and counters != NULL:
+        counters.queries += dropped
+        counters.failed[<uint32_t>FAILED_EVICTED] += dropped
+        count_dropped(hot, s, DROPPED_QUERIES, dropped)
+
+
+cdef void count_dropped(Hot* hot, const HotSocket* s, uint32_t what, uint32_t count) noexcept nogil:
+    cdef uint32_t slot = (<const Server*>s.server).dropped_slot
+    if slot != NO_SLOT and hot.ctx.counters != NULL:
+        zone_counters(hot.ctx.zone_banks, slot).plugins[s.first_counter + what] += count
+
+
+cdef void serve_stacks(Hot* hot) noexcept nogil:
+    """Answer some of what the stacks hold, the newest first."""
+    cdef HotSocket* s
+    cdef uint32_t which, _round
+    cdef int count
+    for which in range(hot.socket_count):
+        s = &hot.sockets[which]
+        if s.newest == NULL:
+            continue
+        for _round in range(<uint32_t>NEWEST_ROUNDS):
+            count = 0
+            while s.newest.count and count < BATCH:
+                hot.received[count] = take_newest(s.newest)
+                count += 1
+            if count == 0:
+                break
+            hot.stacked -= count
+            serve_batch(hot, s, which, count)
+
+
+cdef void serve_batch(Hot* hot, HotSocket* s, uint32_t which, int count) noexcept nogil:
+    """Answer the first messages of hot.received; they came to one socket."""
+    cdef mmsghdr* out = <mmsghdr*>hot.headers_out
+    cdef Context* ctx = hot.ctx
+    cdef const mmsghdr* datagram
+    cdef uint64_t received_ns
+    cdef int i, size
+    cdef int first = 0
+    cdef int behind = 0
+    hot.sending_to = s
     ctx.server = <const Server*>s.server
     received_ns = monotonic_ns()
     if ctx.store != NULL:
@@ -151,14 +209,15 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
             first = i
             behind = first + GROUP if first + GROUP < count else count
             look_at_group(hot, first, behind)
-        begin_datagram(ctx, &headers[i].msg_hdr, received_ns, which)
+        datagram = hot.received[i]
+        begin_datagram(ctx, &datagram.msg_hdr, received_ns, which)
         if hot.used + REPLY_ROOM > REPLIES_BYTES:
             send_ready(hot)
-        size = serve_ahead(ctx, &hot.ahead[i - first], hot.queries + i * QUERY_ROOM, headers[i].msg_len,
+        size = serve_ahead(ctx, &hot.ahead[i - first], message_of(datagram), datagram.msg_len,
                            hot.replies + hot.used, REPLY_ROOM)
         if size <= 0:
             continue
-        out[hot.sending].msg_hdr = headers[i].msg_hdr
+        out[hot.sending].msg_hdr = datagram.msg_hdr
         ready_to_send(hot, size, s.wildcard)
     if ctx.store != NULL:
         leave_epoch(ctx.store, hot.reader_slot)
@@ -166,7 +225,6 @@ cdef int one_batch(Hot* hot, HotSocket* s, uint32_t which) noexcept nogil:
     if any_unsent(&hot.services):
         flush(&hot.services)
         send_ready(hot)
-    return count
 
 
 cdef inline void ready_to_send(Hot* hot, uint32_t size, bint wildcard) noexcept nogil:
@@ -192,9 +250,9 @@ cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept no
     cdef msghdr* header
     cdef uint8_t* address
     cdef int size
-    if hot.sending_fd != s.fd or hot.sending == BATCH or hot.used + REPLY_ROOM > REPLIES_BYTES:
+    if hot.sending_to != s or hot.sending == BATCH or hot.used + REPLY_ROOM > REPLIES_BYTES:
         send_ready(hot)
-    hot.sending_fd = s.fd
+    hot.sending_to = s
     # The suspended query's memory is given back before the batch is sent.
     address = hot.addresses + (BATCH + hot.sending) * ADDRESS_ROOM
     memcpy(address, peer_of(query), query.peer_len)
@@ -224,7 +282,7 @@ cdef void send_ready(Hot* hot) noexcept nogil:
     cdef pollfd waiting
     cdef bint waited = False
     while first < hot.sending:
-        sent = sendmmsg(hot.sending_fd, &out[first], hot.sending - first, MSG_DONTWAIT)
+        sent = sendmmsg(hot.sending_to.fd, &out[first], hot.sending - first, MSG_DONTWAIT)
         if sent > 0:
             first += sent
             waited = False
@@ -233,11 +291,13 @@ cdef void send_ready(Hot* hot) noexcept nogil:
             continue
         if errno == EAGAIN and not waited:
             waited = True
-            waiting.fd = hot.sending_fd
+            waiting.fd = hot.sending_to.fd
             waiting.events = POLLOUT
             poll(&waiting, 1, 10)
             continue
         count_failed(hot.ctx.counters, FAILED_SEND)
+        if hot.sending_to.newest != NULL:
+            count_dropped(hot, hot.sending_to, DROPPED_REPLIES, 1)
         first += 1
     hot.sending = 0
     hot.used = 0
@@ -246,10 +306,11 @@ cdef void send_ready(Hot* hot) noexcept nogil:
 cdef class HotLoop:
     """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
 
-    services: that queries may wait for.
+    services: that queries may wait for. newest_first: of which sockets the newest queries are answered first under
+    overload, by descriptor; where each counts in its listener's zone "dropped" (Dropped).
     """
 
-    def __cinit__(self, Worker worker not None, list sockets, list services=None):
+    def __cinit__(self, Worker worker not None, list sockets, list services=None, dict newest_first=None):
         cdef Hot* hot = &self.hot
         cdef uint32_t i
         cdef uint32_t most_ahead = 0
@@ -258,12 +319,13 @@ cdef class HotLoop:
         cdef epoll_event event
         hot.epoll_fd = -1
         hot.event_fd = -1
-        hot.sending_fd = -1
         if not 0 < len(sockets) <= MAX_SOCKETS:
             raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
         self.worker = worker
         self.services = Services(services or [])
         self.keep = [sockets]
+        newest_first = newest_first or {}
+        self.stacks = <Newest*>calloc(max(1, len(newest_first)), sizeof(Newest))
         hot.ctx = &worker.ctx
         hot.reader_slot = worker.reader_slot
         hot.queries = <uint8_t*>malloc(BATCH * QUERY_ROOM)
@@ -274,8 +336,8 @@ cdef class HotLoop:
         hot.headers_out = calloc(BATCH, sizeof(mmsghdr))
         hot.iovecs = calloc(2 * BATCH, sizeof(iovec))
         hot.ahead = <Ahead*>calloc(GROUP, sizeof(Ahead))
-        if not (hot.ahead and hot.queries and hot.replies and hot.controls and hot.addresses and hot.headers_in
-                and hot.headers_out and hot.iovecs):
+        if not (self.stacks and hot.ahead and hot.queries and hot.replies and hot.controls and hot.addresses
+                and hot.headers_in and hot.headers_out and hot.iovecs):
             raise MemoryError
         hot.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         hot.event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -285,6 +347,15 @@ cdef class HotLoop:
             hot.sockets[i].fd = fd
             hot.sockets[i].wildcard = wildcard
             hot.sockets[i].server = <void*>&table.server
+            hot.sockets[i].newest = NULL
+            if fd in newest_first:
+                if newest_first[fd] + DROPPED_REPLIES >= PLUGIN_COUNTERS:
+                    raise ValueError("counters out of range")
+                if not open_newest(&self.stacks[self.stack_count]):
+                    raise MemoryError
+                hot.sockets[i].newest = &self.stacks[self.stack_count]
+                hot.sockets[i].first_counter = newest_first[fd]
+                self.stack_count += 1
             most_ahead = max(most_ahead, table.most_ahead)
             event.events = EPOLLIN
             event.data.u32 = i
@@ -305,6 +376,10 @@ cdef class HotLoop:
 
     def __dealloc__(self):
         cdef Hot* hot = &self.hot
+        cdef uint32_t i
+        for i in range(self.stack_count):
+            close_newest(&self.stacks[i])
+        free(self.stacks)
         free(hot.queries)
         free(hot.replies)
         free(hot.controls)

@@ -1,0 +1,68 @@
+"""shed: under overload the newest queries over UDP are answered first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fastdns.corefile.context import BlockContext
+from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.settings import Settings
+from fastdns.plugins.api import InSupervisor, Plugin, SupervisorView
+from fastdns.plugins.shed.config import Config, parse
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+# In the order in which the transport counts them: _udp.pxd: Dropped.
+REASONS = ("query", "response")
+
+
+class Counting(InSupervisor):
+    """The metric, of each listener that has a block with the plugin."""
+
+    def __init__(self, supervisor: SupervisorView) -> None:
+        self.supervisor = supervisor
+
+    def families(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        from fastdns.corefile.labels import DROPPED, server_name
+        from fastdns.metrics._stats import layout
+        from fastdns.metrics.counters import zones
+
+        config = self.supervisor.config
+        first = layout()["plugins"][0] + self.supervisor.first_counter("shed")
+        shedding = {block.index for block, _ in config.with_plugin("shed")}
+        counted = {server: values for (server, zone, _), values in zones(self.supervisor) if zone == DROPPED}
+        family = CounterMetricFamily(
+            "coredns_shed_dropped",
+            "Counter of queries and responses dropped, per server, by reason.",
+            labels=("server", "reason"),
+        )
+        for listener in config.listeners:
+            if shedding.isdisjoint(index for _, index in listener.zones):
+                continue
+            server = server_name(listener)
+            for at, reason in enumerate(REASONS, first):
+                family.add_metric((server, reason), counted[server][at] if server in counted else 0)
+        yield family
+
+
+class Shed(Plugin):
+    """What the UDP threads of a block's listeners do; there is no step."""
+
+    name = "shed"
+    counters = ("dropped_queries", "dropped_responses")
+
+    def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
+        return parse(tokens, context)
+
+    def settings(self, config: Config) -> Settings:
+        return Settings(newest_first="shed")
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        return Counting(supervisor)
+
+
+plugin = Shed()
