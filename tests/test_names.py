@@ -62,6 +62,7 @@ ALLOWED = {
     ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/hosts/config.py", "reload"): "an option: reload DURATION",
     ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",
+    ("plugins/local/config.py", "on"): "a value: localhost_prefix on|off",
     ("plugins/log/_lines.pyx", "bufsize"): "CoreDNS's placeholder {>bufsize}",
     ("plugins/log/_ring.pxd", "cache"): "a cache line of a CPU",
     ("plugins/prometheus/config.py", "file"): "tls_config_file: the TLS of an endpoint",

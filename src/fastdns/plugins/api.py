@@ -231,10 +231,12 @@ class SupervisorView(Protocol):
     def plugin_families(self) -> Iterator[Metric]:
         """The metrics of the plugins that serve."""
 
-    async def in_child(self, title: str, call: Callable[[], bytes]) -> bytes:
+    async def in_child(
+        self, title: str, call: Callable[[], bytes], *, limit_s: float = 10.0, needed: bool = False
+    ) -> bytes:
         """What call returns, in a fork of the supervisor that sees all as it is; in itself where there is none.
 
-        Raises FastdnsError.
+        limit_s: it has so long. needed: never in itself. Raises FastdnsError.
         """
 
 
@@ -278,6 +280,9 @@ class InSupervisor:
 
     async def run(self) -> None:
         """What goes on as long as the server does."""
+
+    async def leave(self) -> None:
+        """The server is about to end, and still answers. All plugins together have 10 s for this."""
 
     def counters_in_use(self) -> int:
         """How many rows of the upstreams' counters may hold anything."""

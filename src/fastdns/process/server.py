@@ -213,11 +213,15 @@ class Server:
         """The families of the plugins that serve."""
         return self.parts.families()
 
-    async def in_child(self, title: str, call: Callable[[], bytes]) -> bytes:
+    async def in_child(
+        self, title: str, call: Callable[[], bytes], *, limit_s: float = 10.0, needed: bool = False
+    ) -> bytes:
         """What call returns, in a fork of this process; in itself where none can be had. Raises FastdnsError."""
         try:
-            return await in_child(title, call, self.sockets.fds())
+            return await in_child(title, call, self.sockets.fds(), limit_s)
         except NoRoomError:
+            if needed:
+                raise
             # Nobody needs metrics more than who finds out about that. Once a second at most, the loop waits.
             return call()
 

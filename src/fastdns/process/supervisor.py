@@ -32,6 +32,9 @@ from fastdns.process.syncing import wait_for_sync
 
 log = logging.getLogger("fastdns")
 
+# What plugins do before the end, all together: a pod has 30 s, and queries are still to be drained.
+LEAVE_S = 10.0
+
 
 def share_with_children() -> None:
     """Have children that are forked from now on share what there is."""
@@ -137,11 +140,21 @@ class Supervisor(Reloading):
     async def lameduck(self) -> None:
         """Serve on with everything but /ready, for as long as health says."""
         self.stopping = True
+        await self.leave()
         lameduck_s, plugin = self.parts.lameduck()
         if not lameduck_s or not any(child.ready for child in self.children.values() if child.role == "worker"):
             return
         logging.getLogger(f"plugin/{plugin}").info("Going into lameduck mode for %gs", lameduck_s)
         await self.signals.wait_unless_hurried(lameduck_s)
+
+    async def leave(self) -> None:
+        """Let plugins do what they do before the end, for LEAVE_S at most."""
+        leaving = asyncio.create_task(self.parts.leave())
+        hurry = asyncio.create_task(self.signals.wait_unless_hurried(LEAVE_S))
+        await asyncio.wait((leaving, hurry), return_when=asyncio.FIRST_COMPLETED)
+        for task in (leaving, hurry):
+            task.cancel()
+        await asyncio.gather(leaving, hurry, return_exceptions=True)
 
     async def stop(self, acting: asyncio.Task[None]) -> None:
         """End every child: drained within DRAIN_S, or at once."""
