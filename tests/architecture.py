@@ -70,6 +70,10 @@ LAYERS = (
         ("fastdns.authoritative.*",),
     ),
     Layer(
+        "expressions", "expr-lang's expressions over queries", "they ask what a query is, and know no plugin",
+        ("fastdns.expr.*",),
+    ),
+    Layer(
         "transports", "sockets, connections, limits of clients", "they move bytes, and call what serves them",
         ("fastdns.transports.*",),
     ),
