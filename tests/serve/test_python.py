@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import pytest
 
 from fastdns.metrics._stats import Stats, layout
 from fastdns.plugins.whoami._step import WhoamiStep
+from fastdns.serve._values import BlockValue
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from fastdns.serve.python._service import (
@@ -31,6 +32,7 @@ from fastdns.serve.python._service import (
 )  # fmt: skip
 from fastdns.serve.python._step import COUNTERS, RESULT_NAMES, SHED_NAMES, HandOver
 from fastdns.transports._slow import PARKED, SlowPath
+from tests.serve._choosing import FactValue
 
 if TYPE_CHECKING:
     from fastdns.serve.python._service import Taken
@@ -51,9 +53,11 @@ class Timed:
 class Thread:
     """One serving thread with a chain of steps in Python, and whoami behind them."""
 
-    def __init__(self, *steps: Timed, room: int = 100) -> None:
+    def __init__(self, *steps: Timed, room: int = 100, values: Sequence[BlockValue] = ()) -> None:
         self.stats = Stats(1)
-        hand_overs = [HandOver(step, f"step{number}", FIRST) for number, step in enumerate(steps or [Timed()])]
+        hand_overs = [
+            HandOver(step, f"step{number}", FIRST, values) for number, step in enumerate(steps or [Timed()])
+        ]
         for number, step in enumerate(hand_overs):
             step.number = number
         table = ServerTable([(".", 0, 0)], [[*hand_overs, WhoamiStep()]])
@@ -112,7 +116,7 @@ def test_what_a_coroutine_is_told() -> None:
     thread = Thread(Timed(3.0))
     assert thread.send(tcp=True) is PARKED
     (taken,) = thread.take()
-    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, _, left_s = taken
+    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, _, left_s, _ = taken
     query = dns.message.from_wire(message)
     assert (str(query.question[0].name), step, listener, depth) == (NAME, 0, 0, 0)
     assert (client, port, stream) == (CLIENT, 5353, True)
@@ -121,6 +125,17 @@ def test_what_a_coroutine_is_told() -> None:
     assert 2.5 < left_s <= 3.0
     assert query.payload == 1232, "what the server tells upstreams, whatever the client says"
     assert entry[1] == 0
+
+
+def test_the_values_of_plugins_go_along() -> None:
+    facts = [BlockValue(FactValue(text), ["."]) for text in (b"one", b"", b"x" * 1024, b"\xff")]
+    thread = Thread(values=facts)
+    assert thread.send() is PARKED
+    (taken,) = thread.take()
+    assert taken[14] == ("one", "", "x" * 1024, "\udcff")
+    assert dns.message.from_wire(taken[2]).question[0].name.to_text() == NAME
+    with pytest.raises(ValueError, match="at most 16"):
+        HandOver(Timed(), "step", FIRST, facts * 5)
 
 
 def test_the_address_that_was_asked_goes_along() -> None:
@@ -239,7 +254,7 @@ def test_a_step_that_may_take_longer_than_the_wheel_turns(monkeypatch: pytest.Mo
     thread = Thread(Timed(60))
     thread.send()
     (taken,) = thread.take()
-    assert 59 < taken[-1] <= 60
+    assert 59 < taken[13] <= 60
     thread.path.tick()
     assert thread.service.outstanding == 1
     thread.give(taken, PASSED)

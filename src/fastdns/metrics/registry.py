@@ -15,6 +15,11 @@ MAX_COUNTERS = 128
 MAX_ZONES = 16384
 
 
+def python_row(plugin: str) -> str:
+    """The name of the row of what a plugin's steps in Python count."""
+    return f"{plugin} in Python"
+
+
 class CounterRegistry:
     """Where in a zone's counters each plugin has its own. By plugin: the first of them."""
 

@@ -10,7 +10,8 @@ Where a plugin runs:
   ``check``.
 - The supervisor: an InSupervisor, for the life of the process. What it prepares is inherited by workers.
 - The watcher: a Source for each source that the Corefile's blocks name. It writes into the zone store.
-- Each worker: ``step`` makes the native step of a block, or ``python_step`` one in Python. ``filter`` makes what
+- Each worker: ``step`` makes the native step of a block, or ``python_step`` one in Python (``is_in_python`` says
+  which, where a plugin has both). ``filter`` makes what
   decides whether the block takes a query, ``value`` what filters and steps can read of a query. An InWorker does
   what the event loop does for the plugin.
 """
@@ -436,6 +437,10 @@ class Plugin:
         """The step of a block, in Python, in place of ``step``: see plugins/python.py. It is slower."""
         raise NotImplementedError
 
+    def is_in_python(self, config: Any) -> bool:
+        """Whether the step of a block is the one in Python. A plugin with both kinds says so here."""
+        return self.has_python_step
+
     def filter(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeFilter | None:
         """Which queries of its zones a block takes; None: all. Asked where the plugin's settings name a view."""
         return None
@@ -451,17 +456,8 @@ class Plugin:
 
     @property
     def has_python_step(self) -> bool:
-        """Whether it does so in Python."""
+        """Whether it does so in Python, in some block at least."""
         return type(self).python_step is not Plugin.python_step
-
-    @property
-    def all_counters(self) -> tuple[str, ...]:
-        """Its own counters in each zone, and behind them those of its step in Python."""
-        if not self.has_python_step:
-            return self.counters
-        from fastdns.serve.python._step import COUNTERS
-
-        return (*self.counters, *COUNTERS)
 
     def answered_zones(self, config: Any) -> Sequence[str]:
         """Zones of which its step answers all names from memory and passes none on: no cache above needs them."""

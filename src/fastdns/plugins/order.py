@@ -148,8 +148,9 @@ def load_external(point: EntryPoint) -> Plugin:
         raise FastdnsError(f"{where} is {plugin!r}; expected a Plugin whose name is {point.name!r}")
     if type(plugin).parse is Plugin.parse:
         raise FastdnsError(f"{where}: it has no parse")
-    if plugin.has_python_step and type(plugin).step is not Plugin.step:
-        raise FastdnsError(f"{where}: it has step and python_step; expected one of them")
+    both = plugin.has_python_step and type(plugin).step is not Plugin.step
+    if both and type(plugin).is_in_python is Plugin.is_in_python:
+        raise FastdnsError(f"{where}: it has step and python_step; expected one of them, or is_in_python")
     for other in plugin.needs:
         if other not in Directives() or not is_available(other):
             raise FastdnsError(f"{where}: it needs the plugin {other!r}, which there is not")
@@ -186,6 +187,15 @@ def used(config: ServerConfig) -> list[Plugin]:
 def named(config: ServerConfig) -> list[Plugin]:
     """The plugins that a configuration names, in order."""
     return [load(name) for name in in_order(name for block in config.blocks for name in block.plugins)]
+
+
+def in_python(config: ServerConfig) -> list[Plugin]:
+    """The plugins whose step is in Python in some block, in order."""
+    return [
+        plugin
+        for plugin in named(config)
+        if any(plugin.is_in_python(options) for _, options in config.with_plugin(plugin.name))
+    ]
 
 
 def with_step(names: Iterable[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ and streams to upstreams: it must not block, and what it awaits must be made for
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from socket import AF_INET, AF_INET6, inet_ntop
@@ -70,6 +70,10 @@ class Request:
     server: str
     local: bytes
     timeout_s: float
+    # What the step reads of plugins by name (PythonStep.values); "" where there is none.
+    values: Mapping[str, str]
+    # Of the counters of the block's zone; over the last one where it is not counted.
+    zone_slot: int
     # Zones of the block, in wire form and as text, the longest first.
     zones: Sequence[tuple[bytes, str]]
     # Where in the message the question's name ends, and where its OPT record stands.
@@ -168,11 +172,13 @@ class PythonStep:
     """A step of one block. A plugin's ``python_step`` makes one for each block, in each worker.
 
     timeout_s: how long a query waits for it, over 0 and at most 3600; then the client gets SERVFAIL and the task is
-    cancelled. cacheable: a cache before it keeps its replies, as it keeps an upstream's, by their TTLs.
+    cancelled. cacheable: a cache before it keeps its replies, as it keeps an upstream's, by their TTLs. values: the
+    names of plugins' values (serve/_values.pxd) that it reads in ``request.values``, 16 at most.
     """
 
     timeout_s = 5.0
     cacheable = False
+    values: tuple[str, ...] = ()
 
     async def start(self) -> None:
         """The worker is about to serve. An exception ends it: a start or a reload fails."""

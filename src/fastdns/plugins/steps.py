@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.metrics.registry import python_row
 from fastdns.plugins.api import Plugin, Runtime
-from fastdns.plugins.order import load, used, with_step
+from fastdns.plugins.order import in_python, load, used, with_step
+from fastdns.plugins.values import value_of
 
 if TYPE_CHECKING:
     from fastdns.serve._zones import NativeFilter, NativeStep
@@ -26,22 +28,23 @@ def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:
 def build_step(plugin: Plugin, block: ServerBlock, runtime: Runtime) -> NativeStep:
     """The step of one plugin in a block; where its own is in Python, the one that stands for it in the chain."""
     config = block.plugins[plugin.name]
-    if not plugin.has_python_step:
+    if not plugin.is_in_python(config):
         return plugin.step(config, block, runtime)
     from fastdns.serve.python._step import HandOver
 
-    first_counter = runtime.first_counters.get(plugin.name, 0) + len(plugin.counters)
-    return HandOver(plugin.python_step(config, block, runtime), plugin.name, first_counter)
+    first_counter = runtime.first_counters.get(python_row(plugin.name), 0)
+    step = plugin.python_step(config, block, runtime)
+    return HandOver(step, plugin.name, first_counter, [value_of(name, block, runtime) for name in step.values])
 
 
-def python_steps(steps: Sequence[Mapping[str, NativeStep]]) -> list[tuple[int, HandOver]]:
+def python_steps(config: ServerConfig, steps: Sequence[Mapping[str, NativeStep]]) -> list[tuple[int, HandOver]]:
     """Those of all blocks that stand for steps in Python, with the number of the block. steps: as build_steps has
     made them, of each block."""
     return [
         (number, cast("HandOver", step))
         for number, by_plugin in enumerate(steps)
         for name, step in by_plugin.items()
-        if load(name).has_python_step
+        if load(name).is_in_python(config.blocks[number].plugins[name])
     ]
 
 
@@ -60,8 +63,8 @@ def build_filters(config: ServerConfig, runtime: Runtime) -> dict[int, NativeFil
 
 def import_workers(config: ServerConfig) -> None:
     """Import what the workers of a configuration will use, before they are forked: they share its memory."""
+    for module in PYTHON_MODULES if in_python(config) else ():
+        importlib.import_module(module)
     for plugin in used(config):
-        for module in PYTHON_MODULES if plugin.has_python_step else ():
-            importlib.import_module(module)
         for module in plugin.worker_modules:
             importlib.import_module(f"{type(plugin).__module__.rpartition('.')[0]}.{module}")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.metrics.measured import Measure
-from fastdns.metrics.registry import CounterRegistry
+from fastdns.metrics.registry import CounterRegistry, python_row
 from fastdns.plugins.api import Demand, InSupervisor, SupervisorView
-from fastdns.plugins.order import load, named, used
+from fastdns.plugins.order import in_python, load, named, used
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -37,8 +37,12 @@ class Parts:
         """Make those that a configuration needs and that are not there yet. Raises FastdnsError."""
         for plugin in used(config):
             if plugin.name not in self.of:
-                self.counters.register(plugin.name, plugin.all_counters)
+                self.counters.register(plugin.name, plugin.counters)
                 self.of[plugin.name] = plugin.in_supervisor(self.supervisor)
+        for plugin in in_python(config):
+            from fastdns.serve.python._step import COUNTERS
+
+            self.counters.register(python_row(plugin.name), COUNTERS)
         self.check_paths(config)
 
     def check_paths(self, config: ServerConfig) -> None:

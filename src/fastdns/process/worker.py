@@ -216,7 +216,7 @@ class WorkerProcess:
 
     def python_tasks(self) -> Tasks | None:
         """What runs the steps in Python, where there are any."""
-        steps = python_steps(self.steps)
+        steps = python_steps(self.plan.config, self.steps)
         if not steps:
             return None
         from fastdns.plugins.tasks import Tasks

@@ -8,14 +8,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from fastdns.metrics._stats import layout
 from fastdns.metrics.counters import added, buckets, part, zones
+from fastdns.metrics.registry import python_row
 from fastdns.plugins.api import Plugin, SupervisorView
-from fastdns.plugins.order import named
+from fastdns.plugins.order import in_python
 from fastdns.serve.python._step import COUNTERS, RESULT_NAMES, SHED_NAMES, TIME_BOUNDS_S
 
 
 def python_steps(server: SupervisorView) -> Iterator[Metric]:
     """All families; none if no plugin has a step in Python."""
-    plugins = [plugin for plugin in named(server.config) if plugin.has_python_step]
+    plugins = in_python(server.config)
     if not plugins:
         return
     queries = CounterMetricFamily(
@@ -49,6 +50,6 @@ def python_steps(server: SupervisorView) -> Iterator[Metric]:
 
 def counters_of(server: SupervisorView, plugin: Plugin) -> list[float]:
     """The counters of a plugin's steps in Python, all zones together: by COUNTERS."""
-    first = server.first_counter(plugin.name) + len(plugin.counters)
+    first = server.first_counter(python_row(plugin.name))
     rows = [part(layout(), values, "plugins")[first : first + len(COUNTERS)] for _, values in zones(server)]
     return list(map(float, added([[0] * len(COUNTERS), *rows])))

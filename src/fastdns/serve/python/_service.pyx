@@ -25,10 +25,11 @@ from fastdns.serve._context cimport DROPPED, NEXT, SUSPENDED, Context, Outcome, 
 from fastdns.serve._arrival cimport server_address
 from fastdns.serve._shares cimport hold_units, holds_too_much, slots_of_client
 from fastdns.serve._suspend cimport suspended_bytes, write_suspended
+from fastdns.serve._values cimport MAX_VALUE_BYTES, read_value
 from fastdns.serve._zones cimport ServerTable
 from fastdns.serve.python._step cimport (
-    ANSWER, BAD_REPLY, DRAINED, PASS, RAISED, RESULTS, SHED_CLIENT, SHED_PLACES, SHED_RING, SHED_TASKS, SILENCE,
-    TIMED_OUT, count_result, count_time,
+    ANSWER, BAD_REPLY, DRAINED, MAX_VALUES, PASS, RAISED, RESULTS, SHED_CLIENT, SHED_PLACES, SHED_RING, SHED_TASKS,
+    SILENCE, TIMED_OUT, count_result, count_time,
 )
 from fastdns.serve.python._step import NAME
 from fastdns._wire cimport HEADER_BYTES, MAX_MESSAGE_BYTES, SERVFAIL, Reply, put_u16
@@ -89,11 +90,26 @@ cdef void schedule(Waiting* w, uint32_t place) noexcept nogil:
 # On the way there
 
 
+cdef uint32_t read_values(Context* ctx, const Handing* h, uint8_t* out) noexcept nogil:
+    """What the step reads of plugins, each behind its length."""
+    cdef uint32_t i, length, size = 0
+    cdef const uint8_t* text
+    for i in range(h.value_count):
+        length = read_value(ctx, h.values[i], &text)
+        put_u16(out + size, <uint16_t>length)
+        if length:
+            memcpy(out + size + 2, text, length)
+        size += 2 + length
+    return size
+
+
 cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place) noexcept nogil:
     cdef uint64_t end = 0
     cdef uint32_t size = ctx.q.msg_len
+    cdef uint8_t values[MAX_VALUES * (2 + MAX_VALUE_BYTES)]
+    cdef uint32_t values_size = read_values(ctx, h, values)
     cdef Place* p = &w.places[place]
-    cdef Request* r = <Request*>ring_room(w.rings.requests, sizeof(Request) + size, &end)
+    cdef Request* r = <Request*>ring_room(w.rings.requests, sizeof(Request) + size + values_size, &end)
     cdef uint8_t* msg
     cdef const uint8_t* local
     cdef uint32_t local_len
@@ -121,7 +137,9 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
         r.local_len = local_len
         memcpy(r.local, local, local_len)
     msg = <uint8_t*>r + sizeof(Request)
+    r.message_len = size
     memcpy(msg, ctx.q.msg, size)
+    memcpy(msg + size, values, values_size)
     # What steps above have set of the question goes along with it.
     put_u16(msg + 2, (ctx.q.flags & ~ctx.asked_cleared) | ctx.asked_set)
     if r.opt_len:
@@ -322,6 +340,20 @@ cdef void give_up(void* state) noexcept nogil:
 # For Python
 
 
+cdef tuple values_of(const uint8_t* at, uint64_t size):
+    """What read_values has written."""
+    cdef uint32_t length
+    found = []
+    while size >= 2:
+        length = <uint32_t>at[0] << 8 | at[1]
+        if length > size - 2:
+            break
+        found.append(at[2:2 + length].decode("utf-8", "surrogateescape"))
+        at += 2 + length
+        size -= 2 + length
+    return tuple(found)
+
+
 cdef class PythonService(NativeService):
     """One thread's service. stats, counter_slot: its counters. room: the most queries that wait at a time.
 
@@ -411,11 +443,12 @@ cdef class PythonService(NativeService):
                 break
             r = <Request*>at
             taken.append((
-                <uint64_t>r.generation << 32 | r.place, r.step, at[sizeof(Request):size],
+                <uint64_t>r.generation << 32 | r.place, r.step, at[sizeof(Request):sizeof(Request) + r.message_len],
                 (<uint8_t*>r.client)[:r.client_len], r.client_port, r.transport,
                 self.listeners.get(r.server, 0), (r.chain, r.chain_step, r.zone_slot), r.depth,
                 HEADER_BYTES + r.name_len, r.opt_at, r.opt_len, (<uint8_t*>r.local)[:r.local_len],
                 (<double>r.deadline_ns - <double>now_ns) / 1e9,
+                values_of(at + sizeof(Request) + r.message_len, size - sizeof(Request) - r.message_len),
             ))
             ring_done(rings.requests, size)
         return taken

@@ -7,6 +7,7 @@ silence.
 from libc.stdint cimport uint32_t, uint64_t
 from fastdns.metrics._stats cimport ZoneBank, zone_counters
 from fastdns.serve._context cimport NO_SLOT
+from fastdns.serve._values cimport Value
 from fastdns.serve._zones cimport NativeStep
 
 # What became of queries: places in a row of counters of a zone, from Handing.first_counter on. Behind them stand
@@ -27,6 +28,7 @@ cdef enum Result:
 
 cdef enum:
     TIME_BUCKETS = 9            # TIME_BOUNDS_S in _step.pyx, and +Inf
+    MAX_VALUES = 16
 
 # One step of one block: the request that is given to suspend.
 cdef struct Handing:
@@ -35,6 +37,8 @@ cdef struct Handing:
     uint32_t first_counter
     uint64_t timeout_ns
     bint cacheable              # its replies may be kept by a cache as an upstream's
+    uint32_t value_count        # what it reads of plugins
+    const Value* values[MAX_VALUES]
 
 # banks: the thread's counters of zones; NULL: it has none.
 cdef inline void count_result(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uint32_t result,
@@ -50,3 +54,4 @@ cdef class HandOver(NativeStep):
     # The PythonStep, and the name of its plugin.
     cdef readonly object python
     cdef readonly str plugin
+    cdef list values

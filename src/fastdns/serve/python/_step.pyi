@@ -1,5 +1,7 @@
+from collections.abc import Sequence
 from typing import Protocol
 
+from fastdns.serve._values import BlockValue
 from fastdns.serve._zones import NativeStep
 
 NAME: str
@@ -15,7 +17,9 @@ class Timed(Protocol):
     def cacheable(self) -> bool: ...
 
 class HandOver(NativeStep):
-    def __init__(self, step: Timed, plugin: str, first_counter: int = 0) -> None: ...
+    def __init__(
+        self, step: Timed, plugin: str, first_counter: int = 0, values: Sequence[BlockValue] = ()
+    ) -> None: ...
     @property
     def python(self) -> Timed: ...
     @property

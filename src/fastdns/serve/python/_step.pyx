@@ -6,6 +6,7 @@ from fastdns.serve._context cimport DROPPED, NEXT, Context, Outcome, ServiceRepl
 from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport Service, suspend
+from fastdns.serve._values cimport BlockValue
 from fastdns._wire cimport HEADER_BYTES, OPCODE_QUERY, SERVFAIL, forget_records
 
 # Of the service in the slots of a thread.
@@ -74,13 +75,25 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
 
 
 cdef class HandOver(NativeStep):
-    """step: a PythonStep, with timeout_s and cacheable. plugin: its name. first_counter: of COUNTERS, in a zone."""
+    """step: a PythonStep, with timeout_s and cacheable. plugin: its name. first_counter: of COUNTERS, in a zone.
 
-    def __init__(self, step, str plugin not None, uint32_t first_counter=0):
+    values: BlockValue for each of the step's values.
+    """
+
+    def __init__(self, step, str plugin not None, uint32_t first_counter=0, values=()):
+        cdef uint32_t i
+        cdef BlockValue value
         if first_counter + len(COUNTERS) > PLUGIN_COUNTERS:
             raise ValueError("counters out of range")
         if not 0 < step.timeout_s <= 3600:
             raise ValueError(f"plugin/{plugin}: timeout_s must be over 0 and at most 3600, got {step.timeout_s}")
+        if len(values) > MAX_VALUES:
+            raise ValueError(f"plugin/{plugin}: its step reads {len(values)} values; at most {MAX_VALUES}")
+        self.values = list(values)
+        self.handing.value_count = <uint32_t>len(values)
+        for i in range(self.handing.value_count):
+            value = values[i]
+            self.handing.values[i] = &value.value
         self.python = step
         self.plugin = plugin
         self.handing.slot = slot_of(NAME)
