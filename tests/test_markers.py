@@ -45,6 +45,8 @@ NOT_NATIVE = {
     "integration/test_accounting.py": SERVERS,
     "integration/test_forward.py": SERVERS,
     "integration/test_nameserver_files.py": SERVERS,
+    "plugins/autopath/test_answers.py": SERVERS,
+    "plugins/autopath/test_clients.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,
     "plugins/rewrite/test_edns0.py": SERVERS,

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
+def search_path_of(plugin: str) -> str:
+    """What is asked of the plugin of that name where another one completes names as its clients do."""
+    return f"the search paths of clients, of {plugin}"
+
+
 @dataclass(frozen=True, slots=True)
 class BlockContext:
     """The block whose plugin is being configured.

@@ -68,3 +68,11 @@ def zones(server: Counted) -> Iterator[ZoneValues]:
         values = server.stats.zone_values(slots, zone_slot)
         if values is not None:
             yield labels, values
+
+
+def by_server(counted: Iterable[ZoneValues], at: int) -> dict[str, int]:
+    """One counter, which stands at this place, of all zones of each server together."""
+    found: dict[str, int] = {}
+    for (server, _, _), values in counted:
+        found[server] = found.get(server, 0) + values[at]
+    return found

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fastdns.metrics.delays import LoopDelays
     from fastdns.metrics.measured import Family
     from fastdns.plugins.python import PythonStep
+    from fastdns.serve._search import NativeSearch
     from fastdns.serve._suspend import NativeService
     from fastdns.serve._values import BlockValue, NativeValue
     from fastdns.serve._worker import Worker
@@ -448,6 +449,15 @@ class Plugin:
     def value(self, name: str, config: Any, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
         """The value of that name, ``plugin/name``, where the plugin provides it: see serve/_values.pxd."""
         return None
+
+    def search(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeSearch | None:
+        """The search paths of clients, where the plugin knows them: see serve/_search.pxd. None: of nobody."""
+        return None
+
+    @property
+    def knows_search_paths(self) -> bool:
+        """Whether it may know search paths of clients."""
+        return type(self).search is not Plugin.search
 
     @property
     def has_step(self) -> bool:

@@ -22,11 +22,15 @@ cdef struct Records:
 cdef struct Found:
     uint16_t rcode
     bint aa
+    bint ra
     bint ad
     bint tc
     bint written
     bint from_upstream
     uint16_t error
+    uint16_t error_upstream
+    const uint8_t* options      # an upstream's EDNS options
+    uint16_t options_len
     Records answer
     Records authority
     Records additional

@@ -117,10 +117,14 @@ cdef void take_found(Context* ctx, Query* inner, Outcome outcome, Found* found) 
     cdef Reply* reply = ctx.reply
     found.rcode = reply.rcode
     found.aa = reply.aa
+    found.ra = reply.ra
     found.ad = reply.ad
     found.written = ctx.written
     found.from_upstream = ctx.from_upstream
     found.error = ctx.error
+    found.error_upstream = ctx.error_upstream
+    found.options = reply.options
+    found.options_len = reply.options_len
     if (not take_records(reply, &reply.answer, &found.answer)
             or not take_records(reply, &reply.authority, &found.authority)
             or not take_records(reply, &reply.additional, &found.additional)):

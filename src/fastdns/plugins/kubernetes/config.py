@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns.corefile.context import BlockContext
+from fastdns.corefile.context import BlockContext, search_path_of
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import is_below_reverse_root, is_reverse
 from fastdns.corefile.options import (
@@ -52,6 +52,7 @@ class Config:
     namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose
     unknown names go to the next plugin; None for none. manifests: files or directories, resolved against the root.
     snapshot: a file, resolved against the root. guard_percent: 0 is off. exposed: another plugin asks for EXPOSED.
+    searched: another plugin asks for the search paths of clients.
     """
 
     zones: tuple[str, ...]
@@ -81,6 +82,7 @@ class Config:
     guard_percent: int = GUARD_PERCENT
     guard_grace_s: float = GUARD_GRACE_S
     exposed: bool = False
+    searched: bool = False
 
 
 # What other plugins of the block may ask for: where Services are reached from outside of the cluster.
@@ -106,9 +108,16 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     if ignored:
         block.warnings.append(f"plugin/kubernetes: only the first endpoint is used, {endpoint}")
     manifests = tuple(block.resolve(path) for path in fields.pop("manifests", ()))
+    searched = search_path_of("kubernetes") in block.asked
+    if searched and fields.get("pods") != "verified":
+        block.warnings.append(
+            "plugin/kubernetes: another plugin asks for the search paths of pods; "
+            "they are known only with pods verified"
+        )
     if "snapshot" in fields:
         fields["snapshot"] = block.resolve(fields["snapshot"])
-    return Config(endpoint=endpoint, manifests=manifests, exposed=EXPOSED in block.asked, **fields)
+    exposed = EXPOSED in block.asked
+    return Config(endpoint=endpoint, manifests=manifests, exposed=exposed, searched=searched, **fields)
 
 
 # Checks that concern several options

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.corefile.values import read_text
 from fastdns.dns.names import wire_name
+from fastdns.dns.searchlist import search_list
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Recorder, Runtime, Source, SupervisorView
 from fastdns.plugins.kubernetes.config import Config, parse
@@ -20,8 +23,14 @@ if TYPE_CHECKING:
 
     from fastdns.memory._store import Writer
     from fastdns.plugins.kubernetes.answers._options import AnswerOptions
+    from fastdns.serve._search import NativeSearch
     from fastdns.serve._values import NativeValue
     from fastdns.serve._zones import NativeStep
+
+
+log = logging.getLogger("plugin/kubernetes")
+
+RESOLV_CONF = "/etc/resolv.conf"
 
 
 def answer_options(block: ServerBlock, runtime: Runtime) -> AnswerOptions:
@@ -45,11 +54,28 @@ def answer_options(block: ServerBlock, runtime: Runtime) -> AnswerOptions:
     )
 
 
+def host_search_list() -> tuple[bytes, ...]:
+    """The search list of this host. As in CoreDNS, a file that cannot be read is one without."""
+    try:
+        return search_list(read_text(RESOLV_CONF))
+    except (OSError, ValueError) as error:
+        log.warning("the search list of %s is not used: %s", RESOLV_CONF, error)
+        return ()
+
+
 class Following(InSupervisor):
     """The supervisor's view of the clusters that the watcher follows."""
 
     def __init__(self, supervisor: SupervisorView) -> None:
         self.supervisor = supervisor
+
+    async def prepare(self, config: ServerConfig) -> tuple[bytes, ...]:
+        """The search list of this host, if one is needed. Workers inherit it, and what reads it."""
+        if not any(options.searched for _, options in config.with_plugin("kubernetes")):
+            return ()
+        import fastdns.plugins.kubernetes._search  # noqa: F401
+
+        return host_search_list()
 
     def is_ready(self) -> bool:
         return all(map(self.supervisor.is_known, self.supervisor.active_sources("kubernetes")))
@@ -157,6 +183,13 @@ class Kubernetes(Plugin):
         if plugin != self.name or part not in VALUES:
             return None
         return KubernetesValue(answer_options(block, runtime), part)
+
+    def search(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeSearch | None:
+        if config.pods != "verified":
+            return None
+        from fastdns.plugins.kubernetes._search import PodSearch
+
+        return PodSearch(answer_options(block, runtime), runtime.prepared["kubernetes"])
 
     def answered_zones(self, config: Config) -> Sequence[str]:
         falls = [wire_name(zone) for zone in config.fallthrough or ()]

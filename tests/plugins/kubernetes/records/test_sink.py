@@ -347,8 +347,9 @@ def test_takeover_mends_references(kind, wrong):
     else:
         others = b"".join(value for _, value in cluster.store.items(b"\0\0C"))
         others += b"".join(value for _, value in cluster.store.items(b"\0\0A"))
-        others += b"".join(value for _, value in cluster.store.items(b"\0\0P"))
         strange = next(others[i : i + 8] for i in range(0, len(others), 8) if others[i : i + 8] not in payload)
+        if kind == b"P":
+            strange = b"\4prod" + strange
         cluster.store_writer.publish(key, payload + strange)
         cluster.store_writer.publish(b"\0\0" + kind + address_bytes("10.9.9.9"), strange)
     take_over(cluster)

@@ -253,8 +253,8 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("with a byte more", lambda data: data + b"\0", "is damaged or cut off"),
     ("twice", lambda data: data + data, "not those that it says|damaged"),
     ("zeros at the end", lambda data: data[:-64] + bytes(64), "is damaged or cut off"),
-    ("of the version before", lambda data: data[:8] + struct.pack("=I", VERSION - 1) + data[12:], "of version 1;"),
-    ("of the next version", lambda data: data[:8] + struct.pack("=I", VERSION + 1) + data[12:], "of version 3;"),
+    ("of the version before", lambda data: data[:8] + struct.pack("=I", VERSION - 1) + data[12:], "of version 2;"),
+    ("of the next version", lambda data: data[:8] + struct.pack("=I", VERSION + 1) + data[12:], "of version 4;"),
     ("of another byte order", lambda data: data[:8] + struct.pack(">I", VERSION) + data[12:], "of version"),
     ("of another cluster", lambda data: sealed(data[:16] + b"g" * 16 + data[32:]), "of another cluster, or was"),
     ("longer than it says", lambda data: sealed(data[: HEADER.size] + bytes(8) + data[HEADER.size :]), "not those"),
@@ -417,11 +417,11 @@ def test_the_layout_is_that_of_the_version():
     ids = {cluster_id(data, seed, "db-1"), pod_id(cluster)}
     for number in ids:
         data = data.replace(number, b"\xaa" * 8)
-    assert VERSION == 2
-    assert hashlib.sha256(data).hexdigest()[:16] == LAYOUT_OF_VERSION_2, hashlib.sha256(data).hexdigest()[:16]
+    assert VERSION == 3
+    assert hashlib.sha256(data).hexdigest()[:16] == LAYOUT_OF_VERSION_3, hashlib.sha256(data).hexdigest()[:16]
 
 
-LAYOUT_OF_VERSION_2 = "d8072e88b6cc4eb4"
+LAYOUT_OF_VERSION_3 = "fc14e966352842a1"
 
 
 def cluster_id(data: bytes, seed: int, name: str) -> bytes:
@@ -432,9 +432,9 @@ def cluster_id(data: bytes, seed: int, name: str) -> bytes:
 
 
 def pod_id(cluster: Cluster) -> bytes:
-    """The reference of the only pod."""
+    """The hash of the only pod's name."""
     ((_, payload),) = cluster.store.items(b"\0\0P")
-    return payload
+    return payload[-8:]
 
 
 # -------------------------------------------------------------------------------------------------- writing

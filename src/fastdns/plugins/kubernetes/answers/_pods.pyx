@@ -5,9 +5,9 @@ from libc.string cimport memcmp, memcpy
 
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport Context
-from fastdns.memory._store cimport find
+from fastdns.memory._store cimport Record, find, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
-from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_POD, begin_key
+from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_POD, begin_key, reference_bytes
 from fastdns.plugins.kubernetes.answers._request cimport (
     EXISTS, NAME_ERROR, PODS_DISABLED, PODS_VERIFIED, Conf, Found, Request, add_address, add_srv, label_of,
     spelled_zone,
@@ -58,10 +58,54 @@ cdef uint32_t pod_address(const uint8_t* label, uint8_t* address, bint* canonica
     return 16
 
 
+cdef const Record* pods_of(const Context* ctx, const Conf* conf, const uint8_t* address,
+                           uint32_t size) noexcept nogil:
+    """The record of the pods that have an address; NULL: there are none."""
+    cdef uint8_t key[KEY_HEAD_BYTES + 16]
+    begin_key(key, conf.source, KIND_POD)
+    memcpy(key + KEY_HEAD_BYTES, address, size)
+    size += KEY_HEAD_BYTES
+    return find(ctx.store, hash_bytes(ctx.store.seed, key, size), key, size)
+
+
+cdef bint is_in(const Context* ctx, const Conf* conf, const uint8_t* address, uint32_t size,
+                const uint8_t* namespace) noexcept nogil:
+    """Whether a pod of the namespace has the address. namespace: a label, lowercased."""
+    cdef const Record* record = pods_of(ctx, conf, address, size)
+    cdef const uint8_t* references
+    cdef uint32_t at = 0, one
+    if record == NULL:
+        return False
+    references = record_payload(record)
+    while True:
+        one = reference_bytes(KIND_POD, references + at, record.payload_len - at)
+        if one == 0:
+            return False
+        if references[at] == namespace[0] and memcmp(references + at, namespace, namespace[0] + 1) == 0:
+            return True
+        at += one
+
+
+cdef const uint8_t* namespace_at(const Context* ctx, const Conf* conf, const uint8_t* address,
+                                 uint32_t size) noexcept nogil:
+    cdef const Record* record = pods_of(ctx, conf, address, size)
+    cdef const uint8_t* references
+    cdef uint32_t at = 0, one
+    if record == NULL:
+        return NULL
+    references = record_payload(record)
+    while at < record.payload_len:
+        one = reference_bytes(KIND_POD, references + at, record.payload_len - at)
+        if one == 0 or references[at] != references[0] \
+                or memcmp(references + at, references, references[0] + 1) != 0:
+            return NULL
+        at += one
+    return references if at else NULL
+
+
 cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype) noexcept nogil:
     """A name of at least three labels that ends in pod; up to two labels left of the address are ignored."""
     cdef const uint8_t* label
-    cdef uint8_t key[KEY_HEAD_BYTES + 16 + 64]
     cdef uint8_t* address
     cdef uint8_t* target
     cdef uint32_t size, total, labels_len
@@ -78,12 +122,7 @@ cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype
     if conf.pods == PODS_VERIFIED:
         if not canonical:
             return NAME_ERROR
-        begin_key(key, conf.source, KIND_POD)
-        memcpy(key + KEY_HEAD_BYTES, address, size)
-        label = label_of(r, r.labels - 2)
-        memcpy(key + KEY_HEAD_BYTES + size, label, label[0] + 1)
-        total = KEY_HEAD_BYTES + size + label[0] + 1
-        if find(ctx.store, hash_bytes(ctx.store.seed, key, total), key, total) == NULL:
+        if not is_in(ctx, conf, address, size, label_of(r, r.labels - 2)):
             return NAME_ERROR
     if qtype == (TYPE_A if size == 4 else TYPE_AAAA):
         add_address(ctx, &ctx.reply.answer, r.owner, r.owner_len, address, size, conf.ttl_s)

@@ -10,7 +10,7 @@ cdef class ClusterRecords:
     cdef readonly int source
     cdef object clock
     cdef dict slices            # slice id -> service key; what no record says: which service a slice was in
-    cdef dict pods              # (ns, name) -> its address and the label of ns, as in the key of its P record
+    cdef dict pods              # (ns, name) -> its address
     cdef bint full
     cdef bint doubtful          # references may disagree with what they refer to
 
@@ -30,5 +30,6 @@ cdef class ClusterRecords:
     cdef int move_slice(self, object slice_id, bytes key) except -1
     cdef int drop_slice(self, object slice_id) except -1
     cdef int set_namespace(self, bytes key, bint present) except -1
-    cdef int set_pod(self, tuple who, bytes place) except -1
+    cdef int set_pod(self, tuple who, bytes address) except -1
+    cdef bytes pod_reference(self, tuple who)
     cdef int mend(self) except -1

@@ -10,7 +10,7 @@ from fastdns.memory._store cimport (
     SOURCE_BYTES, Record, SourceState, Writer, next_record, own_source_state, source_of, source_state,
 )
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_EXPOSED_IP, KIND_IMPORT, KIND_POD, Section, begin_key,
+    HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_EXPOSED_IP, KIND_IMPORT, KIND_POD, Section, begin_key,
 )
 from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (
@@ -187,29 +187,37 @@ cdef class ClusterRecords:
             self.changed(0)
         return 0
 
-    cdef int set_pod(self, tuple who, bytes place) except -1:
-        """place: its address and its namespace's label, or None where it has no address any more."""
-        cdef uint64_t reference
+    cdef int set_pod(self, tuple who, bytes address) except -1:
+        """address: None where it has none any more."""
+        cdef bytes reference
         previous = self.pods.get(who)
-        if previous == place:
+        if previous == address:
             return 0
-        reference = self.id_of((<str>who[1]).encode())
-        if place is not None:
-            set_reference(self.writer, self.source, KIND_POD, place, <uint32_t>len(place), reference, True)
-            self.pods[who] = place
+        reference = self.pod_reference(who)
+        if address is not None:
+            set_reference(self.writer, self.source, KIND_POD, address, <uint32_t>len(address), reference,
+                          <uint32_t>len(reference), True)
+            self.pods[who] = address
         else:
             del self.pods[who]
         self.changed(0)
         if previous is not None:
             set_reference(self.writer, self.source, KIND_POD, <bytes>previous, <uint32_t>len(<bytes>previous),
-                          reference, False)
+                          reference, <uint32_t>len(reference), False)
         return 0
+
+    cdef bytes pod_reference(self, tuple who):
+        """What the records of addresses say of a pod."""
+        cdef uint8_t label[64]
+        cdef uint64_t name = self.id_of((<str>who[1]).encode())
+        cdef uint32_t size = put_label(who[0], label)
+        return label[:size] + (<const uint8_t*>&name)[:HASH_BYTES]
 
     cdef int mend(self) except -1:
         """Make the references agree with the services and pods, whatever a predecessor or a full store left."""
         expected = {}
-        for who, place in self.pods.items():
-            expected.setdefault(place, set()).add(self.id_of((<str>who[1]).encode()))
+        for who, address in self.pods.items():
+            expected.setdefault(address, set()).add(self.pod_reference(who))
         if mend_references(self.writer, self.source, expected):
             self.changed(0)
         self.doubtful = False

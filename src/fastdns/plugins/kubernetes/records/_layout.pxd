@@ -7,7 +7,7 @@ Keys begin with the source's number (two bytes) and a kind:
     N  ns label                 empty: the namespace exists
     C  4 or 16 address bytes    hashes (u64) of the S records that have it as ClusterIP
     A  4 or 16 address bytes    hashes (u64) of the S records that have an endpoint with it
-    P  address bytes, ns label  hashes (u64) of the names of the pods that have it (pods verified)
+    P  4 or 16 address bytes    the pods that have it (pods verified): ns label, hash (u64) of the name, of each
     E  4 or 16 address bytes    hashes (u64) of the S records that are exposed at it
 
 Labels are in wire form, lowercased. All answers are computed from these; there is no record an owner name.
@@ -45,6 +45,7 @@ from fastdns.memory._store cimport SOURCE_BYTES, Record, put_source, record_key,
 
 cdef enum:
     KEY_HEAD_BYTES = 3          # of a key: source and kind
+    HASH_BYTES = 8
 
 cdef enum:
     KIND_SERVICE = 83           # 'S'
@@ -150,6 +151,13 @@ cdef struct SectionWalk:
     const uint8_t* at
     uint64_t room               # bytes from at to the end of the record
     uint32_t left
+
+# The size of the reference that begins at at, in the room bytes up to the end of a record by address; 0: none does.
+cdef inline uint32_t reference_bytes(uint8_t kind, const uint8_t* at, uint32_t room) noexcept nogil:
+    cdef uint32_t size = HASH_BYTES
+    if kind == KIND_POD and room:
+        size += at[0] + 1
+    return size if size <= room else 0
 
 # The beginning of a key.
 cdef inline void begin_key(uint8_t* key, uint32_t source, uint8_t kind) noexcept nogil:

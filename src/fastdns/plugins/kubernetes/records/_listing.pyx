@@ -1,12 +1,12 @@
 """Listings: what a complete one lacks goes, now or as the guard says. Looks at the store, and keeps no objects."""
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastdns.memory._store cimport SOURCE_BYTES, Record, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, TYPE_SLICES_ONLY, SectionView,
-    SectionWalk, ServiceHead, kind_in, next_section, walk_sections,
+    HASH_BYTES, KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, TYPE_SLICES_ONLY,
+    SectionView, SectionWalk, ServiceHead, kind_in, next_section, reference_bytes, walk_sections,
 )
 from fastdns.errors import StoreFull
 from fastdns.plugins.kubernetes.sink import Resource
@@ -153,6 +153,7 @@ cdef class Listings:
         cdef const uint8_t* key
         cdef const ServiceHead* head
         cdef uint64_t position = 0
+        cdef uint32_t at
         cdef uint8_t kind
         cdef uint64_t services = 0, imports = 0, slices = 0, import_slices = 0, pods = 0, exposed = 0, removed = 0
         names = {name for name, _ in gone} if resource == Resource.NAMESPACE else set()
@@ -177,12 +178,15 @@ cdef class Listings:
                 import_slices += head.section_count
                 imports += head.svc_type != TYPE_SLICES_ONLY
             elif kind == KIND_POD:
-                pods += record.payload_len // 8
+                at = 0
+                while at < record.payload_len:
+                    at += reference_bytes(kind, record_payload(record) + at, record.payload_len - at) or HASH_BYTES
+                    pods += 1
         if resource == Resource.NAMESPACE:
             return removed, exposed, services
         if resource == Resource.POD:
             # A predecessor's, too, of which there is nothing but references.
-            kept = len({(self.records.pods[who], who[1]) for who in seen if who in self.records.pods})
+            kept = sum([who in self.records.pods for who in seen])
             return pods - min(pods, kept), pods, services
         of = {Resource.SERVICE: services, Resource.SLICE: slices, Resource.IMPORT: imports,
               Resource.IMPORT_SLICE: import_slices}[resource]

@@ -7,73 +7,83 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_EXPOSED_IP, KIND_POD, KIND_SERVICE,
-    ExposedView, SectionView, SectionWalk, ServiceHead, begin_key, exposed_address, kind_in, next_section,
-    open_exposed, open_section, walk_sections,
+    ADDRESS_IS_NAME, HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_EXPOSED_IP, KIND_POD,
+    KIND_SERVICE, ExposedView, SectionView, SectionWalk, ServiceHead, begin_key, exposed_address, kind_in,
+    next_section, open_exposed, open_section, reference_bytes, walk_sections,
 )
 from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, exposed_has, head_has
 
 
 cdef enum:
-    REFERENCE_BYTES = 8
-    MAX_WHERE_BYTES = 16 + 64
+    MAX_ADDRESS_BYTES = 16
     # Lists up to here are put together on the stack: nearly every address has one reference.
-    FEW = 32
+    FEW_BYTES = 256
 
 
-cdef inline uint32_t index_of(const Record* record, uint64_t reference) noexcept nogil:
-    """Where in a record a reference stands; the record's count where it does not."""
+cdef inline uint32_t place_of(const Record* record, uint8_t kind, const uint8_t* reference,
+                              uint32_t reference_len) noexcept nogil:
+    """Where in a record's payload a reference stands; the payload's length where it does not."""
     cdef const uint8_t* references = record_payload(record)
-    cdef uint32_t i = 0, count = record.payload_len // REFERENCE_BYTES
-    while i < count and memcmp(references + REFERENCE_BYTES * <size_t>i, &reference, REFERENCE_BYTES) != 0:
-        i += 1
-    return i
+    cdef uint32_t at = 0, size
+    while at < record.payload_len:
+        size = reference_bytes(kind, references + at, record.payload_len - at)
+        if size == 0:
+            break
+        if size == reference_len and memcmp(references + at, reference, size) == 0:
+            return at
+        at += size
+    return record.payload_len
 
 
-cdef int set_reference(Writer writer, int source, int kind, const uint8_t* where, uint32_t where_len,
-                       uint64_t reference, bint present) except -1:
-    cdef uint8_t key[KEY_HEAD_BYTES + MAX_WHERE_BYTES]
-    cdef uint8_t few[REFERENCE_BYTES * FEW]
+cdef int set_reference(Writer writer, int source, int kind, const uint8_t* address, uint32_t address_len,
+                       const uint8_t* reference, uint32_t reference_len, bint present) except -1:
+    cdef uint8_t key[KEY_HEAD_BYTES + MAX_ADDRESS_BYTES]
+    cdef uint8_t few[FEW_BYTES]
     cdef uint8_t* out = few
-    cdef uint32_t key_len = KEY_HEAD_BYTES + where_len
+    cdef uint32_t key_len = KEY_HEAD_BYTES + address_len
     cdef const Record* record
     cdef const uint8_t* references = NULL
-    cdef uint32_t i = 0, count = 0, made_count
+    cdef uint32_t at = 0, size = 0, made_len
     cdef bytes many = None
-    if where_len > MAX_WHERE_BYTES:
-        raise ValueError("no address, with the label of a namespace, is as long")
+    if address_len > MAX_ADDRESS_BYTES:
+        raise ValueError("no address is as long")
     begin_key(key, source, <uint8_t>kind)
-    memcpy(key + KEY_HEAD_BYTES, where, where_len)
+    memcpy(key + KEY_HEAD_BYTES, address, address_len)
     record = find(writer.h, hash_bytes(writer.h.seed, key, key_len), key, key_len)
     if record != NULL:
         references = record_payload(record)
-        count = record.payload_len // REFERENCE_BYTES
-        i = index_of(record, reference)
-    if present == (i < count):
+        size = record.payload_len
+        at = place_of(record, <uint8_t>kind, reference, reference_len)
+    if present == (at < size):
         return 0
-    if not present and count == 1:
+    if not present and size == reference_len:
         writer.drop(key, key_len)
         return 0
-    made_count = count + 1 if present else count - 1
-    if made_count > FEW:
-        many = PyBytes_FromStringAndSize(NULL, REFERENCE_BYTES * <Py_ssize_t>made_count)
+    made_len = size + reference_len if present else size - reference_len
+    if made_len > FEW_BYTES:
+        many = PyBytes_FromStringAndSize(NULL, made_len)
         out = <uint8_t*><const uint8_t*>many
-    if i:
-        memcpy(out, references, REFERENCE_BYTES * <size_t>i)
+    if at:
+        memcpy(out, references, at)
     if present:
-        memcpy(out + REFERENCE_BYTES * <size_t>i, &reference, REFERENCE_BYTES)
+        memcpy(out + at, reference, reference_len)
     else:
-        memcpy(out + REFERENCE_BYTES * <size_t>i, references + REFERENCE_BYTES * (<size_t>i + 1),
-               REFERENCE_BYTES * (<size_t>count - i - 1))
-    writer.put(key, key_len, out, REFERENCE_BYTES * made_count)
+        memcpy(out + at, references + at + reference_len, size - at - reference_len)
+    writer.put(key, key_len, out, made_len)
     return 0
+
+
+cdef inline int set_service(Writer writer, int source, int kind, const uint8_t* address, uint32_t address_len,
+                            uint64_t reference, bint present) except -1:
+    return set_reference(writer, source, kind, address, address_len, <const uint8_t*>&reference, HASH_BYTES,
+                         present)
 
 
 cdef int refer_to_head(Writer writer, int source, int kind, uint64_t reference, set before, set after) except -1:
     for address in before - after:
-        set_reference(writer, source, kind, <bytes>address, len(<bytes>address), reference, False)
+        set_service(writer, source, kind, <bytes>address, len(<bytes>address), reference, False)
     for address in after - before:
-        set_reference(writer, source, kind, <bytes>address, len(<bytes>address), reference, True)
+        set_service(writer, source, kind, <bytes>address, len(<bytes>address), reference, True)
     return 0
 
 
@@ -123,9 +133,9 @@ cdef int refer_to_slice(Writer writer, int source, uint64_t reference, bytes old
             order = memcmp(x, y, a.address_len)
         # Another slice may still have what this one has lost.
         if order < 0 and (record == NULL or not endpoints_have(record, record_len, x, a.address_len)):
-            set_reference(writer, source, KIND_ENDPOINT_IP, x, a.address_len, reference, False)
+            set_service(writer, source, KIND_ENDPOINT_IP, x, a.address_len, reference, False)
         elif order > 0:
-            set_reference(writer, source, KIND_ENDPOINT_IP, y, b.address_len, reference, True)
+            set_service(writer, source, KIND_ENDPOINT_IP, y, b.address_len, reference, True)
         if order <= 0:
             i = next_address(&a, i)
         if order >= 0:
@@ -142,7 +152,8 @@ cdef bint refers(Writer writer, int source, int kind, const uint8_t* address, ui
     memcpy(key + KEY_HEAD_BYTES, address, size)
     size += KEY_HEAD_BYTES
     record = find(writer.h, hash_bytes(writer.h.seed, key, size), key, size)
-    return record != NULL and index_of(record, reference) < record.payload_len // REFERENCE_BYTES
+    return record != NULL and place_of(record, <uint8_t>kind, <const uint8_t*>&reference,
+                                       HASH_BYTES) < record.payload_len
 
 
 cdef int refer_to_all(Writer writer, int source, uint64_t reference, const uint8_t* record, uint32_t record_len,
@@ -182,9 +193,9 @@ cdef int refer_to_all(Writer writer, int source, uint64_t reference, const uint8
 cdef inline int refer_or_note(Writer writer, int source, int kind, const uint8_t* address, uint32_t size,
                               uint64_t reference, list missing) except -1:
     if missing is None:
-        set_reference(writer, source, kind, address, size, reference, True)
+        set_service(writer, source, kind, address, size, reference, True)
     elif not refers(writer, source, kind, address, size, reference):
-        missing.append((kind, address[:size], reference))
+        missing.append((kind, address[:size], (<const uint8_t*>&reference)[:HASH_BYTES]))
     return 0
 
 
@@ -208,36 +219,49 @@ cdef bint service_has(Writer writer, int source, int kind, const uint8_t* addres
 
 cdef int mend_references(Writer writer, int source, dict pods) except -1:
     cdef const Record* record
-    cdef const uint8_t* key
-    cdef uint64_t position = 0, reference
-    cdef uint32_t i, size
+    cdef const uint8_t* address
+    cdef const uint8_t* references
+    cdef uint64_t position = 0, service
+    cdef uint32_t at, size, address_len
     cdef uint8_t kind
     cdef bint holds
     cdef list stale = []
     cdef list missing = []
+    cdef list damaged = []
     while True:
         record = next_record(writer.h, &position)
         if record == NULL:
             break
-        key = record_key(record)
         kind = kind_in(record, source)
         if kind == KIND_CLUSTER_IP or kind == KIND_ENDPOINT_IP or kind == KIND_EXPOSED_IP or kind == KIND_POD:
-            size = record.key_len - KEY_HEAD_BYTES
-            for i in range(record.payload_len // REFERENCE_BYTES):
-                memcpy(&reference, record_payload(record) + REFERENCE_BYTES * <size_t>i, REFERENCE_BYTES)
+            address = record_key(record) + KEY_HEAD_BYTES
+            address_len = record.key_len - KEY_HEAD_BYTES
+            references = record_payload(record)
+            at = 0
+            while at < record.payload_len:
+                size = reference_bytes(kind, references + at, record.payload_len - at)
+                if size == 0:
+                    # No reference begins here. Those of all pods are added below.
+                    if kind == KIND_POD:
+                        damaged.append(record_key(record)[:record.key_len])
+                    break
                 if kind == KIND_POD:
-                    holds = reference in pods.get(key[KEY_HEAD_BYTES:record.key_len], ())
+                    holds = references[at:at + size] in pods.get(address[:address_len], ())
                 else:
-                    holds = service_has(writer, source, kind, key + KEY_HEAD_BYTES, size, reference)
+                    memcpy(&service, references + at, HASH_BYTES)
+                    holds = service_has(writer, source, kind, address, address_len, service)
                 if not holds:
-                    stale.append((kind, key[KEY_HEAD_BYTES:record.key_len], reference))
+                    stale.append((kind, address[:address_len], references[at:at + size]))
+                at += size
         elif kind == KIND_SERVICE:
             refer_to_all(writer, source, record.hash, record_payload(record), record.payload_len, missing)
-    for where, references in pods.items():
-        for one in references:
+    for where, found in pods.items():
+        for one in found:
             missing.append((KIND_POD, where, one))
+    for key in damaged:
+        writer.remove(key)
     for of, where, one in stale:
-        set_reference(writer, source, of, <bytes>where, len(<bytes>where), one, False)
-    for kind, where, one in missing:
-        set_reference(writer, source, kind, <bytes>where, len(<bytes>where), one, True)
-    return <int>len(stale)
+        set_reference(writer, source, of, <bytes>where, len(<bytes>where), <bytes>one, len(<bytes>one), False)
+    for of, where, one in missing:
+        set_reference(writer, source, of, <bytes>where, len(<bytes>where), <bytes>one, len(<bytes>one), True)
+    return <int>(len(stale) + len(damaged))

@@ -303,7 +303,7 @@ cdef class ClusterWriter:
             self.records.set_pod(who, None)
             return 0
         address = address_bytes(status.podIP) if status is not None and status.podIP else None
-        self.records.set_pod(who, None if address is None else address + label(meta.namespace))
+        self.records.set_pod(who, address)
         return 0
 
     # --------------------------------------------------------------------------------------- what is left out

@@ -13,7 +13,7 @@ from fastdns.plugins.kubernetes.records._layout cimport (
     ADDRESS_IS_NAME, FLAG_EXPOSED, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME,
     NO_ZONE, PORTS_WITHOUT_INDEX, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, ExposedView, PortHead, SectionView,
     SectionWalk, ServiceHead, blob_text, is_wire_name, next_section, open_exposed, port_at, port_bytes,
-    target_name, walk_sections, wire_name_bytes,
+    reference_bytes, target_name, walk_sections, wire_name_bytes,
 )
 from fastdns.plugins.kubernetes.records._references cimport refer_to_record
 from fastdns.plugins.kubernetes.snapshot._entries cimport Entry, padded
@@ -117,6 +117,17 @@ cdef bint good_service(const uint8_t* payload, uint32_t size) noexcept nogil:
     return walk.left == 0 and walk.room == 0
 
 
+cdef bint good_pods(const uint8_t* at, uint32_t size) noexcept nogil:
+    """Whether references to pods, one at least, fill so many bytes."""
+    cdef uint32_t used = 0, one
+    while used < size:
+        one = reference_bytes(KIND_POD, at + used, size - used)
+        if one == 0 or not good_labels(at + used, at[used] + 1, 1):
+            return False
+        used += one
+    return size != 0
+
+
 cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* payload, uint32_t size) noexcept nogil:
     """Whether a record is what the writer of a cluster could have published."""
     if key[0] == KIND_SERVICE or key[0] == KIND_IMPORT:
@@ -124,10 +135,7 @@ cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* paylo
     if key[0] == KIND_NAMESPACE:
         return good_labels(key + 1, key_len - 1, 1) and size == 0
     if key[0] == KIND_POD:
-        if size == 0 or size % 8:
-            return False
-        return (key_len > 5 and good_labels(key + 5, key_len - 5, 1)) \
-            or (key_len > 17 and good_labels(key + 17, key_len - 17, 1))
+        return (key_len == 1 + 4 or key_len == 1 + 16) and good_pods(payload, size)
     return False
 
 

@@ -28,7 +28,7 @@ from fastdns.plugins.kubernetes.snapshot._copy import Copy
 
 MAGIC = b"fastdns\0"
 # Of this file's layout and of the records' (_layout.pxd): to be raised with either.
-VERSION = 2
+VERSION = 3
 # magic, version, 0, fingerprint, as of, seed of ids, serial, serial of multicluster zones, uid
 UID_CHARACTERS = 40
 HEADER = struct.Struct(f"=8sII16sQQQQ{UID_CHARACTERS}s")
