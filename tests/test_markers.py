@@ -47,6 +47,7 @@ NOT_NATIVE = {
     "integration/test_nameserver_files.py": SERVERS,
     "plugins/autopath/test_answers.py": SERVERS,
     "plugins/autopath/test_clients.py": SERVERS,
+    "plugins/autopath/test_reload.py": SERVERS,
     "plugins/dns64/test_answers.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,

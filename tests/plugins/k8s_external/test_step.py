@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import dns.message
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastdns.errors import SourceError
 from fastdns.memory._store import Writer
 from fastdns.plugins.kubernetes.sink import Resource
+from fastdns.plugins.kubernetes.snapshot._copy import Copy
+from fastdns.plugins.kubernetes.snapshot._restore import restore
 from fastdns.plugins.whoami._step import WhoamiStep
 from tests.plugins.beside import Case, expected, ids, summary
 from tests.plugins.k8s_external.cases import CASES, OBJECTS
@@ -214,6 +218,43 @@ def test_where_nobody_asks_for_it_nothing_is_kept() -> None:
     assert len(exposed.items(b"\0\0E")) == 10
     services = [{key: len(value) for key, value in store.items(b"\0\0S")} for store in (plain, bare, exposed)]
     assert services[0] == services[1] != services[2]
+
+
+@functools.cache
+def snapshot() -> tuple[bytes, int]:
+    """The body of a snapshot, and its seed."""
+    cluster = make_cluster(OBJECTS)
+    copy = Copy(cluster.store, 0)
+    parts = []
+    while part := copy.chunk():
+        parts.append(part)
+    return b"".join(parts), cluster.block.writer.records.id_seed
+
+
+def test_snapshots_have_it() -> None:
+    fresh = make_cluster([])
+    restore(fresh.block.writer.records, *snapshot())
+    for case in CASES:
+        assert summary(fresh.ask(case.qname, case.qtype), case) == expected(case)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_records_of_a_snapshot_that_are_not_right(data: st.DataObject) -> None:
+    """Nothing that is taken leads a reader astray."""
+    bent = bytearray(snapshot()[0])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(bent) - 1))
+        bent[at] = data.draw(st.sampled_from([0, 1, 4, 5, 16, 63, 64, 127, 255, bent[at] ^ 1]))
+    cluster = make_cluster([])
+    try:
+        restore(cluster.block.writer.records, bytes(bent), 7)
+    except SourceError:
+        return
+    for name in ("lb", "named", "twice", "mixed", "db", "_http._tcp.lb"):
+        for qtype in ("A", "AAAA", "SRV"):
+            assert cluster.ask(f"{name}.prod.example.org.", qtype).answer is not None
+    assert cluster.ask("1.2.0.192.in-addr.arpa.", "PTR").answer is not None
 
 
 # -------------------------------------------------------------------------------------- random clusters

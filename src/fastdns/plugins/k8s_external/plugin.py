@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
@@ -12,7 +13,7 @@ from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, Plugin, Runtime
 from fastdns.plugins.k8s_external.config import Config, parse
 from fastdns.plugins.kubernetes.config import EXPOSED
-from fastdns.plugins.kubernetes.plugin import answer_options
+from fastdns.plugins.kubernetes.plugin import answer_options, without_fallthrough
 
 if TYPE_CHECKING:
     from fastdns.serve._zones import NativeStep
@@ -49,6 +50,9 @@ class K8sExternal(Plugin):
             headless=config.headless,
             fall=[wire_name(zone) for zone in config.fallthrough or ()],
         )
+
+    def answered_zones(self, config: Config) -> Sequence[str]:
+        return without_fallthrough(config.zones, config.fallthrough)
 
 
 plugin = K8sExternal()

@@ -54,6 +54,16 @@ def answer_options(block: ServerBlock, runtime: Runtime) -> AnswerOptions:
     )
 
 
+def without_fallthrough(zones: Sequence[str], fallthrough: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of these zones of which no name goes to the next plugin."""
+    falls = [wire_name(zone) for zone in fallthrough or ()]
+    return tuple(
+        zone
+        for zone in zones
+        if not any(wire_name(zone).endswith(fall) or fall.endswith(wire_name(zone)) for fall in falls)
+    )
+
+
 def host_search_list() -> tuple[bytes, ...]:
     """The search list of this host. As in CoreDNS, a file that cannot be read is one without."""
     try:
@@ -192,12 +202,7 @@ class Kubernetes(Plugin):
         return PodSearch(answer_options(block, runtime), runtime.prepared["kubernetes"])
 
     def answered_zones(self, config: Config) -> Sequence[str]:
-        falls = [wire_name(zone) for zone in config.fallthrough or ()]
-        return tuple(
-            zone
-            for zone in config.zones
-            if not any(wire_name(zone).endswith(fall) or fall.endswith(wire_name(zone)) for fall in falls)
-        )
+        return without_fallthrough(config.zones, config.fallthrough)
 
 
 plugin = Kubernetes()
