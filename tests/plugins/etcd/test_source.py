@@ -282,21 +282,29 @@ async def test_a_watch_that_is_none(message: object, monkeypatch: pytest.MonkeyP
         assert shown(followed.stepping.ask("a.z."))[1], "it is still there"
 
 
-async def test_a_watch_that_is_silent(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("key", ["a", "b"], ids=["a value", "a key"])
+async def test_a_watch_that_is_silent(
+    key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """etcd has changed, and the watch does not say it: the keys are listed again."""
     monkeypatch.setattr(source_module, "CHECK_EVERY_S", 0.02)
     monkeypatch.setattr(source_module, "CHECK_GRACE_S", 0.02)
     keys = {"/skydns/z/a": {"host": "10.0.0.1"}}
+    revisions = {"/skydns/z/a": 5}
 
     async def play(path: str, request: dict[str, Any]) -> AsyncIterator[bytes] | bytes | int:
         if path == "/v3/watch":
             return lines(CREATED)
-        return listing(keys if "min_mod_revision" not in request else {}, count=str(len(keys)))
+        least = int(request.get("min_mod_revision", 0))
+        found = {key: value for key, value in keys.items() if revisions[key] >= least}
+        count, now = str(len(keys)), max(revisions.values())
+        return listing({} if request.get("count_only") else found, now, count=count)
 
     async with playing(play) as url, Followed(endpoints=(url,)) as followed:
         await followed.until_answer("a.z.", "10.0.0.1")
-        keys["/skydns/z/b"] = {"host": "10.0.0.2"}
-        await followed.until_answer("b.z.", "10.0.0.2")
+        keys[f"/skydns/z/{key}"] = {"host": "10.0.0.2"}
+        revisions[f"/skydns/z/{key}"] = 6
+        await followed.until_answer(f"{key}.z.", "10.0.0.2")
         assert "its watch does not say what has changed" in caplog.text
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
 
 from fastdns.errors import SourceError, StoreFull
-from fastdns.http.failover import follow_in_turn
+from fastdns.http.failover import follow_in_turn, together
 from fastdns.memory._store import Writer
 from fastdns.plugins.api import Recorder
 from fastdns.plugins.etcd.client import (
@@ -44,15 +45,20 @@ from fastdns.plugins.etcd.services import TYPE_SERVICE, empty, key_id, record_of
 from fastdns.rrsets._draft import Draft
 from fastdns.rrsets._writer import ZoneWriter
 from fastdns.rrsets.changes import Change
+from fastdns.rrsets.publishing import SLICE_NS, publish
 
 log = logging.getLogger("plugin/etcd")
 
 ROOT = b"\0"
 # Of one source. A record takes about 70 bytes beside name, host and text.
 MAX_KEYS = 1_000_000
-PAGE_KEYS = 500
+# etcd goes through the index of all keys for each page.
+PAGE_KEYS = 5000
+# Keys that are read before the event loop has its turn.
+SLICE_KEYS = 200
 # How often etcd is asked whether the watch has said all, and how long the watch has to say it then.
-CHECK_EVERY_S = 5.0
+CHECK_EVERY_S = 10.0
+THOROUGH_EVERY = 6
 CHECK_GRACE_S = 2.0
 
 
@@ -131,7 +137,7 @@ class EtcdSource:
 
     def tick(self) -> None:
         """A second has passed."""
-        self.zones.settle()
+        self.zones.settle(SLICE_NS)
 
     async def close(self) -> None:
         """Nothing stays open when run has ended."""
@@ -142,7 +148,7 @@ class EtcdSource:
             self.config.endpoints, self.follow, self.note_failure, (*FAILURES, StoreFull, SourceError)
         )
 
-    def note_failure(self, endpoint: str, error: BaseException) -> None:
+    def note_failure(self, endpoint: str, error: Exception) -> None:
         """An endpoint cannot be followed any more: say why, once while it stays so."""
         if isinstance(error, Compacted):
             self.list_again("compacted")
@@ -168,7 +174,7 @@ class EtcdSource:
         self.why_listed = why
 
     async def follow(self, endpoint: str) -> None:
-        """List, if need be, and watch, until something fails: raises an ExceptionGroup."""
+        """List, if need be, and watch, until something fails. Raises FAILURES, StoreFull, SourceError."""
         client = Client(self.config, endpoint)
         try:
             if self.revision is not None:
@@ -176,10 +182,7 @@ class EtcdSource:
             if self.revision is None:
                 await self.list_keys(client)
             self.last_error = ""
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.check(client))
-                group.create_task(self.ask_leases(client))
-                await self.watch(client)
+            await together([self.watch(client), self.check(client), self.ask_leases(client)])
         finally:
             await client.close()
 
@@ -202,7 +205,9 @@ class EtcdSource:
                 count = number(page.count)
             if count > MAX_KEYS:
                 raise SourceError(f"there are {count} keys below {self.config.path or '/'}; at most {MAX_KEYS}")
-            for kv in page.kvs:
+            for place, kv in enumerate(page.kvs, 1):
+                if place % SLICE_KEYS == 0:
+                    await asyncio.sleep(0)
                 key = raw(kv.key)
                 record = self.record_of(key, kv)
                 if record is not None:
@@ -216,19 +221,20 @@ class EtcdSource:
         for name, _, why in draft.examples:
             self.left_out.note(name, "records", f"a name has too much: {why}")
         self.left_out.finish()
-        changed = self.zones.replace(draft)
+        changed = await publish(self.zones, draft)
         self.revision = revision
         self.cluster_id = first.cluster_id
         self.count = count
-        self.publish(changed)
+        self.note_change(changed)
         log.info("%s: %d keys below %s", client.session.url, count, self.config.path or "/")
 
     async def page(self, client: Client, start: bytes, first: Header | None) -> Range:
         """The next keys, at the revision of the first page. Raises Compacted."""
         while True:
+            # In the order of keys, as long as no order is asked for: for one, etcd would read all keys each time.
             request = {
                 "key": coded(start), "range_end": coded(self.keys.end), "limit": str(self.page_keys),
-                "sort_order": "ASCEND", "revision": first.revision if first is not None else "0",
+                "revision": first.revision if first is not None else "0",
             }  # fmt: skip
             try:
                 return await client.call("/v3/kv/range", request, Range)
@@ -259,7 +265,7 @@ class EtcdSource:
         self.left_out.forget(key)
         return name, record
 
-    def publish(self, changed: object) -> None:
+    def note_change(self, changed: object) -> None:
         """What was written is served. A change of anything is a new serial."""
         self.zones.writer.set_source(
             self.number, synced=True, soa_serial=int(time.time()) if changed or not self.count else None
@@ -305,7 +311,7 @@ class EtcdSource:
             changed, left_out = self.zones.apply(change)
             for why in left_out:
                 log.warning("%s: a name has too much: %s", self.config.path or "/", why)
-            self.publish(changed)
+            self.note_change(changed)
         self.revision = revision
         self.count = count
 
@@ -320,32 +326,35 @@ class EtcdSource:
         if name is not None:
             change.put(name, key, None)
 
-    async def changed_since(self, client: Client) -> tuple[bool, Header]:
-        """Whether etcd has what was not seen yet."""
+    async def changed_since(self, client: Client, *, thorough: bool) -> tuple[bool, Header]:
+        """Whether etcd has what was not seen yet. thorough: values that have changed, too; etcd reads all keys."""
         assert self.revision is not None
-        request = {
-            "key": coded(self.keys.start), "range_end": coded(self.keys.end), "limit": "1", "keys_only": True,
-            "min_mod_revision": str(self.revision + 1),
-        }  # fmt: skip
-        page = await client.call("/v3/kv/range", request, Range)
-        return bool(page.kvs) or number(page.count) != self.count, page.header
+        keys = {"key": coded(self.keys.start), "range_end": coded(self.keys.end)}
+        counted = await client.call("/v3/kv/range", {**keys, "count_only": True}, Range)
+        if number(counted.count) != self.count:
+            return True, counted.header
+        if not thorough or number(counted.header.revision) <= self.revision:
+            return False, counted.header
+        newer = {**keys, "limit": "1", "keys_only": True, "min_mod_revision": str(self.revision + 1)}
+        return bool((await client.call("/v3/kv/range", newer, Range)).kvs), counted.header
 
     async def check(self, client: Client) -> None:
         """Look now and then whether the watch says all. Raises FAILURES."""
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(CHECK_EVERY_S)
-            changed, _ = await self.changed_since(client)
+            thorough = turn % THOROUGH_EVERY == 0
+            changed, _ = await self.changed_since(client, thorough=thorough)
             if changed:
                 await asyncio.sleep(CHECK_GRACE_S)
                 seen = self.revision
-                changed, _ = await self.changed_since(client)
+                changed, _ = await self.changed_since(client, thorough=thorough)
                 if changed and seen == self.revision:
                     self.list_again("silent")
                     raise EtcdError("its watch does not say what has changed")
 
     async def check_again(self, client: Client) -> None:
         """Whether an endpoint goes on with what was seen elsewhere; else the keys are listed."""
-        _, header = await self.changed_since(client)
+        _, header = await self.changed_since(client, thorough=False)
         if header.cluster_id != self.cluster_id or number(header.revision) < (self.revision or 0):
             self.list_again("other cluster")
 

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from fastdns.dns.names import joined
 from fastdns.errors import SourceError, StoreFull
-from fastdns.http.failover import follow_in_turn
+from fastdns.http.failover import follow_in_turn, together
 from fastdns.memory._store import Writer
 from fastdns.netaddrs import canonical_address
 from fastdns.plugins.api import Recorder
@@ -25,6 +25,7 @@ from fastdns.plugins.nomad.config import Config, is_address
 from fastdns.plugins.nomad.metrics import ERRORS, LEFT_OUT, LISTINGS
 from fastdns.rrsets._draft import Draft
 from fastdns.rrsets._writer import ZoneWriter
+from fastdns.rrsets.publishing import SLICE_NS, publish
 from fastdns.skipped import MAX_SAID, SkippedLines
 
 log = logging.getLogger("plugin/nomad")
@@ -74,7 +75,7 @@ class NomadSource:
 
     def tick(self) -> None:
         """A second has passed."""
-        self.zones.settle()
+        self.zones.settle(SLICE_NS)
 
     async def close(self) -> None:
         """Nothing stays open when run has ended."""
@@ -84,7 +85,7 @@ class NomadSource:
         addresses = self.config.addresses or (self.access.address,)
         await follow_in_turn(addresses, self.follow, self.note_failure, (*FAILURES, StoreFull, SourceError))
 
-    def note_failure(self, address: str, error: BaseException) -> None:
+    def note_failure(self, address: str, error: Exception) -> None:
         """An agent cannot be followed any more: say why, once while it stays so."""
         self.recorder.count(ERRORS, (address,))
         text = f"{address}: {error or type(error).__name__}"
@@ -127,11 +128,9 @@ class NomadSource:
             for namespace, service in left:
                 self.add(draft, namespace, service, await client.registrations(namespace, service), problems)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(CONCURRENT, len(wanted))):
-                group.create_task(ask())
+        await together([ask() for _ in range(min(CONCURRENT, len(wanted)))])
         self.note(problems)
-        changed = self.zones.replace(draft)
+        changed = await publish(self.zones, draft)
         known = self.zones.writer.store.source(self.number)[0]
         self.zones.writer.set_source(
             self.number, synced=True, soa_serial=int(time.time()) if changed or not known else None
