@@ -237,7 +237,7 @@ def test_work_and_memory_are_bounded() -> None:
     assert value("all(1..100, all(1..100, # > 0))") is True
     assert value("id() + " * 100 + "1") == 701
     for deep in ("id() + " * 200 + "1", "[" * 100 + "]" * 100, "!" * 100 + "true", "a.b" * 100):
-        with pytest.raises(ExprError, match="nested|unknown name"):
+        with pytest.raises(ExprError, match=r"nested|unknown name"):
             Program(deep)
 
 

@@ -32,7 +32,7 @@ ENVIRON = {"MY_HOST_IP": "127.0.0.1", "SITE": "berlin", "INGRESS_IP": "10.60.0.1
 # Addresses that a Corefile binds to, and what stands for them here.
 BOUND = {"169.254.20.10": "127.0.0.54", "10.96.0.10": "127.0.0.53"}
 # Shapes that name a plugin that this version does not have.
-LATER = {"zalando": "pprof"}
+LATER = {"zalando": "pprof", "authoritative": "secondary"}
 MANIFESTS = """\
 apiVersion: v1
 kind: Service
@@ -143,6 +143,8 @@ def test_a_shape_boots_and_answers(tmp_path: Path, shape: str, upstream: int) ->
         pytest.skip(f"there is no plugin {LATER[shape]} yet")
     shutil.copytree(FOLDER / shape, tmp_path, dirs_exist_ok=True)
     text = placed((FOLDER / shape / "Corefile").read_text(), tmp_path, upstream)
+    for imported in (tmp_path / "custom").glob("*"):
+        imported.write_text(placed(imported.read_text(), tmp_path, upstream))
     with Server(
         tmp_path, text, manifests=MANIFESTS, arguments=("-p", "DNS_PORT"), workers=1, environ=ENVIRON
     ) as server:
