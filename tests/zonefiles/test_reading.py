@@ -21,9 +21,14 @@ from hypothesis import strategies as st
 
 from fastdns.errors import SourceError
 from fastdns.zonefiles import reading
+from fastdns.zonefiles._sifting import rows
 from fastdns.zonefiles.child import MAX_OPEN_FILES, read
 from fastdns.zonefiles.frames import Job
 from fastdns.zonefiles.reading import Collector, EntryTokenizer, UnchangedError, read_zone
+from tests.authoritative.served import draft_of, zone_of
+from tests.authoritative.signing import Parameters, with_nsec3
+from tests.authoritative.test_semantics import ORIGIN, made
+from tests.authoritative.test_signed import lines_of
 
 pytestmark = pytest.mark.native
 
@@ -133,6 +138,18 @@ def test_signatures_stand_beside_aliases(tmp_path: Path) -> None:
     signature = "c RRSIG CNAME 13 3 60 20300101000000 20200101000000 1 z.test. AAAA\n"
     text = read_zone(write(tmp_path, HEAD + lines + signature), "z.test.")
     assert (text.rrs, text.left_out) == (5, 0)
+
+
+def test_nsec3_records_are_put_on_their_shelf(tmp_path: Path) -> None:
+    """Where tests of answers put them, too; with their signatures, whichever comes first."""
+    zone = made({("a",): [("A", ["192.0.2.1"])], ("b", "c"): [("A", ["192.0.2.2"])]})
+    text = with_nsec3(zone, ORIGIN, lines_of(zone), Parameters(5, b"A\xbb"))
+    draft = draft_of(zone_of(text, "z.test."))
+    expected = rrs_of(rows(draft, 0, 1 << 20, bytes(len(draft)))[0])
+    assert sum("NSEC3 " in f"{kind} {rdata} " for _, kind, _, rdata in expected) == 2 * 4
+    for lines in (text.splitlines(), reversed(text.splitlines())):
+        found = read_zone(write(tmp_path, "\n".join(lines) + "\n"), "z.test.")
+        assert (rrs_of(b"".join(found.rows)), found.left_out) == (expected, 0)
 
 
 def test_files_that_are_included_stand_beside_the_file(tmp_path: Path) -> None:
