@@ -14,6 +14,7 @@ from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
 from tests.plugins.etcd.support import ETCD, Etcd
 from tests.plugins.nomad.agent import Agent
+from tests.plugins.geoip.writer import CITIES, database
 from tests.support import Server, free_port, has_address
 
 # The ports that plugins take where an example names none.
@@ -104,6 +105,7 @@ def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
 @pytest.mark.parametrize("text", BOOTS)
 def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest) -> None:
     (tmp_path / "weights.txt").write_text("www.example.com\n192.0.2.1 3\n192.0.2.2 1\n")
+    (tmp_path / "GeoLite2-City.mmdb").write_bytes(database(CITIES))
     (tmp_path / "services.d").mkdir()
     for name in ("db.example.org", "db.template"):
         (tmp_path / name).write_text("@ 60 SOA ns host 1 7200 1800 86400 60\n@ 60 NS ns\nns 60 A 192.0.2.53\n")
