@@ -35,6 +35,7 @@ from fastdns.plugins.prometheus._step import PrometheusStep
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from tests.dns._messages import copy_reply, parse_query
+from tests.fuzz.expressions import fuzz_expressions
 from tests.fuzz.packets import packets
 from tests.fuzz.patterns import PatternFinding, fuzz_patterns
 from tests.fuzz.replies import Broken, damaged, exchange, exchanges, expected, view, walk
@@ -261,12 +262,13 @@ def main() -> int:
         accepted = fuzz_replies(options.packets, seed, progress=True)
         through = fuzz_table(options.packets // 50, seed)
         taken = fuzz_patterns(options.packets // 20, seed)
+        evaluated = fuzz_expressions(options.packets // 50, seed)
     except (Finding, PatternFinding) as finding:
         print(f"FINDING: {finding}", file=sys.stderr)
         return 1
     took = time.monotonic() - begun
     print(f"{options.packets} messages, {answered} answered; as many replies, {accepted} accepted;")
-    print(f"{options.packets // 50} questions, {through} answered;")
+    print(f"{options.packets // 50} questions, {through} answered; as many expressions, {evaluated} evaluated;")
     print(f"{options.packets // 20} patterns, {taken} taken; no finding, {took:.0f} s")
     return 0
 

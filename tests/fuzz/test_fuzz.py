@@ -1,6 +1,7 @@
 """A short run of the fuzzer on the ordinary build; ``make fuzz`` runs the long one under sanitizers."""
 
 from tests.dns._messages import copy_reply
+from tests.fuzz.expressions import fuzz_expressions
 from tests.fuzz.run import compare, fuzz, fuzz_replies, fuzz_table
 
 
@@ -14,6 +15,10 @@ def test_damaged_replies_are_refused_or_readable() -> None:
 
 def test_damaged_replies_leave_nobody_waiting() -> None:
     assert fuzz_table(1_000, seed=1) > 100
+
+
+def test_random_expressions_are_compiled_or_refused() -> None:
+    assert fuzz_expressions(500, seed=1) > 200
 
 
 def test_names_in_records_of_old_types_are_read_as_names() -> None:
