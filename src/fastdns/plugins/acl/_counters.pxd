@@ -9,7 +9,8 @@ from fastdns.memory._atomics cimport fetch_add
 
 cdef enum:
     MAX_PLACES = 4096
-    STRIPES = 16
+    STRIPES = 16                # a power of two
+    STRIPE_BITS = 4
 
 cdef enum:
     ALLOWED = 0
@@ -18,9 +19,10 @@ cdef enum:
     DROPPED_SILENTLY = 3
     COUNTED = 4
 
-# thread: a number that differs between most threads.
-cdef inline void count(uint64_t* table, uint64_t thread, uint32_t place, uint32_t what) noexcept nogil:
-    fetch_add(&table[((thread % STRIPES) * MAX_PLACES + place) * COUNTED + what], 1)
+# thread: something that each thread has at another address.
+cdef inline void count(uint64_t* table, const void* thread, uint32_t place, uint32_t what) noexcept nogil:
+    cdef uint64_t stripe = <uint64_t><size_t>thread * <uint64_t>0x9E3779B97F4A7C15 >> (64 - STRIPE_BITS)
+    fetch_add(&table[(stripe * MAX_PLACES + place) * COUNTED + what], 1)
 
 
 cdef class Counters:

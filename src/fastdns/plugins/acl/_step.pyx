@@ -143,8 +143,7 @@ cdef void note(const Context* ctx, const Conf* conf, uint32_t zone, uint32_t wha
         place = &conf.listeners[i]
         if place.port == ctx.server.port and place.address_len == ctx.server.address_len and (
                 place.address_len == 0 or memcmp(place.address, ctx.server.address, place.address_len) == 0):
-            # Contexts are a thread's own, each some pages large.
-            count(conf.counters, <size_t>ctx.counters >> 12, place.places[zone], what)
+            count(conf.counters, ctx.counters, place.places[zone], what)
             return
 
 
