@@ -19,7 +19,6 @@ COREFILE = """\
 test:DNS_PORT {
     prometheus 127.0.0.1:METRICS
     dns64
-    cache
     forward . 127.0.0.1:UPSTREAM
 }
 all.test:DNS_PORT {
@@ -28,6 +27,11 @@ all.test:DNS_PORT {
         translate_all
         allow_ipv4
     }
+    forward . 127.0.0.1:UPSTREAM
+}
+cached.test:DNS_PORT {
+    dns64
+    cache
     forward . 127.0.0.1:UPSTREAM
 }
 arpa:DNS_PORT {
@@ -45,6 +49,7 @@ LONG = "long.test. 3600 IN A 192.0.2.9"
 RECORDS = {
     "four.test. A": ["four.test. 60 IN A 192.0.2.1", "four.test. 60 IN A 192.0.2.33"],
     "long.test. A": [LONG],
+    "four.cached.test. A": ["four.cached.test. 60 IN A 192.0.2.1"],
     "six.test. AAAA": ["six.test. 60 IN AAAA 2001:db8::1"],
     "six.test. A": ["six.test. 60 IN A 192.0.2.2"],
     "none.test. TXT": ["none.test. 60 IN TXT text"],
@@ -87,6 +92,7 @@ CASES = [
     six("partly.test.", "AAAA", "@ 60 IN AAAA 2001:db8::8", why="one of two is", coredns="CoreDNS gives both"),
     six("broken.test.", "AAAA", "@ 60 IN AAAA 64:ff9b::c000:20a", why="an error is an empty answer"),
     six("worse.test.", rcode="REFUSED", why="A fails as well", coredns="CoreDNS says that there is no data"),
+    six("four.cached.test.", "AAAA", "@ 60 IN AAAA 64:ff9b::c000:201", why="with a cache behind"),
     six("x.dead.test.", rcode="SERVFAIL", why="nobody answers"),
     six("both.all.test.", "AAAA", "@ 60 IN AAAA 2001:db8:64:c000:2:200::", why="translate_all, another prefix"),
     Case("both.all.test.", "AAAA", answer=["both.all.test. 60 IN AAAA 2001:db8:64:c000:2:200::"], why="allow_ipv4"),

@@ -8,7 +8,7 @@ of the IPv4 address (section 5.3.1).
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
+from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, bare, written
 from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_records, nested
@@ -152,6 +152,8 @@ cdef Outcome answer_aaaa(Context* ctx, const Conf* conf) noexcept nogil:
         return outcome
     if ctx.counters != NULL and ctx.zone_slot != NO_SLOT:
         zone_counters(ctx.zone_banks, ctx.zone_slot).plugins[conf.counter] += 1
+    # Whatever went wrong with AAAA is not what the client is told.
+    ctx.error = NO_ERROR
     forget_records(ctx.reply)
     outcome = take(ctx, &found)
     translate(ctx, conf, 0, ttl_s)
