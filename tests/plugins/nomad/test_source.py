@@ -186,8 +186,30 @@ async def test_before_anything_was_read(agent: Agent) -> None:
         await followed.until(lambda: followed.ask() == ("NXDOMAIN", []))
 
 
-async def test_an_index_that_goes_back(agent: Agent) -> None:
+@pytest.mark.parametrize("index", [0, 7], ids=["without an index", "that does not wait"])
+async def test_an_agent(index: int, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked now and then, not all the time."""
+    pauses: list[float] = []
+    enough = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def sleeping(wait_s: float) -> None:
+        pauses.append(wait_s)
+        if len(pauses) == 4:
+            enough.set()
+        await sleep(0)
+
+    agent.index = index
+    agent.ended = True
+    monkeypatch.setattr(source_module.asyncio, "sleep", sleeping)
+    async with Followed(agent.url):
+        await asyncio.wait_for(enough.wait(), 10)
+    assert min(pauses[1:4]) > 0.5
+
+
+async def test_an_index_that_goes_back(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that was restored from an older state."""
+    monkeypatch.setattr(source_module, "IDLE_PAUSE_S", 0.01)
     agent.index = 1000
     async with Followed(agent.url) as followed:
         await followed.until_answer("10.0.0.1")

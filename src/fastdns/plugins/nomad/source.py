@@ -39,6 +39,8 @@ MAX_SERVICES = 100_000
 # Services that are asked for at a time.
 CONCURRENT = 8
 LEAST_PAUSE_S = 0.02
+# Between lists that an agent gives without a wait.
+IDLE_PAUSE_S = 1.0
 
 
 def name_of(namespace: str, service: str) -> bytes:
@@ -102,15 +104,18 @@ class NomadSource:
         try:
             index = 0
             while True:
+                began_s = time.monotonic()
                 lists, now = await client.services(index)
                 if now != index or not index:
                     began_s = time.monotonic()
                     await self.list_all(client, lists)
-                    index = now
-                    await asyncio.sleep(max(LEAST_PAUSE_S, time.monotonic() - began_s))
-                elif not now:
-                    # An agent without an index cannot be waited for.
-                    await asyncio.sleep(1.0)
+                    # An agent without an index does not wait for a change.
+                    least_s = LEAST_PAUSE_S if now else IDLE_PAUSE_S
+                    await asyncio.sleep(max(least_s, time.monotonic() - began_s))
+                else:
+                    # Nor does one that answers at once though nothing has changed.
+                    await asyncio.sleep(max(0.0, IDLE_PAUSE_S - (time.monotonic() - began_s)))
+                index = now
         finally:
             await client.close()
 
