@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import struct
 import threading
@@ -252,6 +253,24 @@ def test_readers_stay_at_their_version_while_slices_pass() -> None:
     assert_clean(store, {ZONE: after})
 
 
+def test_what_a_replacement_took_is_freed_at_once() -> None:
+    """No cycle is left to the garbage collector, which may come late: a change of a large zone takes megabytes."""
+    store = Store(4 << 20)
+    writer = ZoneWriter(Writer(store), SOURCE)
+    gc.collect()
+    gc.disable()
+    try:
+        for content in (many(300, 1), changed(many(300, 1), 1)):
+            publish_whole(writer, content)
+        replacement = writer.replacement(drafted(many(300, 3)))
+        assert not replacement.step(0)
+        replacement.give_up()
+        del replacement
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 # Tasks
 
 
@@ -274,7 +293,6 @@ def test_a_task_publishes_and_removes_while_the_loop_goes_on() -> None:
         assert published > 5
         assert await remove(writer, ZONE)
         assert not await remove(writer, ZONE)
-        assert len(ticks) > published + 1
         other.cancel()
 
     asyncio.run(body())

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from fastdns.memory._allocator import give_back_large
 from fastdns.memory._store import Store, Writer
 from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.api import Source
@@ -128,6 +129,8 @@ class WatcherProcess:
 
 def watcher_main(plan: WatcherPlan, channel: Channel) -> int:
     """The body of the watcher process; returns its exit code."""
+    # Sources read large files now and then.
+    give_back_large()
 
     async def body() -> int:
         return await WatcherProcess(plan, channel).run()

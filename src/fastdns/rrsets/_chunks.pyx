@@ -163,6 +163,8 @@ cdef class OrderChange:
         if was:
             push(&self.gone, numbered_hash(self.writer.h, self.source, KIND_DIRECTORY, self.zone_id, was))
         self.directory = chunks.finish()
+        # It leads back to this one.
+        self.chunks = None
         return True
 
     cdef int add_edit(self) except -1:

@@ -11,20 +11,20 @@ from fastdns.corefile import load
 from tests.corefile.test_plugin_options import Bad, Case, bad, good
 
 DEFAULTS: dict[str, Any] = {
-    "file": "/etc/hosts", "inline": (), "zones": (".",), "ttl_s": 3600, "reload_s": 5.0, "no_reverse": False,
+    "path": "/etc/hosts", "inline": (), "zones": (".",), "ttl_s": 3600, "reload_s": 5.0, "no_reverse": False,
     "fallthrough": None, "fallthrough_unsupported": False,
 }  # fmt: skip
 
 GOOD = [
     Case("hosts", DEFAULTS, why="defaults"),
     Case("hosts {;}", DEFAULTS, why="an empty block"),
-    Case("hosts /tmp", {"file": "/tmp"}, why="a directory, for now"),
+    Case("hosts /tmp", {"path": "/tmp"}, why="a directory, for now"),
     Case("hosts /etc/hosts miek.nl. pun.gent.", {"zones": ("miek.nl.", "pun.gent.")}, why="zones"),
     Case("hosts /etc/hosts", {"zones": ("a.", "b.")}, zones="a b", why="the zones of the block"),
     Case("hosts /etc/hosts miek.nl 10.0.0.9/8", {"zones": ("miek.nl.", "10.in-addr.arpa.")}, why="a network"),
-    Case("root /a;hosts b/c", {"file": "/a/b/c"}, why="a file below root"),
-    Case("root /a;hosts /b", {"file": "/b"}, why="an absolute file"),
-    Case("root /a;hosts", {"file": "/etc/hosts"}, why="the default is not below root"),
+    Case("root /a;hosts b/c", {"path": "/a/b/c"}, why="a file below root"),
+    Case("root /a;hosts /b", {"path": "/b"}, why="an absolute file"),
+    Case("root /a;hosts", {"path": "/etc/hosts"}, why="the default is not below root"),
     Case("hosts {;ttl 1;}", {"ttl_s": 1}, why="the shortest TTL"),
     Case("hosts {;ttl 65535;}", {"ttl_s": 65535}, why="the longest TTL"),
     Case("hosts {;reload 0;}", {"reload_s": 0.0}, why="no reload"),

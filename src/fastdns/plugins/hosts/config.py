@@ -18,13 +18,13 @@ RELOAD_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """file: its path, with *root* before it where it is relative. inline: lines of the Corefile.
+    """path: of the file, with *root* before it where it is relative. inline: lines of the Corefile.
 
     zones: those of the block where none are named. reload_s: between two looks at the file; 0: it is read once.
     fallthrough: zones; None: there is none.
     """
 
-    file: str = FILE
+    path: str = FILE
     inline: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     ttl_s: int = TTL_S
@@ -40,8 +40,8 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     for _ in d.occurrences(once=True):
         file, *zones = d.remaining_args() or (None,)
         if file is not None:
-            fields["file"] = block.resolve(file)
-            _look_at(d, fields["file"], block)
+            fields["path"] = block.resolve(file)
+            _look_at(d, fields["path"], block)
         fields["zones"] = to_zones(d, zones) or block.zones
         read_options(d, OPTIONS, fields, ENDING, other=_inline)
         if "fallthrough_unsupported" in fields and "fallthrough" not in fields:

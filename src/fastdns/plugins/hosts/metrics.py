@@ -22,8 +22,8 @@ def families(store: Store, sources: Mapping[int, Config]) -> Iterator[Metric]:
             continue
         count = said.addresses + (0 if config.no_reverse else said.pointers)
         if said.read_at or count:
-            entries[config.file] = max(count, entries.get(config.file, 0))
-        skipped[config.file] = max(said.skipped, skipped.get(config.file, 0))
+            entries[config.path] = max(count, entries.get(config.path, 0))
+        skipped[config.path] = max(said.skipped, skipped.get(config.path, 0))
         read_at = max(read_at, said.read_at)
     family = GaugeMetricFamily(
         "coredns_hosts_entries", "The combined number of entries in hosts and Corefile.", labels=("hostsfile",)

@@ -50,7 +50,7 @@ class Hosts(Plugin):
 
     def source_identity(self, config: Config) -> Hashable:
         # Blocks that differ otherwise share what was read: see the step.
-        return config.file, config.inline, config.reload_s
+        return config.path, config.inline, config.reload_s
 
     def source_zones(self, config: Config) -> Sequence[str]:
         return config.zones

@@ -64,7 +64,7 @@ def parse(config: Config, identity: Identity | None) -> Content:
     draft = Draft(ROOT)
     reader = HostsReader()
     if identity is not None:
-        with Path(config.file).open("rb") as file:
+        with Path(config.path).open("rb") as file:
             reader.read(draft, file.read(MAX_FILE_BYTES))
     skipped, first_skipped = reader.skipped, reader.first_skipped
     reader.read(draft, "\n".join(config.inline).encode())
@@ -102,7 +102,7 @@ class HostsSource:
     async def refresh(self) -> None:
         """Publish what the file says now, if that may be something new."""
         try:
-            identity = await asyncio.to_thread(look_at, self.config.file)
+            identity = await asyncio.to_thread(look_at, self.config.path)
             if self.published and identity == self.identity:
                 self.trouble = ""
                 return
@@ -127,12 +127,12 @@ class HostsSource:
         if content.skipped:
             log.warning(
                 "%s: %d lines cannot be used and are skipped; the first one is line %d",
-                self.config.file, content.skipped, content.first_skipped,
+                self.config.path, content.skipped, content.first_skipped,
             )  # fmt: skip
         if content.said.skipped > content.skipped and not self.told_inline:
             log.warning(
                 "%s: %d lines in the Corefile are no options and no lines of a hosts file: they are skipped",
-                self.config.file, content.said.skipped - content.skipped,
+                self.config.path, content.said.skipped - content.skipped,
             )  # fmt: skip
             self.told_inline = True
 
@@ -140,7 +140,7 @@ class HostsSource:
         """Say once why the file cannot be read. One that is not there yet is mentioned where a Corefile is read."""
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if what != self.trouble and (self.published or not isinstance(error, FileNotFoundError)):
-            log.warning("%s: %s; what is served stays", self.config.file, what)
+            log.warning("%s: %s; what is served stays", self.config.path, what)
         self.trouble = what
 
     def tick(self) -> None:

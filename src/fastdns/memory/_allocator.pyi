@@ -1,0 +1,3 @@
+LARGE_BYTES: int
+
+def give_back_large() -> None: ...
