@@ -131,7 +131,12 @@ def main() -> None:
                 wait_for_answer(port, asked[kind][0], 30)
             os.sched_setaffinity(0, {cpus[-1]})
             rows = measure(how, child.pid, port, asked)
-    if options.json:
+    report(rows, as_json=options.json)
+
+
+def report(rows: dict[str, dict[str, tuple[float, ...]]], *, as_json: bool) -> None:
+    """Print a line a kind, or JSON."""
+    if as_json:
         print(json.dumps(rows))
         return
     for kind, row in rows.items():
@@ -142,11 +147,12 @@ def main() -> None:
 def measure(
     how: How, pid: int, port: int, asked: dict[str, list[bytes]]
 ) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Each kind has its turn in each round."""
-    seen: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
+    """Each kind has its turn in each round. Ratios are to the first one."""
+    kinds = tuple(asked)
+    seen: dict[str, dict[str, list[float]]] = {kind: {} for kind in kinds}
     for number in range(how.rounds):
         turns = {}
-        for kind in KINDS[number % len(KINDS) :] + KINDS[: number % len(KINDS)]:
+        for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)]:
             load = how.load(port, asked[kind])
             load.run(seconds=0.1)
             before = processes.cpu_ns(pid)
@@ -158,8 +164,8 @@ def measure(
             figures = {"us": turns[kind], "q/s": result.per_second, "mean us": result.mean_us, "lost": result.lost}
             for title, value in figures.items():
                 seen[kind].setdefault(title, []).append(float(value))
-        for kind in KINDS:
-            seen[kind].setdefault("ratio", []).append(turns[kind] / turns["native"])
+        for kind in kinds:
+            seen[kind].setdefault("ratio", []).append(turns[kind] / turns[kinds[0]])
     rows = {}
     for kind, figures in seen.items():
         rows[kind] = {}

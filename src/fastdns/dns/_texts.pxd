@@ -27,6 +27,10 @@ cdef uint8_t* put_rcode(uint8_t* out, uint16_t number) noexcept nogil
 cdef uint8_t* put_name(uint8_t* out, const uint8_t* name) noexcept nogil
 # The bytes of one label.
 cdef uint8_t* put_label(uint8_t* out, const uint8_t* label, uint32_t length) noexcept nogil
+# The other way: write the wire form of a name's text, fully qualified or not, in its case; at most MAX_NAME_BYTES.
+# Returns the length; 0 where the text is no name: an empty label, more than 63 bytes in one, more than 255 in all,
+# nothing behind a backslash.
+cdef uint32_t parse_name(const uint8_t* text, uint32_t length, uint8_t* out) noexcept nogil
 # address: 4 or 16 bytes.
 cdef uint8_t* put_bare_address(uint8_t* out, const uint8_t* address, uint32_t length) noexcept nogil
 # The same; IPv6 stands in brackets.

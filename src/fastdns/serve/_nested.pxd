@@ -2,8 +2,8 @@
 
 The question has a frame of its own: steps see an empty reply, and what they set of the Context is theirs. What it
 comes to is the asker's: all three sections, and the code. A step may ask several questions in turn. Where one has
-to wait, the whole query does: the step returns SUSPENDED, and asks the same ones again when the query is served
-again; what they have waited for is there.
+to wait, the whole query does: the step returns SUSPENDED (an ``after`` just returns), and asks the same ones again
+when the query is served again; what they have waited for is there.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t

@@ -4,8 +4,8 @@ from libc.string cimport memcpy, memset
 
 from fastdns.serve._context cimport NEXT, Changed, Step, bare
 from fastdns._wire cimport (
-    HEADER_BYTES, MAX_NAME_BYTES, OPT_FIXED_BYTES, SERVFAIL, TYPE_OPT, TYPE_SOA, Section, parse_question_name,
-    put_u16, read_options, scratch,
+    HEADER_BYTES, MAX_NAME_BYTES, MAX_SENT_BYTES, OPT_FIXED_BYTES, SERVFAIL, TYPE_OPT, TYPE_SOA, Section,
+    parse_question_name, put_u16, read_options, scratch,
 )
 
 cdef enum:
@@ -31,6 +31,8 @@ cdef bint make_question(Reply* reply, const Query* like, const uint8_t* name, ui
     cdef uint32_t opt_len = like.opt_len if like.has_opt else 0
     cdef uint8_t* msg
     if options != NULL:
+        if options.sent_len > MAX_SENT_BYTES or options.sent_len > options.length:
+            return False
         opt_len = OPT_FIXED_BYTES + options.length
     if name_len > MAX_NAME_BYTES or opt_len > MAX_OPT_BYTES:
         return False

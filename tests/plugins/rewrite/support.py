@@ -1,4 +1,4 @@
-"""Steps from the text of rules, and an upstream that answers from a table of records."""
+"""An upstream that answers from a table of records."""
 
 from __future__ import annotations
 
@@ -11,24 +11,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from fastdns.corefile import load
-from fastdns.metrics.reasons import first_reason
-from fastdns.plugins.rewrite._step import RewriteStep
-from fastdns.plugins.rewrite.config import Config
 from tests.plugins.forward.engine.support import Asked, response
 
 SOA = "test. 300 IN SOA ns.test. root.test. 1 7200 900 1209600 86400"
-
-
-def config_of(rules: str) -> Config:
-    """The configuration of a block with these lines."""
-    config: Config = load(f". {{\n{rules}\n}}", environ={}).blocks[0].plugins["rewrite"]
-    return config
-
-
-def step_of(rules: str) -> RewriteStep:
-    """The step of a block with these lines."""
-    return RewriteStep(config_of(rules).rules, {}, first_reason("rewrite"))
 
 
 class Table:

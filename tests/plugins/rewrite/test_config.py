@@ -10,7 +10,7 @@ from fastdns.corefile import load
 from fastdns.errors import CorefileError
 from fastdns.plugins.rewrite.config import CnameRule, NameRule, NumberRule, RcodeRule, Rule, TtlRule
 from fastdns.plugins.rewrite.edns0 import OptionRule
-from tests.plugins.rewrite.support import config_of
+from tests.plugins.rewrite.steps import config_of
 
 pytestmark = pytest.mark.native
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.dns.names import text_name
-from tests.plugins.rewrite.support import step_of
+from tests.plugins.rewrite.steps import step_of
 from tests.serve._service import WAITS, PlayedService, Wait
 from tests.serve._steps import Answer
 from tests.serve.support import trial

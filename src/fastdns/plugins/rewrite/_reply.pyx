@@ -13,7 +13,7 @@ from fastdns._wire cimport (
 )
 from fastdns.dns._cursor cimport lower
 from fastdns.dns._replies cimport naptr_fixed
-from fastdns.dns._text cimport MAX_TEXT_BYTES, parse_name, put_name
+from fastdns.dns._texts cimport MAX_NAME_TEXT_BYTES, parse_name, put_name
 from fastdns.plugins.rewrite._replace cimport NO_MATCH, NO_ROOM, Replacing, replace
 from fastdns.plugins.rewrite._rules cimport CNAME, NAME, RCODE, TTL, Applied, Rule
 from fastdns.serve._context cimport ANSWERED, SUSPENDED, Outcome
@@ -49,10 +49,10 @@ cdef struct Value:
 # ------------------------------------------------------------------------------------------------------ names
 
 cdef Change replace_name(const Replacing* r, Name* name) noexcept nogil:
-    cdef uint8_t text[MAX_TEXT_BYTES]
-    cdef uint8_t other[MAX_TEXT_BYTES]
+    cdef uint8_t text[MAX_NAME_TEXT_BYTES]
+    cdef uint8_t other[MAX_NAME_TEXT_BYTES]
     cdef uint32_t length = <uint32_t>(put_name(text, name.wire) - text)
-    cdef int32_t size = replace(r, text, length, other, MAX_TEXT_BYTES)
+    cdef int32_t size = replace(r, text, length, other, MAX_NAME_TEXT_BYTES)
     if size == NO_MATCH:
         return SAME
     if size == NO_ROOM:

@@ -7,7 +7,7 @@ from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, OPT_FIXED_BYTES, SERVFAIL, Query, Reply, options_without, put_u16, scratch,
 )
 from fastdns.dns._cursor cimport lower
-from fastdns.dns._text cimport MAX_TEXT_BYTES, parse_name, put_name
+from fastdns.dns._texts cimport MAX_NAME_TEXT_BYTES, parse_name, put_name
 from fastdns.plugins.rewrite._options cimport Draft, begin, change_option, join, shown
 from fastdns.plugins.rewrite._replace cimport (
     EXACT, NO_GROUP, NO_MATCH, PREFIX, REGEX, SUBSTRING, SUFFIX, Kind, Piece, Replacing, found_in, replace,
@@ -56,7 +56,7 @@ cdef struct Question:
     uint16_t name_len           # of renamed, in wire form
     uint8_t name[MAX_NAME_BYTES + 1]
     uint32_t text_len           # 0: nobody has asked for it
-    uint8_t text[MAX_TEXT_BYTES]
+    uint8_t text[MAX_NAME_TEXT_BYTES]
     Applied* newest
     bint rewrites_names         # a rule may change names of the reply
     Draft options
@@ -110,13 +110,13 @@ cdef Result remember_names(Context* ctx, Question* question, const Rule* rule, c
 
 
 cdef Result rename(Context* ctx, Question* question, const Rule* rule) noexcept nogil:
-    cdef uint8_t text[MAX_TEXT_BYTES]
+    cdef uint8_t text[MAX_NAME_TEXT_BYTES]
     cdef uint8_t old[MAX_NAME_BYTES + 1]
     cdef uint16_t old_len = question.name_len if question.renamed else ctx.q.name_len
     cdef uint32_t i, length
     cdef int32_t size
     need_text(ctx, question)
-    size = replace(&rule.replacing, question.text, question.text_len, text, MAX_TEXT_BYTES)
+    size = replace(&rule.replacing, question.text, question.text_len, text, MAX_NAME_TEXT_BYTES)
     if size == NO_MATCH:
         return IGNORED
     memcpy(old, &question.name[0] if question.renamed else &ctx.q.name[0], old_len)
@@ -184,7 +184,7 @@ cdef bint find_data(Context* ctx, const Question* question, const OptionRule* ru
 
 
 cdef Result set_option(Context* ctx, Question* question, const OptionRule* rule) noexcept nogil:
-    cdef uint8_t room[MAX_TEXT_BYTES]
+    cdef uint8_t room[MAX_NAME_TEXT_BYTES]
     cdef const uint8_t* data = NULL
     cdef uint32_t length = 0
     if rule.action != UNSET and not find_data(ctx, question, rule, room, &data, &length):

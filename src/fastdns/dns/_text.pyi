@@ -1,1 +1,0 @@
-# Called from Cython only: see the .pxd file.
