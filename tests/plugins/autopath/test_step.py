@@ -117,7 +117,10 @@ def test_pods_of_one_namespace_that_share_an_address() -> None:
 
 
 def test_a_pod_takes_at_most_64_bytes_of_the_store() -> None:
-    """The record of its address is all, whether or not names are completed. CoreDNS's pod takes about 4 kB."""
+    """The record of its address is all, whether or not names are completed. CoreDNS's pod takes about 4 kB.
+
+    What the index grows by is not in it: it grows by doubling, and is of all records.
+    """
     cluster = make_cluster()
     before = cluster.store.used_bytes
     for number in range(1000):
