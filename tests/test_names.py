@@ -60,6 +60,8 @@ ALLOWED = {
     ("plugins/etcd/config.py", "debug"): "an option: debug",
     ("plugins/forward/dial.py", "bind"): "bind(2)",
     ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
+    ("plugins/geoip/config.py", "file"): "a field: the database",
+    ("plugins/template/metrics.py", "view"): "a label of metrics",
     ("plugins/hosts/config.py", "reload"): "an option: reload DURATION",
     ("plugins/loadbalance/config.py", "reload"): "an option: reload DURATION",
     ("plugins/local/config.py", "on"): "a value: localhost_prefix on|off",

@@ -11,9 +11,11 @@ from __future__ import annotations
 import ssl
 
 
-def client_context(*, cafile: str | None = None, cadata: str | None = None) -> ssl.SSLContext:
+def client_context(
+    *, cafile: str | None = None, capath: str | None = None, cadata: str | None = None
+) -> ssl.SSLContext:
     """A client's context that trusts these authorities, or the system's by default. Raises as ``ssl`` does."""
-    return alike(ssl.create_default_context(cafile=cafile, cadata=cadata))
+    return alike(ssl.create_default_context(cafile=cafile, capath=capath, cadata=cadata))
 
 
 def bare_client_context() -> ssl.SSLContext:

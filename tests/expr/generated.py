@@ -31,8 +31,8 @@ FORMS = {
     "I": ["[$n, $n]", "($begin..$end)", "map($I, # * $i)", "map($S, {len(#) + #index})"],
 }  # fmt: skip
 CHOICES = {
-    "case": ["upper", "lower", "trim"], "trim": ["trimPrefix", "trimSuffix", "trim"], "whole": "+ - * %".split(),
-    "find": ["indexOf", "lastIndexOf"], "bits": ["bitand", "bitor", "bitxor"], "number": "+ - * /".split(),
+    "case": ["upper", "lower", "trim"], "trim": ["trimPrefix", "trimSuffix", "trim"], "whole": ["+", "-", "*", "%"],
+    "find": ["indexOf", "lastIndexOf"], "bits": ["bitand", "bitor", "bitxor"], "number": ["+", "-", "*", "/"],
     "text": ["==", "!=", "<", "<=", ">", ">=", "contains", "startsWith", "endsWith", "not contains"],
     "logic": ["&&", "||", "and", "==", "!="], "order": ["==", "!=", "<", "<=", ">", ">="],
     "in": ["in", "not in"], "range": ["0..9", "-1..300", "5..1"], "has": ["hasPrefix", "hasSuffix"],

@@ -13,8 +13,8 @@ from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
 from tests.plugins.etcd.support import ETCD, Etcd
-from tests.plugins.nomad.agent import Agent
 from tests.plugins.geoip.writer import CITIES, database
+from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address
 
 # The ports that plugins take where an example names none.

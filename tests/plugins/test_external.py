@@ -207,7 +207,7 @@ def test_it_runs_where_it_says(offered: Any, field: str, first: str) -> None:
             type("Twice", (Good,), {"step": print, "python_step": print})(),
             "it has step and python_step; expected one of them",
         ),
-        (type("Needy", (Good,), {"needs": ("nomad",)})(), "it needs the plugin 'nomad', which there is not"),
+        (type("Needy", (Good,), {"needs": ("nobody",)})(), "it needs the plugin 'nobody', which there is not"),
     ],
     ids=[
         "no plugin",

@@ -36,6 +36,7 @@ def parts_of(monkeypatch: pytest.MonkeyPatch, *plugins: Plugin) -> Parts:
     """The parts of a supervisor that serves these plugins."""
     supervisor: Any = SimpleNamespace(config=None)
     monkeypatch.setattr(parts, "used", lambda config: list(plugins) if config is None else config)
+    monkeypatch.setattr(parts, "in_python", lambda config: [])
     made = Parts(supervisor)
     made.make(supervisor.config)
     return made

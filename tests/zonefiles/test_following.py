@@ -39,7 +39,8 @@ async def test_a_child_that_dies_leaves_what_is_served(
     for _ in range(2):
         await follower.refresh(follower.zones.values())
     assert follower.store.zones() == {NAME: 1}
-    assert [record.message for record in caplog.records] == [
+    # asyncio may say, too, that another test has waited for its child.
+    assert [record.message for record in caplog.records if record.name == "plugin/test"] == [
         f"{file}: the process that reads zone files has ended: no room"
     ]
     monkeypatch.setattr(asking, "COMMAND", command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections import Counter
 from typing import Any
 
 import dns.flags
@@ -171,7 +172,12 @@ def test_hostile_objects_answer_what_the_reference_answers_of_them(objects, pod_
     rng.shuffle(names)
     other = assert_restorable(cluster)
     reference = Reference([served(one) for one in everything.values() if is_served(one)], options)
+    taken = Counter(ip for one in everything.values() for ip in set(one.get("spec", {}).get("clusterIPs", [])))
+    # Which of several Services with one cluster IP its PTR record names is not defined.
+    ambiguous = {reverse(ip) for ip, count in taken.items() if count > 1 and is_address(ip)}
     for name in names[:60]:
+        if name in ambiguous:
+            continue
         for qtype in rng.sample(["A", "AAAA", "SRV", "PTR", "CNAME", "TXT", "NS"], 2):
             reply = cluster.ask(name, qtype)
             got = summary(reply)
@@ -202,6 +208,11 @@ def served(one: dict[str, Any]) -> dict[str, Any]:
 
     if one["kind"] == "EndpointSlice":
         one["ports"] = ports(one.get("ports"))
+        # An endpoint whose zone has too long a name has none: it may then be one that is there already.
+        one["endpoints"] = [
+            endpoint if len(endpoint.get("zone") or "") <= 253 else {**endpoint, "zone": None}
+            for endpoint in one.get("endpoints") or []
+        ]
         labels = dict(one["metadata"]["labels"])
         cluster = labels.get("multicluster.kubernetes.io/source-cluster", "")
         for key in [one for one in labels if one.endswith("service-name")]:

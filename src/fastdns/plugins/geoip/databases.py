@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def schemas_of(kind: str) -> tuple[str, ...]:
 def open_database(file: str) -> Opened:
     """Read a file. Raises FastdnsError where it cannot be used."""
     try:
-        about = os.stat(file)
+        about = Path(file).stat()
         if about.st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         database = Database(Path(file).read_bytes())
@@ -76,7 +75,7 @@ def open_databases(config: ServerConfig, before: dict[str, Opened]) -> dict[str,
 def is_current(opened: Opened) -> bool:
     """Whether the file is as it was."""
     try:
-        about = os.stat(opened.file)
+        about = Path(opened.file).stat()
     except OSError:
         return False
     return (about.st_mtime_ns, about.st_size) == (opened.changed_ns, opened.bytes)

@@ -18,7 +18,7 @@ import msgspec
 from fastdns.errors import FastdnsError
 from fastdns.http.client import TRANSPORT_ERRORS, Session
 from fastdns.plugins.nomad.config import Config
-from fastdns.tls import alike, client_context
+from fastdns.tls import client_context
 
 DEFAULT_ADDRESS = "http://127.0.0.1:4646"
 CONNECT_TIMEOUT_S = 5.0
@@ -100,10 +100,8 @@ class Access:
 
     def tls(self) -> ssl.SSLContext:
         """The context for https. Raises OSError."""
-        if self.ca_path and not self.ca_file:
-            context = alike(ssl.create_default_context(capath=self.ca_path))
-        else:
-            context = client_context(cafile=self.ca_file or None)
+        capath = None if self.ca_file else self.ca_path or None
+        context = client_context(cafile=self.ca_file or None, capath=capath)
         if self.certificate and self.key:
             context.load_cert_chain(self.certificate, self.key)
         if self.skip_verify:
