@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 from fastdns.plugins.api import Plugin
 
@@ -23,6 +22,9 @@ class Difference:
 
 def readme_of(plugin: Plugin) -> str:
     """The README beside the module that defines a plugin; "" where its package has none."""
+    # It brings much that a server does not need.
+    from importlib import resources
+
     package = sys.modules[type(plugin).__module__].__package__
     try:
         return resources.files(package or "").joinpath("README.md").read_text(encoding="utf-8") if package else ""
