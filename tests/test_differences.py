@@ -38,6 +38,15 @@ A paragraph.
 
 * An item of another section.
 """
+WITH_HYPHENS = """\
+# example
+
+## Differences from CoreDNS
+
+- The first item
+  has two lines.
+- The second one has a range: 1 - 2.
+"""
 
 
 def test_items_paragraphs_and_rows_are_listed() -> None:
@@ -47,6 +56,10 @@ def test_items_paragraphs_and_rows_are_listed() -> None:
         "A paragraph.",
         "size: CoreDNS: small; fastdns: large",
     ]
+
+
+def test_items_with_hyphens_are_items_of_their_own() -> None:
+    assert list(listed(WITH_HYPHENS)) == ["The first item has two lines.", "The second one has a range: 1 - 2."]
 
 
 @pytest.mark.parametrize("name", available())

@@ -35,11 +35,11 @@ def readme_of(plugin: Plugin) -> str:
 def listed(readme: str) -> Iterator[str]:
     """Items, paragraphs and rows of the section about differences; lines that end with a colon are headings."""
     section = readme.partition(f"\n{SECTION}\n")[2].partition("\n## ")[0]
-    for paragraph in re.split(r"\n\n|\n(?=\* )", section):
+    for paragraph in re.split(r"\n\n|\n(?=[*-] )", section):
         if paragraph.startswith("|"):
             yield from rows(paragraph)
             continue
-        text = " ".join(paragraph.removeprefix("* ").split())
+        text = " ".join(re.sub(r"^\s*[*-] ", "", paragraph).split())
         if text and not text.endswith(":"):
             yield text
 

@@ -387,6 +387,8 @@ class Plugin:
     measures: Mapping[str, Measure] = {}
     waiting = "waiting for a source before starting server"
     unlisted = "starting server without a source's listing"
+    # Of a plugin without a step whose like in CoreDNS handles queries: coredns_plugin_enabled has it all the same.
+    is_handler_in_coredns = False
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Any:
         """The frozen configuration of one block. Raises CorefileError with file, line and what was expected."""

@@ -50,6 +50,18 @@ quiet.org:DNS_PORT {
     whoami
 }
 """
+WITHOUT_STEPS = """\
+.:DNS_PORT {
+    bind 127.0.0.1
+    metadata
+    shed
+    view all {
+        expr true
+    }
+    whoami
+    prometheus 127.0.0.1:METRICS_PORT
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +165,13 @@ def test_plugins_that_answer_are_enabled_for_the_first_zone(asked: Server) -> No
         ("cluster.local.", "prometheus"),
         ("quiet.org.", "whoami"),
     }
+
+
+def test_plugins_without_a_step_that_coredns_enables_are_enabled(tmp_path: Path) -> None:
+    """Dashboards that look for metadata, shed or view found nothing."""
+    with Server(tmp_path, WITHOUT_STEPS, workers=1) as server:
+        enabled = {dict(labels)["name"] for name, labels in server.samples() if name == "coredns_plugin_enabled"}
+    assert enabled == {"metadata", "prometheus", "shed", "view", "whoami"}
 
 
 def test_what_runtime_metrics_adds_is_not_there_without(asked: Server) -> None:

@@ -32,6 +32,7 @@ class GeoIP(Plugin):
     """Values. A value is looked up when it is read, so there is no step."""
 
     name = "geoip"
+    is_handler_in_coredns = True
     worker_modules = ("_database", "values")
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

@@ -15,6 +15,7 @@ class Metadata(Plugin):
     """A setting of the block. A value is computed when it is read, so there is no step."""
 
     name = "metadata"
+    is_handler_in_coredns = True
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

@@ -16,7 +16,7 @@ from fastdns import __version__
 from fastdns.corefile.labels import block_of_zones
 from fastdns.metrics.counters import buckets
 from fastdns.plugins.api import SupervisorView
-from fastdns.plugins.order import with_step
+from fastdns.plugins.order import load
 from fastdns.plugins.prometheus.failures import failures
 from fastdns.plugins.prometheus.formats import OPENMETRICS
 from fastdns.plugins.prometheus.own import own
@@ -66,7 +66,7 @@ class Families(Collector):
         return CounterMetricFamily("coredns_panics", "A metrics that counts the number of panics.", count)
 
     def plugins(self) -> Metric:
-        """plugin_enabled, for the first zone of each block and what takes part in answering there."""
+        """plugin_enabled, for the first zone of each block and what handles queries there."""
         family = GaugeMetricFamily(
             "coredns_plugin_enabled", "A metric that indicates whether a plugin is enabled on per server and zone "
             "basis.", labels=("server", "zone", "view", "name"),
@@ -78,7 +78,8 @@ class Families(Collector):
         enabled = [
             (*labels, name)
             for (_, index), labels in first.items()
-            for name in with_step(config.blocks[index].plugins)
+            for name in config.blocks[index].plugins
+            if (plugin := load(name)).has_step or plugin.is_handler_in_coredns
         ]
         for one in dict.fromkeys(enabled):
             family.add_metric(one, 1)

@@ -53,6 +53,7 @@ class Shed(Plugin):
     """What the UDP threads of a block's listeners do; there is no step."""
 
     name = "shed"
+    is_handler_in_coredns = True
     counters = ("dropped_queries", "dropped_responses")
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

@@ -20,6 +20,7 @@ class View(Plugin):
     """A filter, and the view's name as a value."""
 
     name = "view"
+    is_handler_in_coredns = True
     worker_modules = ("_view",)
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
