@@ -93,6 +93,8 @@ def test_templates_are_gos(template: str, expected: str) -> None:
         (r"^(.*)\.zone$", "${1}", "example.org.zone", "example.org."),
         (r"^(.*)\.zone$", "${1}", "example.org.zone.bak", None),
         (r"(.*)@(.*)", "${2}.${1}", "b@a", "a.b."),
+        (r"(?P<host>.*)@(?P<zone>.*)", "${zone}", "a@b.test", "b.test."),
+        (r"db\.(.*)", "${zone}", "db.example.org", None),
     ],
 )
 def test_the_zone_of_a_file(pattern: str, template: str, file: str, origin: str | None) -> None:

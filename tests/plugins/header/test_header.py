@@ -8,6 +8,7 @@ import dns.flags
 import pytest
 
 from fastdns.corefile import load
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
 from fastdns.plugins.header.config import Bits, Config
 from tests.plugins.beside import Both, Case, ask, ids
@@ -186,3 +187,11 @@ def test_an_empty_block_is_passed_over() -> None:
 def test_errors(text: str, expected: str) -> None:
     with pytest.raises(CorefileError, match=expected):
         options(text)
+
+
+def test_a_wrong_rule_is_one_mistake() -> None:
+    """It was taken for no rule as well."""
+    mistakes = Mistakes(keep=True)
+    with pytest.raises(CorefileError):
+        load(". {\nheader {\nresponse set ad\n}\n}\n", "Corefile", mistakes=mistakes)
+    assert len(mistakes.found) == 1

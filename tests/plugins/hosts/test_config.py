@@ -82,3 +82,13 @@ def test_a_file_that_is_missing_is_mentioned(tmp_path: Path) -> None:
         f"plugin/hosts: File does not exist: {tmp_path}/none",
         f'plugin/hosts: Hosts file "{tmp_path}" is a directory',
     ]
+
+
+def test_a_line_that_is_no_option_and_no_line_of_a_hosts_file_is_mentioned() -> None:
+    """Only the running server said so, without the line: check did not see an option that is spelt wrong."""
+    lines = ("tll 60", "10.0.0.1", "10.0.0.1 a.test", "fe80::1%eth0 b.test")
+    config = load(". {\nhosts {\n" + "\n".join(lines) + "\n}\n}\n", "Corefile")
+    assert list(config.warnings) == [
+        "plugin/hosts: Corefile:3 - 'tll 60' is no option and no line of a hosts file: it is skipped",
+        "plugin/hosts: Corefile:4 - '10.0.0.1' is no option and no line of a hosts file: it is skipped",
+    ]

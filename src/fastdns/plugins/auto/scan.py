@@ -85,7 +85,7 @@ def origin_of(pattern: Regex, template: str, name: str) -> str | None:
     groups = [
         None if begin < 0 else data[begin:end] for begin, end in zip(spans[::2], spans[1::2], strict=True)
     ]
-    origin = expand(template, groups, ("", *pattern.names))
+    origin = expand(template, groups, pattern.names)
     return origin.removesuffix(".") + "." if origin else None
 
 

@@ -49,7 +49,9 @@ def open_database(file: str) -> Opened:
         if about.st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         database = Database(Path(file).read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise FastdnsError(f"failed to open database file: {file}: {error.strerror}") from error
+    except ValueError as error:
         raise FastdnsError(f"failed to open database file: {file}: {error}") from error
     schemas = schemas_of(database.kind)
     if not schemas:

@@ -36,18 +36,16 @@ class Config:
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """The first occurrence that says anything counts. Raises CorefileError."""
-    found = [Config(**fields) for _ in d.occurrences() if (fields := _occurrence(d))]
+    found = list[Config]()
+    for _ in d.occurrences():
+        fields: dict[str, Bits] = {}
+        if d.remaining_args():
+            raise d.arg_error("a block of rules")
+        if read_options(d, _Selectors(), fields):
+            found.append(Config(**fields))
     if not found:
         raise d.error("expected a rule: query or response, set or clear, and flags")
     return found[0]
-
-
-def _occurrence(d: Dispenser) -> dict[str, Bits]:
-    fields: dict[str, Bits] = {}
-    if d.remaining_args():
-        raise d.arg_error("a block of rules")
-    read_options(d, _Selectors(), fields)
-    return fields
 
 
 class _Selectors(dict[str, Option]):

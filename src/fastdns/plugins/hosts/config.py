@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
             fields["path"] = block.resolve(file)
             _look_at(d, fields["path"], block)
         fields["zones"] = to_zones(d, zones) or block.zones
-        read_options(d, OPTIONS, fields, ENDING, other=_inline)
+        read_options(d, OPTIONS, fields, ENDING, other=lambda d, fields: _inline(d, fields, block))
         if "fallthrough_unsupported" in fields and "fallthrough" not in fields:
             raise d.error("fallthrough_unsupported requires fallthrough")
     return Config(**fields)
@@ -68,12 +69,27 @@ def _fallthrough(d: Dispenser) -> tuple[str, ...]:
     return to_zones(d, d.remaining_args()) or (".",)
 
 
-def _inline(d: Dispenser, fields: dict[str, Any]) -> bool:
+def _inline(d: Dispenser, fields: dict[str, Any], block: BlockContext) -> bool:
     """A line of a hosts file. Behind fallthrough it is an error, as in CoreDNS."""
     if "fallthrough" in fields:
         return False
     d.ends_after = 0
-    fields["inline"] = (*fields.get("inline", ()), " ".join((d.text, *d.remaining_args())))
+    words = (d.text, *d.remaining_args())
+    if len(words) == 1 or not _is_address(words[0]):
+        # Most often an option that is spelt wrong.
+        said = repr(" ".join(words)[:64])
+        block.warnings.append(
+            f"plugin/hosts: {d.file}:{d.line} - {said} is no option and no line of a hosts file: it is skipped"
+        )
+    fields["inline"] = (*fields.get("inline", ()), " ".join(words))
+    return True
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ipaddress.ip_address(word.partition("%")[0])
+    except ValueError:
+        return False
     return True
 
 
