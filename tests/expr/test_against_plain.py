@@ -15,9 +15,9 @@ from fastdns.expr import ExprError, Program
 from fastdns.expr.checker import check
 from fastdns.expr.functions import BUILTINS
 from fastdns.expr.syntax import parse
-from tests.expr._evaluate import evaluate
 from tests.expr.generated import expression
 from tests.expr.plain import Failure, Plain
+from tests.expr.support import evaluate
 
 pytestmark = pytest.mark.native
 

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastdns.expr import ExprError, Program, UnsupportedError
+from fastdns.expr._message import MessageRun
 from fastdns.expr._value import float_text
-from tests.expr._evaluate import evaluate
+from fastdns.expr.types import ARRAY, INT, LOOKUP, STRING
+from tests.expr.support import evaluate
 
 pytestmark = pytest.mark.native
 
@@ -154,7 +156,7 @@ def test_values(text: str, expected: Any) -> None:
     [
         ("[name(), type()]", {}, [r"a\.b\010.example.", "TYPE65280"]),
         ("[string(bufsize()), string(do())]", {}, ["512", "false"]),
-        ("[proto(), string(bufsize())]", {"tcp": True}, ["tcp", "65535"]),
+        ("[proto(), string(bufsize())]", {"stream": True}, ["tcp", "65535"]),
         ("[client_ip(), server_ip()]", {"client": SIX, "server": LOOPBACK}, ["2001::1", "::1"]),
         ("[client_ip(), port()]", {"client": MAPPED, "client_port": 1}, ["10.0.0.1", "1"]),
         ("incidr(client_ip(), '10.0.0.0/8')", {"client": MAPPED}, True),
@@ -219,6 +221,30 @@ def test_what_native_code_cannot_do_is_an_error(text: str) -> None:
 def test_bytes_are_not_supported() -> None:
     with pytest.raises(ExprError, match="bytes are not supported"):
         Program("b'x' == 'x'")
+
+
+def test_a_network_and_an_address_that_has_a_name() -> None:
+    """The network is read before any query: the variable has no value then."""
+    program = Program("let ip = client_ip(); any(['x'], incidr(ip, '127.0.0.0/8'))")
+    assert evaluate(program, QUERY) == (True,)
+    assert evaluate(program, QUERY, client=SIX) == (False,)
+
+
+def test_variables_of_a_run() -> None:
+    known = [("groups", LOOKUP), ("text", STRING), ("number", INT)]
+    run = MessageRun(QUERY, values={"a/b": "value"})
+    run.give({"0": "all", "name": "part"})
+    assert run.evaluate(Program("groups('name') + groups(0) + groups(1)", variables=known[:1]), keep=True) == (
+        "partall",
+    )
+    assert run.evaluate(Program("len(text)", variables=known[:2]), keep=True) == (7,)
+    last = Program("let x = number; [text, x, metadata('a/b')]", variables=known)
+    assert run.evaluate(last) == (["partall", 7, "value"],)
+    assert (last.type, last.values) == (ARRAY, ("a/b",))
+    # All of them share one memory, and nothing goes on behind a failure.
+    assert run.evaluate(Program("len(repeat(name(), 1000))")) == (16000,)
+    assert run.evaluate(Program("len(repeat(name(), 1100))")) is None
+    assert run.evaluate(Program("1")) is None
 
 
 def test_constants_are_evaluated_once() -> None:

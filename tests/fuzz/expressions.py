@@ -7,8 +7,8 @@ import random
 import dns.message
 
 from fastdns.expr import ExprError, Program
-from tests.expr._evaluate import evaluate
 from tests.expr.generated import expression
+from tests.expr.support import evaluate
 
 QUERY = dns.message.make_query("a.Example.org", "AAAA", use_edns=0, payload=1232, id=300).to_wire()
 PIECES = [
@@ -32,5 +32,5 @@ def fuzz_expressions(count: int, seed: int) -> int:
             assert 0 <= error.at <= len(text), text
             continue
         taken += 1
-        evaluate(program, QUERY, tcp=rng.random() < 0.5)
+        evaluate(program, QUERY, stream=rng.random() < 0.5)
     return taken

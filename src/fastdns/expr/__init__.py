@@ -8,6 +8,7 @@ the native code cannot do. Filters and steps evaluate it without the GIL through
     types, functions, checker   what is known of values before a query comes
     tree        constants are evaluated; networks, patterns and sets are prepared
     _program    the tree in memory, its evaluation, and Python's class
+    _message    the evaluation over a message, for Python
     _value      values, and the bounds of an evaluation
     _functions  strings, numbers and arrays
     _query      what the query is

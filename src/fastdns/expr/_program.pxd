@@ -4,6 +4,13 @@
                   program.bind([value_of(name, block, runtime) for name in program.values])
     in a query    is_true(ctx, &program.code)
 
+Several programs may have one run, each with the values of those before as its variables:
+
+    at build      Program(text, variables=[(name, type), …])
+    in a query    begin_run(ctx, &run)
+                  run.variables[i] = …
+                  evaluate_next(&program.code, &run, &value)
+
 It does not take the GIL, allocate or lock; all threads may use one program at once. The work and the memory of one
 evaluation are bounded (_value.pxd). It has up to 64 KiB on the stack.
 """
@@ -28,11 +35,18 @@ cdef struct Code:
 # Evaluate for a query. False where it fails: then there is no value. The run must be kept as long as the value.
 cdef bint evaluate(Context* ctx, const Code* code, Run* run, Value* value) noexcept nogil
 
+# The same in a run that goes on: arena and work are for all of its programs together. After a failure nothing
+# else is evaluated.
+cdef void begin_run(Context* ctx, Run* run) noexcept nogil
+cdef bint evaluate_next(const Code* code, Run* run, Value* value) noexcept nogil
+
 # Whether it evaluates to true, and to nothing else.
 cdef bint is_true(Context* ctx, const Code* code) noexcept nogil
 
 # For Python: None, bool, int, float, str, list or dict.
 cdef object to_python(const Value* value)
+# The same the other way. keep: gets what the value refers to.
+cdef int from_python(list keep, Value* value, constant) except -1
 
 
 cdef class Program:
@@ -41,9 +55,9 @@ cdef class Program:
     cdef readonly str text
     cdef readonly tuple values
     cdef readonly list warnings
+    cdef readonly object type
     cdef dict places
     cdef list keep
     cdef uint32_t add(self, node, list names) except? 0xFFFFFFFF
     cdef int add_children(self, uint32_t place, list nodes, list names) except -1
     cdef int fill(self, uint32_t place, node, list names) except -1
-    cdef int fill_constant(self, Value* value, constant) except -1

@@ -13,7 +13,7 @@ from fastdns.expr._query cimport (
 from fastdns.expr._value cimport (
     ARRAY, BOOL, FLOAT, INT, MAP, MAX_VARIABLES, MAX_WORK, NIL, STRING, array_value, bool_value, compare,
     contains_value, equal, fail, find_key, float_value, int_value, is_number, may_read, may_work, nil_value,
-    real_of, string_value, take_items, to_int,
+    real_of, string_value, take_items, to_int, to_text,
 )
 from fastdns.regex._pattern cimport Pattern
 from fastdns.regex._regex cimport Regex, matches
@@ -45,6 +45,7 @@ cdef enum Operation:
     SEQUENCE
     LET                         # number: of the variable
     VARIABLE
+    LOOKUP                      # number: of the variable, a map
     ELEMENT
     INDEX
     ACCUMULATOR
@@ -63,9 +64,9 @@ OPERATIONS = {
     "const": CONSTANT, "&&": AND, "||": OR, "unary !": NOT, "unary -": NEGATE, "binary": BINARY, "??": COALESCE,
     "if": CHOICE,
     "member": MEMBER, "chain": CHAIN, "slice": SLICE, "array": ARRAY_OF, "map": MAP_OF, "sequence": SEQUENCE,
-    "let": LET, "name": VARIABLE, "pointer": ELEMENT, "call": QUERY, "metadata": METADATA, "network": IN_NETWORK,
-    "client network": CLIENT_IN_NETWORK, "matches": MATCHES, "in sorted": IN_SORTED, "between": BETWEEN,
-    "plain": PLAIN, "loop": LOOP, "failure": FAILURE,
+    "let": LET, "name": VARIABLE, "lookup": LOOKUP, "pointer": ELEMENT, "call": QUERY, "metadata": METADATA,
+    "network": IN_NETWORK, "client network": CLIENT_IN_NETWORK, "matches": MATCHES, "in sorted": IN_SORTED,
+    "between": BETWEEN, "plain": PLAIN, "loop": LOOP, "failure": FAILURE,
 }
 
 # In the order of tree.BINARY_NUMBERS.
@@ -331,9 +332,22 @@ cdef Value in_network(Run* run, const Code* code, const Node* node, Scope* scope
 cdef Value metadata(Run* run, const Node* node) noexcept nogil:
     cdef const uint8_t* text = NULL
     cdef uint32_t size = 0
+    if run.texts != NULL:
+        return run.texts[node.number]
     if node.extra != NULL and run.ctx != NULL:
         size = read_value(run.ctx, <const QueryValue*>node.extra, &text)
     return string_value(text if size else <const uint8_t*>b"", size)
+
+
+cdef Value looked_up(Run* run, const Value* map, const Value* key) noexcept nogil:
+    """A text of a map under a text, or a number as text. Empty where there is none."""
+    cdef const Value* found = NULL
+    cdef Value text = key[0]
+    if key.kind == INT:
+        text = to_text(run, key)
+    if text.kind == STRING and not run.failed:
+        found = find_key(run, map, &text)
+    return string_value(<const uint8_t*>b"", 0) if found == NULL else found[0]
 
 
 cdef Value matched(Run* run, const Value* text, const Node* node) noexcept nogil:
@@ -423,6 +437,9 @@ cdef Value value_of_node(Run* run, const Code* code, const Node* node, Scope* sc
         return child(run, code, node, 1, scope) if not run.failed else nil_value()
     if operation == VARIABLE:
         return run.variables[node.number]
+    if operation == LOOKUP:
+        v = child(run, code, node, 0, scope)
+        return looked_up(run, &run.variables[node.number], &v) if not run.failed else nil_value()
     if operation == ELEMENT:
         return scope.element
     if operation == INDEX:
@@ -441,18 +458,28 @@ cdef Value value_of_node(Run* run, const Code* code, const Node* node, Scope* sc
     return unary_or_pair(run, code, node, scope)
 
 
-cdef bint evaluate(Context* ctx, const Code* code, Run* run, Value* value) noexcept nogil:
+cdef void begin_run(Context* ctx, Run* run) noexcept nogil:
+    run.ctx = ctx
+    run.failed = False
+    run.work_left = MAX_WORK
+    run.used = 0
+    run.texts = NULL
+
+
+cdef bint evaluate_next(const Code* code, Run* run, Value* value) noexcept nogil:
     cdef Scope scope
     scope.element = nil_value()
     scope.accumulator = nil_value()
     scope.index = 0
-    run.ctx = ctx
-    run.failed = False
     run.broken = False
-    run.work_left = MAX_WORK
-    run.used = 0
-    value[0] = value_of_node(run, code, &code.nodes[code.root], &scope)
+    if not run.failed:
+        value[0] = value_of_node(run, code, &code.nodes[code.root], &scope)
     return not run.failed
+
+
+cdef bint evaluate(Context* ctx, const Code* code, Run* run, Value* value) noexcept nogil:
+    begin_run(ctx, run)
+    return evaluate_next(code, run, value)
 
 
 cdef bint is_true(Context* ctx, const Code* code) noexcept nogil:
@@ -481,6 +508,38 @@ cdef object to_python(const Value* v):
     return made
 
 
+cdef int from_python(list keep, Value* value, constant) except -1:
+    cdef bytearray items
+    cdef Value* at
+    cdef uint32_t i
+    cdef list flat
+    if constant is None:
+        value[0] = nil_value()
+    elif constant is True or constant is False:
+        value[0] = bool_value(constant)
+    elif isinstance(constant, int):
+        value[0] = int_value(constant)
+    elif isinstance(constant, float):
+        value[0] = float_value(constant)
+    elif isinstance(constant, str):
+        text = constant.encode("utf-8", "surrogateescape")
+        keep.append(text)
+        value[0] = string_value(<const uint8_t*><bytes>text, len(text))
+    else:
+        flat = list(constant)
+        if isinstance(constant, dict):
+            flat = [part for pair in constant.items() for part in pair]
+        items = bytearray(max(1, len(flat)) * sizeof(Value))
+        keep.append(items)
+        at = <Value*><uint8_t*>items
+        for i in range(len(flat)):
+            from_python(keep, &at[i], flat[i])
+        value[0] = array_value(at, len(constant))
+        if isinstance(constant, dict):
+            value.kind = MAP
+    return 0
+
+
 def constant_of(tree):
     """(value,) of a tree, None where it fails. Raises ExprError."""
     return Program("", tree=tree).constant()
@@ -489,21 +548,25 @@ def constant_of(tree):
 cdef class Program:
     """An expression, compiled. Raises ExprError.
 
-    values: the names of the values that it reads. warnings: what the author should know.
+    variables: names and types of those that the run has, the first ones of run.variables. values: the names of the
+    values that it reads. warnings: what the author should know. type: of the result, as far as it is known.
     """
 
-    def __init__(self, str text, *, tree=None):
+    def __init__(self, str text, *, tree=None, variables=()):
         cdef uint32_t total
         self.text = text
         self.keep = []
         self.places = {}
         self.warnings = []
-        root = compiled(text, constant_of, self.warnings) if tree is None else tree
+        if len(variables) > MAX_VARIABLES:
+            raise UnsupportedError(f"at most {MAX_VARIABLES} variables are supported", 0)
+        root = compiled(text, constant_of, self.warnings, variables) if tree is None else tree
+        self.type = root.type
         total = size_of(root, 0)
         self.code.nodes = <Node*>calloc(total, sizeof(Node))
         if self.code.nodes == NULL:
             raise MemoryError
-        self.code.root = self.add(root, [])
+        self.code.root = self.add(root, [name for name, _ in variables])
         self.values = tuple(self.places)
 
     def __dealloc__(self):
@@ -544,7 +607,7 @@ cdef class Program:
         cdef Regex regex
         cdef bytearray prefix
         if made.operation == CONSTANT:
-            return self.fill_constant(&made.value, node.value)
+            return from_python(self.keep, &made.value, node.value)
         if made.operation == BINARY:
             made.number = BINARY_NUMBERS[node.value]
         elif made.operation == QUERY:
@@ -559,10 +622,11 @@ cdef class Program:
             made.number = bool(node.value)
         elif made.operation == ELEMENT:
             made.operation = {"": ELEMENT, "index": INDEX, "acc": ACCUMULATOR}[node.value]
-        elif made.operation == VARIABLE:
+        elif made.operation == VARIABLE or made.operation == LOOKUP:
             made.number = len(names) - 1 - names[::-1].index(node.value)
         elif made.operation == METADATA:
             self.places.setdefault(node.value, []).append(place)
+            made.number = list(self.places).index(node.value)
         elif made.operation == MATCHES:
             try:
                 regex = Regex(node.value)
@@ -589,37 +653,6 @@ cdef class Program:
             made.children[1] = self.add(node.args[1], [*names, node.value])
             return 0
         return self.add_children(place, node.args, names)
-
-    cdef int fill_constant(self, Value* value, constant) except -1:
-        cdef bytearray items
-        cdef Value* at
-        cdef uint32_t i
-        cdef list flat
-        if constant is None:
-            value[0] = nil_value()
-        elif constant is True or constant is False:
-            value[0] = bool_value(constant)
-        elif isinstance(constant, int):
-            value[0] = int_value(constant)
-        elif isinstance(constant, float):
-            value[0] = float_value(constant)
-        elif isinstance(constant, str):
-            text = constant.encode("utf-8", "surrogateescape")
-            self.keep.append(text)
-            value[0] = string_value(<const uint8_t*><bytes>text, len(text))
-        else:
-            flat = list(constant)
-            if isinstance(constant, dict):
-                flat = [part for pair in constant.items() for part in pair]
-            items = bytearray(max(1, len(flat)) * sizeof(Value))
-            self.keep.append(items)
-            at = <Value*><uint8_t*>items
-            for i in range(len(flat)):
-                self.fill_constant(&at[i], flat[i])
-            value[0] = array_value(at, len(constant))
-            if isinstance(constant, dict):
-                value.kind = MAP
-        return 0
 
     def bind(self, values):
         """Let it read these values: a BlockValue for each of self.values."""

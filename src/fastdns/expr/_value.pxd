@@ -13,7 +13,7 @@ from fastdns.serve._context cimport Context
 cdef enum:
     ARENA_BYTES = 32768         # of strings and arrays that one evaluation makes
     MAX_WORK = 20000            # parts of the tree, elements and blocks of 16 bytes that one evaluation looks at
-    MAX_VARIABLES = 32
+    MAX_VARIABLES = 64          # those that a run begins with included
 
 cdef enum Kind:
     NIL = 0
@@ -56,6 +56,7 @@ cdef struct Run:
     bint broken                 # a ?. has met nil: the chain around it is nil
     uint32_t work_left
     uint32_t used               # of the arena
+    const Value* texts          # of plugins' values, by number; NULL: they are read from the query
     Value variables[MAX_VARIABLES]
     uint8_t arena[ARENA_BYTES]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fastdns.expr.errors import ExprError, UnsupportedError
@@ -26,6 +26,7 @@ from fastdns.expr.types import (
     FLOAT,
     INT,
     INTS,
+    LOOKUP,
     MAP,
     NIL,
     STRING,
@@ -38,16 +39,19 @@ from fastdns.expr.types import (
 CONSTANTS = {type(None): NIL, bool: BOOL, int: INT, float: FLOAT, str: STRING}
 
 
-def check(node: Node) -> None:
-    """Set the type of each node. Raises ExprError."""
-    Checker().visit(node)
+Names = Sequence[tuple[str, Type]]
+
+
+def check(node: Node, variables: Names = ()) -> None:
+    """Set the type of each node. variables: that have a value before the evaluation. Raises ExprError."""
+    Checker(variables).visit(node)
 
 
 class Checker:
     """names: of variables, and their types. scopes: the element of each predicate around, the innermost last."""
 
-    def __init__(self) -> None:
-        self.names: list[tuple[str, Type]] = []
+    def __init__(self, variables: Names) -> None:
+        self.names = list(variables)
         self.scopes: list[dict[str, Type]] = []
 
     def visit(self, node: Node) -> Type:
@@ -62,9 +66,9 @@ class Checker:
     def on_name(self, node: Node) -> Type:
         """A variable."""
         for name, known in reversed(self.names):
-            if name == node.value:
+            if name == node.value and known != LOOKUP:
                 return known
-        if node.value in QUERY or node.value in BUILTINS:
+        if node.value in QUERY or node.value in BUILTINS or (node.value, LOOKUP) in self.names:
             raise UnsupportedError(f"{node.value} is a function: {node.value}()", node.at)
         if node.value == "$env":
             raise UnsupportedError("$env is not supported", node.at)
@@ -194,7 +198,10 @@ class Checker:
         return either(then, otherwise)
 
     def on_call(self, node: Node) -> Type:
-        """A function of the query."""
+        """A function of the query, or a variable that is called like one."""
+        if (node.value, LOOKUP) in self.names:
+            node.kind = "lookup"
+            return self.arguments(node, Function("x", STRING))
         if node.value not in QUERY:
             raise ExprError(f"unknown name {node.value}", node.at)
         return self.arguments(node, QUERY[node.value])

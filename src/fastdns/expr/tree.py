@@ -1,12 +1,13 @@
 """The checked tree made ready for native code: constants are evaluated, and what is known before is prepared.
 
-    metadata            value: the name
-    network             incidr of a constant network. value: the network
-    client network      incidr(client_ip(), NETWORK)
-    matches             value: the pattern
-    in sorted           a constant array of strings or of numbers, sorted
-    between             a whole number in a range
-    failure             what always fails
+metadata            value: the name
+network             incidr of a constant network. value: the network
+client network      incidr(client_ip(), NETWORK)
+matches             value: the pattern
+lookup              value: the variable
+in sorted           a constant array of strings or of numbers, sorted
+between             a whole number in a range
+failure             what always fails
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastdns.expr.checker import check
+from fastdns.expr.checker import Names, check
 from fastdns.expr.errors import ExprError, UnsupportedError
 from fastdns.expr.functions import BUILTINS, LOOPS
 from fastdns.expr.syntax import Node, parse
@@ -32,13 +33,16 @@ BINARY_NUMBERS = {
 # Elements of a constant array, those inside of elements included.
 MAX_ITEMS = 65536
 # What depends on the query, or always fails.
-OPEN = ("call", "metadata", "client network", "failure")
+OPEN = ("call", "metadata", "client network", "lookup", "failure")
 
 
-def compiled(text: str, evaluate: Evaluate, warnings: list[str]) -> Node:
-    """The tree of a text. warnings: what the author should know is added. Raises ExprError."""
+def compiled(text: str, evaluate: Evaluate, warnings: list[str], variables: Names = ()) -> Node:
+    """The tree of a text. warnings: what the author should know is added. Raises ExprError.
+
+    variables: names and types of those that have a value before the evaluation.
+    """
     root = parse(text, BUILTINS)
-    check(root)
+    check(root, variables)
     return prepare(root, evaluate, warnings)
 
 
@@ -133,7 +137,8 @@ def prepare_call(node: Node, evaluate: Evaluate, warnings: list[str]) -> Node:
             made = Node("network", node.at, network.value, [address], node.type)
             if (address.kind, address.value) == ("call", "client_ip"):
                 made = Node("client network", node.at, network.value, type=node.type)
-            evaluate(made)
+            # The network is read, whatever the address will be.
+            evaluate(Node("network", node.at, network.value, [Node("const", node.at, "")]))
         except ExprError as error:
             warnings.append(f"incidr is never true: {error}")
             return Node("failure", node.at, type=node.type)

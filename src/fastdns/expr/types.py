@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """name: nil, bool, int, float, string, array, map or any. elem: of an array."""
+    """name: nil, bool, int, float, string, array, map, any or lookup. elem: of an array."""
 
     name: str
     elem: Type | None = None
@@ -31,6 +31,8 @@ class Type:
 
 
 NIL, BOOL, INT, FLOAT, STRING, ANY, MAP = (Type(n) for n in ("nil", "bool", "int", "float", "string", "any", "map"))
+# A map of texts that is called like a function, with a text or a number.
+LOOKUP = Type("lookup")
 ARRAY = Type("array", ANY)
 STRINGS = Type("array", STRING)
 INTS = Type("array", INT)

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 from fastdns.metrics._labelled import LabelledCounters
 from fastdns.plugins.template.config import Template
+from fastdns.plugins.template.expressions import Expressions
 from fastdns.serve._values import BlockValue
 from fastdns.serve._zones import NativeStep
 
@@ -10,6 +11,7 @@ class TemplateStep(NativeStep):
         self,
         templates: Sequence[Template],
         metas: Sequence[Sequence[BlockValue]],
+        expressions: Sequence[Expressions],
         counters: LabelledCounters | None,
         failed: int,
         unread: int,

@@ -11,7 +11,12 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastdns.dns.names import wire_name
+from fastdns.expr._program cimport Code, Program as ExprProgram
+from fastdns.expr._value cimport Run
 from fastdns.metrics._labelled cimport LabelledCounters, LabelledTable, count_key, labelled_key
+from fastdns.plugins.template._expressions cimport (
+    FAILED, HOLDS, MAX_TEMPLATE_VARIABLES, Expressions, Verdict, evaluate_all,
+)
 from fastdns.plugins.template._printing cimport (
     FIELD_CLASS, FIELD_GROUP, FIELD_MATCH, FIELD_NAME, FIELD_QUESTION_CLASS, FIELD_QUESTION_NAME,
     FIELD_QUESTION_TYPE, FIELD_REGEX, FIELD_REMOTE, FIELD_TYPE, FIELD_ZONE, GROUPS, MATCH, NO_GROUP, STRING,
@@ -89,6 +94,7 @@ cdef struct Template:
     uint32_t fall_count
     Fall* falls
     const BlockValueOf** metas
+    Expressions expressions
     uint16_t rcode
     const uint8_t* ede          # code and reason
     uint16_t ede_len
@@ -341,20 +347,16 @@ cdef Outcome add_made(Context* ctx, const Conf* c, const Template* t, const Made
     return NEXT
 
 
-cdef Outcome answer_with(Context* ctx, const Conf* c, const Template* t, uint32_t zone, uint32_t pattern,
-                         const Asked* asked) noexcept nogil:
-    cdef Data data
-    cdef uint8_t question_name[MAX_NAME_TEXT_BYTES]
-    cdef char remote[64]
+cdef Outcome answer_with(Context* ctx, const Conf* c, const Template* t, uint32_t zone,
+                         const Data* data) noexcept nogil:
     cdef Outcome outcome
     cdef uint32_t i
     count(ctx, c, t, t.zones[zone].labels, COUNT_MATCH)
     if t.rcode == SERVFAIL or (t.rcode > MAX_HEADER_RCODE and not ctx.q.has_opt):
         # Only an OPT record has room for all of a code over 15.
         return bare(ctx, SERVFAIL)
-    fill_data(ctx, t, zone, &t.groups[pattern], asked, question_name, remote, &data)
     for i in range(t.record_count):
-        outcome = add_made(ctx, c, t, &t.records[i], zone, &data)
+        outcome = add_made(ctx, c, t, &t.records[i], zone, data)
         if outcome != NEXT:
             return outcome
     if t.ede != NULL:
@@ -364,11 +366,37 @@ cdef Outcome answer_with(Context* ctx, const Conf* c, const Template* t, uint32_
     return written(ctx)
 
 
+cdef Outcome answer_with_variables(Context* ctx, const Conf* c, const Template* t, uint32_t zone,
+                                   Data* data) noexcept nogil:
+    """NEXT: a condition is not true."""
+    cdef Run run
+    cdef Value variables[MAX_TEMPLATE_VARIABLES]
+    cdef Verdict verdict = evaluate_all(&t.expressions, data, &run, variables)
+    if verdict == FAILED:
+        return bare(ctx, SERVFAIL)
+    data.variables = variables
+    return answer_with(ctx, c, t, zone, data) if verdict == HOLDS else NEXT
+
+
+cdef Outcome answer_match(Context* ctx, const Conf* c, const Template* t, uint32_t zone, uint32_t pattern,
+                          const Asked* asked) noexcept nogil:
+    """NEXT: a condition is not true."""
+    cdef Data data
+    cdef uint8_t question_name[MAX_NAME_TEXT_BYTES]
+    cdef char remote[64]
+    fill_data(ctx, t, zone, &t.groups[pattern], asked, question_name, remote, &data)
+    if t.expressions.programs != NULL:
+        # Their memory is on the stack only where there are some.
+        return answer_with_variables(ctx, c, t, zone, &data)
+    return answer_with(ctx, c, t, zone, &data)
+
+
 cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
     cdef const Conf* c = <const Conf*>conf
     cdef const Template* t
     cdef Asked asked
     cdef int32_t zone, pattern
+    cdef Outcome outcome
     cdef uint32_t i
     asked.name_size = 0
     for i in range(c.count):
@@ -380,7 +408,9 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
             asked.name_size = put_text(ctx.q.name, ctx.q.name_len, True, asked.name)
         pattern = find_pattern(t, &asked)
         if pattern >= 0:
-            return answer_with(ctx, c, t, <uint32_t>zone, <uint32_t>pattern, &asked)
+            outcome = answer_match(ctx, c, t, <uint32_t>zone, <uint32_t>pattern, &asked)
+            if outcome != NEXT:
+                return outcome
         if not falls_through(t, ctx.q):
             return bare(ctx, SERVFAIL)
     return NEXT
@@ -391,6 +421,7 @@ cdef Outcome before(Context* ctx, const void* conf) noexcept nogil:
 
 cdef class TemplateStep(NativeStep):
     """templates: config.Template each, all of whose records have plans. metas: of each, a BlockValue for each name.
+    expressions: of each, expressions.Expressions, bound.
 
     counters: None: nothing is counted. failed, unread: the reasons.
     """
@@ -402,7 +433,8 @@ cdef class TemplateStep(NativeStep):
     def __cinit__(self):
         self.memory = []
 
-    def __init__(self, templates, metas, LabelledCounters counters, uint16_t failed, uint16_t unread):
+    def __init__(self, templates, metas, expressions, LabelledCounters counters, uint16_t failed,
+                 uint16_t unread):
         cdef uint32_t i
         self.keep = [counters]
         self.conf.failed = failed
@@ -412,6 +444,7 @@ cdef class TemplateStep(NativeStep):
         self.conf.count = <uint32_t>len(templates)
         for i in range(self.conf.count):
             self.fill(&self.conf.templates[i], templates[i], metas[i], counters)
+            self.fill_expressions(&self.conf.templates[i], expressions[i])
         self.step.before = before
         self.step.conf = &self.conf
 
@@ -454,6 +487,22 @@ cdef class TemplateStep(NativeStep):
         for i in range(<uint32_t>len(metas)):
             value = metas[i]
             t.metas[i] = &value.value
+        return 0
+
+    cdef int fill_expressions(self, Template* t, expressions) except -1:
+        cdef uint32_t i
+        cdef ExprProgram program
+        programs = expressions.programs
+        if not programs:
+            return 0
+        self.keep.append(programs)
+        t.needs |= NEEDS_GROUPS
+        t.expressions.variable_count = <uint32_t>len(expressions.variables)
+        t.expressions.condition_count = <uint32_t>len(expressions.conditions)
+        t.expressions.programs = <const Code**>self.room(len(programs), sizeof(void*))
+        for i in range(<uint32_t>len(programs)):
+            program = programs[i]
+            t.expressions.programs[i] = &program.code
         return 0
 
     cdef int fill_zones(self, Template* t, template, LabelledCounters counters) except -1:

@@ -44,6 +44,8 @@ FIELD_NUMBERS = {name: number for number, name in enumerate(ops.FIELDS)}
 # Fields that hold texts and numbers, without parts of their own.
 SIMPLE = frozenset(("Zone", "Name", "Class", "Type", "Remote", "Regex", "Match"))
 NATIVE_VERBS = "svdxXob"
+# Of variables.
+NATIVE_TYPES = frozenset(("string", "int", "bool"))
 COMPARISONS = {"ne": ops.NE, "lt": ops.LT, "le": ops.LE, "gt": ops.GT, "ge": ops.GE}
 # Together they bound what is on the stack.
 MAX_PARENTHESES = 16
@@ -67,11 +69,11 @@ class Compiled:
 
 @dataclass(slots=True)
 class Names:
-    """What the programs of one template have in common: what they read by number."""
+    """What the programs of one template have in common: what they read by number. variables: and their types."""
 
     keys: list[bytes] = field(default_factory=list)
     metas: list[str] = field(default_factory=list)
-    variables: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
 
     def key(self, name: str) -> int:
         """The number of a group's name."""
@@ -432,10 +434,13 @@ class Compiler:
         """``.Var.name``"""
         if not names:
             raise NotNativeError(".Var as a value")
-        if names[0] in self.names.variables:
-            self.emit(ops.VARIABLE, self.names.variables.index(names[0]))
-        else:
+        known = self.names.variables.get(names[0])
+        if known is None:
             self.emit(ops.PUSH, 0, self.constant(None))
+        elif known in NATIVE_TYPES:
+            self.emit(ops.VARIABLE, list(self.names.variables).index(names[0]))
+        else:
+            raise NotNativeError(f".Var.{names[0]}, which is of type {known}")
         self.keys(names[1:])
 
     def keys(self, names: tuple[str, ...]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import extend, one, read_options, store, to_zones
 from fastdns.dns import mnemonics
+from fastdns.plugins.template.expressions import MAX_CONDITIONS, MAX_VARIABLES, Expression, Expressions
 from fastdns.plugins.template.limits import MAX_RECORDS
 from fastdns.plugins.template.tree import Tree
 
@@ -52,7 +53,7 @@ class Record:
 class Template:
     """One of a block. patterns: none matches all. fallthrough: zones whose questions go on where nothing matches;
     None: none does. ede: an extended DNS error's code and reason. names: what the programs of records read by
-    number.
+    number. expressions: var and expr, in order.
     """
 
     qclass: int
@@ -64,6 +65,7 @@ class Template:
     rcode: int = 0
     ede: tuple[int, str] | None = None
     fallthrough: tuple[str, ...] | None = None
+    expressions: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,14 @@ def _template(d: Dispenser, block: BlockContext) -> Template:
     qclass = _number(d, CLASSES, "a class", "invalid query class")
     qtype = _number(d, TYPES, "a type", "invalid RR type")
     zones = to_zones(d, d.remaining_args()) or block.zones
-    names = Names()
+    expressions = Expressions()
     options = {
         "match": extend("patterns", _patterns),
-        "answer": extend("records", _records("answer", names)),
-        "authority": extend("records", _records("authority", names)),
-        "additional": extend("records", _records("additional", names)),
+        "answer": extend("records", _records("answer")),
+        "authority": extend("records", _records("authority")),
+        "additional": extend("records", _records("additional")),
+        "var": extend("expressions", lambda d: (_variable(d, block, expressions),)),
+        "expr": extend("expressions", lambda d: (_expression(d, block, expressions, "", d.remaining_args()),)),
         "rcode": store("rcode", _rcode),
         "ederror": store("ede", _ede),
         "fallthrough": store("fallthrough", _fallthrough),
@@ -102,9 +106,18 @@ def _template(d: Dispenser, block: BlockContext) -> Template:
     }
     fields: dict[str, Any] = {}
     read_options(d, options, fields, ENDING)
-    for name, most in (("records", MAX_RECORDS), ("patterns", MAX_PATTERNS)):
-        if len(fields.get(name, ())) > most:
-            raise d.error(f"a template has at most {most} {name}, got {len(fields[name])}")
+    counts = (
+        ("records", len(fields.get("records", ())), MAX_RECORDS),
+        ("patterns", len(fields.get("patterns", ())), MAX_PATTERNS),
+        ("variables", len(expressions.variables), MAX_VARIABLES),
+        ("conditions", len(expressions.conditions), MAX_CONDITIONS),
+    )
+    for name, count, most in counts:
+        if count > most:
+            raise d.error(f"a template has at most {most} {name}, got {count}")
+    # A template reads all variables of its block, also those that stand behind it.
+    names = Names(variables={name: program.type.name for name, program in expressions.variables})
+    fields["records"] = tuple(_planned(record, names) for record in fields.get("records", ()))
     return Template(qclass, qtype, zones, names, **fields)
 
 
@@ -135,19 +148,18 @@ def _pattern(d: Dispenser, text: str) -> Regex:
         raise d.error(f"could not parse regex: {text}, {error}") from None
 
 
-def _records(section: str, names: Names) -> Callable[[Dispenser], tuple[Record, ...]]:
+def _records(section: str) -> Callable[[Dispenser], tuple[Record, ...]]:
     def read(d: Dispenser) -> tuple[Record, ...]:
         args = d.remaining_args()
         if not args:
             raise d.arg_error("at least one resource record")
-        return tuple(_record(d, section, text, names) for text in args)
+        return tuple(_record(d, section, text) for text in args)
 
     return read
 
 
-def _record(d: Dispenser, section: str, text: str, names: Names) -> Record:
-    from fastdns.plugins.template.compile import NotNativeError, check_metas
-    from fastdns.plugins.template.records import plan
+def _record(d: Dispenser, section: str, text: str) -> Record:
+    from fastdns.plugins.template.compile import check_metas
     from fastdns.plugins.template.syntax import parse as parse_template
     from fastdns.plugins.template.tree import TemplateError
 
@@ -156,10 +168,47 @@ def _record(d: Dispenser, section: str, text: str, names: Names) -> Record:
         check_metas(tree)
     except TemplateError as error:
         raise d.error(f"could not compile template: {text}: {error}") from None
+    return Record(section, tree, None, "", d.file, d.line)
+
+
+def _planned(record: Record, names: Names) -> Record:
+    from fastdns.plugins.template.compile import NotNativeError
+    from fastdns.plugins.template.records import plan
+
     try:
-        return Record(section, tree, plan(tree, names), "", d.file, d.line)
+        return replace(record, plan=plan(record.tree, names))
     except NotNativeError as why:
-        return Record(section, tree, None, str(why), d.file, d.line)
+        return replace(record, why=str(why))
+
+
+def _variable(d: Dispenser, block: BlockContext, expressions: Expressions) -> Expression:
+    args = d.remaining_args()
+    if len(args) < 2:
+        raise d.arg_error("the name of a variable, and an expression")
+    why = expressions.refusal(args[0])
+    if why:
+        raise d.error(why)
+    return _expression(d, block, expressions, args[0], args[1:])
+
+
+def _expression(
+    d: Dispenser, block: BlockContext, expressions: Expressions, name: str, words: list[str]
+) -> Expression:
+    from fastdns.expr import ExprError
+
+    if not words:
+        raise d.arg_error("an expression")
+    one = Expression(name, " ".join(words))
+    try:
+        program = expressions.add(one)
+    except ExprError as error:
+        place = f"at character {error.at + 1} of {one.text!r}"
+        raise d.error(f"could not compile expression: {name and name + ': '}{error}, {place}") from None
+    warnings = list(program.warnings)
+    if program.values and block.value_zones is None:
+        warnings.append(f"{program.values[0]} is always empty: the block has no metadata, so values cannot be read")
+    block.warnings.extend(f"plugin/template: {d.file}:{d.line} - {warning}" for warning in warnings)
+    return one
 
 
 def _rcode(d: Dispenser) -> int:

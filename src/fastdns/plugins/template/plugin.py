@@ -11,6 +11,7 @@ from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics.reasons import Reason, first_reason
 from fastdns.plugins.api import Check, InSupervisor, InWorker, Plugin, Runtime, SupervisorView, WorkerView
 from fastdns.plugins.template.config import Config, parse
+from fastdns.plugins.template.expressions import Expressions
 from fastdns.plugins.values import value_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,12 @@ class TemplatePlugin(Plugin):
         from fastdns.plugins.template._step import TemplateStep
 
         metas = [[value_of(name, block, runtime) for name in one.names.metas] for one in config.templates]
+        expressions = [Expressions(one.expressions) for one in config.templates]
+        for program in (program for one in expressions for program in one.programs):
+            program.bind(value_of(name, block, runtime) for name in program.values)
         first = first_reason(self.name)
-        return TemplateStep(config.templates, metas, runtime.prepared.get(self.name), first, first + 1)
+        counters = runtime.prepared.get(self.name)
+        return TemplateStep(config.templates, metas, expressions, counters, first, first + 1)
 
     def python_step(self, config: Config, block: ServerBlock, runtime: Runtime) -> PythonStep:
         from fastdns.plugins.template.python_step import TemplatesInPython

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from fastdns.dns import mnemonics
@@ -17,6 +18,7 @@ from fastdns.plugins.template import records
 from fastdns.plugins.template.compile import metas_of
 from fastdns.plugins.template.config import CLASS_ANY, TYPE_ANY, Config, Record, Template
 from fastdns.plugins.template.evaluate import FailureError, execute
+from fastdns.plugins.template.expressions import Expressions
 from fastdns.plugins.template.formats import NO_VALUE, Struct, Unsigned
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ MAX_HEADER_RCODE = 15
 TYPE_A, TYPE_CNAME, TYPE_AAAA, TYPE_OPT = 1, 5, 28, 41
 # CoreDNS makes the sections in this order: what fails first is what is counted.
 ORDER = ("answer", "additional", "authority")
+
+
+# The pattern that was found, its groups, and these by key.
+Match = tuple[str, list[bytes], dict[bytes, bytes]]
+
+
+class NotTrue:
+    """A condition is not true."""
+
+
+NOT_TRUE = NotTrue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +75,31 @@ class TemplatesInPython(PythonStep):
                 sorted(((wire_name(zone), zone) for zone in one.zones), key=lambda zone: -len(zone[0])),
                 [wire_name(zone) for zone in one.fallthrough or ()],
                 sorted(one.records, key=lambda record: ORDER.index(record.section)),
+                Expressions(one.expressions),
             )
             for one in config.templates
         ]
-        names = (name for one in config.templates for record in one.records for name in metas_of(record.tree))
-        self.values = tuple(dict.fromkeys(names))
+        metas = (name for one in config.templates for record in one.records for name in metas_of(record.tree))
+        read = (name for *_, one in self.templates for program in one.programs for name in program.values)
+        self.values = tuple(dict.fromkeys(chain(metas, read)))
 
     async def serve(self, request: Request) -> DNSRecord | None:
         name_end = request.name_end
         qclass = int.from_bytes(request.message[name_end + 2 : name_end + 4], "big")
         question = Question(request.message[HEADER_BYTES:name_end], request.qtype, qclass)
         name = text_name(question.name.lower())
-        for template, zones, falls, made in self.templates:
+        for template, zones, falls, made, expressions in self.templates:
             zone = next((text for wire, text in zones if question.is_in(wire)), None)
             if zone is None or not is_asked(template, question):
                 continue
             match = find(template, name)
             if match is not None:
-                return await self.answer(request, question, template, made, zone, name, match)
+                variables = evaluate(request, expressions, match) if template.expressions else {}
+                if variables is None:
+                    return failed(request)
+                if not isinstance(variables, NotTrue):
+                    data = data_of(request, question, template, zone, name, match, variables)
+                    return await self.answer(request, question, template, made, zone, data)
             if not any(question.is_in(wire) for wire in falls):
                 return failed(request)
         return None
@@ -93,15 +113,13 @@ class TemplatesInPython(PythonStep):
             self.counters.count(request.zone_slot, number, counting.kind_of(what, qclass), qtype)
 
     async def answer(
-        self, request: Request, question: Question, template: Template, made: list[Record], zone: str, name: str,
-        match: tuple[str, list[bytes], dict[bytes, bytes]],
-    ) -> DNSRecord:  # fmt: skip
+        self, request: Request, question: Question, template: Template, made: list[Record], zone: str, data: Struct
+    ) -> DNSRecord:
         """The reply of a template that matches."""
         self.count(request, question, template, counting.zone_labels(zone), counting.MATCH)
         has_opt = request.opt[1] > 0
         if template.rcode == SERVFAIL or (template.rcode > MAX_HEADER_RCODE and not has_opt):
             return failed(request)
-        data = data_of(request, question, template, zone, name, match)
         reply = request.record.reply(ra=0, aa=1)
         reply.header.rcode = template.rcode & 0xF
         for record in made:
@@ -136,7 +154,7 @@ def is_asked(template: Template, question: Question) -> bool:
     )
 
 
-def find(template: Template, name: str) -> tuple[str, list[bytes], dict[bytes, bytes]] | None:
+def find(template: Template, name: str) -> Match | None:
     """The first pattern that is found, its groups, and these by key; None: none is found."""
     text = name.encode()
     if not template.patterns:
@@ -154,9 +172,46 @@ def find(template: Template, name: str) -> tuple[str, list[bytes], dict[bytes, b
     return None
 
 
+def evaluate(request: Request, expressions: Expressions, match: Match) -> dict[bytes, Any] | NotTrue | None:
+    """The variables, where all conditions are true. None: an expression fails."""
+    from fastdns.expr._message import MessageRun
+
+    run = MessageRun(
+        request.message, client=request.client, client_port=request.client_port, stream=request.stream,
+        server=request.local, server_port=int(request.server.rpartition(":")[2]), values=request.values,
+    )  # fmt: skip
+    run.give({key.decode("utf-8", "surrogateescape"): group.decode() for key, group in match[2].items()})
+    variables: dict[bytes, Any] = {}
+    for name, program in expressions.variables:
+        found = run.evaluate(program, keep=True)
+        if found is None:
+            return None
+        variables[name.encode()] = seen_by_templates(found[0])
+    for condition in expressions.conditions:
+        found = run.evaluate(condition)
+        if found is None:
+            return None
+        if found[0] is not True:
+            return NOT_TRUE
+    return variables
+
+
+def seen_by_templates(value: Any) -> Any:
+    """What an expression has come to, as templates have it: texts are bytes, and nil is no value."""
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, list):
+        return [seen_by_templates(one) for one in value]
+    if isinstance(value, dict):
+        return {seen_by_templates(key): seen_by_templates(one) for key, one in value.items()}
+    return value
+
+
 def data_of(
     request: Request, question: Question, template: Template, zone: str, name: str,
-    match: tuple[str, list[bytes], dict[bytes, bytes]],
+    match: Match, variables: dict[bytes, Any],
 ) -> Struct:  # fmt: skip
     """What a template sees."""
     pattern, groups, by_key = match
@@ -174,7 +229,7 @@ def data_of(
         "Question": asked,
         "Message": message_of(request, asked),
         "Remote": request.client_address.encode(),
-        "Var": {},
+        "Var": variables,
     }
     return Struct("*template.templateData", fields, {"Meta": (1, lambda name: meta(request.values, name))})
 
