@@ -39,7 +39,7 @@ def load_file(
 ) -> ServerConfig:
     """Loads a Corefile from disk; see load. Raises CorefileError if it cannot be read, too."""
     try:
-        text = read_text(path)
+        text = read_text(path, pipe=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CorefileError(f"cannot read the Corefile {path}: {reason}") from None

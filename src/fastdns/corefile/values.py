@@ -12,10 +12,15 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 _REFERENCE = re.compile(r"\{%(.+?)%\}|\{\$([^}]+)\}", re.DOTALL)
 
 
-def read_text(path: str) -> str:
-    """A file's text; what is no UTF-8 becomes U+FFFD. Raises OSError, or ValueError if it is too long."""
+def read_text(path: str, *, pipe: bool = False) -> str:
+    """A file's text; what is no UTF-8 becomes U+FFFD. Raises OSError, or ValueError if it is too long.
+
+    pipe: also of a named pipe. Who opens one waits for a writer, so a reload could wait for ever.
+    """
     if Path(path).is_dir():
         raise IsADirectoryError("it is a directory")
+    if Path(path).is_fifo() and not pipe:
+        raise OSError("it is a pipe")
     with Path(path).open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:

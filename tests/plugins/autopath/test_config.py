@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_files(tmp_path: Path) -> None:
         look(f"autopath {path}")
     path.write_text("search c.test\n")
     assert look(f"autopath {path}") == []
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """check, a start and a reload stood still until somebody wrote into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FastdnsError, match=r"failed to parse '.*pipe': it is a pipe"):
+        look(f"autopath {pipe}")
 
 
 def test_plugins() -> None:

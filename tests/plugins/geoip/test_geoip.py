@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,15 @@ def test_another_database_after_a_reload_and_a_bad_one(tmp_path: Path) -> None:
 def test_errors(lines: str, error: str) -> None:
     with pytest.raises(CorefileError, match=rf"Corefile:[23].*{error}"):
         load(f". {{\n{lines}\n}}\n", environ={})
+
+
+def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
+    """A pipe was waited for, and /dev/zero filled the memory."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for file in (str(pipe), "/dev/zero"):
+        with pytest.raises(FastdnsError, match=rf"failed to open database file: {file}: it is no regular file"):
+            open_database(file)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def open_database(file: str) -> Opened:
     """Read a file. Raises FastdnsError where it cannot be used."""
     try:
         about = Path(file).stat()
+        # A pipe would be waited for, and a device be read without end.
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is no regular file")
         if about.st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         database = Database(Path(file).read_bytes())

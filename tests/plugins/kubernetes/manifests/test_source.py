@@ -274,6 +274,19 @@ def test_a_named_file_that(
     assert caplog.messages[0].endswith("; its previous content is still served")
 
 
+def test_pipes_and_devices_are_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A pipe was waited for, and /dev/zero filled the watcher's memory."""
+    whole, pipe = tmp_path / "whole.yaml", tmp_path / "pipe.yaml"
+    whole.write_text(service("a"))
+    os.mkfifo(pipe)
+    followed, sink = source(whole, pipe, Path("/dev/zero"))
+    followed.refresh()
+    assert [line for line in caplog.messages if "not a regular file" in line] == [
+        f"{pipe} is not a regular file", "/dev/zero is not a regular file",
+    ]  # fmt: skip
+    assert not sink.listed
+
+
 def test_a_folder_that_vanishes_denies_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

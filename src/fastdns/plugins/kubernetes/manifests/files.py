@@ -134,6 +134,9 @@ class ManifestFiles:
             return None
         if size > MAX_FILE_BYTES:
             raise SourceError(f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are read")
+        # A pipe would be waited for, and a device be read without end.
+        if not path.is_file():
+            raise SourceError(f"{path} is not a regular file")
         data = path.read_bytes()
         if len(data) != size or signature_of(path) != signature:
             return None
