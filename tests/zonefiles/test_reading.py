@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import resource
 import struct
@@ -170,6 +171,16 @@ def test_a_file_that_includes_itself_ends(tmp_path: Path) -> None:
             read_zone(file, "z.test.")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.timeout(20)
+def test_pipes_and_devices_are_not_included(tmp_path: Path) -> None:
+    """A pipe was waited for, by a start and a reload too, and /dev/zero filled the memory."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "/dev/zero"):
+        file = write(tmp_path, f"{HEAD}$INCLUDE {name}\n")
+        with pytest.raises(SourceError, match=rf":4 - \$INCLUDE {name}: expected a regular file"):
+            read_zone(file, "z.test.")
 
 
 def test_too_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ dnspython reads some ten thousand RRs a second. So plain lines are taken out of 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -16,7 +17,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import dns.exception
 import dns.name
@@ -329,6 +330,21 @@ def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText
         left_out=collector.left_out,
         files=[file, *(str(Path(file).parent / name) for name in collector.files if name != file)],
     )
+
+
+def open_included(file: str, encoding: str) -> IO[str]:
+    """What dnspython opens files with that a zone file includes. Raises OSError, also if it is no regular file."""
+    # A pipe would be waited for, and a device be read without end.
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
+        return os.fdopen(fd, encoding=encoding)
+    os.close(fd)
+    raise OSError(errno.EINVAL, f"expected a regular file of at most {MAX_FILE_BYTES} bytes", file)
+
+
+# The Reader has no argument for it.
+vars(dns.zonefile)["open"] = open_included
 
 
 def place_of(reader: Any, tokens: EntryTokenizer) -> Place:
