@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from fastdns.metrics.measured import WatcherMetrics
 from fastdns.plugins.etcd.config import Config
 from fastdns.plugins.etcd.metrics import MEASURES
 from fastdns.plugins.etcd.source import EtcdSource
+from fastdns.tls import client_context
 from tests.plugins.etcd.stepping import NUMBER, Stepping, shown
 from tests.plugins.etcd.support import Etcd, coded, needs_etcd
 from tests.plugins.forward.certificates import Authority
@@ -78,7 +78,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Etcd, tu
     """An etcd with TLS and a user, who may read what the zone has, and no more; and the file of the CA."""
     folder = tmp_path_factory.mktemp("secured")
     authority = Authority(folder)
-    tls = ssl.create_default_context(cafile=str(authority.ca))
+    tls = client_context(cafile=str(authority.ca))
     with Etcd(folder, (*authority.issue("server", ("127.0.0.1",)), authority.ca), tls) as etcd:
         for path, request in [
             ("/v3/auth/user/add", {"name": "root", "password": "r"}),
@@ -101,7 +101,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Etcd, tu
 async def test_a_certificate_of_the_client(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("client", ("127.0.0.1",))
-    tls = ssl.create_default_context(cafile=str(authority.ca))
+    tls = client_context(cafile=str(authority.ca))
     tls.load_cert_chain(*pair)
     with Etcd(tmp_path, (*authority.issue("server", ("127.0.0.1",)), authority.ca), tls, certified=True) as etcd:
         etcd.put("/skydns/z/a", {"host": "10.0.0.1"})

@@ -361,6 +361,12 @@ def test_the_next_resolver_is_asked_where_one_is_silent_or_dead_or_knows_nothing
                 assert resolved(text) == ["dns://192.0.2.1:53", "dns://192.0.2.2:53"]
             with pytest.raises(UpstreamError, match=r"failed to resolve 'one.example': timed out"):
                 resolve(stanza_of(f"forward . one.example {{;resolver {silent};}}"))
+
+
+def test_why_a_dead_resolver_cannot_be_asked() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{holder.getsockname()[1]}"
         with pytest.raises(UpstreamError, match=r"failed to resolve 'one.example': Connection refused"):
             resolve(stanza_of(f"forward . one.example {{;resolver {dead};}}"))
 
