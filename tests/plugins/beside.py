@@ -130,15 +130,20 @@ def summary(reply: dns.message.Message | None, case: Case) -> dict[str, object]:
     return said
 
 
+def has_opt(case: Case) -> bool:
+    """Whether the query of a case has an OPT record; an extended DNS error needs one to stand in."""
+    return case.dnssec or case.edns is not None or bool(case.ede)
+
+
 def ask(case: Case, port: int, timeout_s: float = 5.0) -> dns.message.Message | None:
     """The reply to the question of a case; None where there is none within the time."""
     query = dns.message.make_query(
         dns.name.from_text(case.qname),
         case.qtype,
         case.qclass,
-        use_edns=0 if case.dnssec or case.edns is not None else None,
+        use_edns=0 if has_opt(case) else False,
         want_dnssec=case.dnssec,
-        options=list(case.edns or ()),
+        options=list(case.edns or ()) if has_opt(case) else None,
     )
     if not case.recursion:
         query.flags &= ~dns.flags.RD
@@ -232,7 +237,10 @@ class Both:
         wanted = expected(case)
         # Silence is waited for so long.
         timeout_s = 0.5 if case.rcode == "NO REPLY" else 5.0
-        said = summary(ask(case, self.fastdns.port, timeout_s), case)
+        reply = ask(case, self.fastdns.port, timeout_s)
+        # RFC 6891 section 7: no OPT record for a client that sent none.
+        assert reply is None or reply.edns < 0 or has_opt(case), f"an OPT record in {reply}"
+        said = summary(reply, case)
         assert said == wanted, f"fastdns: {said}\nexpected: {wanted}\n{self.fastdns.log}"
         if self.coredns is None:
             return

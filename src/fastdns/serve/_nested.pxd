@@ -43,3 +43,6 @@ cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16
 
 # Add records to a section of the reply. What is too much is left out, with TC.
 cdef void add_records(Reply* reply, Section* section, const Records* records) noexcept nogil
+
+# Make what another question has come to the reply to this one, behind the answer that it has already.
+cdef Outcome reply_with(Context* ctx, const Found* found) noexcept nogil

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from fastdns.serve._chain cimport answer, run
 from fastdns.serve._context cimport (
-    ANSWERED, DROPPED, MAX_ASKED, MAX_DEPTH, NEXT, Chain, Changed, StepMemory, begin_question,
+    ANSWERED, DROPPED, MAX_ASKED, MAX_DEPTH, NEXT, Chain, Changed, StepMemory, bare, begin_question, written,
 )
 from fastdns.serve._question cimport detach, judge_question, make_question
 from fastdns._wire cimport (
@@ -198,3 +198,22 @@ cdef bint same_question(const Query* one, const Query* other) noexcept nogil:
         if one.name[i] != other.name[i]:
             return False
     return True
+
+
+cdef Outcome reply_with(Context* ctx, const Found* found) noexcept nogil:
+    if not found.written:
+        ctx.reply.answer.count = 0
+        ctx.error = found.error
+        ctx.error_upstream = found.error_upstream
+        return bare(ctx, found.rcode)
+    add_records(ctx.reply, &ctx.reply.answer, &found.answer)
+    add_records(ctx.reply, &ctx.reply.authority, &found.authority)
+    add_records(ctx.reply, &ctx.reply.additional, &found.additional)
+    ctx.reply.rcode = found.rcode
+    ctx.reply.aa = found.aa
+    ctx.reply.ra = found.ra
+    ctx.reply.tc |= found.tc
+    ctx.reply.options = found.options
+    ctx.reply.options_len = found.options_len
+    ctx.from_upstream = found.from_upstream
+    return written(ctx)

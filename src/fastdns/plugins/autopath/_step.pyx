@@ -11,8 +11,8 @@ from libc.string cimport memcpy
 
 from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
-from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, bare, written
-from fastdns.serve._nested cimport Found, add_records, nested
+from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome
+from fastdns.serve._nested cimport Found, nested, reply_with
 from fastdns.serve._search cimport MAX_SUFFIXES, NativeSearch, Search, SearchPath, add_suffix
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
@@ -48,11 +48,7 @@ cdef Outcome take(Context* ctx, const Found* found, const uint8_t* name, uint32_
     """What the steps behind say to another name, as the reply to this question."""
     cdef RR* rr
     forget_records(ctx.reply)
-    if not found.written:
-        ctx.error = found.error
-        ctx.error_upstream = found.error_upstream
-        return bare(ctx, found.rcode)
-    if found.rcode == NOERROR:
+    if found.written and found.rcode == NOERROR:
         rr = add_rr(ctx.reply, &ctx.reply.answer, TYPE_CNAME, 0)
         if rr != NULL:
             rr.name = name
@@ -62,17 +58,7 @@ cdef Outcome take(Context* ctx, const Found* found, const uint8_t* name, uint32_
                 rr.ttl_s = found.answer.rr[0].ttl_s
             elif found.authority.count:
                 rr.ttl_s = found.authority.rr[0].ttl_s
-    add_records(ctx.reply, &ctx.reply.answer, &found.answer)
-    add_records(ctx.reply, &ctx.reply.authority, &found.authority)
-    add_records(ctx.reply, &ctx.reply.additional, &found.additional)
-    ctx.reply.rcode = found.rcode
-    ctx.reply.aa = found.aa
-    ctx.reply.ra = found.ra
-    ctx.reply.tc |= found.tc
-    ctx.reply.options = found.options
-    ctx.reply.options_len = found.options_len
-    ctx.from_upstream = found.from_upstream
-    return written(ctx)
+    return reply_with(ctx, found)
 
 
 cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:

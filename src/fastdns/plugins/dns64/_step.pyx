@@ -10,8 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
-from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, bare, written
-from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_records, nested
+from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome
+from fastdns.serve._nested cimport WHOLE_SERVER, Found, nested, reply_with
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_CD, HEADER_BYTES, NXDOMAIN, RR, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_PTR, TYPE_SOA, Section,
@@ -117,26 +117,6 @@ cdef void translate(Context* ctx, const Conf* conf, uint32_t first, uint32_t ttl
             rr.ttl_s = ttl_s
 
 
-cdef Outcome take(Context* ctx, const Found* found) noexcept nogil:
-    """What another question has come to, as the reply to this one, behind what its answer has already."""
-    if not found.written:
-        ctx.reply.answer.count = 0
-        ctx.error = found.error
-        ctx.error_upstream = found.error_upstream
-        return bare(ctx, found.rcode)
-    add_records(ctx.reply, &ctx.reply.answer, &found.answer)
-    add_records(ctx.reply, &ctx.reply.authority, &found.authority)
-    add_records(ctx.reply, &ctx.reply.additional, &found.additional)
-    ctx.reply.rcode = found.rcode
-    ctx.reply.aa = found.aa
-    ctx.reply.ra = found.ra
-    ctx.reply.tc |= found.tc
-    ctx.reply.options = found.options
-    ctx.reply.options_len = found.options_len
-    ctx.from_upstream = found.from_upstream
-    return written(ctx)
-
-
 cdef Outcome answer_aaaa(Context* ctx, const Conf* conf) noexcept nogil:
     cdef Found found
     cdef uint32_t ttl_s
@@ -155,7 +135,7 @@ cdef Outcome answer_aaaa(Context* ctx, const Conf* conf) noexcept nogil:
     # Whatever went wrong with AAAA is not what the client is told.
     ctx.error = NO_ERROR
     forget_records(ctx.reply)
-    outcome = take(ctx, &found)
+    outcome = reply_with(ctx, &found)
     translate(ctx, conf, 0, ttl_s)
     return outcome
 
@@ -222,7 +202,7 @@ cdef Outcome answer_ptr(Context* ctx, const Conf* conf, const uint8_t* ipv4) noe
         rr.name = name
         rr.name_len = <uint16_t>size
         rr.compress_name = True
-    return take(ctx, &found)
+    return reply_with(ctx, &found)
 
 
 cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
