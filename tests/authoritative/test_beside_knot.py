@@ -62,7 +62,10 @@ def random_zone(rng: random.Random, origin: Labels) -> Zone:
     zone = dict(made(content))
     zone[()] = {**zone[()], "NS": [("ns", *origin)]}
     zone.setdefault(("ns",), {"A": ["192.0.2.53"]})
-    # Knot serves no zone with records that a DNAME hides.
+    # Knot serves no zone with a DNAME at a zone cut (RFC 6672 section 2.4), or with records that a DNAME hides.
+    for name, kinds in zone.items():
+        if name and "DNAME" in kinds:
+            kinds.pop("NS", None)
     for hidden in [other for other in zone for here in zone if "DNAME" in zone[here] and below(other, here)]:
         zone.pop(hidden, None)
     return zone
