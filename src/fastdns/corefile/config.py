@@ -129,6 +129,7 @@ def _blocks(
             zones=_zones(block_keys) or (".",),
             file=block.keys[0].file,
             warnings=warnings,
+            words=tuple(token.text for tokens in block.directives.values() for token in tokens),
         )
         for block, block_keys in zip(raw, keys, strict=True)
     ]

@@ -18,7 +18,8 @@ class BlockContext:
     zones: normalized, CIDR keys expanded. root: the directory of the root plugin, against which later
     plugins resolve their files. value_zones: the zones in whose queries values can be read (see Settings); None:
     in none. warnings: what the user should read although the Corefile is served; parse may append. asked: what
-    plugins before this one ask of the block's others, each in words that both know.
+    plugins before this one ask of the block's others, each in words that both know. words: all that stand in the
+    block: a plugin that finds the name of one of its values there is read, wherever that is.
     """
 
     zones: tuple[str, ...]
@@ -27,6 +28,7 @@ class BlockContext:
     value_zones: tuple[str, ...] | None = None
     warnings: list[str] = field(default_factory=list)
     asked: frozenset[str] = frozenset()
+    words: tuple[str, ...] = field(default=(), repr=False)
 
     def asking(self, what: str) -> BlockContext:
         """The same block, in which a plugin has asked for something."""

@@ -62,6 +62,7 @@ class Options:
     zonal: bool = False
     local: Sequence[str] = ()
     exposed: bool = False
+    described: Sequence[str] = ()
     unlisted: Resource | None = None  # a resource that the source has not listed yet
 
     @property
@@ -249,6 +250,7 @@ class Block:
             endpoint_pod_names=self.options.endpoint_pod_names,
             zonal=self.options.zonal,
             exposed=self.options.exposed,
+            described=self.options.described,
             clock=lambda: self.now,
             **self.writer_options,
         )

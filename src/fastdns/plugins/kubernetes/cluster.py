@@ -57,6 +57,7 @@ class Cluster:
             endpoint_pod_names=config.endpoint_pod_names,
             zonal=config.zonal,
             exposed=config.exposed,
+            described=config.described,
             on_latency=metrics.observe_latency,
             on_left_out=metrics.left_out,
             guard=guard,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,8 @@ class Config:
     namespace_labels: selectors as text. pods: "disabled", "insecure" or "verified". fallthrough: zones whose
     unknown names go to the next plugin; None for none. manifests: files or directories, resolved against the root.
     snapshot: a file, resolved against the root. guard_percent: 0 is off. exposed: another plugin asks for EXPOSED.
-    searched: another plugin asks for the search paths of clients.
+    searched: another plugin asks for the search paths of clients. described: what is kept of pods, because the
+    block reads it: "" for the name, and keys of labels.
     """
 
     zones: tuple[str, ...]
@@ -83,10 +85,14 @@ class Config:
     guard_grace_s: float = GUARD_GRACE_S
     exposed: bool = False
     searched: bool = False
+    described: tuple[str, ...] = ()
 
 
 # What other plugins of the block may ask for: where Services are reached from outside of the cluster.
 EXPOSED = "the addresses of Services outside of the cluster"
+# Values of the pod that asks, as they are read anywhere in a block.
+CLIENT_VALUE = re.compile(r"kubernetes/client-(?:namespace|pod-name|label/([A-Za-z0-9._/-]+))")
+MAX_DESCRIBED = 32
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
@@ -104,6 +110,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         _check_namespaces(d, fields)
         _check_zones(d, fields)
         _check_source(d, fields)
+        fields["described"] = _described(d, block, fields)
     endpoint, *ignored = fields.pop("endpoints", (None,))
     if ignored:
         block.warnings.append(f"plugin/kubernetes: only the first endpoint is used, {endpoint}")
@@ -118,6 +125,19 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         fields["snapshot"] = block.resolve(fields["snapshot"])
     exposed = EXPOSED in block.asked
     return Config(endpoint=endpoint, manifests=manifests, exposed=exposed, searched=searched, **fields)
+
+
+def _described(d: Dispenser, block: BlockContext, fields: dict[str, Any]) -> tuple[str, ...]:
+    """What is kept of pods: see Config."""
+    texts = (*block.words, *block.asked) if block.value_zones is not None else ()
+    read = [match for text in texts for match in CLIENT_VALUE.finditer(text)]
+    if read and fields.get("pods") != "verified":
+        block.warnings.append(f"plugin/kubernetes: {read[0][0]} is always empty: pods are known with pods verified")
+        return ()
+    found = {match[1] or "" for match in read if not match[0].endswith("client-namespace")}
+    if len(found) > MAX_DESCRIBED:
+        raise d.error(f"at most {MAX_DESCRIBED} values of the pods that ask can be read, got {len(found)}")
+    return tuple(sorted(found))
 
 
 # Checks that concern several options

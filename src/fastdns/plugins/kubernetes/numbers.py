@@ -21,7 +21,7 @@ def identity(options: Any) -> tuple[Any, ...]:
         options.qps, options.burst, options.max_inflight, options.namespace_labels, options.labels,
         options.pods == "verified", options.endpoint_pod_names, options.noendpoints,
         bool(options.multicluster), options.zonal, options.snapshot, options.snapshot_max_age_s,
-        options.guard_percent, options.guard_grace_s, options.exposed,
+        options.guard_percent, options.guard_grace_s, options.exposed, options.described,
     )  # fmt: skip
 
 

@@ -190,9 +190,25 @@ class Kubernetes(Plugin):
         from fastdns.plugins.kubernetes._step import VALUES, KubernetesValue
 
         plugin, _, part = name.partition("/")
+        if plugin == self.name and part.startswith("client-"):
+            return self.client_value(part.removeprefix("client-"), config, block, runtime)
         if plugin != self.name or part not in VALUES:
             return None
         return KubernetesValue(answer_options(block, runtime), part)
+
+    def client_value(self, part: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
+        """A value of the pod that asks; None where it is not known."""
+        from fastdns.plugins.kubernetes._client import ClientValue
+
+        number = None
+        if part != "namespace":
+            key = part.removeprefix("label/") if part != "pod-name" else ""
+            if key not in config.described or part not in ("pod-name", f"label/{key}"):
+                return None
+            number = config.described.index(key)
+        elif config.pods != "verified":
+            return None
+        return ClientValue(answer_options(block, runtime), number)
 
     def search(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeSearch | None:
         if config.pods != "verified":

@@ -7,7 +7,9 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport Context
 from fastdns.memory._store cimport Record, find, record_payload
 from fastdns._wire cimport TYPE_A, TYPE_AAAA, TYPE_SRV, scratch
-from fastdns.plugins.kubernetes.records._layout cimport KEY_HEAD_BYTES, KIND_POD, begin_key, reference_bytes
+from fastdns.plugins.kubernetes.records._layout cimport (
+    HASH_BYTES, KEY_HEAD_BYTES, KIND_DESCRIBED, KIND_POD, begin_key, reference_bytes,
+)
 from fastdns.plugins.kubernetes.answers._request cimport (
     EXISTS, NAME_ERROR, PODS_DISABLED, PODS_VERIFIED, Conf, Found, Request, add_address, add_srv, label_of,
     spelled_zone,
@@ -101,6 +103,33 @@ cdef const uint8_t* namespace_at(const Context* ctx, const Conf* conf, const uin
             return NULL
         at += one
     return references if at else NULL
+
+
+cdef uint32_t description_at(const Context* ctx, const Conf* conf, const uint8_t* address, uint32_t size,
+                             uint32_t number, const uint8_t** text) noexcept nogil:
+    cdef uint8_t key[KEY_HEAD_BYTES + 256 + HASH_BYTES]
+    cdef const Record* record = pods_of(ctx, conf, address, size)
+    cdef const uint8_t* payload
+    cdef uint32_t at = 0
+    if record == NULL:
+        return 0
+    size = reference_bytes(KIND_POD, record_payload(record), record.payload_len)
+    if size == 0 or size != record.payload_len:
+        return 0
+    begin_key(key, conf.source, KIND_DESCRIBED)
+    memcpy(key + KEY_HEAD_BYTES, record_payload(record), size)
+    size += KEY_HEAD_BYTES
+    record = find(ctx.store, hash_bytes(ctx.store.seed, key, size), key, size)
+    if record == NULL:
+        return 0
+    payload = record_payload(record)
+    while at < record.payload_len and payload[at] < record.payload_len - at:
+        if number == 0:
+            text[0] = payload + at + 1
+            return payload[at]
+        number -= 1
+        at += payload[at] + 1
+    return 0
 
 
 cdef Found answer_pod(Context* ctx, const Conf* conf, Request* r, uint16_t qtype) noexcept nogil:

@@ -30,6 +30,6 @@ cdef class ClusterRecords:
     cdef int move_slice(self, object slice_id, bytes key) except -1
     cdef int drop_slice(self, object slice_id) except -1
     cdef int set_namespace(self, bytes key, bint present) except -1
-    cdef int set_pod(self, tuple who, bytes address) except -1
+    cdef int set_pod(self, tuple who, bytes address, bytes description) except -1
     cdef bytes pod_reference(self, tuple who)
     cdef int mend(self) except -1

@@ -10,7 +10,8 @@ from fastdns.memory._store cimport (
     SOURCE_BYTES, Record, SourceState, Writer, next_record, own_source_state, source_of, source_state,
 )
 from fastdns.plugins.kubernetes.records._layout cimport (
-    HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_EXPOSED_IP, KIND_IMPORT, KIND_POD, Section, begin_key,
+    HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_DESCRIBED, KIND_EXPOSED_IP, KIND_IMPORT, KIND_POD, Section,
+    begin_key,
 )
 from fastdns.plugins.kubernetes.records._names cimport put_label
 from fastdns.plugins.kubernetes.records._packing cimport (
@@ -187,13 +188,20 @@ cdef class ClusterRecords:
             self.changed(0)
         return 0
 
-    cdef int set_pod(self, tuple who, bytes address) except -1:
-        """address: None where it has none any more."""
+    cdef int set_pod(self, tuple who, bytes address, bytes description) except -1:
+        """address: None where it has none any more. description: None where nothing of it is read."""
         cdef bytes reference
         previous = self.pods.get(who)
-        if previous == address:
+        if previous == address and description is None:
             return 0
         reference = self.pod_reference(who)
+        if address is not None and description is not None:
+            # What is said of an address has been said of its pod before.
+            key = self.key(KIND_DESCRIBED, reference)
+            if self.writer.store.get(key) != description:
+                self.writer.publish(key, description)
+        if previous == address:
+            return 0
         if address is not None:
             set_reference(self.writer, self.source, KIND_POD, address, <uint32_t>len(address), reference,
                           <uint32_t>len(reference), True)
@@ -204,6 +212,8 @@ cdef class ClusterRecords:
         if previous is not None:
             set_reference(self.writer, self.source, KIND_POD, <bytes>previous, <uint32_t>len(<bytes>previous),
                           reference, <uint32_t>len(reference), False)
+        if address is None:
+            self.writer.remove(self.key(KIND_DESCRIBED, reference))
         return 0
 
     cdef bytes pod_reference(self, tuple who):

@@ -8,6 +8,7 @@ Keys begin with the source's number (two bytes) and a kind:
     C  4 or 16 address bytes    hashes (u64) of the S records that have it as ClusterIP
     A  4 or 16 address bytes    hashes (u64) of the S records that have an endpoint with it
     P  4 or 16 address bytes    the pods that have it (pods verified): ns label, hash (u64) of the name, of each
+    D  a pod, as P has it       what a block reads of it: texts, each behind its length in a byte
     E  4 or 16 address bytes    hashes (u64) of the S records that are exposed at it
 
 Labels are in wire form, lowercased. All answers are computed from these; there is no record an owner name.
@@ -54,6 +55,7 @@ cdef enum:
     KIND_CLUSTER_IP = 67        # 'C'
     KIND_ENDPOINT_IP = 65       # 'A'
     KIND_POD = 80               # 'P'
+    KIND_DESCRIBED = 68         # 'D'
     KIND_EXPOSED_IP = 69        # 'E'
 
 cdef enum:

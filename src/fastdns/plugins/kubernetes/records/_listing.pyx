@@ -199,7 +199,7 @@ cdef class Listings:
         for one in gone:
             try:
                 if resource == Resource.POD:
-                    self.records.set_pod(one, None)
+                    self.records.set_pod(one, None, None)
                 elif resource == Resource.NAMESPACE:
                     self.records.set_namespace(one[0], False)
                 elif slices:

@@ -23,5 +23,5 @@ cdef int refer_to_record(Writer writer, int source, uint64_t reference, const ui
                          uint32_t record_len) except -1
 
 # Make all references agree with the services in the store and with pods: a dict from addresses to the references
-# that their P records must have. Returns how many were removed.
+# that their P records must have. Descriptions of other pods are removed. Returns how many were.
 cdef int mend_references(Writer writer, int source, dict pods) except -1

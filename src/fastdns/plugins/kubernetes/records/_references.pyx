@@ -7,8 +7,8 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, next_record, record_key, record_payload
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_ENDPOINT_IP, KIND_EXPOSED_IP, KIND_POD,
-    KIND_SERVICE, ExposedView, SectionView, SectionWalk, ServiceHead, begin_key, exposed_address, kind_in,
+    ADDRESS_IS_NAME, HASH_BYTES, KEY_HEAD_BYTES, KIND_CLUSTER_IP, KIND_DESCRIBED, KIND_ENDPOINT_IP, KIND_EXPOSED_IP,
+    KIND_POD, KIND_SERVICE, ExposedView, SectionView, SectionWalk, ServiceHead, begin_key, exposed_address, kind_in,
     next_section, open_exposed, open_section, reference_bytes, walk_sections,
 )
 from fastdns.plugins.kubernetes.records._packing cimport endpoints_have, exposed_has, head_has
@@ -228,6 +228,7 @@ cdef int mend_references(Writer writer, int source, dict pods) except -1:
     cdef list stale = []
     cdef list missing = []
     cdef list damaged = []
+    cdef set known = set().union(*pods.values())
     while True:
         record = next_record(writer.h, &position)
         if record == NULL:
@@ -253,6 +254,9 @@ cdef int mend_references(Writer writer, int source, dict pods) except -1:
                 if not holds:
                     stale.append((kind, address[:address_len], references[at:at + size]))
                 at += size
+        elif kind == KIND_DESCRIBED:
+            if record_key(record)[KEY_HEAD_BYTES:record.key_len] not in known:
+                damaged.append(record_key(record)[:record.key_len])
         elif kind == KIND_SERVICE:
             refer_to_all(writer, source, record.hash, record_payload(record), record.payload_len, missing)
     for where, found in pods.items():

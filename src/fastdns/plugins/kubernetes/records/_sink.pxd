@@ -12,6 +12,7 @@ cdef class ClusterWriter:
     cdef bint endpoint_pod_names
     cdef bint zonal
     cdef bint exposed
+    cdef tuple described
     cdef object on_latency
     cdef object clock
     cdef Packing packing
@@ -27,3 +28,4 @@ cdef class ClusterWriter:
     cdef int observe_latency(self, bytes key, meta) except -1
     cdef int upsert_namespace(self, obj) except -1
     cdef int upsert_pod(self, obj) except -1
+    cdef bytes description_of(self, meta)

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastdns.memory._store import Writer
@@ -16,6 +16,7 @@ class ClusterWriter:
         endpoint_pod_names: bool = False,
         zonal: bool = False,
         exposed: bool = False,
+        described: Sequence[str] = (),
         on_latency: Callable[[str, float], None] | None = None,
         on_left_out: Callable[[str, str], None] | None = None,
         guard: Guard | None = None,

@@ -45,7 +45,8 @@ cdef class ClusterWriter:
     """Turns the objects of one cluster into records of its source.
 
     source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
-    the cluster synced. exposed: the records say where Services are reached from outside. on_latency(kind, seconds)
+    the cluster synced. exposed: the records say where Services are reached from outside. described: what they say
+    of pods, as Config has it. on_latency(kind, seconds)
     gets the DNS programming latency of a slice's change: from the time in its annotation (what triggered the
     change) to now, where the annotation is there and one Service matches; kind is cluster_ip or
     headless_with_selector. on_left_out(resource, what) gets each object of which a part cannot be served: what is
@@ -57,7 +58,7 @@ cdef class ClusterWriter:
     """
 
     def __init__(self, Writer writer not None, int source, needed, *, bint endpoint_pod_names=False,
-                 bint zonal=False, bint exposed=False, on_latency=None, on_left_out=None, guard=None,
+                 bint zonal=False, bint exposed=False, described=(), on_latency=None, on_left_out=None, guard=None,
                  clock=time.time):
         self.records = ClusterRecords(writer, source, clock)
         self.listings = Listings(self.records, needed, guard)
@@ -65,6 +66,7 @@ cdef class ClusterWriter:
         self.endpoint_pod_names = endpoint_pod_names
         self.zonal = zonal
         self.exposed = exposed
+        self.described = tuple(described)
         self.on_latency = on_latency
         self.clock = clock
 
@@ -143,7 +145,7 @@ cdef class ClusterWriter:
             elif kind == NAMESPACE:
                 self.records.set_namespace(self.records.key(KIND_NAMESPACE, label(meta.name)), False)
             elif kind == POD:
-                self.records.set_pod((meta.namespace, meta.name), None)
+                self.records.set_pod((meta.namespace, meta.name), None, None)
         except StoreFull as error:
             self.records.note_full(error)
         except (SourceError, UnicodeError, TypeError, ValueError, AttributeError):
@@ -300,11 +302,17 @@ cdef class ClusterWriter:
             # What is known of a pod that is being deleted stays until it is gone; nothing new is learnt.
             return 0
         if status is not None and status.phase in ("Succeeded", "Failed", "Unknown"):
-            self.records.set_pod(who, None)
+            self.records.set_pod(who, None, None)
             return 0
         address = address_bytes(status.podIP) if status is not None and status.podIP else None
-        self.records.set_pod(who, address)
+        self.records.set_pod(who, address, self.description_of(meta) if self.described else None)
         return 0
+
+    cdef bytes description_of(self, meta):
+        """The texts that are kept of a pod; one that is no value has nothing."""
+        labels = meta.labels or {}
+        texts = [(labels.get(key, "") if key else meta.name).encode() for key in self.described]
+        return b"".join([bytes((len(text),)) + text if len(text) < 256 else b"\0" for text in texts])
 
     # --------------------------------------------------------------------------------------- what is left out
 

@@ -11,7 +11,7 @@ from fastdns.memory._store cimport (
     record_payload,
 )
 from fastdns.plugins.kubernetes.records._layout cimport (
-    KEY_HEAD_BYTES, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, kind_in,
+    KEY_HEAD_BYTES, KIND_DESCRIBED, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, kind_in,
 )
 from fastdns.plugins.kubernetes.snapshot._entries cimport Entry, padded
 
@@ -20,7 +20,8 @@ cdef enum:
 
 
 cdef inline bint is_copied(uint8_t kind) noexcept nogil:
-    return kind == KIND_SERVICE or kind == KIND_IMPORT or kind == KIND_NAMESPACE or kind == KIND_POD
+    return (kind == KIND_SERVICE or kind == KIND_IMPORT or kind == KIND_NAMESPACE or kind == KIND_POD
+            or kind == KIND_DESCRIBED)
 
 
 cdef class Copy:

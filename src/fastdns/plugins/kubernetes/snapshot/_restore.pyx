@@ -10,7 +10,8 @@ from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport SOURCE_BYTES, own_source_state, put_source
 from fastdns.plugins.kubernetes.records._cluster cimport ClusterRecords
 from fastdns.plugins.kubernetes.records._layout cimport (
-    ADDRESS_IS_NAME, FLAG_EXPOSED, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE, MAX_LABEL_BYTES, NO_NAME,
+    ADDRESS_IS_NAME, FLAG_EXPOSED, HASH_BYTES, KIND_DESCRIBED, KIND_IMPORT, KIND_NAMESPACE, KIND_POD, KIND_SERVICE,
+    MAX_LABEL_BYTES, NO_NAME,
     NO_ZONE, PORTS_WITHOUT_INDEX, TYPE_EXTERNAL_NAME, TYPE_SLICES_ONLY, ExposedView, PortHead, SectionView,
     SectionWalk, ServiceHead, blob_text, is_wire_name, next_section, open_exposed, port_at, port_bytes,
     reference_bytes, target_name, walk_sections, wire_name_bytes,
@@ -128,6 +129,14 @@ cdef bint good_pods(const uint8_t* at, uint32_t size) noexcept nogil:
     return size != 0
 
 
+cdef bint good_description(const uint8_t* at, uint32_t size) noexcept nogil:
+    """Whether texts, one at least, fill so many bytes."""
+    cdef uint32_t used = 0
+    while used < size:
+        used += at[used] + 1
+    return used == size != 0
+
+
 cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* payload, uint32_t size) noexcept nogil:
     """Whether a record is what the writer of a cluster could have published."""
     if key[0] == KIND_SERVICE or key[0] == KIND_IMPORT:
@@ -136,6 +145,9 @@ cdef bint good_record(const uint8_t* key, uint32_t key_len, const uint8_t* paylo
         return good_labels(key + 1, key_len - 1, 1) and size == 0
     if key[0] == KIND_POD:
         return (key_len == 1 + 4 or key_len == 1 + 16) and good_pods(payload, size)
+    if key[0] == KIND_DESCRIBED:
+        return (key_len > 1 + HASH_BYTES and good_labels(key + 1, key_len - 1 - HASH_BYTES, 1)
+                and good_description(payload, size))
     return False
 
 

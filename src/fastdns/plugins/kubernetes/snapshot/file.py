@@ -66,6 +66,7 @@ def fingerprint(options: Any) -> bytes:
         options.endpoint, options.kubeconfig, options.context, options.namespace_labels, options.labels,
         options.pods == "verified", options.endpoint_pod_names, options.noendpoints, bool(options.multicluster),
         options.zonal, *(("exposed",) if options.exposed else ()),
+        *((options.described,) if options.described else ()),
     )  # fmt: skip
     return hashlib.blake2b(repr(shaping).encode(), digest_size=DIGEST_BYTES).digest()
 
