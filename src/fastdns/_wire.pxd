@@ -106,6 +106,7 @@ cdef struct Section:
 # A reply under construction.
 cdef struct Reply:
     uint16_t rcode
+    uint16_t rrclass                    # of the records; 0: that of the question
     bint aa
     bint ra
     bint ad
@@ -126,6 +127,7 @@ cdef struct Reply:
 # What a reply is beside its records.
 cdef struct ReplyHead:
     uint16_t rcode
+    uint16_t rrclass
     bint aa
     bint ra
     bint ad
@@ -141,6 +143,7 @@ cdef struct ReplyHead:
 cdef inline ReplyHead head_of(const Reply* r) noexcept nogil:
     cdef ReplyHead head
     head.rcode = r.rcode
+    head.rrclass = r.rrclass
     head.aa = r.aa
     head.ra = r.ra
     head.ad = r.ad
@@ -156,6 +159,7 @@ cdef inline ReplyHead head_of(const Reply* r) noexcept nogil:
 
 cdef inline void put_head(Reply* r, const ReplyHead* head) noexcept nogil:
     r.rcode = head.rcode
+    r.rrclass = head.rrclass
     r.aa = head.aa
     r.ra = head.ra
     r.ad = head.ad
@@ -168,10 +172,15 @@ cdef inline void put_head(Reply* r, const ReplyHead* head) noexcept nogil:
     r.flags_set = head.flags_set
     r.flags_cleared = head.flags_cleared
 
+# The class of the records that answer a question.
+cdef inline uint16_t class_of_records(const Query* q) noexcept nogil:
+    return <uint16_t>CLASS_IN if q.qclass == CLASS_ANY else q.qclass
+
 # Forget what was read of a reply. What steps say of the server's own stays, and so does scratch: it may hold what
 # others still need.
 cdef inline void forget_records(Reply* r) noexcept nogil:
     r.rcode = NOERROR
+    r.rrclass = 0
     r.aa = False
     r.ra = False
     r.ad = False

@@ -373,7 +373,7 @@ cdef void remember_qname(Writer* w, const Query* q) noexcept nogil:
         s.count += 1
 
 
-cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
+cdef bint write_rr(Writer* w, const Query* q, uint16_t rrclass, const RR* rr) noexcept nogil:
     cdef uint32_t start = w.pos
     cdef uint32_t rdata_at
     cdef uint8_t* out = w.out
@@ -389,7 +389,7 @@ cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
             w.pos = start
             return False
     put_u16(out + w.pos, rr.rrtype)
-    put_u16(out + w.pos + 2, CLASS_IN if q.qclass == CLASS_ANY else q.qclass)
+    put_u16(out + w.pos + 2, rrclass)
     put_u32(out + w.pos + 4, rr.ttl_s)
     rdata_at = w.pos + 10
     if rdata_at + rr.fixed_len > w.limit:
@@ -415,10 +415,11 @@ cdef bint write_rr(Writer* w, const Query* q, const RR* rr) noexcept nogil:
     return True
 
 
-cdef bint write_section(Writer* w, const Query* q, const Section* section, uint8_t* count_at) noexcept nogil:
+cdef bint write_section(Writer* w, const Query* q, uint16_t rrclass, const Section* section,
+                        uint8_t* count_at) noexcept nogil:
     cdef uint32_t i
     for i in range(section.count):
-        if not write_rr(w, q, &section.rr[i]):
+        if not write_rr(w, q, rrclass, &section.rr[i]):
             put_u16(count_at, i)
             return False
     put_u16(count_at, section.count)
@@ -523,6 +524,7 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
     cdef uint8_t* joined
     cdef bint tc
     cdef uint16_t flags
+    cdef uint16_t rrclass = r.rrclass if r.rrclass else class_of_records(q)
     cdef bint whole
     w.out = out
     w.suffixes_ready = False
@@ -540,8 +542,9 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
             options_len = 0
         opt_bytes = OPT_FIXED_BYTES + options_len
     w.limit = max_bytes - opt_bytes
-    whole = (write_section(&w, q, &r.answer, out + 6) and write_section(&w, q, &r.authority, out + 8)
-             and write_section(&w, q, &r.additional, out + 10))
+    whole = (write_section(&w, q, rrclass, &r.answer, out + 6)
+             and write_section(&w, q, rrclass, &r.authority, out + 8)
+             and write_section(&w, q, rrclass, &r.additional, out + 10))
     if opt:
         write_opt(q, q.udp_bytes, r.rcode, options, options_len, out + w.pos)
         w.pos += opt_bytes

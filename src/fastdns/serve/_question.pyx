@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 from fastdns.serve._context cimport NEXT, Changed, Step, bare
 from fastdns._wire cimport (
     HEADER_BYTES, MAX_NAME_BYTES, MAX_SENT_BYTES, OPT_FIXED_BYTES, SERVFAIL, TYPE_OPT, TYPE_SOA, Section,
-    parse_question_name, put_u16, read_options, scratch,
+    class_of_records, parse_question_name, put_u16, read_options, scratch,
 )
 
 cdef enum:
@@ -154,5 +154,8 @@ cdef void restore_question(Context* ctx) noexcept nogil:
     detach_section(ctx.reply, ctx.q, &ctx.reply.answer)
     detach_section(ctx.reply, ctx.q, &ctx.reply.authority)
     detach_section(ctx.reply, ctx.q, &ctx.reply.additional)
+    if ctx.reply.rrclass == 0 and ctx.q.qclass != change.q.qclass:
+        # Rdata is that of the class that was asked below (RFC 1035 section 3.4: an address is another thing in CH).
+        ctx.reply.rrclass = class_of_records(ctx.q)
     ctx.q = change.q
     ctx.changed = change.outer

@@ -81,6 +81,10 @@ BLOCKS = {
         rewrite rcode substring inside. refused notimp
         rewrite rcode regex (.*)\\.re\\.rcode\\.test 0 5""",
     "type.test": "rewrite type AAAA A",
+    "class.test": "rewrite class CH IN",
+    "classes.test": """rewrite continue class CH HS
+        rewrite continue class HS IN
+        rewrite name suffix .classes.test .other.test answer auto""",
     "any.test": """rewrite type ANY HINFO
         rewrite name any.test a.other.test""",
     "continue.test": """rewrite continue name a.continue.test b.continue.test
@@ -105,6 +109,7 @@ RECORDS = {
             "to.prefix.test.",
             "to.prefixauto.test.",
             "a.other.test.",
+            "a.class.test.",
             "ax.other.test.",
             "a.c.substring.test.",
             "c.c.substrings.test.",
@@ -179,6 +184,9 @@ RECORDS = {
 }
 
 CASES = [
+    Case("a.class.test.", qclass="CH", answer=[a("a.class.test.")], why="the class of records is IN"),
+    Case("a.class.test.", answer=[a("a.class.test.")], why="another class"),
+    Case("a.classes.test.", qclass="CH", answer=[a("a.classes.test.")], why="by two rules, and another name"),
     Case("from.exact.test.", answer=[a("from.exact.test.")], why="exact is the default, and answers auto"),
     Case(
         "FROM.Exact.Test.",
