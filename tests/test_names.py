@@ -32,8 +32,8 @@ SOURCE = ROOT / "src" / "fastdns"
 KNOWN = modules(ROOT / "src", "fastdns")
 PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__init__.py"))
 WORDS = {
-    "any", "auto", "bind", "cancel", "chaos", "debug", "errors", "file", "header", "health", "hosts", "local",
-    "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
+    "any", "auto", "bind", "cancel", "chaos", "debug", "dnssec", "errors", "file", "header", "health", "hosts",
+    "local", "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
     "sign", "template", "timeouts", "transfer", "view",
 }  # fmt: skip
 # What makes a plugin of a word.
@@ -52,6 +52,7 @@ ALLOWED = {
     ("memory/_syscalls.pxd", "bind"): "bind(2)",
     ("metrics/_stats.pyx", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/auto/config.py", "reload"): "an option: reload DURATION",
+    ("plugins/dnssec/config.py", "file"): "a source of keys",
     ("plugins/errors/config.py", "debug"): "a level of log lines",
     ("plugins/errors/reporter.py", "debug"): "a level of log lines",
     ("plugins/file/config.py", "reload"): "an option: reload DURATION",

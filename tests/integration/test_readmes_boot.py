@@ -12,6 +12,7 @@ import pytest
 from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
+from tests.plugins.dnssec.keyfiles import KSK, make_key
 from tests.plugins.etcd.support import ETCD, Etcd
 from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
@@ -109,6 +110,11 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
     (tmp_path / "services.d").mkdir()
     for name in ("db.example.org", "db.template"):
         (tmp_path / name).write_text("@ 60 SOA ns host 1 7200 1800 86400 60\n@ 60 NS ns\nns 60 A 192.0.2.53\n")
+    for zone in ("example.org", "cluster.local"):
+        if f"/K{zone}" in text:
+            key = make_key(tmp_path, f"{zone}.", flags=KSK)
+            for suffix in (".key", ".private"):
+                Path(f"{key.base}{suffix}").rename(tmp_path / f"K{zone}{suffix}")
     corefile = remapped(text, tmp_path)
     if "kubernetes" in corefile and "manifests" not in corefile:
         corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)

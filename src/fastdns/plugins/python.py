@@ -20,6 +20,9 @@ from fastdns.errors import FastdnsError
 if TYPE_CHECKING:
     from dnslib import DNSQuestion, DNSRecord
 
+    from fastdns.serve._values import BlockValue
+    from fastdns.serve.python._step import HandOver
+
 # Of questions inside a query, as steps in native code have it (serve/_context.pxd: MAX_DEPTH).
 MAX_DEPTH = 8
 QUERY_FLAGS = 0x0130  # RD, AD, CD
@@ -81,6 +84,8 @@ class Request:
     opt: tuple[int, int]
     # Ask the steps behind this one, or with another message the whole server. None: there is no reply.
     send: Callable[[bytes | None], Awaitable[bytes | None]]
+    # What the native half of a step has handed along, where it has one (PythonStep.in_chain).
+    handed: bytes = b""
 
     @property
     def client_address(self) -> str:
@@ -179,6 +184,12 @@ class PythonStep:
     timeout_s = 5.0
     cacheable = False
     values: tuple[str, ...] = ()
+
+    def in_chain(self, plugin: str, first_counter: int, values: Sequence[BlockValue]) -> HandOver:
+        """What stands for it among the native steps. A step with a native half makes a subclass of HandOver."""
+        from fastdns.serve.python._step import HandOver
+
+        return HandOver(self, plugin, first_counter, values)
 
     async def start(self) -> None:
         """The worker is about to serve. An exception ends it: a start or a reload fails."""

@@ -30,11 +30,9 @@ def build_step(plugin: Plugin, block: ServerBlock, runtime: Runtime) -> NativeSt
     config = block.plugins[plugin.name]
     if not plugin.is_in_python(config):
         return plugin.step(config, block, runtime)
-    from fastdns.serve.python._step import HandOver
-
     first_counter = runtime.first_counters.get(python_row(plugin.name), 0)
     step = plugin.python_step(config, block, runtime)
-    return HandOver(step, plugin.name, first_counter, [value_of(name, block, runtime) for name in step.values])
+    return step.in_chain(plugin.name, first_counter, [value_of(name, block, runtime) for name in step.values])
 
 
 def python_steps(config: ServerConfig, steps: Sequence[Mapping[str, NativeStep]]) -> list[tuple[int, HandOver]]:

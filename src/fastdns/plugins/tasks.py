@@ -108,7 +108,8 @@ class Tasks:
 
     def begin(self, service: PythonService, taken: Taken) -> None:
         """A task for one query."""
-        ticket, number, message, client, port, transport, listener, entry, _, *where, local, left_s, values = taken
+        ticket, number, message, client, port, transport, listener, entry, _, *where = taken[:12]
+        local, left_s, values, handed = taken[12:]
         name_end, opt_at, opt_len = where
         if self.closed or left_s <= 0:
             self.give(service, ticket, LATE)
@@ -120,7 +121,7 @@ class Tasks:
         request = Request(
             message, client, port, stream, self.servers[listener], local, left_s,
             dict(zip(of(self.steps[number]).values, values, strict=False)), entry[2], self.zones[listener][number],
-            name_end, (opt_at, opt_len), partial(self.send, taken),
+            name_end, (opt_at, opt_len), partial(self.send, taken), handed,
         )  # fmt: skip
         task = self.loop.create_task(self.run(service, ticket, self.steps[number], listener, request))
         self.running.add(task)

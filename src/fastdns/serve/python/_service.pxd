@@ -35,7 +35,7 @@ cdef struct Place:
     uint64_t deadline_ns
 
 # A request on its way to the event-loop thread. The message of the question follows, and then each value of a
-# plugin that the step reads, behind its length in two bytes.
+# plugin that the step reads, behind its length in two bytes; then what the step's native half hands along.
 cdef struct Request:
     uint32_t place
     uint32_t generation
@@ -50,6 +50,7 @@ cdef struct Request:
     uint16_t opt_at
     uint16_t opt_len
     uint16_t message_len
+    uint32_t handed_len
     uint8_t client_len
     uint8_t transport
     uint8_t depth                   # questions that it is inside of

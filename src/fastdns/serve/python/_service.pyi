@@ -16,8 +16,10 @@ Entry = tuple[int, int, int]
 # Ticket; number of the step; message of the question; client's address bytes and port; number of the
 # transport; number of the listener; entry; questions that it is inside of; where in the message the question's name
 # ends, and where its OPT record stands, with its length; the address of the server that was asked; seconds that are
-# left; the values of plugins that the step reads.
-Taken = tuple[int, int, bytes, bytes, int, int, int, Entry, int, int, int, int, bytes, float, tuple[str, ...]]
+# left; the values of plugins that the step reads; what its native half hands along.
+Taken = tuple[
+    int, int, bytes, bytes, int, int, int, Entry, int, int, int, int, bytes, float, tuple[str, ...], bytes
+]  # fmt: skip
 
 class PythonService(NativeService):
     def __init__(

@@ -109,7 +109,10 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
     cdef uint8_t values[MAX_VALUES * (2 + MAX_VALUE_BYTES)]
     cdef uint32_t values_size = read_values(ctx, h, values)
     cdef Place* p = &w.places[place]
-    cdef Request* r = <Request*>ring_room(w.rings.requests, sizeof(Request) + size + values_size, &end)
+    cdef const uint8_t* handed = NULL
+    cdef uint32_t handed_size = h.hand(ctx, &handed) if h.hand != NULL else 0
+    cdef Request* r = <Request*>ring_room(
+        w.rings.requests, sizeof(Request) + size + values_size + handed_size, &end)
     cdef uint8_t* msg
     cdef const uint8_t* local
     cdef uint32_t local_len
@@ -140,6 +143,9 @@ cdef bint put_request(Waiting* w, Context* ctx, const Handing* h, uint32_t place
     r.message_len = size
     memcpy(msg, ctx.q.msg, size)
     memcpy(msg + size, values, values_size)
+    r.handed_len = handed_size
+    if handed_size:
+        memcpy(msg + size + values_size, handed, handed_size)
     # What steps above have set of the question goes along with it.
     put_u16(msg + 2, (ctx.q.flags & ~ctx.asked_cleared) | ctx.asked_set)
     if r.opt_len:
@@ -431,7 +437,7 @@ cdef class PythonService(NativeService):
         request_fd readable again.
         """
         cdef Duplex* rings = &self.waiting.rings
-        cdef uint64_t size = 0
+        cdef uint64_t size = 0, rest, handed
         cdef uint8_t* at
         cdef Request* r
         cdef uint64_t now_ns = monotonic_ns()
@@ -442,13 +448,15 @@ cdef class PythonService(NativeService):
             if at == NULL:
                 break
             r = <Request*>at
+            rest = sizeof(Request) + r.message_len
+            handed = size - r.handed_len
             taken.append((
                 <uint64_t>r.generation << 32 | r.place, r.step, at[sizeof(Request):sizeof(Request) + r.message_len],
                 (<uint8_t*>r.client)[:r.client_len], r.client_port, r.transport,
                 self.listeners.get(r.server, 0), (r.chain, r.chain_step, r.zone_slot), r.depth,
                 HEADER_BYTES + r.name_len, r.opt_at, r.opt_len, (<uint8_t*>r.local)[:r.local_len],
                 (<double>r.deadline_ns - <double>now_ns) / 1e9,
-                values_of(at + sizeof(Request) + r.message_len, size - sizeof(Request) - r.message_len),
+                values_of(at + rest, handed - rest), at[handed:size],
             ))
             ring_done(rings.requests, size)
         return taken

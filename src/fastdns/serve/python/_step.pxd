@@ -4,9 +4,9 @@ It suspends a query (opcode QUERY) once, and then does what the coroutine has sa
 silence.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastdns.metrics._stats cimport ZoneBank, zone_counters
-from fastdns.serve._context cimport NO_SLOT
+from fastdns.serve._context cimport NO_SLOT, Context
 from fastdns.serve._values cimport Value
 from fastdns.serve._zones cimport NativeStep
 
@@ -29,6 +29,11 @@ cdef enum Result:
 cdef enum:
     TIME_BUCKETS = 9            # TIME_BOUNDS_S in _step.pyx, and +Inf
     MAX_VALUES = 16
+    MAX_HANDED_BYTES = 98304
+
+# What a step with a native half hands along with a query that it suspends. Returns its size, at most
+# MAX_HANDED_BYTES.
+ctypedef uint32_t (*hand_fn)(Context* ctx, const uint8_t** handed) noexcept nogil
 
 # One step of one block: the request that is given to suspend.
 cdef struct Handing:
@@ -39,6 +44,7 @@ cdef struct Handing:
     bint cacheable              # its replies may be kept by a cache as an upstream's
     uint32_t value_count        # what it reads of plugins
     const Value* values[MAX_VALUES]
+    hand_fn hand                # NULL: nothing
 
 # banks: the thread's counters of zones; NULL: it has none.
 cdef inline void count_result(ZoneBank** banks, uint32_t zone_slot, const Handing* h, uint32_t result,
