@@ -82,6 +82,8 @@ ALLOWED = {
 }
 ALLOWED |= {
     ("check.py", "view"): "a label of metrics",
+    ("dns/_signatures.pxd", "tsig"): "the type of records (RFC 8945)",
+    ("dns/_signatures.pyx", "tsig"): "the type of records (RFC 8945)",
     ("expr/_program.pyx", "loop"): "a function with a predicate",
     ("expr/_program.pyx", "metadata"): "CoreDNS's function of that name",
     ("expr/_query.pxd", "bufsize"): "CoreDNS's function of that name",

@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def hmac_digest(secret: bytes, parts: Iterable[bytes], digest: int) -> bytes: ...
