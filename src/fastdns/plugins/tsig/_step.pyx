@@ -124,17 +124,20 @@ cdef uint32_t cut(const Query* q, uint8_t* out, uint32_t room) noexcept nogil:
 
 
 cdef uint32_t finish(Context* ctx, uint8_t* out, uint32_t size, uint32_t room, const void* opaque) noexcept nogil:
-    cdef Signing* signing = find_signing(ctx)
+    cdef const Signing* known = find_signing(ctx)
+    cdef Signing signing
     cdef uint32_t added
-    if signing == NULL:
+    if known == NULL:
         return size
-    added = signature_bytes(signing)
+    # What is known stays: a reply of several messages is signed message by message, and this is none of them.
+    signing = known[0]
+    added = signature_bytes(&signing)
     if added + HEADER_BYTES > room:
         # Two names of the greatest length, which are no key's and no algorithm's.
         return cut(ctx.q, out, room)
     if size + added > room:
         size = cut(ctx.q, out, room - added)
-    return sign(signing, out, size, time_s(0))
+    return sign(&signing, out, size, time_s(0))
 
 
 cdef class TsigStep(NativeStep):
