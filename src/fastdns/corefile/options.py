@@ -12,6 +12,7 @@ from typing import Any
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import KeyProblem, parse_zones
 from fastdns.corefile.removed import removed
+from fastdns.netaddrs import canonical_address
 
 Reader = Callable[[Dispenser], Any]
 # Reads one option into the fields of the plugin's Config that is being made.
@@ -181,6 +182,21 @@ def address(d: Dispenser, default: tuple[str, int]) -> tuple[str, int]:
     if not colon or (":" in bare and not bracketed) or "[" in bare or "]" in bare:
         raise d.error(f"{text!r} is no address; one looks like :8080, localhost:8080 or [::1]:8080")
     return bare, to_int(d, port, f"the port of {text!r}", 0, 65535)
+
+
+def to_host_port(d: Dispenser, text: str, default_port: int) -> tuple[str, int]:
+    """text as an IP address, perhaps with a port behind it: 10.0.0.1, 10.0.0.1:5300, ::1, [::1]:5300."""
+    host = canonical_address(text)
+    if host is not None:
+        return host, default_port
+    bare, colon, port = text.rpartition(":")
+    if bare.startswith("[") and bare.endswith("]") and ":" in bare:
+        host = canonical_address(bare[1:-1])
+    elif ":" not in bare:
+        host = canonical_address(bare)
+    if host is None or not colon:
+        raise d.error(f"must specify an IP address: {text!r}; one looks like 10.0.0.1, 10.0.0.1:5300 or [::1]:5300")
+    return host, to_int(d, port, f"the port of {text!r}", 1, 65535) if port else default_port
 
 
 # Tables

@@ -370,6 +370,9 @@ class Plugin:
     reasons: why queries fail in its step, see metrics/reasons.py. removed_options: those that CoreDNS once had, and
     what to do instead. before, after: of a plugin of another package, one of them: the plugin beside which it runs.
 
+    has_zones: its sources keep zones of RRsets (rrsets/) in the store, which others may transfer. With secondaries
+    in the context (BlockContext), it keeps their history, and tells of their changes (rrsets/notifying.py).
+
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
     start waits for a source, and where it goes on without.
@@ -383,6 +386,7 @@ class Plugin:
     counters: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     removed_options: Mapping[str, str] = {}
+    has_zones = False
     worker_modules: tuple[str, ...] = ()
     measures: Mapping[str, Measure] = {}
     waiting = "waiting for a source before starting server"

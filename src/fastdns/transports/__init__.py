@@ -5,9 +5,11 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
 # Takes the reply to a query that was suspended, or None for no reply. Returns False where the client is gone.
-Deliver = Callable[[bytes | None], object]
+# Over a stream the reply may be several messages (_slow: Messages).
+Deliver = Callable[[Any], object]
 # Takes a message, the client's address (4 or 16 bytes), its port and a Deliver. Returns the reply, None for no
 # reply, or PARKED: then Deliver gets either of these later.
 Serve = Callable[[bytes, bytes, int, Deliver], object]

@@ -6,7 +6,17 @@ The same chain as the hot thread's. A query that has to wait for an upstream is 
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastdns.serve._context cimport ServiceReply
+from fastdns.serve._following cimport Following
 from fastdns.serve._suspend cimport MAX_CONTROL_BYTES, Services, ServiceTable, Suspended
+from fastdns.serve._worker cimport Worker
+
+
+cdef class Messages:
+    """A reply of several messages (serve/_following.pxd)."""
+    cdef Worker worker
+    cdef Following following
+    cdef bint over
+    cdef int end(self, bint whole) except -1
 
 
 cdef class SlowPath:
@@ -17,8 +27,11 @@ cdef class SlowPath:
     cdef dict asked                     # token of what a step in Python asks to its depth and entry
     cdef uint64_t serial
     cdef int epoll_fd
+    cdef Following following            # of the message that is served now
     cdef uint8_t* out
     cdef uint8_t control[MAX_CONTROL_BYTES]     # what the kernel tells of datagrams
     cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver,
                       uint8_t transport, bytes local, tuple inside)
+    # The reply that has been written to out.
+    cdef object reply(self, Worker worker, int size)
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1

@@ -5,6 +5,10 @@ from fastdns.serve._worker import Worker
 
 PARKED: object
 
+class Messages:
+    def next(self) -> bytes | None: ...
+    def close(self) -> None: ...
+
 class SlowPath:
     def __init__(self, workers: list[Worker], services: list[NativeService] | None = None) -> None: ...
     @property

@@ -1,7 +1,7 @@
 """The slow thread's way to serve: see _slow.pxd."""
 
 from libc.errno cimport errno
-from libc.stdint cimport uint16_t
+from libc.stdint cimport int32_t, uint16_t
 from libc.stdlib cimport free, malloc
 
 from fastdns.memory._clock cimport monotonic_ns
@@ -11,6 +11,7 @@ from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.serve._arrival cimport write_arrival
 from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport OVER_TCP, Chain, Context, ServiceReply
+from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport (
     Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
     serve_resumed, wait_ms,
@@ -24,6 +25,43 @@ cdef enum:
     IDLE_MS = 3600000
 
 PARKED = object()
+
+
+cdef class Messages:
+    """A reply of several messages, which the transport asks for one at a time, as its client has room for them."""
+
+    def next(self):
+        """The next message; b"" where there is none any more; None where the reply cannot go on."""
+        cdef Worker worker = self.worker
+        cdef uint8_t* out
+        cdef int32_t size
+        if self.over:
+            return b""
+        out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
+        if out == NULL:
+            raise MemoryError
+        try:
+            if worker.ctx.store != NULL:
+                enter_epoch(worker.ctx.store, worker.reader_slot)
+            size = self.following.next(&self.following, worker.ctx.store, out, MAX_MESSAGE_BYTES)
+            if worker.ctx.store != NULL:
+                leave_epoch(worker.ctx.store, worker.reader_slot)
+            if size > 0:
+                return out[:size]
+        finally:
+            free(out)
+        self.end(size == 0)
+        return b"" if size == 0 else None
+
+    def close(self):
+        """The client is gone."""
+        self.end(False)
+
+    cdef int end(self, bint whole) except -1:
+        if not self.over:
+            self.over = True
+            self.following.ended(&self.following, whole)
+        return 0
 
 
 cdef void resume(void* owner, Suspended* query, ServiceReply* reply) noexcept with gil:
@@ -63,6 +101,8 @@ cdef class SlowPath:
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             raise OSError(errno, "epoll_create1")
+        for worker in workers:
+            worker.slots[slot_of("following")] = &self.following
         if workers:
             worker = workers[0]
             self.services.attach(workers, self.epoll_fd, 0, worker.reply, resume, <void*>self)
@@ -81,7 +121,8 @@ cdef class SlowPath:
     def serve(self, uint32_t listener, bytes message not None, bytes client not None, int client_port, deliver,
               *, uint8_t transport=OVER_TCP, bytes local not None=b""):
         """The reply to one message, None for silence, or PARKED: then deliver gets either of these later, once, and
-        not before this has returned. What is to be sent to upstreams goes out with flush, process or tick.
+        not before this has returned. Over a stream a reply may be Messages; else it is bytes. What is to be sent to
+        upstreams goes out with flush, process or tick.
         It returns False where the client is gone.
 
         client: 4 or 16 address bytes. transport: the number of its row (transports/table.py). local: of a listener
@@ -117,6 +158,7 @@ cdef class SlowPath:
         begin_message(ctx, transport, monotonic_ns(), token, <const uint8_t*>client, len(client), client_port,
                       <const uint8_t*>client, len(client), self.control, control_len)
         set_entry(ctx, inside)
+        self.following.next = NULL
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
         size = serve(ctx, <const uint8_t*>message, len(message), self.out, MAX_MESSAGE_BYTES)
@@ -127,7 +169,18 @@ cdef class SlowPath:
             if inside is not None:
                 self.asked[token] = inside
             return PARKED
-        return self.out[:size] if size else None
+        return self.reply(worker, size)
+
+    cdef object reply(self, Worker worker, int size):
+        cdef Messages messages
+        if size == 0:
+            return None
+        if self.following.next == NULL:
+            return self.out[:size]
+        messages = Messages.__new__(Messages)
+        messages.worker = worker
+        messages.following = self.following
+        return messages
 
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1:
         """Serve a suspended query again, and deliver what comes of it."""
@@ -138,6 +191,7 @@ cdef class SlowPath:
         cdef int size
         cdef bint was_served
         set_entry(ctx, self.asked.get(token) if self.asked else None)
+        self.following.next = NULL
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
         size = serve_resumed(ctx, query, reply, self.out, MAX_MESSAGE_BYTES)
@@ -150,7 +204,7 @@ cdef class SlowPath:
         deliver = self.waiting.pop(token, None)
         if self.asked:
             self.asked.pop(token, None)
-        if deliver is not None and deliver(self.out[:size] if size else None) is False and was_served:
+        if deliver is not None and deliver(self.reply(worker, size)) is False and was_served:
             count_failed(ctx.counters, FAILED_DISCONNECTED)
         return 0
 

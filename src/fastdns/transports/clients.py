@@ -14,6 +14,7 @@ import asyncio
 from fastdns.metrics._stats import Stats
 from fastdns.transports.client import Client, ClientConnection
 from fastdns.transports.held import HeldBytes
+from fastdns.transports.series import Series
 from fastdns.transports.turns import Turns
 
 # Connections, at a time, whose clients leave replies unread. Of more, the one that has done so longest is closed.
@@ -45,6 +46,7 @@ class Clients:
         self.stats = stats
         self.slot = slot
         self.turns = Turns(loop)
+        self.series = Series(loop)
         self.held = HeldBytes(max_held_bytes)
         self.by_address: dict[bytes, Client] = {}
         # The least recently active connection first.

@@ -10,12 +10,13 @@ import asyncio
 import ipaddress
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from fastdns.dns._framing import append_framed, count_messages, framed, message_at
 from fastdns.transports import Serve
-from fastdns.transports._slow import PARKED
+from fastdns.transports._slow import PARKED, Messages
 from fastdns.transports.client import Client
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
@@ -55,6 +56,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         self.asked = 0
         self.waiting = 0
         self.paused = False
+        # Replies of several messages that are being sent, one after the other. Other queries wait meanwhile.
+        self.series: deque[Messages] = deque()
         self.reading = True
         # Its next queries wait for the client's next turn.
         self.deferred = False
@@ -88,6 +91,8 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        while self.series:
+            self.series.popleft().close()
         if exc is not None and self.paused:
             # The event loop does not tell any more how much of it the kernel had taken.
             self.clients.failed("unread", self.unsent.replies())
@@ -113,7 +118,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         # Closing sends the replies that are there. Other queries are answered first.
         self.ended = True
-        return self.waiting > 0 or (count_messages(self.pending) > 0 and not self.finishing)
+        return self.waiting > 0 or bool(self.series) or (count_messages(self.pending) > 0 and not self.finishing)
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -129,6 +134,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self.closing:
             return
         if self.transport is not None:
+            if self.series:
+                self.clients.series.add(self)
             self.answer_pending()
             if not self.closing:
                 self.read_on()
@@ -157,6 +164,8 @@ class TcpConnection(asyncio.BufferedProtocol):
             elif isinstance(reply, bytes):
                 append_framed(replies, reply)
                 count += 1
+            elif isinstance(reply, Messages):
+                self.begin_series(reply)
             if len(replies) >= WRITE_HIGH_BYTES:
                 # May pause this connection: then the rest of the input waits.
                 self.send(bytes(replies), count)
@@ -188,16 +197,48 @@ class TcpConnection(asyncio.BufferedProtocol):
         """Whether another message may be answered now."""
         return (
             self.transport is not None
-            and not (self.paused or self.closing or self.finishing)
+            and not (self.paused or self.closing or self.finishing or self.series)
             and self.waiting < MAX_WAITING
         )
 
-    def deliver(self, reply: bytes | None) -> bool:
+    def begin_series(self, reply: Messages) -> None:
+        """Send a reply of several messages from now on."""
+        self.series.append(reply)
+        if len(self.series) == 1:
+            self.clients.series.add(self)
+
+    def send_next(self) -> None:
+        """Send the next message of a reply of several. A client that does not read gets none."""
+        if self.transport is None or self.closing or self.paused or not self.series:
+            return
+        message = self.series[0].next()
+        if message is None:
+            # The zone has changed before the client had read all of it. It must not take what it has for the whole.
+            self.end("unread")
+            return
+        if message:
+            self.send(framed(message), 0)
+        else:
+            self.series.popleft()
+        if self.closing:
+            return
+        if self.series and not self.paused:
+            self.clients.series.add(self)
+        elif not self.series:
+            self.answer_pending()
+        if not self.closing:
+            self.read_on()
+            self.settle(progress=True)
+        self.clients.held.count(self)
+
+    def deliver(self, reply: bytes | Messages | None) -> bool:
         """Send the reply to a query that has waited for an upstream. Returns False where the client is gone."""
         self.waiting -= 1
         if self.transport is None or self.closing:
             return False
-        if reply is not None:
+        if isinstance(reply, Messages):
+            self.begin_series(reply)
+        elif reply is not None:
             self.send(framed(reply), 1)
         if self.pending:
             self.answer_pending()
@@ -221,7 +262,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def read_on(self) -> None:
         """Read, unless there is enough to do: then what the client sends stays in its own buffers."""
-        wanted = not (self.paused or self.deferred or self.waiting >= MAX_WAITING)
+        wanted = not (self.paused or self.deferred or self.series or self.waiting >= MAX_WAITING)
         if self.transport is not None and wanted != self.reading and not self.ended:
             self.reading = wanted
             if wanted:
@@ -243,7 +284,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         """Set the deadline that follows from what the connection waits for, or close it."""
         if self.paused:
             return
-        if self.waiting or self.deferred:
+        if self.waiting or self.deferred or self.series:
             # Each of these ends in time.
             self.deadline = float("inf")
         elif self.finishing or (self.ended and not count_messages(self.pending)):
@@ -261,7 +302,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def close_when_quiet(self) -> None:
         """Close now, unless a first query, half a message or unread replies are on their way."""
-        if self.asked and not (self.pending or self.paused or self.waiting):
+        if self.asked and not (self.pending or self.paused or self.waiting or self.series):
             self.close("drained")
 
     def close(self, why: str) -> None:

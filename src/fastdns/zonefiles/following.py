@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError, SourceError, StoreFull
 from fastdns.rrsets._draft import Draft
-from fastdns.rrsets._writer import ZoneWriter
+from fastdns.rrsets._writer import MAX_CHANGES, ZoneWriter
+from fastdns.rrsets.notifying import Notifier, Secondaries
 from fastdns.zonefiles.asking import read_files
 from fastdns.zonefiles.frames import Job, Read
 
@@ -65,15 +66,23 @@ class Zone:
 class ZoneFollower:
     """The zones of one source. Its log lines are CoreDNS's, where it has any.
 
-    count: called with "loaded" or "failed" for each file that was read.
+    count: called with "loaded" or "failed" for each file that was read. secondaries: who transfers the zones, and
+    is told of new versions; without them no history is kept.
     """
 
-    def __init__(self, number: int, writer: Writer, log: logging.Logger, count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        writer: Writer,
+        log: logging.Logger,
+        count: Callable[[str], None],
+        secondaries: Sequence[Secondaries] = (),
+    ) -> None:
         self.log = log
         self.number = number
         self.count = count
-        # Nobody asks for the history yet.
-        self.store = ZoneWriter(writer, number, max_changes=0)
+        self.store = ZoneWriter(writer, number, max_changes=MAX_CHANGES if secondaries else 0)
+        self.notifier = Notifier(secondaries)
         self.zones: dict[bytes, Zone] = {}
         # Of no single zone: what was said last.
         self.complaint = ""
@@ -139,6 +148,7 @@ class ZoneFollower:
             try:
                 again = zone.serial is not None
                 await self.publish(draft)
+                self.notifier.changed(draft.zone)
                 zone.serial = read.serial
                 zone.complaint = ""
                 self.count("loaded")
@@ -176,6 +186,10 @@ class ZoneFollower:
     def tick(self) -> None:
         """A second has passed."""
         self.store.settle(SETTLE_NS)
+
+    async def close(self) -> None:
+        """The source has ended."""
+        await self.notifier.close()
 
     def say_synced(self) -> None:
         """Every file was looked at once."""

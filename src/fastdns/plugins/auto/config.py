@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastdns.corefile.context import BlockContext
+from fastdns.corefile.context import BlockContext, Secondaries
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import Option, duration, read_options, store, to_zones
 
@@ -32,13 +32,15 @@ class Directory:
 class Config:
     """zones: below which zones are served. reload_s: how often the directory is looked at; 0: never again.
 
-    fallthrough: zones whose unknown names go to the next plugin; None: none do.
+    fallthrough: zones whose unknown names go to the next plugin; None: none do. secondaries: who
+    transfers the zones.
     """
 
     zones: tuple[str, ...]
     directory: Directory | None = None
     reload_s: float = RELOAD_S
     fallthrough: tuple[str, ...] | None = None
+    secondaries: tuple[Secondaries, ...] = ()
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
@@ -53,7 +55,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
             )
     if "directory" not in fields:
         block.warnings.append("plugin/auto: it has no directory, and so no zones")
-    return Config(**fields)
+    return Config(**fields, secondaries=block.secondaries)
 
 
 def directory(d: Dispenser, block: BlockContext) -> Directory:

@@ -27,6 +27,7 @@ class Auto(Plugin):
 
     name = "auto"
     worker_modules = ("step",)
+    has_zones = True
     reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded"),)
     measures = {LOADS: Measure("Number of times that a zone file was read, by result.", ("result",))}
     waiting = "waiting for a directory of zone files to be read before starting server"
@@ -55,7 +56,7 @@ class Auto(Plugin):
                 check.warnings += [f"plugin/auto: {line}; it is left out" for line in read.said]
 
     def source_identity(self, config: Config) -> Hashable:
-        return config.directory, config.reload_s
+        return config.directory, config.reload_s, config.secondaries
 
     def source_zones(self, config: Config) -> Sequence[str]:
         return config.zones
@@ -67,7 +68,7 @@ class Auto(Plugin):
         from fastdns.plugins.auto.source import AutoSource
 
         return AutoSource(
-            number, config.directory, config.reload_s, writer, lambda result: recorder.count(LOADS, (result,))
+            number, config, writer, lambda result: recorder.count(LOADS, (result,))
         )
 
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:

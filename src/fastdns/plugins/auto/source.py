@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastdns.dns.names import text_name
-from fastdns.plugins.auto.config import Directory
+from fastdns.plugins.auto.config import Config
 from fastdns.plugins.auto.scan import scan
 from fastdns.threads import in_thread
 from fastdns.zonefiles.following import Zone, ZoneFollower
@@ -30,14 +30,13 @@ class AutoSource(ZoneFollower):
     def __init__(
         self,
         number: int,
-        directory: Directory | None,
-        reload_s: float,
+        config: Config,
         writer: Writer,
         count: Callable[[str], None],
     ) -> None:
-        super().__init__(number, writer, log, count)
-        self.directory = directory
-        self.reload_s = reload_s
+        super().__init__(number, writer, log, count, config.secondaries)
+        self.directory = config.directory
+        self.reload_s = config.reload_s
         # What was said at the last look.
         self.problems: set[str] = set()
 
@@ -90,6 +89,3 @@ class AutoSource(ZoneFollower):
             super().say_loaded(zone, read, again=again)
         else:
             log.info("Inserting zone `%s' from: %s", zone.name, zone.file)
-
-    async def close(self) -> None:
-        pass

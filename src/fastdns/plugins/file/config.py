@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns.corefile.context import BlockContext
+from fastdns.corefile.context import BlockContext, Secondaries
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import Option, duration, flag, read_options, store, to_zones
 
@@ -26,10 +26,11 @@ class ZoneFile:
 @dataclass(frozen=True, slots=True)
 class Config:
     """All *file* directives of a block. fallthrough: zones whose unknown names go to the next plugin; None: none
-    do."""
+    do. secondaries: who transfers the zones."""
 
     files: tuple[ZoneFile, ...]
     fallthrough: tuple[str, ...] | None = None
+    secondaries: tuple[Secondaries, ...] = ()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         for zone in zones:
             by_zone.pop(zone, None)
             by_zone[zone] = ZoneFile(zone, file, fields["reload_s"], fields["by_mtime"])
-    return Config(tuple(by_zone.values()), fields["fallthrough"])
+    return Config(tuple(by_zone.values()), fields["fallthrough"], block.secondaries)
 
 
 def fallthrough(d: Dispenser) -> tuple[str, ...]:

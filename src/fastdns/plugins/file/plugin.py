@@ -28,6 +28,7 @@ class File(Plugin):
 
     name = "file"
     worker_modules = ("step",)
+    has_zones = True
     reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded"),)
     measures = {LOADS: Measure("Number of times that a zone file was read, by result.", ("result",))}
     waiting = "waiting for zone files to be read before starting server"
@@ -52,7 +53,7 @@ class File(Plugin):
                     check.warnings += [f"plugin/file: {line}; it is left out" for line in read.said]
 
     def source_identity(self, config: Config) -> Hashable:
-        return config.files
+        return config.files, config.secondaries
 
     def source_zones(self, config: Config) -> Sequence[str]:
         return config.zones
@@ -63,7 +64,7 @@ class File(Plugin):
     def source(self, number: int, config: Config, writer: Writer, recorder: Recorder) -> Source:
         from fastdns.plugins.file.source import FileSource
 
-        return FileSource(number, config.files, writer, lambda result: recorder.count(LOADS, (result,)))
+        return FileSource(number, config, writer, lambda result: recorder.count(LOADS, (result,)))
 
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
         from fastdns.plugins.file.step import zone_step

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastdns.dns.names import wire_name
-from fastdns.plugins.file.config import ZoneFile
+from fastdns.plugins.file.config import Config
 from fastdns.zonefiles.following import Zone, ZoneFollower
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ class FileSource(ZoneFollower):
     """Looks at each file as often as its directive says."""
 
     def __init__(
-        self, number: int, files: tuple[ZoneFile, ...], writer: Writer, count: Callable[[str], None]
+        self, number: int, config: Config, writer: Writer, count: Callable[[str], None]
     ) -> None:
-        super().__init__(number, writer, log, count)
-        self.files = {wire_name(one.zone): one for one in files}
+        super().__init__(number, writer, log, count, config.secondaries)
+        self.files = {wire_name(one.zone): one for one in config.files}
 
     def restore(self) -> None:
         """What a predecessor has published is served on."""
@@ -43,6 +43,3 @@ class FileSource(ZoneFollower):
             await self.refresh(self.zones[name] for name, one in self.files.items() if one.reload_s == interval_s)
             due[interval_s] = max(due[interval_s] + interval_s, time.monotonic())
         await asyncio.Event().wait()
-
-    async def close(self) -> None:
-        pass
