@@ -1,8 +1,8 @@
 """Telling secondaries that zones have changed: NOTIFY (RFC 1996), over UDP.
 
-A host that does not answer is told three times; then one line of the log says so, as CoreDNS says it. It learns of
-the change when it looks by itself. If a zone changes while its hosts are being told, telling begins again: each zone
-has one task at most.
+A host that does not answer is told three times; then a line of the log says so, as CoreDNS says it. It learns of
+the change when it looks by itself. If a zone changes while its hosts are being told, telling begins again: each
+zone has one task at most.
 """
 
 from __future__ import annotations
