@@ -116,7 +116,7 @@ def test_what_a_coroutine_is_told() -> None:
     thread = Thread(Timed(3.0))
     assert thread.send(tcp=True) is PARKED
     (taken,) = thread.take()
-    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, _, left_s, _ = taken
+    _, step, message, client, port, stream, listener, entry, depth, name_end, opt_at, opt_len, _, left_s, *_ = taken
     query = dns.message.from_wire(message)
     assert (str(query.question[0].name), step, listener, depth) == (NAME, 0, 0, 0)
     assert (client, port, stream) == (CLIENT, 5353, True)

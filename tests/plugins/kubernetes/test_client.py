@@ -17,6 +17,8 @@ from fastdns.plugins.kubernetes.snapshot._restore import restore
 from tests.plugins.kubernetes.support import Cluster, Options
 from tests.support import Server, wait_until
 
+pytestmark = pytest.mark.native
+
 COREFILE = """\
 .:DNS_PORT {
     bind 127.0.0.1
@@ -54,6 +56,7 @@ def manifests(pods: list[tuple[str, str, str, str]]) -> str:
     return "".join(POD % pod for pod in pods)
 
 
+@pytest.mark.unsanitized("it starts a whole server")
 def test_what_is_known_of_the_client(tmp_path: Path) -> None:
     pods = [pod for pod in PODS if pod[3] != "127.0.0.4"]
     with Server(tmp_path, COREFILE, manifests=manifests(pods), workers=1) as server:
