@@ -52,7 +52,6 @@ NOT_NATIVE = {
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,
     "plugins/rewrite/test_edns0.py": SERVERS,
-    "plugins/dnssec/test_config.py": "keys, and what a reload keeps; test_native.py has the native part",
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",
 }
 
