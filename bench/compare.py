@@ -18,6 +18,7 @@ from typing import Any
 
 from bench import dnsperf, population, results, rounds, versions
 from bench.configs import AUTHORITY, CACHED, SERVERS, UPSTREAM_ZONE, Task
+from bench.plugin_lines import LINES
 from bench.rounds import How
 from bench.scenarios import SCENARIOS, SOCKETS, Scenario
 from bench.servers import LeftOut, Peer, Place, find
@@ -26,14 +27,19 @@ from fastdns.bench import processes
 Say = Callable[[str], None]
 DNSPERF_ROUNDS = 5
 DNSPERF_QPS = 5000
+# Each plugin beside kubernetes alone, and all of them together: what a word of --servers stands for.
+PLUGINS = "plugins"
 USUAL = [name for name, server in SERVERS.items() if server.usual]
 
 
 def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """Names of a list, with commas between."""
+    """Names of a list, with commas between. "plugins" stands for the servers that show what plugins cost."""
 
     def parse(words: str) -> list[str]:
         names = [name for name in words.split(",") if name]
+        if PLUGINS in names and "fastdns+none" in known:
+            at = names.index(PLUGINS)
+            names[at : at + 1] = ["fastdns+none", *(f"fastdns+{name}" for name in LINES), "fastdns+all"]
         wrong = [name for name in names if name not in known]
         if wrong or not names:
             raise argparse.ArgumentTypeError(f"of {', '.join(known)} expected, got {words!r}")
@@ -65,7 +71,13 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("--scenarios", type=names_of([*SCENARIOS]), default=[*SCENARIOS], help=",".join(SCENARIOS))
-    parser.add_argument("--servers", type=names_of([*SERVERS]), default=USUAL, help=",".join(SERVERS))
+    parser.add_argument(
+        "--servers", type=names_of([*SERVERS]), default=USUAL, help=f"{','.join(SERVERS)}; or {PLUGINS}: the last"
+    )
+    parser.add_argument(
+        "--reference", choices=[*SERVERS], metavar="SERVER",
+        help="CPU of the others is also compared with this one's",
+    )  # fmt: skip
     parser.add_argument("--workers", type=workers, default=[1, 2], help="cores and workers (default 1,2)")
     parser.add_argument("--names", type=int, default=10000, help="services with an address; names of the upstream")
     parser.add_argument("--endpoints", type=int, default=10, help="of a headless service")
@@ -192,7 +204,8 @@ class Stage:
             if scenario.half_rate:
                 how = at_half_rate(how, echo, queries)
         title = f"{scenario.name}, {self.count} worker{'s' if self.count > 1 else ''}"
-        rows = rounds.run(how, title, peers, queries, scenario.references, say, self.upstream)
+        references = (*scenario.references, *([self.how.reference] if self.how.reference else []))
+        rows = rounds.run(how, title, peers, queries, references, say, self.upstream)
         return {
             "says": scenario.says,
             "answer_minus_query_bytes": extra,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.plugin_lines import FILES, LINES
 from bench.population import OUTSIDE, ZONE
 from fastdns.bench.processes import free_port
 
@@ -80,6 +81,28 @@ def _fastdns(*more: str) -> Callable[[Task, Path], Setup | None]:
             text += "".join(f"    {line}\n" for line in lines) + "}\n"
         words = [*shlex.split(task.program), "-conf", str(home / "Corefile")]
         return Setup({"Corefile": text}, words, {"FASTDNS_WORKERS": str(task.workers)})
+
+    return setup
+
+
+def filled(line: str, home: Path) -> str:
+    """A line of LINES for this server."""
+    return line.replace("{home}", str(home)).replace("{port}", str(free_port()) if "{port}" in line else "")
+
+
+def with_plugins(*names: str) -> Callable[[Task, Path], Setup | None]:
+    """An authority with one use of each of these plugins in its block; autopath needs the pods as well."""
+
+    def setup(task: Task, home: Path) -> Setup | None:
+        if task.role != AUTHORITY:
+            return None
+        lines = ["bind 127.0.0.1", f"kubernetes {task.zone} {{", f'    manifests "{task.manifests}"']
+        lines += ["    pods verified"] * ("autopath" in names) + ["}"]
+        lines += [filled(line, home) for name in names for line in LINES[name]]
+        text = "".join(f"    {line}\n" for line in lines)
+        files = {"Corefile": f"{task.zone}:{task.port} {{\n{text}}}\n", **FILES}
+        words = [*shlex.split(task.program), "-conf", str(home / "Corefile")]
+        return Setup(files, words, {"FASTDNS_WORKERS": str(task.workers)})
 
     return setup
 
@@ -244,12 +267,6 @@ SERVERS = {
     server.name: server
     for server in [
         Server("fastdns", "", _fastdns("bind 127.0.0.1", "loadbalance")),
-        Server(
-            "fastdns+prometheus",
-            "",
-            _fastdns("bind 127.0.0.1", "loadbalance", "prometheus 127.0.0.1:{port}"),
-            False,
-        ),
         # All plugins of a cluster's Corefile. Names of the cluster need no upstream, so there is none.
         Server(
             "fastdns+everything",
@@ -260,6 +277,10 @@ SERVERS = {
             ),
             False,
         ),
+        # What the plugins of a block cost: each with kubernetes alone, and all of them together.
+        Server("fastdns+none", "", with_plugins(), False),
+        *(Server(f"fastdns+{name}", "", with_plugins(name), False) for name in LINES),
+        Server("fastdns+all", "", with_plugins(*LINES), False),
         # A listener on every address, as in a pod, reads and sends IP_PKTINFO.
         Server("fastdns+wildcard", "", _fastdns("loadbalance"), False),
         Server("knot", "knotd", knot),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from bench.configs import AUTHORITY, CACHED, MISS, SERVERS, Task
+from bench.plugin_lines import LEFT_OUT, LINES
 from bench.rounds import How
 from bench.scenarios import SCENARIOS
 
@@ -22,10 +23,16 @@ from bench import compare, configs, dnsperf, population, results, servers, versi
 from fastdns.bench import processes
 from fastdns.bench.exchange import ask, query, rcode
 from fastdns.corefile import load
+from fastdns.plugins.order import ORDER, available
 
 pytestmark = pytest.mark.alone
 
 CALL = f"{sys.executable} -m fastdns.cli"
+
+
+def test_every_plugin_is_measured_or_has_a_reason() -> None:
+    assert not LINES.keys() & LEFT_OUT.keys()
+    assert set(available()) <= LINES.keys() | LEFT_OUT.keys() <= set(ORDER)
 
 
 def task(directory: Path, role: str, **changes: Any) -> Task:
@@ -40,7 +47,9 @@ def task(directory: Path, role: str, **changes: Any) -> Task:
     ("name", "role", "expected", "missing"),
     [
         ("fastdns", AUTHORITY, ["bind 127.0.0.1", "manifests", "loadbalance"], ["cache", "forward", "prometheus"]),
-        ("fastdns+prometheus", AUTHORITY, ["prometheus 127.0.0.1:"], []),
+        ("fastdns+prometheus", AUTHORITY, ["prometheus 127.0.0.1:"], ["cache"]),
+        ("fastdns+none", AUTHORITY, ["bind 127.0.0.1", "manifests"], ["errors", "pods"]),
+        ("fastdns+autopath", AUTHORITY, ["autopath @kubernetes", "pods verified"], ["cache"]),
         (
             "fastdns+everything", AUTHORITY,
             ["errors", "manifests", "loadbalance", "prometheus 127.0.0.1:", "cache 30", "forward . 127.0.0.1:"],
@@ -71,7 +80,7 @@ def test_a_server_is_set_up_for_its_role(
     given = task(tmp_path, role)
     setup = SERVERS[name].setup(given, tmp_path / "home")
     assert setup is not None
-    [text] = setup.files.values()
+    text = next(iter(setup.files.values()))
     assert all(words.replace("{zone}", str(given.zone_file)) in text for words in expected)
     assert not any(words in text for words in missing)
     [file] = setup.files
@@ -95,7 +104,7 @@ def test_one_worker_shares_no_socket(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", [AUTHORITY, MISS, CACHED])
-@pytest.mark.parametrize("name", [name for name, server in SERVERS.items() if not server.program])
+@pytest.mark.parametrize("name", ["fastdns", "fastdns+everything", "fastdns+wildcard"])
 def test_its_corefiles_are_served(tmp_path: Path, name: str, role: str) -> None:
     given = task(tmp_path, role)
     population.write_manifests(given.manifests, population.services(3, 2))
@@ -107,10 +116,22 @@ def test_its_corefiles_are_served(tmp_path: Path, name: str, role: str) -> None:
     assert ("kubernetes" in plugins, "cache" in plugins) == (role == AUTHORITY, everything or role == CACHED)
 
 
+@pytest.mark.parametrize("name", ["none", *LINES, "all"])
+def test_the_lines_of_a_plugin_are_served(tmp_path: Path, name: str) -> None:
+    given = task(tmp_path, AUTHORITY)
+    population.write_manifests(given.manifests, population.services(3, 2))
+    setup = SERVERS[f"fastdns+{name}"].setup(given, tmp_path)
+    assert setup is not None
+    for file, text in setup.files.items():
+        (tmp_path / file).write_text(text)
+    plugins = load(setup.files["Corefile"]).blocks[0].plugins
+    assert plugins.keys() & LINES.keys() == ({"none": set(), "all": LINES.keys()}.get(name, {name}))
+
+
 INSTALLED = [name for name, server in SERVERS.items() if not server.program or shutil.which(server.program)]
 
 
-@pytest.mark.parametrize("name", [name for name in INSTALLED if "+" not in name])
+@pytest.mark.parametrize("name", [name for name in INSTALLED if "+" not in name or name == "fastdns+all"])
 def test_what_is_installed_starts_and_answers_alike(tmp_path: Path, name: str) -> None:
     """Each as authority, or as forwarder where it is none: the same rcodes for what the mixes ask."""
     cpus = {min(os.sched_getaffinity(0))}
