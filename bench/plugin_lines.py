@@ -1,9 +1,9 @@
 """One use of each plugin in the block of the cluster's zone, to measure what it costs a query.
 
 The lines of a plugin do what they usually do beside *kubernetes*: they look at the cluster's names and let them
-pass. Zones, networks and rules of theirs are others than those of the queries, except where the plugin's work is on every
-query (metadata, nsid, header, minimal, ...). ``{home}`` is the directory of the server's files, ``{port}`` a free
-port.
+pass. Zones, networks and rules of theirs are others than those of the queries, except where the plugin's work is on
+every query (metadata, nsid, header, minimal, ...). ``{home}`` is the directory of the server's files, ``{port}`` a
+free port.
 """
 
 from __future__ import annotations

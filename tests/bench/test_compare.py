@@ -80,10 +80,9 @@ def test_a_server_is_set_up_for_its_role(
     given = task(tmp_path, role)
     setup = SERVERS[name].setup(given, tmp_path / "home")
     assert setup is not None
-    text = next(iter(setup.files.values()))
+    file, text = next(iter(setup.files.items()))
     assert all(words.replace("{zone}", str(given.zone_file)) in text for words in expected)
     assert not any(words in text for words in missing)
-    [file] = setup.files
     assert str(tmp_path / "home" / file) in setup.words
 
 
