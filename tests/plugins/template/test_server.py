@@ -6,6 +6,10 @@ import re
 import urllib.request
 from collections.abc import Iterator
 
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
 import pytest
 
 from tests.plugins.beside import Both, Case, ask, ids
@@ -506,3 +510,14 @@ def test_the_log_says_which_template_failed(both: Both) -> None:
         "[ERROR] plugin/errors: 2 a.wild. NS: plugin/template: a template made no resource record: answer no rec",
     )
     wait_until(lambda: all(line in both.fastdns.log for line in wanted), 10, "the log")
+
+
+def test_a_name_that_is_not_utf8_is_answered_in_python(both: Both) -> None:
+    """It got SERVFAIL: dnslib cannot read it."""
+    query = dns.message.make_query(dns.name.Name((b"a\xff", b"python", b"")), "A")
+    reply = dns.query.udp(query, "127.0.0.1", 5, both.fastdns.port)
+    assert [rrset.to_text() for rrset in reply.answer] == [
+        "a\\255.python. 60 IN CNAME ip-192-0-2-2.example.", "ip-192-0-2-2.example. 60 IN A 192.0.2.2",
+    ]  # fmt: skip
+    query = dns.message.make_query(dns.name.Name((b"a\xff", b"python", b"")), "MX")
+    assert dns.query.udp(query, "127.0.0.1", 5, both.fastdns.port).rcode() == dns.rcode.SERVFAIL

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdns.dns import mnemonics
 from fastdns.dns.names import text_name, wire_name
-from fastdns.plugins.python import PythonStep, Request, Silence
+from fastdns.plugins.python import REPEATED_FLAGS, PythonStep, Request, Silence
 from fastdns.plugins.template import counters as counting
 from fastdns.plugins.template import records
 from fastdns.plugins.template.compile import metas_of
@@ -96,12 +96,12 @@ class TemplatesInPython(PythonStep):
             if match is not None:
                 variables = evaluate(request, expressions, match) if template.expressions else {}
                 if variables is None:
-                    return failed(request)
+                    return failed(request, question)
                 if not isinstance(variables, NotTrue):
                     data = data_of(request, question, template, zone, name, match, variables)
                     return await self.answer(request, question, template, made, zone, data)
             if not any(question.is_in(wire) for wire in falls):
-                return failed(request)
+                return failed(request, question)
         return None
 
     def count(self, request: Request, question: Question, template: Template, labels: Any, what: int) -> None:
@@ -119,8 +119,8 @@ class TemplatesInPython(PythonStep):
         self.count(request, question, template, counting.zone_labels(zone), counting.MATCH)
         has_opt = request.opt[1] > 0
         if template.rcode == SERVFAIL or (template.rcode > MAX_HEADER_RCODE and not has_opt):
-            return failed(request)
-        reply = request.record.reply(ra=0, aa=1)
+            return failed(request, question)
+        reply = reply_to(request, question, aa=1)
         reply.header.rcode = template.rcode & 0xF
         for record in made:
             try:
@@ -128,21 +128,30 @@ class TemplatesInPython(PythonStep):
             except FailureError:
                 labels = counting.record_labels(zone, record)
                 self.count(request, question, template, labels, counting.TEMPLATE_FAILURE)
-                return failed(request)
+                return failed(request, question)
             found = records.read(text)
             if found is None:
                 labels = counting.record_labels(zone, record)
                 self.count(request, question, template, labels, counting.RR_FAILURE)
-                return failed(request)
+                return failed(request, question)
             await add(request, question, reply, record.section, found)
         if has_opt:
             add_opt(reply, template)
         return reply
 
 
-def failed(request: Request) -> DNSRecord:
+def reply_to(request: Request, question: Question, *, aa: int) -> DNSRecord:
+    """The beginning of a reply. It is not made of ``request.record``: dnslib reads no names that are not UTF-8."""
+    from dnslib import DNSHeader, DNSLabel, DNSQuestion, DNSRecord
+
+    number, flags = (int.from_bytes(request.message[at : at + 2], "big") for at in (0, 2))
+    asked = DNSQuestion(DNSLabel(list(labels_of(question.name))), question.qtype, question.qclass)
+    return DNSRecord(DNSHeader(id=number, bitmap=flags & REPEATED_FLAGS, qr=1, ra=0, aa=aa), q=asked)
+
+
+def failed(request: Request, question: Question) -> DNSRecord:
     """SERVFAIL without records."""
-    reply = request.record.reply(ra=0, aa=0)
+    reply = reply_to(request, question, aa=0)
     reply.header.rcode = SERVFAIL
     return reply
 
