@@ -47,6 +47,12 @@ def test_what_is_no_template(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("form", ["%5000d", "%.5000d", "%0999999999d"])
+def test_a_format_that_is_too_wide_fails(form: str) -> None:
+    """It was printed with a width of 4096, which nobody had asked for."""
+    assert in_python(parse(f'{{{{ printf "{form}" 1 }}}}')) is None
+
+
 def test_most_are_native() -> None:
     """What users write is: these are those that are not, with what stands in the way."""
     reasons = set()

@@ -225,6 +225,14 @@ def _star(values: Sequence[object], used: int) -> int | None:
     return None
 
 
+def _bounded(digits: bytes) -> int:
+    """A width or a precision. Raises UnprintableError where it is too large."""
+    number = int(digits[:9])
+    if number > MAX_WIDTH:
+        raise UnprintableError(f"a width of {number}")
+    return number
+
+
 def _width(form: bytes, at: int, used: int, values: Sequence[object], one: Directive) -> tuple[int, int, bool]:
     if form[at : at + 1] == b"*":
         width = _star(values, used)
@@ -238,7 +246,7 @@ def _width(form: bytes, at: int, used: int, values: Sequence[object], one: Direc
     while at < len(form) and chr(form[at]).isdigit() and form[at] < 128:
         at += 1
     if at > digits:
-        one.width = min(int(form[digits:at][:9]), MAX_WIDTH)
+        one.width = _bounded(form[digits:at])
     return at, used, False
 
 
@@ -252,7 +260,7 @@ def _precision(form: bytes, at: int, used: int, values: Sequence[object], one: D
     digits = at
     while at < len(form) and 48 <= form[at] <= 57:
         at += 1
-    one.precision = min(int(form[digits:at][:9] or b"0"), MAX_WIDTH)
+    one.precision = _bounded(form[digits:at] or b"0")
     return at, used, False
 
 
