@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,3 +79,19 @@ async def test_250_scrapers(fastdns: Server) -> None:
     assert len(renderings) <= took_s + 2
     assert scrapes > 2 * SCRAPERS
     assert fastdns.total("fastdns_supervisor_loop_delay_seconds_count") > 100
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
+def test_a_compressed_page_is_the_page(fastdns: Server, accept: str) -> None:
+    """As Prometheus asks. CoreDNS compresses its page as well."""
+    pages = []
+    for encodings in ("", "gzip"):
+        url = f"http://127.0.0.1:{fastdns.ports['METRICS_PORT']}/metrics"
+        request = urllib.request.Request(url, headers={"Accept": accept, "Accept-Encoding": encodings})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.headers.get("Content-Encoding", "") == encodings
+            pages.append(answer.read())
+    plain, compressed = pages[0], gzip.decompress(pages[1])
+    assert len(pages[1]) < len(plain) / 4
+    lines = [{line.rpartition(b" ")[0] for line in page.splitlines()} for page in (plain, compressed)]
+    assert lines[0] == lines[1] and len(lines[0]) > 100

@@ -19,11 +19,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server says to a request."""
+    """What the server says to a request. content_encoding: of the body, as of RFC 9110 section 8.4; empty: none."""
 
     body: bytes
     status: int = 200
     content_type: str = PLAIN
+    content_encoding: str = ""
 
 
 Handler = Callable[[Request], Awaitable[Answer]]

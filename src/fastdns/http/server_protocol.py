@@ -75,6 +75,8 @@ class ServerProtocol:
             ("Content-Length", str(len(answer.body))),
             ("Date", formatdate(usegmt=True)),
         ]
+        if answer.content_encoding:
+            headers.append(("Content-Encoding", answer.content_encoding))
         if answer.status == 405:
             headers.append(("Allow", "GET, HEAD"))
         if self.last:

@@ -58,8 +58,8 @@ class Maker:
         self.go_on = asyncio.Event()
         self.error: Exception | None = None
 
-    async def __call__(self, form: str) -> bytes:
-        self.begun.append(form)
+    async def __call__(self, form: str, gzip: bool) -> bytes:
+        self.begun.append(form + " gzip" * gzip)
         number = len(self.begun)
         await self.go_on.wait()
         if self.error is not None:
@@ -88,6 +88,28 @@ async def test_all_who_ask_meanwhile_and_within_a_second_get_one_rendering() -> 
     assert (await renderings.handle(request())).body == b"1"
     assert (await renderings.handle(request("application/openmetrics-text"))).body == b"2"
     assert maker.begun == [TEXT, OPENMETRICS]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "gzip"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("gzip, deflate, br, zstd", True),
+        ("deflate, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("identity, *;q=0", False),
+        ("*", True),
+        ("gzip;q=much", False),
+        ("x-gzipped", False),
+    ],
+)
+async def test_a_page_is_compressed_for_who_takes_that(accepted: str, gzip: bool) -> None:
+    maker = Maker()
+    maker.go_on.set()
+    renderings = Renderings(maker, 1000.0)
+    answer = await renderings.handle(Request("GET", "/metrics", {"accept-encoding": accepted}))
+    assert (answer.content_encoding, maker.begun) == (("gzip", ["text gzip"]) if gzip else ("", ["text"]))
 
 
 async def test_after_that_there_is_a_new_one() -> None:

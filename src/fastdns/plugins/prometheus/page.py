@@ -23,8 +23,8 @@ log = logging.getLogger("fastdns")
 MAX_AGE_MS = Number("FASTDNS_METRICS_MAX_AGE_MS", 1000, 60_000, low=0)
 MAX_AGE_S = MAX_AGE_MS.default / 1000
 
-# Makes the metrics in one of these formats.
-Render = Callable[[str], Awaitable[bytes]]
+# Makes the metrics in one of the formats, compressed by gzip or not.
+Render = Callable[[str, bool], Awaitable[bytes]]
 
 
 def negotiated(accept: str) -> tuple[str, str]:
@@ -48,8 +48,20 @@ def negotiated(accept: str) -> tuple[str, str]:
     return TEXT, "text/plain; version=0.0.4; charset=utf-8"
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a scraper takes a body that is compressed by gzip (RFC 9110 section 12.5.3)."""
+    weights = {}
+    for one in accept_encoding.lower().split(","):
+        coding, *parameters = (part.strip() for part in one.split(";"))
+        weights[coding] = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+    try:
+        return float(weights.get("gzip", weights.get("*", "0"))) > 0
+    except ValueError:
+        return False
+
+
 class Shared:
-    """What is made in one format: who asks gets what was begun max_age_s ago at most."""
+    """What is made in one form: who asks gets what was begun max_age_s ago at most."""
 
     def __init__(self, make: Callable[[], Awaitable[bytes]], max_age_s: float) -> None:
         self.make = make
@@ -82,18 +94,23 @@ class Renderings:
     """The handler of /metrics."""
 
     def __init__(self, render: Render, max_age_s: float = MAX_AGE_S) -> None:
-        self.shared = {form: Shared(partial(render, form), max_age_s) for form in (TEXT, OPENMETRICS)}
+        self.shared = {
+            (form, gzip): Shared(partial(render, form, gzip), max_age_s)
+            for form in (TEXT, OPENMETRICS)
+            for gzip in (False, True)
+        }
         self.said = ""
 
     async def handle(self, request: Request) -> Answer:
-        """GET /metrics, in the format that the scraper accepts."""
+        """GET /metrics, in the format and the encoding that the scraper accepts."""
         form, content_type = negotiated(request.headers.get("accept", ""))
+        gzip = takes_gzip(request.headers.get("accept-encoding", ""))
         try:
-            body = await self.shared[form].get()
+            body = await self.shared[form, gzip].get()
         except FastdnsError as error:
             if str(error) != self.said:
                 self.said = str(error)
                 log.error("the metrics cannot be rendered: %s", error)
             return text(f"{error}\n", 503)
         self.said = ""
-        return Answer(body, content_type=content_type)
+        return Answer(body, content_type=content_type, content_encoding="gzip" if gzip else "")

@@ -29,14 +29,14 @@ class Telling(InSupervisor):
         self.supervisor = supervisor
         self.page = Renderings(self.render, MAX_AGE_MS.of(supervisor.environ) / 1000)
 
-    async def render(self, form: str) -> bytes:
-        """All metrics as they are now, in one of the page's formats. Raises FastdnsError."""
+    async def render(self, form: str, gzip: bool) -> bytes:
+        """All metrics as they are now, in one of the page's formats, compressed or not. Raises FastdnsError."""
 
         def rendered() -> bytes:
             # The Prometheus client takes memory that only this child has.
             from fastdns.plugins.prometheus import families
 
-            return families.rendered(self.supervisor, form)
+            return families.rendered(self.supervisor, form, gzip)
 
         return await self.supervisor.in_child("metrics", rendered)
 
