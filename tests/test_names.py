@@ -71,6 +71,7 @@ ALLOWED = {
     ("plugins/local/config.py", "on"): "a value: localhost_prefix on|off",
     ("plugins/log/_lines.pyx", "bufsize"): "CoreDNS's placeholder {>bufsize}",
     ("plugins/log/_ring.pxd", "cache"): "a cache line of a CPU",
+    ("plugins/pprof/symbols.py", "cache"): "functools.cache",
     ("plugins/prometheus/config.py", "file"): "tls_config_file: the TLS of an endpoint",
     ("plugins/prometheus/families.py", "reload"): "CoreDNS's names of what the supervisor counts",
     ("plugins/prometheus/own.py", "file"): "a label: which file has lines that were skipped",

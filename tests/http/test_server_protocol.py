@@ -15,7 +15,7 @@ def test_a_request_byte_by_byte() -> None:
     for at in range(len(GET)):
         assert http.next_request() is None
         http.receive(GET[at : at + 1])
-    assert http.next_request() == Request("GET", "/health", {"host": "x"})
+    assert http.next_request() == Request("GET", "/health", {"host": "x"}, "x=1")
     assert not http.last
 
 

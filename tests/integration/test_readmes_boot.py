@@ -19,7 +19,7 @@ from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address
 
 # The ports that plugins take where an example names none.
-DEFAULT_PORTS = {"health": 8080, "ready": 8181, "prometheus": 9153}
+DEFAULT_PORTS = {"health": 8080, "pprof": 6053, "ready": 8181, "prometheus": 9153}
 # How to reach an API server: the test's own takes the place of all that.
 CONNECTION = ("endpoint", "tls", "kubeconfig")
 BOOTS = [

@@ -10,11 +10,15 @@ PLAIN = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """headers: by lowercased name."""
+    """headers: by lowercased name. query: what stands behind the ``?`` of the target. gone: whether the peer has
+    closed its side: what takes long need not go on.
+    """
 
     method: str = "GET"
     path: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    gone: Callable[[], bool] = field(default=lambda: False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -128,6 +129,12 @@ class ServerConnection(asyncio.BufferedProtocol):
         self.timer = asyncio.get_running_loop().call_later(PATIENCE_S, self.abort)
         self.places.touch(self)
 
+    def wait_for_handler(self) -> None:
+        """No patience is lost while the answer is being made: that is the handler's to bound."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
     def abort(self) -> None:
         """End at once."""
         self.places.remove(self)
@@ -190,7 +197,9 @@ class ServerConnection(asyncio.BufferedProtocol):
             return
         if request is not None:
             self.touch()
-            self.answering = asyncio.get_running_loop().create_task(self.ask(request))
+            self.wait_for_handler()
+            asked = replace(request, gone=lambda: self.ended)
+            self.answering = asyncio.get_running_loop().create_task(self.ask(asked))
         elif self.http.last or self.ended:
             self.transport.close()
 
@@ -208,6 +217,8 @@ class ServerConnection(asyncio.BufferedProtocol):
             log.exception("%s cannot be answered", request.path)
             answer = text(HTTPStatus(500).phrase, 500)
         self.answering = None
+        if self.transport is not None:
+            self.touch()
         self.answer = answer, request.method != "HEAD"
         self.wait_for_turn()
 

@@ -108,4 +108,5 @@ def parsed(event: h11.Request) -> Request:
     for name, value in event.headers:
         key, item = name.decode("latin-1"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {item}" if key in headers else item
-    return Request(event.method.decode("latin-1"), event.target.decode("latin-1").partition("?")[0], headers)
+    path, _, query = event.target.decode("latin-1").partition("?")
+    return Request(event.method.decode("latin-1"), path, headers, query)
