@@ -22,7 +22,7 @@ import pytest
 from fastdns.transports._slow import SlowPath
 from tests.dns._messages import parse_query
 from tests.fuzz.packets import packets
-from tests.fuzz.run import make_worker
+from tests.fuzz.queries import make_worker
 
 pytestmark = pytest.mark.native
 

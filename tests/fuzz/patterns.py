@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from fastdns.regex import Regex, RegexError
+from tests.fuzz.findings import Finding
 
 PIECES = [
     *"abAk.-^$|()[]{}*+?\\,:<>P=!iUsmQEdDwWzBC0157xp\n", "ſ", "é", "日", "(?:", "(?i)", "(?s)", "(?m)", "(?U)",
@@ -19,12 +20,8 @@ PIECES = [
 TEXTS = [*"aabbcAKk-._ \n10x", "é", "日", "ſ", "K"]
 
 
-class PatternFinding(Exception):
-    """A pattern that was matched wrongly."""
-
-
 def fuzz_patterns(count: int, seed: int) -> int:
-    """Compile count patterns and match texts with each; returns how many were taken. Raises PatternFinding."""
+    """Compile count patterns and match texts with each; returns how many were taken. Raises Finding."""
     rng = random.Random(seed)
     taken = 0
     for _ in range(count):
@@ -43,14 +40,14 @@ def fuzz_patterns(count: int, seed: int) -> int:
 
 
 def check_match(regex: Regex, text: bytes) -> None:
-    """What must hold of every pattern and text. Raises PatternFinding."""
+    """What must hold of every pattern and text. Raises Finding."""
     found = regex.search(text)
     if regex.matches(text) != (found is not None):
-        raise PatternFinding(f"{regex!r} is found and is not, in {text!r}")
+        raise Finding(f"{regex!r} is found and is not, in {text!r}")
     if found is None:
         return
     if len(found) != 2 * (regex.groups + 1):
-        raise PatternFinding(f"{regex!r} has {len(found)} offsets")
+        raise Finding(f"{regex!r} has {len(found)} offsets")
     for begin, end in zip(found[::2], found[1::2], strict=True):
         if not (begin == end == -1 or found[0] <= begin <= end <= found[1] <= len(text)):
-            raise PatternFinding(f"{regex!r} is found at {found} of {text!r}")
+            raise Finding(f"{regex!r} is found at {found} of {text!r}")

@@ -18,9 +18,9 @@ import dns.rdatatype
 import pytest
 
 from fastdns.process.sockets import drops
+from tests.fuzz.copies import check_copy
 from tests.fuzz.packets import packets
 from tests.fuzz.replies import exchanges
-from tests.fuzz.run import check_copy
 from tests.integration.faults.load import KnownAnswers, address_of, name_of
 from tests.integration.faults.support import CHAOS_S, NAMES, chance, memory_mib, server, tell
 from tests.plugins.forward.engine.bursts import send_batch
