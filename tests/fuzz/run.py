@@ -27,6 +27,7 @@ from tests.fuzz.patterns import fuzz_patterns
 from tests.fuzz.queries import fuzz_queries
 from tests.fuzz.services import fuzz_services
 from tests.fuzz.templates import fuzz_records, fuzz_template_steps, fuzz_templates
+from tests.fuzz.transfers import fuzz_transfers_in, fuzz_transfers_out
 from tests.fuzz.zonefiles import fuzz_zone_files
 from tests.fuzz.zones import fuzz_zones
 
@@ -54,6 +55,8 @@ TARGETS = {
     "records": Target(fuzz_records, 50, "records in presentation form", "taken"),
     "zones": Target(fuzz_zones, 200, "zones of any records", "questions answered"),
     "zone-files": Target(fuzz_zone_files, 250, "zone files", "served"),
+    "transfers-in": Target(fuzz_transfers_in, 250, "zones of a primary", "served"),
+    "transfers-out": Target(fuzz_transfers_out, 200, "zones of any records", "transferred"),
     "hosts": Target(fuzz_hosts_files, 200, "hosts files", "questions answered"),
     "services": Target(fuzz_services, 500, "sets of keys of etcd", "questions answered"),
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),

@@ -57,7 +57,7 @@ def damaged_text(rng: random.Random, text: str, pieces: tuple[str, ...] = PIECES
         at = rng.randrange(len(text) + 1)
         end = min(len(text), at + rng.choice((0, 1, 4, 60)))
         text = text[:at] + rng.choice((rng.choice(pieces), rng.choice(pieces), "", text[at:end] * 2)) + text[end:]
-    data = bytearray(text.encode())
+    data = bytearray(text.encode("utf-8", "surrogateescape"))
     for _ in range(rng.choice((0, 0, 1, 3)) if data else 0):
         data[rng.randrange(len(data))] = rng.choice((0, 10, 32, 34, 40, 59, 92, 255, rng.randrange(256)))
     return bytes(data)

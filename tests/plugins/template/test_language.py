@@ -81,6 +81,15 @@ def test_bounds(text: str, why: str) -> None:
     assert natively(tree) is None, why
 
 
+@pytest.mark.parametrize("text", ["{{ $x = $x }}", "{{ $x = 1 }}", "{{ if $x = 1 }}{{ $x.Name }}{{ end }}"])
+def test_a_variable_that_is_not_declared_fails_when_it_is_executed(text: str) -> None:
+    """Go reads such a template. Compiling the first one ended with StopIteration."""
+    tree = parse(text)
+    assert in_python(tree) is None
+    with pytest.raises(NotNativeError, match="before it is declared"):
+        natively(tree)
+
+
 def test_a_template_that_calls_itself_ends() -> None:
     assert in_python(parse('{{ define "R" }}{{ template "R" }}{{ end }}{{ template "R" }}')) is None
 

@@ -198,8 +198,8 @@ class Compiler:
 
     def assigned(self, name: str) -> int:
         """The place of a variable."""
-        place = next((place for known, place in reversed(self.scope) if known == name), None)
-        if place is None or place == ROOT:
+        place = self.place_of(name)
+        if place == ROOT:
             raise NotNativeError(f"an assignment to {name}")
         return place
 
@@ -328,7 +328,11 @@ class Compiler:
 
     def place_of(self, name: str) -> int:
         """Of a variable."""
-        return next(place for known, place in reversed(self.scope) if known == name)
+        for known, place in reversed(self.scope):
+            if known == name:
+                return place
+        # As in Go, an assignment is enough to be read; it fails when it is executed.
+        raise NotNativeError(f"{name}, which is assigned to before it is declared")
 
     def meta(
         self, names: tuple[str, ...], arguments: tuple[Operand, ...], piped: bool, final: Operand | None
