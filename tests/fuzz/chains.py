@@ -12,7 +12,7 @@ from typing import Any
 import dns.exception
 
 from fastdns.corefile import load
-from fastdns.dns.names import text_name, wire_name
+from fastdns.dns.names import wire_name
 from fastdns.errors import CorefileError
 from fastdns.metrics._stats import Stats
 from fastdns.plugins.acl.places import Places
@@ -31,8 +31,9 @@ from tests.fuzz.packets import mangled
 from tests.fuzz.patterns import PIECES as PATTERN_PIECES
 from tests.fuzz.queries import check
 from tests.fuzz.questions import question
-from tests.fuzz.replies import Broken, damaged, exchange, walk
+from tests.fuzz.replies import Broken, Exchange, damaged, walk
 from tests.fuzz.templates import quoted
+from tests.fuzz.zones import corpus
 from tests.plugins.geoip.writer import CITIES, database
 from tests.serve._service import WAITS, PlayedService, Trial, Wait
 
@@ -144,19 +145,36 @@ class Upstream:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.known: dict[tuple[bytes, int], Any] = {}
+        self.rrs = [one for one in corpus(rng, 400) if len(one[1]) < 300]
+
+    def record(self) -> bytes:
+        """Of the question's name, mostly, or of the target of an alias; names are compressed, as a server does."""
+        rng = self.rng
+        label = rng.choice((b"\1a", b"\1*", b"\1A"))
+        owner = rng.choice((b"\xc0\x0c", b"\xc0\x0c", label + b"\xc0\x0c", b"\3WWW\7example\3org\0", b"\0"))
+        rrtype, rdata = rng.choice((
+            (1, rng.randbytes(4)), (1, b"\x0a\0\0\1"), (28, rng.randbytes(16)), (5, label + b"\xc0\x0c"), (5, b"\xc0\x0c"),
+            (5, b"\3www\7example\3org\0"), (6, b"\xc0\x0c\0" + rng.randbytes(20)), (12, label + b"\xc0\x0c"),
+            (15, b"\0\1" + label + b"\xc0\x0c"), rng.choice(self.rrs), rng.choice(self.rrs),
+        ))  # fmt: skip
+        ttl_s = rng.choice((0, 1, 300, 2**31 - 1))
+        return owner + struct.pack(">HHIH", rrtype, rng.choice((1,) * 30 + (3,)), ttl_s, len(rdata)) + rdata
 
     def reply(self, asked: tuple[bytes, int]) -> bytes | None:
         """To a question: lowered wire name, type."""
         rng = self.rng
         if rng.random() < 0.05:
             return None
-        if asked not in self.known:
-            if len(self.known) == 2000:
-                self.known.clear()
-            self.known[asked] = exchange(rng, text_name(asked[0]), asked[1])
-        one = self.known[asked]
-        return damaged(rng, one) if rng.random() < 0.7 else bytes(one.reply)
+        question = asked[0] + struct.pack(">HH", asked[1], 1)
+        counts = [rng.choice((0, 1, 2, 5, 40)), rng.choice((0, 0, 1, 3)), rng.choice((0, 0, 1, 3))]
+        body = b"".join(self.record() for _ in range(sum(counts)))
+        flags = 0x8180 | rng.choice((0, 0, 0, 3, 2, 5)) | rng.choice((0, 0x400, 0x220))
+        if rng.random() < 0.3:
+            options = rng.choice((b"", b"\0\3\0\2ab", b"\0\x0f\0\3\0\4x", b"\0\x08\0\7\0\1\x18\0\x7f\0\0"))
+            body += b"\0" + struct.pack(">HHIH", 41, 1232, rng.choice((0, 0x8000)), len(options)) + options
+            counts[2] += 1
+        wire = struct.pack(">HHHHHH", 4711, flags, 1, *counts) + question + body
+        return damaged(rng, Exchange(b"", wire, 12 + len(question))) if rng.random() < 0.5 else wire[:65535]
 
 
 def fuzz_chains(count: int, seed: int) -> int:
@@ -206,12 +224,13 @@ def one_question(rng: random.Random, chain: Chain, upstream: Upstream, drops: bo
             break
         place = rng.randrange(len(waiting))
         heard = chain.trial.say(chain.service, upstream.reply(waiting[place]), number=place)
-        if said is WAITS:
+        # What is asked in the background has no reply.
+        if said is WAITS and heard is not None:
             said = heard
     else:
         raise Finding(f"it never ends: {message.hex()}")
     if said is WAITS:
-        raise Finding(f"it waits for nobody: {message.hex()}")
+        said = None
     assert said is None or isinstance(said, bytes)
     try:
         if said is not None or not drops:

@@ -175,10 +175,10 @@ class Exchange:
     question_end: int
 
 
-def exchange(rng: random.Random, asked: str = "", kind: str | int = "") -> Exchange:
-    """A well-formed reply, of sections of any records, to the question in any case. asked, kind: "" for any."""
-    asked = asked or name(rng)
-    query = dns.message.make_query(asked, kind or rng.choice(list(RDATA)), id=rng.getrandbits(16))
+def exchange(rng: random.Random) -> Exchange:
+    """A well-formed reply, of sections of any records, to the question in any case."""
+    asked = name(rng)
+    query = dns.message.make_query(asked, rng.choice(list(RDATA)), id=rng.getrandbits(16))
     query.flags = rng.choice((0, dns.flags.RD, dns.flags.RD | dns.flags.CD, dns.flags.RD | dns.flags.AD))
     if rng.random() < 0.5:
         options = [dns.edns.ECSOption("192.0.2.0", 24)] if rng.random() < 0.3 else []

@@ -10,6 +10,7 @@ rounds it has for each message.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -74,6 +75,8 @@ def main() -> int:
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
+    # What is damaged is said, and nobody wants to read it.
+    logging.disable()
     for name in options.only:
         target = TARGETS[name]
         rounds = max(1, options.packets // target.messages)

@@ -57,11 +57,11 @@ def stream(rng: random.Random, zone: bytes, rrs: list[tuple[int, bytes]]) -> lis
     names = [zone]
     for _ in range(rng.choice((0, 2, 10, 60))):
         rrtype, rdata = rng.choice(rrs)
-        if rng.random() < 0.05:
+        if rng.random() < 0.005:
             rdata = mangled(rng, rdata)[:65000]
         names.append(owner(rng, zone, names))
-        made.append((names[-1], rrtype, rng.choice((1,) * 60 + (3, 254, 255)), rng.choice((0, 60, 2**32 - 1)), rdata))
-    if rng.random() < 0.5:
+        made.append((names[-1], rrtype, rng.choice((1,) * 600 + (3, 254, 255)), rng.choice((0, 60, 2**32 - 1)), rdata))
+    if zone == wire_name(ZONES[1]):
         # A catalog (RFC 9432).
         made.append((b"\7version" + zone, TXT, 1, 0, rng.choice((b"\0012", b"\0011", b"\1\xff"))))
         made.append((zone, 2, 1, 0, b"\7invalid\0"))
@@ -69,7 +69,7 @@ def stream(rng: random.Random, zone: bytes, rrs: list[tuple[int, bytes]]) -> lis
             label = rng.choice((b"\1a", b"\1b", b"\1\xff", b"\3coo\1a", b"\3coo\1b"))
             made.append((label + b"\5zones" + zone, PTR, 1, 0, rng.choice((b"\1x\4test\0", b"\1y\0", b"\0"))))
     made.append(rng.choice((first, first, first, soa(zone, 7))))
-    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+    for _ in range(rng.choice((0, 0, 0, 0, 1, 2))):
         at = rng.randrange(len(made) + 1)
         made[at : at + rng.randrange(2)] = rng.choice(([], [first], made[at : at + 1] * 3, [soa(zone, 9)]))
     return made
@@ -87,18 +87,20 @@ def packed(rng: random.Random, query: bytes, made: list[RR]) -> bytes:
         )
         made = made[count:]
         asked = rng.choice((question, question, b""))
-        flags = 0x8400 if rng.random() < 0.97 else rng.getrandbits(16)
+        flags = 0x8400 if rng.random() < 0.98 else rng.getrandbits(16)
         head = query[:2] + struct.pack(">HHHHH", flags, bool(asked), count, 0, 0)
         message = head + asked + body
-        if rng.random() < 0.05:
+        if rng.random() < 0.02:
             message = mangled(rng, message)
         message = message[:65535]
         out += struct.pack(">H", len(message)) + message
-    for _ in range(rng.choice((0, 0, 0, 1))):
-        # The framing.
-        at = rng.randrange(len(out) + 1)
-        out[at : at + rng.choice((0, 1, 2))] = rng.choice((b"", b"\0\0", b"\xff", rng.randbytes(3)))
     return bytes(out)
+
+
+def misframed(rng: random.Random, out: bytes) -> bytes:
+    """A stream whose lengths are not those of its messages."""
+    at = rng.randrange(len(out) + 1)
+    return out[:at] + rng.choice((b"", b"\0\0", b"\xff", rng.randbytes(3))) + out[at + rng.choice((0, 1, 2)) :]
 
 
 class Primary(threading.Thread):
@@ -126,11 +128,12 @@ class Primary(threading.Thread):
         while len(size := reader.read(2)) == 2:
             query = reader.read(int.from_bytes(size, "big"))
             zone = query[12:-4]
-            if query[-3] == SOA:
-                connection.sendall(packed(self.rng, query, [soa(zone, self.rng.choice(SERIALS))]))
-                continue
-            connection.sendall(packed(self.rng, query, stream(self.rng, zone, self.zones[zone])))
-            if self.rng.random() < 0.9:
+            wants_soa = query[-3] == SOA
+            made = [soa(zone, self.rng.choice(SERIALS))] if wants_soa else stream(self.rng, zone, self.zones[zone])
+            out = packed(self.rng, query, made)
+            broken = self.rng.random() < 0.1
+            connection.sendall(misframed(self.rng, out) if broken else out)
+            if broken or not wants_soa:
                 return
 
     def close(self) -> None:

@@ -32,10 +32,10 @@ SEEDS = [EXAMPLE, KID, NEIGHBOUR, "$ORIGIN .\n$TTL 5\nexample.org SOA a b 1 2 3 
 QUESTIONS = 20
 COMPARED_SHARE = 0.5
 MAX_RRS = 1000
-OWNERS = ("", "@", "www", "*", "a.b", "WWW", "x.example.org.", "other.", ".", "\\000.a", "\\255", "a" * 64, "é", "ns")
+OWNERS = ("", "@", "www", "*", "a.b", "WWW", "x.example.org.", "other.", ".", "\\000.a", "\\255", "é", "ns")
 PIECES = (
     "(", ")", '"', ";", "\\", "$", "\n", "\r\n", "\t", " ", "@", ".", "..", "*", "\0", "\xff", "é", "\\256", "\\03", "IN",
-    "CH", "TYPE65535", "\\# 4 01020304", "\\# 99999 00", "1w2d", "4294967296", "-1", "SOA", "CNAME", "x" * 300,
+    "CH", "TYPE65535", "\\# 4 01020304", "\\# 99999 00", "1w2d", "4294967296", "-1", "SOA", "CNAME", "x" * 64, "x" * 300,
     "$ORIGIN sub\n", "$ORIGIN .\n", "$TTL 1\n", "$TTL x\n", "$GENERATE 1-9 h$ A 192.0.2.$\n", "$INCLUDE missing\n",
     "$GENERATE 1-40/3 ${0,3,x} CNAME a$\n", "$INCLUDE /dev/null\n", "$INCLUDE db\n", "$BOGUS\n", "\n\n", "( \n ) ",
 )  # fmt: skip
@@ -53,12 +53,12 @@ def text_of(rng: random.Random) -> str:
 
 def damaged_text(rng: random.Random, text: str, pieces: tuple[str, ...] = PIECES) -> bytes:
     """The text, or the text with some of it gone, doubled, or with a piece in its place."""
-    for _ in range(rng.choice((0, 0, 1, 2, 5))):
+    for _ in range(rng.choice((0, 0, 0, 1, 3))):
         at = rng.randrange(len(text) + 1)
         end = min(len(text), at + rng.choice((0, 1, 4, 60)))
         text = text[:at] + rng.choice((rng.choice(pieces), rng.choice(pieces), "", text[at:end] * 2)) + text[end:]
     data = bytearray(text.encode("utf-8", "surrogateescape"))
-    for _ in range(rng.choice((0, 0, 1, 3)) if data else 0):
+    for _ in range(rng.choice((0, 0, 0, 1)) if data else 0):
         data[rng.randrange(len(data))] = rng.choice((0, 10, 32, 34, 40, 59, 92, 255, rng.randrange(256)))
     return bytes(data)
 

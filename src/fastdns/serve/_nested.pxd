@@ -7,7 +7,7 @@ when the query is served again; what they have waited for is there.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from fastdns.serve._context cimport Context, Outcome
+from fastdns.serve._context cimport ANSWERED, DROPPED, Context, Outcome
 from fastdns._wire cimport RR, Reply, Section
 
 cdef enum:
@@ -18,8 +18,10 @@ cdef struct Records:
     RR* rr
     uint32_t count
 
-# What a question has come to. written: by a plugin; else it is a failure without records, see error.
+# What a question has come to. written: by a plugin; else it is a failure without records, see error. asked: nobody
+# was, where it is False: MAX_DEPTH, MAX_ASKED, no room.
 cdef struct Found:
+    bint asked
     uint16_t rcode
     bint aa
     bint ra
@@ -36,10 +38,15 @@ cdef struct Found:
     Records additional
 
 # Ask for name (uncompressed wire form, any case), class IN. first: WHOLE_SERVER, or a step of the chain that runs.
-# ANSWERED: found has it. SUSPENDED: return this. DROPPED: nothing came back (silence, MAX_DEPTH, MAX_ASKED, no
-# room), and found is an empty SERVFAIL.
+# ANSWERED: found has it. SUSPENDED: return this. DROPPED: nothing came back (silence, or nobody was asked), and
+# found is an empty SERVFAIL.
 cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16_t qtype, uint32_t first,
                     Found* found) noexcept nogil
+
+# Whether a step that has nothing else to say is to reply with what was found; else it returns the outcome. Silence is
+# passed on. Where nobody was asked, the client is told of a failure.
+cdef inline bint is_reply(Outcome outcome, const Found* found) noexcept nogil:
+    return outcome == ANSWERED or (outcome == DROPPED and not found.asked)
 
 # Add records to a section of the reply. What is too much is left out, with TC.
 cdef void add_records(Reply* reply, Section* section, const Records* records) noexcept nogil

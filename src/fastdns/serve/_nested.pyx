@@ -179,6 +179,7 @@ cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16
     ctx.depth += 1
     ctx.asked += 1
     ctx.seen = ctx.asked <= ctx.asked_before
+    found.asked = True
     outcome = ask(ctx, first, same)
     ctx.depth -= 1
     if outcome == ANSWERED:

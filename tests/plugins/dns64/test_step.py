@@ -18,7 +18,9 @@ from fastdns.plugins.dns64.config import WELL_KNOWN, Config
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from tests.plugins.kubernetes.support import Cluster, Options, wire
+from tests.serve._service import WAITS, PlayedService, Wait
 from tests.serve._steps import Answer
+from tests.serve.support import parse, query, reply_to, shown, trial
 
 pytestmark = pytest.mark.native
 
@@ -178,3 +180,18 @@ def test_options(text: str, expected: Config) -> None:
 def test_mistakes(text: str, message: str) -> None:
     with pytest.raises(CorefileError, match=message):
         config_of(text)
+
+
+@pytest.mark.parametrize("records", [1, 4160])
+def test_a_long_error_is_followed_by_the_question_for_a(records: int) -> None:
+    """The records of the first reply left no room for the second question, and the client got no reply."""
+    service = PlayedService("played")
+    server = trial(Dns64Step(ipaddress.ip_address("64:ff9b::").packed, 96), Wait("played"), services=(service,))
+    assert server.ask(query("www.test.", "AAAA"), client=CLIENT) is WAITS
+    refused = bytearray(reply_to(server.asked(service)[0], rcode=5))
+    refused[8:10] = records.to_bytes(2, "big")
+    refused += (b"\0\0\1\0\1" + bytes(6)) * records
+    assert server.say(service, bytes(refused)) is WAITS
+    assert server.asked(service) == [(wire("www.test."), 1)]
+    reply = parse(server.say(service, reply_to(server.asked(service)[0], "www.test. 60 A 192.0.2.1")))
+    assert shown(reply) == ["an www.test. AAAA 64:ff9b::c000:201"]

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome
-from fastdns.serve._nested cimport Found, nested, reply_with
+from fastdns.serve._nested cimport Found, is_reply, nested, reply_with
 from fastdns.serve._search cimport MAX_SUFFIXES, NativeSearch, Search, SearchPath, add_suffix
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
@@ -93,7 +93,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         memcpy(name, ctx.q.msg + HEADER_BYTES, base_len)
         memcpy(name + base_len, path.names[i], path.lengths[i])
         outcome = nested(ctx, name, name_len, ctx.q.qtype, ctx.step + 1, &found)
-        if outcome != ANSWERED:
+        if not is_reply(outcome, &found):
             return outcome
         if found.rcode != NXDOMAIN:
             if found.written:

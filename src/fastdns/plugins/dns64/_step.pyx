@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 from fastdns.metrics._stats cimport NO_ERROR, PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome
-from fastdns.serve._nested cimport WHOLE_SERVER, Found, nested, reply_with
+from fastdns.serve._nested cimport WHOLE_SERVER, Found, is_reply, nested, reply_with
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_CD, HEADER_BYTES, NXDOMAIN, RR, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_PTR, TYPE_SOA, Section,
@@ -127,14 +127,15 @@ cdef Outcome answer_aaaa(Context* ctx, const Conf* conf) noexcept nogil:
         return ANSWERED
     # Any error is as good as an empty answer (section 5.1.2).
     ttl_s = most_ttl_s(&ctx.reply.authority)
+    # They would be kept meanwhile, and thousands of records leave no room to ask.
+    forget_records(ctx.reply)
     outcome = nested(ctx, ctx.q.msg + HEADER_BYTES, ctx.q.name_len, TYPE_A, ctx.step + 1, &found)
-    if outcome != ANSWERED:
+    if not is_reply(outcome, &found):
         return outcome
     if ctx.counters != NULL and ctx.zone_slot != NO_SLOT:
         zone_counters(ctx.zone_banks, ctx.zone_slot).plugins[conf.counter] += 1
     # Whatever went wrong with AAAA is not what the client is told.
     ctx.error = NO_ERROR
-    forget_records(ctx.reply)
     outcome = reply_with(ctx, &found)
     translate(ctx, conf, 0, ttl_s)
     return outcome
@@ -195,7 +196,7 @@ cdef Outcome answer_ptr(Context* ctx, const Conf* conf, const uint8_t* ipv4) noe
         return NEXT
     size = put_reverse(ipv4, name)
     outcome = nested(ctx, name, size, TYPE_PTR, WHOLE_SERVER, &found)
-    if outcome != ANSWERED:
+    if not is_reply(outcome, &found):
         return outcome
     rr = add_rr(ctx.reply, &ctx.reply.answer, TYPE_CNAME, DEFAULT_TTL_S)
     if rr != NULL:
