@@ -52,15 +52,29 @@ def joined(labels: list[bytes], text: str) -> bytes:
 
 def text_name(wire: bytes) -> str:
     """The presentation form, fully qualified, with CoreDNS's escapes."""
-    parts: list[str] = []
+    parts = (
+        "".join(
+            "\\" + chr(byte) if byte in b". '@;()\"\\" else chr(byte) if 32 <= byte <= 126 else f"\\{byte:03d}"
+            for byte in label
+        )
+        for label in labels_of(wire)
+    )
+    return ".".join(parts) + "."
+
+
+def labels_of(wire: bytes) -> list[bytes]:
+    """The labels of a name in wire form, without the root."""
+    labels = []
     at = 0
     while at < len(wire) and wire[at]:
-        label = wire[at + 1 : at + 1 + wire[at]]
-        parts.append(
-            "".join(
-                "\\" + chr(byte) if byte in b". '@;()\"\\" else chr(byte) if 32 <= byte <= 126 else f"\\{byte:03d}"
-                for byte in label
-            )
-        )
+        labels.append(wire[at + 1 : at + 1 + wire[at]])
         at += 1 + wire[at]
-    return ".".join(parts) + "."
+    return labels
+
+
+def is_in_zone(name: bytes, zone: bytes) -> bool:
+    """Whether a name is in a zone; both in wire form and lower case. A label that ends like the zone is no zone."""
+    at = 0
+    while len(name) - at > len(zone):
+        at += 1 + name[at]
+    return name[at:] == zone

@@ -14,11 +14,11 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
 from fastdns.dns import mnemonics
-from fastdns.dns.names import text_name, wire_name_as_written
+from fastdns.dns.names import is_in_zone, labels_of, text_name, wire_name_as_written
 from fastdns.errors import FastdnsError
 
 if TYPE_CHECKING:
-    from dnslib import DNSQuestion, DNSRecord
+    from dnslib import DNSLabel, DNSQuestion, DNSRecord
 
     from fastdns.serve._values import BlockValue
     from fastdns.serve.python._step import HandOver
@@ -38,7 +38,7 @@ class Silence(Exception):
 
 
 class UnreadableError(FastdnsError):
-    """dnslib cannot read a message: it takes no names that are not UTF-8. The client gets SERVFAIL."""
+    """A reply cannot be read. The client gets SERVFAIL."""
 
 
 class TooDeepError(FastdnsError):
@@ -47,12 +47,32 @@ class TooDeepError(FastdnsError):
 
 def read(message: bytes) -> DNSRecord:
     """A message as dnslib has it. Raises UnreadableError."""
-    from dnslib import DNSRecord
+    # dnslib is imported only where a step in Python is.
+    from fastdns.plugins.messages import read_message
 
     try:
-        return DNSRecord.parse(message)
+        return read_message(message)
     except Exception as error:
         raise UnreadableError(f"dnslib: {error}") from error
+
+
+def label_of(text: str) -> DNSLabel:
+    """A name as dnslib has it, of its presentation form: ``\\.`` and ``\\DDD`` are read as in RFC 1035 section 5.1.
+    DNSLabel itself takes such text for a name in another alphabet. Raises ValueError.
+    """
+    from dnslib import DNSLabel
+
+    return DNSLabel(labels_of(wire_name_as_written(text)))
+
+
+def text_of(label: DNSLabel) -> str:
+    """The presentation form of a name that dnslib has, with escapes: ``label_of`` gives the name again."""
+    return text_name(wire_of(label))
+
+
+def wire_of(label: DNSLabel) -> bytes:
+    """The wire form of a name that dnslib has."""
+    return b"".join(bytes((len(part),)) + part for part in label.label) + b"\0"
 
 
 @dataclass(eq=False)
@@ -96,7 +116,7 @@ class Request:
     def zone(self) -> str:
         """The zone of the block that the name belongs to, the longest one."""
         name = self.message[HEADER_BYTES : self.name_end].lower()
-        return next((text for wire, text in self.zones if name.endswith(wire)), ".")
+        return next((text for wire, text in self.zones if is_in_zone(name, wire)), ".")
 
     @property
     def qname(self) -> str:
@@ -112,8 +132,6 @@ class Request:
     def record(self) -> DNSRecord:
         """The query as dnslib has it: header (of the flags RD and CD), question, OPT record.
         ``request.record.reply()`` begins the reply.
-
-        Raises UnreadableError.
         """
         at, size = self.opt
         flags = int.from_bytes(self.message[2:4], "big") & REPEATED_FLAGS
@@ -124,7 +142,7 @@ class Request:
 
     @property
     def question(self) -> DNSQuestion:
-        """What is asked, as dnslib has it. Raises UnreadableError."""
+        """What is asked, as dnslib has it."""
         return self.record.q
 
     async def next(self) -> DNSRecord:
@@ -134,17 +152,13 @@ class Request:
         """
         return await self._reply(None)
 
-    async def ask(self, name: object, kind: str | int = "A") -> DNSRecord:
+    async def ask(self, name: str | DNSLabel, kind: str | int = "A") -> DNSRecord:
         """What the whole server answers to another question of class IN, as if the client had asked it.
 
-        name: text, or a dnslib label. kind: "AAAA", or a type's number. Raises Silence where there is no reply,
-        ValueError for what is no name or type, TooDeepError, UnreadableError.
+        name: its presentation form, or dnslib's. kind: "AAAA", or a type's number. Raises Silence where there is no
+        reply, ValueError for what is no name or type, TooDeepError, UnreadableError.
         """
-        label = getattr(name, "label", None)
-        if label is not None:
-            wire = b"".join(bytes((len(part),)) + part for part in label) + b"\0"
-        else:
-            wire = wire_name_as_written(str(name))
+        wire = wire_name_as_written(name) if isinstance(name, str) else wire_of(name)
         number = kind if isinstance(kind, int) else TYPE_NUMBERS.get(kind.upper())
         if number is None:
             raise ValueError(f"{kind!r} is no type of records")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastdns.serve.python._step import HandOver
 
 # Of workers that have a step in Python. dnslib encodes names by way of encodings.idna.
-PYTHON_MODULES = ("dnslib", "encodings.idna", "fastdns.plugins.tasks")
+PYTHON_MODULES = ("dnslib", "encodings.idna", "fastdns.plugins.messages", "fastdns.plugins.tasks")
 
 
 def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:

@@ -149,7 +149,7 @@ class Tasks:
             else:
                 self.failed(listener, error)
         except UnreadableError as error:
-            # Any client can send such a name: it is no error of the step.
+            # What was asked has said something malformed: it is no error of the step.
             log.debug("plugin/%s: %s", step.plugin, error)
             result = UNFIT
         except Exception as error:

@@ -14,7 +14,7 @@ from typing import Any
 from dnslib import QTYPE, RR, TXT, A, DNSLabel, DNSRecord
 
 from fastdns.plugins.api import Plugin
-from fastdns.plugins.python import PythonStep, Request, Silence
+from fastdns.plugins.python import PythonStep, Request, Silence, label_of, text_of
 
 log = logging.getLogger("fastdns")
 
@@ -122,6 +122,16 @@ class Scripted(PythonStep):
             reply.header.rcode = found.header.rcode
             for rr in found.rr:
                 reply.add_answer(RR(request.question.qname, QTYPE.TXT, ttl=rr.ttl, rdata=TXT(f"{zone} {rr.rdata}")))
+        return reply
+
+    async def do_bytes(self, request: Request, argument: str) -> DNSRecord:
+        """Its name as text, and whose addresses the server knows below it, asked by text and by label."""
+        name = request.question.qname
+        reply = answer(request, request.qname)
+        for form in (f"{text_of(name)}asked.test.", DNSLabel((*name.label, b"asked", b"test"))):
+            for rr in (await request.ask(form, "A")).rr:
+                text = TXT(f"{rr.rdata} of {type(form).__name__}")
+                reply.add_answer(RR(label_of(text_of(rr.rname)), QTYPE.TXT, ttl=60, rdata=text))
         return reply
 
     async def do_again(self, request: Request, argument: str) -> DNSRecord:

@@ -5,14 +5,14 @@ It is also what the native step is compared with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from fastdns.dns import mnemonics
-from fastdns.dns.names import text_name, wire_name
-from fastdns.plugins.python import REPEATED_FLAGS, PythonStep, Request, Silence
+from fastdns.dns.names import is_in_zone, labels_of, text_name, wire_name
+from fastdns.plugins.python import PythonStep, Request, Silence
 from fastdns.plugins.template import counters as counting
 from fastdns.plugins.template import records
 from fastdns.plugins.template.compile import metas_of
@@ -56,10 +56,7 @@ class Question:
 
     def is_in(self, zone: bytes) -> bool:
         """Whether the name is in a zone (wire form, lower case)."""
-        name, at = self.name.lower(), 0
-        while len(name) - at > len(zone):
-            at += 1 + name[at]
-        return name[at:] == zone
+        return is_in_zone(self.name.lower(), zone)
 
 
 class TemplatesInPython(PythonStep):
@@ -96,12 +93,12 @@ class TemplatesInPython(PythonStep):
             if match is not None:
                 variables = evaluate(request, expressions, match) if template.expressions else {}
                 if variables is None:
-                    return failed(request, question)
+                    return failed(request)
                 if not isinstance(variables, NotTrue):
                     data = data_of(request, question, template, zone, name, match, variables)
                     return await self.answer(request, question, template, made, zone, data)
             if not any(question.is_in(wire) for wire in falls):
-                return failed(request, question)
+                return failed(request)
         return None
 
     def count(self, request: Request, question: Question, template: Template, labels: Any, what: int) -> None:
@@ -119,8 +116,8 @@ class TemplatesInPython(PythonStep):
         self.count(request, question, template, counting.zone_labels(zone), counting.MATCH)
         has_opt = request.opt[1] > 0
         if template.rcode == SERVFAIL or (template.rcode > MAX_HEADER_RCODE and not has_opt):
-            return failed(request, question)
-        reply = reply_to(request, question, aa=1)
+            return failed(request)
+        reply = request.record.reply(ra=0, aa=1)
         reply.header.rcode = template.rcode & 0xF
         for record in made:
             try:
@@ -128,30 +125,21 @@ class TemplatesInPython(PythonStep):
             except FailureError:
                 labels = counting.record_labels(zone, record)
                 self.count(request, question, template, labels, counting.TEMPLATE_FAILURE)
-                return failed(request, question)
+                return failed(request)
             found = records.read(text)
             if found is None:
                 labels = counting.record_labels(zone, record)
                 self.count(request, question, template, labels, counting.RR_FAILURE)
-                return failed(request, question)
+                return failed(request)
             await add(request, question, reply, record.section, found)
         if has_opt:
             add_opt(reply, template)
         return reply
 
 
-def reply_to(request: Request, question: Question, *, aa: int) -> DNSRecord:
-    """The beginning of a reply. It is not made of ``request.record``: dnslib reads no names that are not UTF-8."""
-    from dnslib import DNSHeader, DNSLabel, DNSQuestion, DNSRecord
-
-    number, flags = (int.from_bytes(request.message[at : at + 2], "big") for at in (0, 2))
-    asked = DNSQuestion(DNSLabel(list(labels_of(question.name))), question.qtype, question.qclass)
-    return DNSRecord(DNSHeader(id=number, bitmap=flags & REPEATED_FLAGS, qr=1, ra=0, aa=aa), q=asked)
-
-
-def failed(request: Request, question: Question) -> DNSRecord:
+def failed(request: Request) -> DNSRecord:
     """SERVFAIL without records."""
-    reply = reply_to(request, question, aa=0)
+    reply = request.record.reply(ra=0, aa=0)
     reply.header.rcode = SERVFAIL
     return reply
 
@@ -292,25 +280,17 @@ async def add(
 
     owner, ttl_s, rrtype, rdata = found
     rrclass = 1 if question.qclass == CLASS_ANY else question.qclass
-    rr = RR(DNSLabel(list(labels_of(owner))), rrtype, rrclass, ttl_s, RD(rdata))
+    rr = RR(DNSLabel(labels_of(owner)), rrtype, rrclass, ttl_s, RD(rdata))
     {"answer": reply.add_answer, "authority": reply.add_auth, "additional": reply.add_ar}[section](rr)
     leads = section == "answer" and rrtype == TYPE_CNAME and question.qtype in (TYPE_A, TYPE_AAAA)
     if not leads or rdata.lower() == question.name.lower():
         return
     try:
-        there = await request.ask(DNSLabel(list(labels_of(rdata))), question.qtype)
+        there = await request.ask(DNSLabel(labels_of(rdata)), question.qtype)
     except Silence:
         return
     reply.add_answer(*there.rr)
     reply.header.tc = there.header.tc
-
-
-def labels_of(name: bytes) -> Iterator[bytes]:
-    """The labels of a name in wire form."""
-    at = 0
-    while at < len(name) and name[at]:
-        yield name[at + 1 : at + 1 + name[at]]
-        at += 1 + name[at]
 
 
 def add_opt(reply: DNSRecord, template: Template) -> None:
