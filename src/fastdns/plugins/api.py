@@ -238,7 +238,8 @@ class SupervisorView(Protocol):
     ) -> bytes:
         """What call returns, in a fork of the supervisor that sees all as it is; in itself where there is none.
 
-        limit_s: it has so long. needed: never in itself. Raises FastdnsError.
+        limit_s: it has so long. needed: never in itself; and the child has none of the listening sockets. Raises
+        FastdnsError.
         """
 
 

@@ -218,7 +218,8 @@ class Server:
     ) -> bytes:
         """What call returns, in a fork of this process; in itself where none can be had. Raises FastdnsError."""
         try:
-            return await in_child(title, call, self.sockets.fds(), limit_s)
+            # A long-lived child would keep sockets open that are served no longer.
+            return await in_child(title, call, () if needed else self.sockets.fds(), limit_s)
         except NoRoomError:
             if needed:
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import Option, integer, read_options, store, to_zones
+from fastdns.dns.signing_keys import file_base
 
 DEFAULT_CAPACITY = 10_000
 # CoreDNS's cache has 256 shards of at least four entries.
@@ -66,5 +67,5 @@ def _sources(d: Dispenser, block: BlockContext) -> list[KeySource]:
     if not names:
         raise d.arg_error("one key at least")
     if source == FILE:
-        names = [block.resolve(name.removesuffix(".key").removesuffix(".private")) for name in names]
+        names = [block.resolve(file_base(name)) for name in names]
     return [KeySource(source, name) for name in names]

@@ -44,7 +44,6 @@ class Dnssec(Plugin):
     """A step with two halves: the native one finds signatures, the one in Python makes them."""
 
     name = "dnssec"
-    offers = ("keys",)
     worker_modules = ("_step", "signing")
     counters = ("hits", "misses")
     reasons = (Reason("dnssec_too_large", "SERVFAIL", "the reply has too much to sign"),)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import dns.name
 
+from fastdns.corefile.mistakes import said_of
 from fastdns.corefile.model import ServerBlock, ServerConfig
+from fastdns.dns.signing_keys import Key
 from fastdns.errors import FastdnsError
 from fastdns.plugins.dnssec._signatures import Signatures
 from fastdns.plugins.dnssec.config import FILE, MIN_CAPACITY, Config
-from fastdns.plugins.dnssec.keys import Key, load_key, load_keys
+from fastdns.plugins.dnssec.keys import load_key, load_keys
 from fastdns.plugins.dnssec.signing import signature_bytes
 
 
@@ -40,7 +42,7 @@ def fit(config: Config, keys: Iterable[Key]) -> None:
         # As in CoreDNS, one key may sign several zones.
         if not any(zone.is_subdomain(key.zone) for zone in zones):
             raise FastdnsError(
-                f"plugin/dnssec: key {key.zone} (keyid: {key.tag}) can not sign any of the zones "
+                f"key {key.zone} (keyid: {key.tag}) can not sign any of the zones "
                 f"{', '.join(config.zones)}"
             )
 
@@ -51,7 +53,7 @@ def new_signatures(config: Config, keys: Iterable[Key]) -> Signatures:
     try:
         return Signatures(max(config.capacity, MIN_CAPACITY), signature_bytes(keys) if keys else 0)
     except (ValueError, OSError) as error:
-        raise FastdnsError(f"plugin/dnssec: cache_capacity {config.capacity}: {error}") from error
+        raise FastdnsError(f"cache_capacity {config.capacity}: {error}") from error
 
 
 def share_signatures(config: ServerConfig, before: Iterable[Shared] = ()) -> tuple[Shared, ...]:
@@ -59,12 +61,13 @@ def share_signatures(config: ServerConfig, before: Iterable[Shared] = ()) -> tup
     free = list(before)
     found = []
     for block, options in config.with_plugin("dnssec"):
-        keys = load_keys(options.keys)
-        fit(options, keys)
-        kept = next((one for one in free if one.config == options and one.keys == keys), None)
-        if kept is not None:
-            free.remove(kept)
-        signatures = kept.signatures if kept is not None else new_signatures(options, keys)
+        with said_of("dnssec", block):
+            keys = load_keys(options.keys)
+            fit(options, keys)
+            kept = next((one for one in free if one.config == options and one.keys == keys), None)
+            if kept is not None:
+                free.remove(kept)
+            signatures = kept.signatures if kept is not None else new_signatures(options, keys)
         found.append(Shared(block.index, options, keys, signatures))
     return tuple(found)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastdns.dns.names import wire_name
+from fastdns.dns.rrsig import rrsig_head, signed_bytes
+from fastdns.dns.signing_keys import Key
 from fastdns.plugins.dnssec._signatures import Signatures
-from fastdns.plugins.dnssec.keys import Key
 from fastdns.plugins.python import PythonStep, Request
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from fastdns.serve.python._step import HandOver
 
 TYPE_DNSKEY = 48
-CLASS_IN = 1
 # CoreDNS's: clocks may be set back by so much, and a signature is good for so long.
 INCEPTION_S = -3 * 3600
 EXPIRATION_S = 8 * 86400
@@ -55,26 +55,6 @@ def items(handed: bytes) -> Iterator[Item]:
             rdatas.add(handed[at + 2 : at + 2 + length])
             at += 2 + length
         yield Item(key, rdtype, zone, owner, sorted(rdatas))
-
-
-def label_count(owner: bytes) -> int:
-    """RFC 4034 section 3.1.3: without the root, and without the asterisk of a wildcard."""
-    count, at = 0, 2 if owner[:2] == b"\1*" else 0
-    while owner[at]:
-        count += 1
-        at += 1 + owner[at]
-    return count
-
-
-def signed_bytes(item: Item, key: Key, signer: bytes, inception_s: int, expiration_s: int) -> bytes:
-    """What a signature is of: RFC 4034 section 3.1.8.1."""
-    head = struct.pack(
-        "!HBBIIIH", item.rdtype, int(key.dnskey.algorithm), label_count(item.owner), ORIGINAL_TTL_S, expiration_s,
-        inception_s, key.tag,
-    )  # fmt: skip
-    before = item.owner + struct.pack("!HHI", item.rdtype, CLASS_IN, ORIGINAL_TTL_S)
-    records = (before + len(rdata).to_bytes(2, "big") + rdata for rdata in item.rdatas)
-    return b"".join((head, signer, *records))
 
 
 def signing_keys(keys: Sequence[Key], rdtype: int) -> Sequence[Key]:
@@ -133,7 +113,10 @@ class Signing(PythonStep):
             return
         inception_s, expiration_s = now_s + INCEPTION_S, now_s + EXPIRATION_S
         signer = self.zones[item.zone]
-        made = b"".join(
-            key.private.sign(signed_bytes(item, key, signer, inception_s, expiration_s)) for key in keys
-        )
+        made = b""
+        for key in keys:
+            head = rrsig_head(
+                item.owner, item.rdtype, ORIGINAL_TTL_S, key, signer, inception_s, expiration_s
+            )
+            made += key.private.sign(signed_bytes(head, item.owner, item.rdtype, ORIGINAL_TTL_S, item.rdatas))
         self.signatures.put(item.key, made, inception_s, expiration_s)
