@@ -39,6 +39,9 @@ cdef enum Op:
     OP_DURATION = 15
     OP_RFLAGS = 16
     OP_VALUE = 17
+    OP_JSON_NAME = 18
+    OP_JSON_VALUE = 19
+    OP_JSON_DURATION = 20
 
 OPS = {
     "": OP_LITERAL, "{type}": OP_TYPE, "{name}": OP_NAME, "{class}": OP_CLASS, "{proto}": OP_PROTO,
@@ -47,13 +50,17 @@ OPS = {
     "{duration}": OP_DURATION, "{>rflags}": OP_RFLAGS,
 }
 assert OPS.keys() - {""} == PLACEHOLDERS.keys()
+# In a line that is a JSON object, of these what is written differs.
+JSON_OPS = {"{name}": OP_JSON_NAME, "{duration}": OP_JSON_DURATION}
 
 cdef enum:
     LINES_BYTES = 131072        # of one call of read
     MAX_ADDRESS_BYTES = 47
     PREFIX_BYTES = 7
+    MAX_NAME_TEXT_BYTES = 1024
 
 cdef const char* PREFIX = b"[INFO] "
+cdef const char* HEX_DIGITS = b"0123456789abcdef"
 
 cdef struct Piece:
     Op op
@@ -63,6 +70,7 @@ cdef struct Piece:
 cdef struct Format:
     uint32_t count
     uint32_t max_bytes          # of a line, prefix and newline included
+    bint in_json                # it has no prefix
     Piece* pieces
 
 # The formats of one server block, by the number of the rule.
@@ -96,6 +104,61 @@ cdef uint8_t* put_value(uint8_t* out, const uint8_t* value) noexcept nogil:
             out = put_label(out, &value[i], 1)
         else:
             out = put_byte(out, value[i])
+    return out
+
+
+cdef uint8_t* put_json_name(uint8_t* out, const uint8_t* name) noexcept nogil:
+    """A name inside a JSON string (RFC 8259 section 7). As text it has no control characters."""
+    cdef uint8_t text[MAX_NAME_TEXT_BYTES]
+    cdef uint32_t i
+    cdef uint32_t size = put_name(text, name) - text
+    for i in range(size):
+        if text[i] == 34 or text[i] == 92:
+            out = put_byte(out, 92)
+        out = put_byte(out, text[i])
+    return out
+
+
+cdef uint32_t utf8_bytes(const uint8_t* at, uint32_t left) noexcept nogil:
+    """How many bytes the character at ``at`` has (RFC 3629 section 4); 0: it is none."""
+    cdef uint32_t i, size
+    cdef uint8_t first = at[0]
+    if first < 0x80:
+        return 1
+    size = 2 if 0xC2 <= first < 0xE0 else 3 if 0xE0 <= first < 0xF0 else 4 if 0xF0 <= first < 0xF5 else 0
+    if size == 0 or size > left:
+        return 0
+    for i in range(1, size):
+        if at[i] & 0xC0 != 0x80:
+            return 0
+    # Too long a form, a surrogate, or beyond the last character.
+    if (first == 0xE0 and at[1] < 0xA0) or (first == 0xED and at[1] > 0x9F):
+        return 0
+    if (first == 0xF0 and at[1] < 0x90) or (first == 0xF4 and at[1] > 0x8F):
+        return 0
+    return size
+
+
+cdef uint8_t* put_json_value(uint8_t* out, const uint8_t* value) noexcept nogil:
+    """A value behind its length byte, inside a JSON string. A byte that is no UTF-8 is the character U+FFFD."""
+    cdef uint32_t i = 1
+    cdef uint32_t size, end = <uint32_t>value[0] + 1
+    if value[0] == 0:
+        return put_byte(out, b"-")
+    while i < end:
+        size = utf8_bytes(&value[i], end - i)
+        if size == 0:
+            out = put_bytes(out, b"\\ufffd", 6)
+            size = 1
+        elif value[i] < 32 or value[i] == 127:
+            out = put_bytes(out, b"\\u00", 4)
+            out = put_byte(out, HEX_DIGITS[value[i] >> 4])
+            out = put_byte(out, HEX_DIGITS[value[i] & 15])
+        else:
+            if value[i] == 34 or value[i] == 92:
+                out = put_byte(out, 92)
+            out = put_bytes(out, <const char*>&value[i], size)
+        i += size
     return out
 
 
@@ -135,6 +198,15 @@ cdef uint8_t* put_reply_value(uint8_t* out, Op op, const LogEvent* event) noexce
     if op == OP_RCODE:
         return put_rcode(out, event.rcode)
     return put_flags(out, event.flags)
+
+
+cdef Op op_of(part) except *:
+    """What is written for a part of a format."""
+    if part.value:
+        return OP_JSON_VALUE if part.in_json else OP_VALUE
+    if part.in_json and part.placeholder in JSON_OPS:
+        return <Op><int>JSON_OPS[part.placeholder]
+    return <Op><int>OPS[part.placeholder]
 
 
 cdef class LineReader:
@@ -193,7 +265,8 @@ cdef class LineReader:
         for i in range(format.count):
             literal = parts[i].literal.encode()
             self.keep.append(literal)
-            format.pieces[i].op = OP_VALUE if parts[i].value else <Op><int>OPS[parts[i].placeholder]
+            format.pieces[i].op = op_of(parts[i])
+            format.in_json |= parts[i].in_json
             format.pieces[i].literal = literal
             format.pieces[i].literal_len = len(literal)
         return 0
@@ -246,17 +319,23 @@ cdef class LineReader:
         cdef const Piece* piece
         cdef const uint8_t* value = event_name(event) + event.name_len
         cdef uint32_t values = event.value_count
-        out = put_bytes(out, PREFIX, PREFIX_BYTES)
+        if not format.in_json:
+            out = put_bytes(out, PREFIX, PREFIX_BYTES)
         for i in range(format.count):
             piece = &format.pieces[i]
             if piece.op == OP_LITERAL:
                 out = put_bytes(out, piece.literal, piece.literal_len)
             elif piece.op == OP_LOCAL:
                 out = put_local(out, self.listeners, self.listener_count, event.listener)
-            elif piece.op == OP_VALUE and values == 0:
+            elif piece.op == OP_JSON_NAME:
+                out = put_json_name(out, event_name(event))
+            elif piece.op == OP_JSON_DURATION:
+                # A number has no unit.
+                out = put_duration(out, event.took_ns) - 1
+            elif (piece.op == OP_VALUE or piece.op == OP_JSON_VALUE) and values == 0:
                 out = put_byte(out, b"-")
-            elif piece.op == OP_VALUE:
-                out = put_value(out, value)
+            elif piece.op == OP_VALUE or piece.op == OP_JSON_VALUE:
+                out = put_value(out, value) if piece.op == OP_VALUE else put_json_value(out, value)
                 value += value[0] + 1
                 values -= 1
             elif piece.op >= OP_RCODE:

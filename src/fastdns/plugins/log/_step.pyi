@@ -7,7 +7,12 @@ from fastdns.serve._zones import NativeStep
 CLASSES: dict[str, int]
 
 class LogStep(NativeStep):
-    def __init__(self, block: int, rules: list[tuple[bytes, Collection[str], *tuple[BlockValue, ...]]]) -> None: ...
+    def __init__(
+        self,
+        block: int,
+        rules: list[tuple[bytes, Collection[str], *tuple[BlockValue, ...]]],
+        bounds: list[tuple[int, Sequence[tuple[Collection[str], int]]]] | None = None,
+    ) -> None: ...
 
 class ReplyValue(NativeValue):
     def __init__(self, name: str) -> None: ...

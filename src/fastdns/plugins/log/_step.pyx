@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset, strlen
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.dns._texts cimport put_byte, put_bytes
 from fastdns.serve._context cimport (
-    OVER_TCP, OVER_UDP, Context, Server, add_memory, find_memory, over_stream, proto_of,
+    OVER_TCP, OVER_UDP, Context, Server, add_memory, find_memory, next_random, over_stream, proto_of,
 )
 from fastdns.serve._slots cimport MAX_SLOTS, slot_of
 from fastdns.serve._values cimport BlockValue, NativeValue, Value, read_value
@@ -22,6 +22,7 @@ from fastdns._wire cimport (
     OPT_FIXED_BYTES, REFUSED, RR, SERVFAIL, TYPE_AXFR, TYPE_IXFR, TYPE_NS, TYPE_RRSIG, TYPE_SOA, Query, Reply,
     Section, accept, add_rr, in_zone, reply_reset, uncompressed_bytes, write_reply,
 )
+from fastdns.plugins.log._values cimport SECOND_NS
 from fastdns.plugins.log._ring cimport (
     LOG_DO, LOG_SILENT, LOG_TCP, LogEvent, LogRing, Ring, commit, event_name, reserve,
 )
@@ -71,15 +72,26 @@ cdef uint8_t REPLY_TYPE = 0
 
 CLASSES = {"success": CLASS_SUCCESS, "denial": CLASS_DENIAL, "error": CLASS_ERROR, "all": CLASS_ALL}
 
+# Lines of some classes: one may be written once it is due, or up to a second before.
+cdef struct Limit:
+    uint8_t classes             # of Class
+    uint64_t line_ns            # at its rate
+    uint64_t due_ns             # when the next line is due (CLOCK_MONOTONIC); each serving thread has a copy
+
 cdef struct Rule:
     const uint8_t* name         # lowercased wire form
     uint16_t name_len
     uint8_t classes             # of Class
+    uint32_t sample             # of so many queries one is logged
+    uint32_t limit_count
+    uint32_t first_limit        # in a thread's limits
     uint32_t value_count
     const Value* values[MAX_VALUES]     # that its format shows, in order
 
 cdef struct Conf:
     uint32_t slot               # of the thread's ring
+    uint32_t limit_count        # of all rules
+    Limit* limits               # limit_count for UDP, as many for other transports: threads of their own
     uint16_t block
     uint32_t rule_count
     Rule* rules
@@ -271,6 +283,22 @@ cdef const Rule* rule_for(const Conf* conf, const Query* q) noexcept nogil:
     return NULL
 
 
+cdef bint within_limits(const Context* ctx, const Conf* conf, const Rule* rule, Class of,
+                        uint64_t now_ns) noexcept nogil:
+    """Whether one more line of this class is within all limits. If so it counts for them."""
+    cdef Limit* limits = conf.limits + rule.first_limit
+    cdef uint32_t i
+    if ctx.transport != OVER_UDP:
+        limits += conf.limit_count
+    for i in range(rule.limit_count):
+        if limits[i].classes & of and limits[i].due_ns > now_ns + SECOND_NS - limits[i].line_ns:
+            return False
+    for i in range(rule.limit_count):
+        if limits[i].classes & of:
+            limits[i].due_ns = (limits[i].due_ns if limits[i].due_ns > now_ns else now_ns) + limits[i].line_ns
+    return True
+
+
 cdef void after(Context* ctx, const void* opaque) noexcept nogil:
     cdef const Conf* conf = <const Conf*>opaque
     cdef Ring* ring = <Ring*>ctx.slots[conf.slot]
@@ -286,16 +314,18 @@ cdef void after(Context* ctx, const void* opaque) noexcept nogil:
     if ring == NULL:
         return
     rule = rule_for(conf, ctx.q)
-    if rule == NULL:
+    if rule == NULL or (rule.sample > 1 and next_random(ctx) % rule.sample != 0):
         return
     how = answered(ctx)
-    if rule.classes != CLASS_ALL or rule.value_count:
+    if rule.classes != CLASS_ALL or rule.value_count or rule.limit_count:
         type = type_of(ctx, how)
         if not rule.classes & class_of(type):
             return
+    now_ns = monotonic_ns()
+    if rule.limit_count and not within_limits(ctx, conf, rule, class_of(type), now_ns):
+        return
     if rule.value_count:
         size += read_values(ctx, rule, type, texts, lengths)
-    now_ns = monotonic_ns()
     event = reserve(ring, size, now_ns)
     if event == NULL:
         if ctx.counters != NULL:
@@ -329,14 +359,23 @@ cdef uint32_t read_values(Context* ctx, const Rule* rule, ReplyType type, const 
     return size
 
 
+cdef uint8_t mask_of(classes) except? 255:
+    """Classes by name."""
+    cdef uint8_t mask = 0
+    for one in classes:
+        mask |= CLASSES[one]
+    return mask
+
+
 cdef class LogStep(NativeStep):
     """block: the number by which the reader tells whose format it is. rules: (name in lowercased wire form,
-    classes, each BlockValue that the format shows …), tried in order."""
+    classes, each BlockValue that the format shows …), tried in order. bounds: for each of them, of how many queries
+    one is logged, and (classes, lines a second of each serving thread) …; None: all are."""
     cdef Conf conf
     cdef list names
     cdef list values
 
-    def __init__(self, uint16_t block, list rules not None):
+    def __init__(self, uint16_t block, list rules not None, list bounds=None):
         cdef uint32_t i
         if len(rules) > MAX_RULES:
             raise ValueError(f"a server block takes {MAX_RULES} log rules at most")
@@ -349,10 +388,12 @@ cdef class LogStep(NativeStep):
         for i in range(len(rules)):
             self.conf.rules[i].name = <const uint8_t*><bytes>self.names[i]
             self.conf.rules[i].name_len = len(self.names[i])
-            for one in rules[i][1]:
-                self.conf.rules[i].classes |= CLASSES[one]
+            self.conf.rules[i].classes = mask_of(rules[i][1])
+            self.conf.rules[i].sample = 1
             self.take_values(&self.conf.rules[i], rules[i][2:])
         self.conf.rule_count = len(rules)
+        if bounds is not None:
+            self.bound(bounds)
         self.conf.slot = slot_of("log")
         self.step.after = after
         self.step.conf = &self.conf
@@ -367,8 +408,28 @@ cdef class LogStep(NativeStep):
             self.values.append(value)
         return 0
 
+    cdef int bound(self, list bounds) except -1:
+        cdef uint32_t i, j
+        cdef uint32_t at = 0
+        self.conf.limit_count = sum([len(limits) for _, limits in bounds])
+        self.conf.limits = <Limit*>calloc(2 * self.conf.limit_count + 1, sizeof(Limit))
+        if self.conf.limits == NULL:
+            raise MemoryError
+        for i in range(self.conf.rule_count):
+            sample, limits = bounds[i]
+            self.conf.rules[i].sample = sample
+            self.conf.rules[i].first_limit = at
+            self.conf.rules[i].limit_count = len(limits)
+            for classes, lines_s in limits:
+                for j in range(2):
+                    self.conf.limits[at + j * self.conf.limit_count].classes = mask_of(classes)
+                    self.conf.limits[at + j * self.conf.limit_count].line_ns = SECOND_NS // lines_s
+                at += 1
+        return 0
+
     def __dealloc__(self):
         free(self.conf.rules)
+        free(self.conf.limits)
 
 
 # ------------------------------------------------------------------------------- for Python and the tests
@@ -414,6 +475,7 @@ def log_reply(LogStep step not None, LogRing ring not None, bytes message not No
         ctx.client_port = client_port
         ctx.transport = OVER_TCP if tcp else OVER_UDP
         ctx.written = written
+        ctx.random = monotonic_ns() | 1
         reply_reset(reply)
         reply.rcode = rcode
         reply.aa = aa

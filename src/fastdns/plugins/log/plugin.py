@@ -61,6 +61,7 @@ class Log(Plugin):
                 (wire_name(rule.name), rule.classes, *[value_of(name, block, runtime) for name in rule.values])
                 for rule in config.rules
             ],
+            [(rule.sample, rule.limits) for rule in config.rules],
         )
 
     def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
