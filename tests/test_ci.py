@@ -79,6 +79,30 @@ def test_what_is_not_ours_to_install_is_said(tmp_path: Path, user: int, apt: str
     assert done == STEPS
 
 
+BUILT = [
+    "go install -ldflags=-s -w helm.sh/helm/v3/cmd/helm@v3.19.5",
+    "go install -ldflags=-s -w sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
+]
+
+
+@pytest.mark.parametrize(
+    ("there", "built"),
+    [({}, BUILT), ({"kubectl": "exit 0"}, BUILT[:1]), ({"helm": "exit 0", "kustomize": "exit 0"}, [])],
+    ids=["neither", "kubectl has kustomize", "both"],
+)
+def test_what_debian_lacks_is_built_by_go(tmp_path: Path, there: dict[str, str], built: list[str]) -> None:
+    done, said = run(tmp_path, more={"go": f'echo go "$@" >>{tmp_path}/done', **there})
+    assert [line for line in done if line.startswith("go ")] == built
+    assert done[-len(STEPS) :] == STEPS
+    assert said.removesuffix(ONLY) == ""
+
+
+def test_what_go_cannot_build_is_said_and_does_not_end_it(tmp_path: Path) -> None:
+    done, said = run(tmp_path, more={"go": "exit 1", "kubectl": "exit 0"})
+    assert said.removesuffix(ONLY) == ".ci/run: helm cannot be built; tests that need it are skipped\n"
+    assert done[-len(STEPS) :] == STEPS
+
+
 @pytest.mark.parametrize(
     ("installed", "asked"),
     [

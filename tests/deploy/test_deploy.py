@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
 
 import pytest
-import yaml
 
 from fastdns.cli import SERVE_FLAGS, parse_flags
 from fastdns.corefile import load
 from fastdns.plugins.kubernetes.manifests.parsing import parse_manifests
+from tests.deploy.objects import Object, problems, read_file
+from tests.deploy.render import KUSTOMIZE, ROOT
 
-ROOT = Path(__file__).parents[2]
-OBJECTS: dict[tuple[str, str], dict[str, Any]] = {
-    (one["kind"], one["metadata"]["name"]): one
-    for one in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text())
+FILES = [
+    path
+    for folder in ("base", "deployment")
+    for path in sorted((KUSTOMIZE / folder).glob("*.yaml"))
+    if path.name != "kustomization.yaml"
+]
+OBJECTS: dict[tuple[str, str], Object] = {
+    (one["kind"], one["metadata"]["name"]): one for path in FILES for one in read_file(path)
 }
+COREFILE = (KUSTOMIZE / "corefile" / "Corefile").read_text()
 POD = OBJECTS["Deployment", "coredns"]["spec"]["template"]
 CONTAINER = POD["spec"]["containers"][0]
 
@@ -28,12 +31,12 @@ CONTAINER = POD["spec"]["containers"][0]
     "kind, name",
     [
         ("ServiceAccount", "coredns"),
-        ("ConfigMap", "coredns"),
         ("ClusterRole", "system:coredns"),
         ("ClusterRoleBinding", "system:coredns"),
         ("Deployment", "coredns"),
         ("Service", "kube-dns"),
         ("PodDisruptionBudget", "coredns"),
+        ("NetworkPolicy", "coredns"),
     ],
 )
 def test_objects_have_the_names_that_clusters_have(kind: str, name: str) -> None:
@@ -57,21 +60,28 @@ def test_service_selects_the_pods_and_has_both_transports() -> None:
 def test_three_replicas_spread_and_kept_up() -> None:
     deployment = OBJECTS["Deployment", "coredns"]["spec"]
     assert deployment["replicas"] == 3
-    terms = POD["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert terms[0]["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    constraints = POD["spec"]["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in constraints] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    # A pod that cannot be spread runs all the same.
+    assert {one["whenUnsatisfiable"] for one in constraints} == {"ScheduleAnyway"}
     assert OBJECTS["PodDisruptionBudget", "coredns"]["spec"]["maxUnavailable"] == 1
 
 
-def test_container_has_one_capability_and_writes_nowhere() -> None:
-    context = CONTAINER["securityContext"]
+def test_container_has_one_capability_and_writes_its_snapshot_only() -> None:
+    context, pod = CONTAINER["securityContext"], POD["spec"]["securityContext"]
     assert context["capabilities"] == {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}
-    assert context["readOnlyRootFilesystem"] and context["runAsNonRoot"]
-    assert not context["allowPrivilegeEscalation"]
+    assert context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
+    assert pod["runAsNonRoot"] and pod["runAsUser"] == pod["runAsGroup"] == pod["fsGroup"] == 65532
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    writable = [mount["mountPath"] for mount in CONTAINER["volumeMounts"] if not mount.get("readOnly")]
+    ((_, options),) = load(COREFILE, environ={}).with_plugin("kubernetes")
+    assert writable == [str(PurePath(options.snapshot).parent)]
 
 
 def test_probes_ask_what_the_corefile_serves() -> None:
-    config = load(OBJECTS["ConfigMap", "coredns"]["data"]["Corefile"], environ={})
+    config = load(COREFILE, environ={})
     (_, health), (_, ready) = config.with_plugin("health")[0], config.with_plugin("ready")[0]
+    assert CONTAINER["startupProbe"]["httpGet"] == CONTAINER["livenessProbe"]["httpGet"]
     assert CONTAINER["livenessProbe"]["httpGet"]["port"] == health.port == 8080
     assert CONTAINER["readinessProbe"]["httpGet"]["port"] == ready.port == 8181
     assert health.host == ready.host == ""
@@ -83,8 +93,13 @@ def test_arguments_are_those_of_coredns() -> None:
     assert CONTAINER["args"] == ["-conf", f"{mount}/Corefile"]
 
 
-def test_configmap_has_the_root_corefile() -> None:
-    assert OBJECTS["ConfigMap", "coredns"]["data"]["Corefile"] == (ROOT / "Corefile").read_text()
+def test_the_corefile_of_a_new_cluster_is_the_root_one_with_a_snapshot() -> None:
+    added = """\
+        # Kept for the next start of the container, which then answers at once.
+        snapshot /var/lib/fastdns/cluster
+"""
+    assert added in COREFILE
+    assert COREFILE.replace(added, "") == (ROOT / "Corefile").read_text()
 
 
 def test_root_corefile_is_the_one_of_the_design() -> None:
@@ -188,148 +203,7 @@ def test_image_runs_as_nobody_special_and_starts_fastdns() -> None:
     assert sum(line.startswith("FROM ") for line in lines) == 2
 
 
-def unknown_fields(kind: str, value: Any, where: str) -> list[str]:
-    """Where a value is none that the Kubernetes API (as the client's models have it) takes for a type."""
-    from kubernetes import client
-
-    if (list_of := re.fullmatch(r"[Ll]ist\[(.*)\]", kind)) is not None:
-        if not isinstance(value, list):
-            return [f"{where}: a list expected"]
-        return [text for at, one in enumerate(value) for text in unknown_fields(list_of[1], one, f"{where}[{at}]")]
-    if (dict_of := re.fullmatch(r"[Dd]ict[(\[]str, (.*)[)\]]", kind)) is not None:
-        if not isinstance(value, dict):
-            return [f"{where}: an object expected"]
-        return [text for key, one in value.items() for text in unknown_fields(dict_of[1], one, f"{where}.{key}")]
-    if kind in ("str", "int", "bool", "object"):
-        types = {"str": str, "int": int, "bool": bool, "object": (str, int)}[kind]
-        right = isinstance(value, types) and isinstance(value, bool) == (kind == "bool")
-        return [] if right else [f"{where}: {kind} expected, not {value!r}"]
-    model = getattr(client, kind)
-    if not isinstance(value, dict):
-        return [f"{where}: {kind} expected, not {value!r}"]
-    names = {spelled: name for name, spelled in model.attribute_map.items()}
-    found = [f"{where}.{key}: {kind} has no such field" for key in value if key not in names]
-    known = {names[key]: one for key, one in value.items() if key in names}
-    for name, one in known.items():
-        found += unknown_fields(model.openapi_types[name], one, f"{where}.{model.attribute_map[name]}")
-    # The models check what is required, each version of the client in words of its own.
-    try:
-        model(**known)
-    except ValueError as error:
-        found += [] if found else [f"{where}: {error}"]
-    return found
-
-
-MODELS = {
-    "v1": "V1", "apps/v1": "V1", "policy/v1": "V1", "rbac.authorization.k8s.io/v1": "V1",
-    "discovery.k8s.io/v1": "V1",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["kubernetes.yaml", "example/cluster.yaml"])
-def test_manifests_are_what_the_api_takes(name: str) -> None:
-    """As ``kubectl apply --validate=strict`` would look at them."""
-    for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()):
-        where = f"{one['kind']} {one['metadata']['name']}"
-        assert unknown_fields(MODELS[one["apiVersion"]] + one["kind"], one, where) == []
-
-
-def test_what_the_api_does_not_take_is_found() -> None:
-    container = {"name": "c", "ports": [{"containerPort": "53"}], "livenessprobe": {}, "resources": {"limits": {}}}
-    bad = {"metadata": {"name": "d"}, "spec": {"containers": [container], "nodeSelector": ["linux"]}}
-    assert unknown_fields("V1Pod", bad, "Pod d") == [
-        "Pod d.spec.containers[0].livenessprobe: V1Container has no such field",
-        "Pod d.spec.containers[0].ports[0].containerPort: int expected, not '53'",
-        "Pod d.spec.nodeSelector: an object expected",
-    ]
-    (missing,) = unknown_fields("V1PodSpec", {"nodeSelector": {}}, "spec")
-    assert missing.startswith("spec: ") and "containers" in missing
-
-
-def refusals(obj: dict[str, Any]) -> list[str]:
-    """What the API server's validation says of a Service or EndpointSlice (pkg/apis/core and discovery)."""
-    spec = obj.get("spec", {})
-    found: list[str] = []
-    port_names: list[str] = []
-    if obj["kind"] == "Service":
-        ports = spec.get("ports", [])
-        port_names = [port.get("name", "") for port in ports]
-        addresses = spec.get("clusterIPs", [])
-        if spec.get("type") == "ExternalName":
-            if addresses or spec.get("clusterIP"):
-                found.append("spec.clusterIPs: may not be set when the type is ExternalName")
-            if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", spec.get("externalName", "")):
-                found.append("spec.externalName: a name of RFC 1123 expected")
-            return found
-        if not ports and addresses != ["None"]:
-            found.append("spec.ports: required value")
-        if addresses and spec.get("clusterIP") != addresses[0]:
-            found.append("spec.clusterIPs[0]: first value must match clusterIP")
-        if addresses != ["None"]:
-            versions = [ipaddress.ip_address(address).version for address in addresses]
-            families = spec.get("ipFamilies", [f"IPv{version}" for version in versions])
-            if len(addresses) > 2 or len(set(versions)) != len(versions):
-                found.append("spec.clusterIPs: at most one address of each family")
-            if [f"IPv{version}" for version in versions] != families[: len(versions)]:
-                found.append("spec.clusterIPs: expected the families of ipFamilies")
-            if max(len(addresses), len(families)) > 1 and spec.get("ipFamilyPolicy") not in (
-                "RequireDualStack",
-                "PreferDualStack",
-            ):
-                found.append("spec.ipFamilyPolicy: may be RequireDualStack or PreferDualStack with two clusterIPs")
-    elif obj["kind"] == "EndpointSlice":
-        ports = obj.get("ports", [])
-        port_names = [port.get("name", "") for port in ports]
-        for endpoint in obj["endpoints"]:
-            if not 1 <= len(endpoint["addresses"]) <= 100:
-                found.append("endpoints.addresses: 1 to 100 expected")
-            for address in map(ipaddress.ip_address, endpoint["addresses"]):
-                if f"IPv{address.version}" != obj["addressType"]:
-                    found.append(f"endpoints.addresses: {address} is not {obj['addressType']}")
-                if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
-                    found.append(f"endpoints.addresses: {address} may not be used")
-            if not LABEL.fullmatch(endpoint.get("hostname", "a")):
-                found.append("endpoints.hostname: a label of RFC 1123 expected")
-    else:
-        return found
-    for port in ports:
-        if not 1 <= port["port"] <= 65535 or port.get("protocol", "TCP") not in ("TCP", "UDP", "SCTP"):
-            found.append(f"ports: {port} is none")
-    if len(port_names) > 1 and (not all(map(LABEL.fullmatch, port_names)) or len({*port_names}) != len(port_names)):
-        found.append("ports.name: each its own where there are several")
-    return found
-
-
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
-@pytest.mark.parametrize("name", ["kubernetes.yaml", "example/cluster.yaml"])
-def test_manifests_pass_the_apis_validation(name: str) -> None:
+@pytest.mark.parametrize("path", [*FILES, ROOT / "deploy" / "example" / "cluster.yaml"], ids=lambda path: path.name)
+def test_manifests_are_what_the_api_takes(path: Path) -> None:
     """The example had two addresses in a Service without ipFamilyPolicy, which a real API server refuses."""
-    for one in yaml.safe_load_all((ROOT / "deploy" / name).read_text()):
-        assert refusals(one) == [], f"{one['kind']} {one['metadata']['name']}"
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "fd00::1"]}, "spec.ipFamilyPolicy: may be"),
-        (
-            {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "10.0.0.2"], "ipFamilyPolicy": "PreferDualStack"},
-            "spec.clusterIPs: at most one address of each family",
-        ),
-        ({"clusterIP": "10.0.0.2", "clusterIPs": ["10.0.0.1"]}, "spec.clusterIPs: first value"),
-        (
-            {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilies": ["IPv6"]},
-            "spec.clusterIPs: expected",
-        ),
-        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": []}, "spec.ports: required"),
-        ({"clusterIP": "10.0.0.1", "ports": [{"port": 0}]}, "ports: "),
-        ({"clusterIP": "10.0.0.1", "ports": [{"port": 1}, {"port": 2}]}, "ports.name: "),
-        ({"type": "ExternalName", "externalName": "no name"}, "spec.externalName: "),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_the_apis_validation_refuses_is_found(spec: dict[str, Any], said: str) -> None:
-    found = refusals({"kind": "Service", "spec": {"ports": [{"port": 80}], **spec}})
-    assert len(found) == 1 and found[0].replace("[0]", "").startswith(said)
+    assert [text for one in read_file(path) for text in problems(one)] == []

@@ -1,4 +1,4 @@
-"""The root Corefile, unchanged, as deploy/kubernetes.yaml starts it: three pods behind one service address.
+"""The root Corefile, unchanged, as deploy/kustomize/base starts it: three pods behind one service address.
 
 A node with a bridge, on it three pods and the upstream, each in a network of its own. The API server is the node's,
 at the address that pods know; the service address is a multipath route over the pods that are ready.
@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dns.message
 import dns.query
@@ -80,15 +79,10 @@ CASES = [
 ]
 
 
-def manifest(kind: str, name: str) -> Any:
-    """An object of deploy/kubernetes.yaml."""
-    found = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text())
-    return next(one for one in found if (one["kind"], one["metadata"]["name"]) == (kind, name))
-
-
 def containers() -> list[tuple[list[str], tuple[int, str]]]:
     """Arguments and readiness probe of each pod: those of our manifest, and once those that other ones have."""
-    container = manifest("Deployment", "coredns")["spec"]["template"]["spec"]["containers"][0]
+    deployment = yaml.safe_load((ROOT / "deploy/kustomize/deployment/deployment.yaml").read_text())
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
     probe = container["readinessProbe"]["httpGet"]
     ours = container["args"], (probe["port"], probe["path"])
     return [ours, (["-conf=/etc/coredns/Corefile"], (8080, "/ready")), ours]
