@@ -252,7 +252,7 @@ def main_check(arguments: list[str]) -> int:
         print(CHECK_USAGE, end="")
         return 0
     if flags.rest:
-        return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
+        return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]; name the Corefile with -conf")
     report = check.check(what_to_check(flags))
     if flags.on("json"):
         print(check.as_json(report))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from fastdns.counted import counted
+
 # Lines logged for one file at a time: a file of another kind must not fill the log.
 MAX_SAID = 10
 
@@ -31,5 +33,5 @@ class SkippedLines:
         for problem in new[:MAX_SAID]:
             log.warning("%s", problem)
         if len(new) > MAX_SAID:
-            log.warning("%s: %d more lines are skipped", file, len(new) - MAX_SAID)
+            log.warning("%s: %s skipped", file, counted(len(new) - MAX_SAID, "more line", ("is", "are")))
         return len(new)

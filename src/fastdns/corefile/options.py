@@ -27,6 +27,8 @@ _MAX_DURATION_S = (2**63 - 1) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
+A_DURATION = "a duration, such as 30s, 500ms or 1h30m"
+
 NOTHING: Mapping[str, int] = {}
 
 
@@ -48,22 +50,26 @@ def parse_duration_s(text: str) -> float:
     return -total if text.startswith("-") else total
 
 
+def _with(expected: str, what: str) -> str:
+    return f"{expected}: {what}" if what else expected
+
+
 # Readers
 
 
-def words(d: Dispenser) -> tuple[str, ...]:
-    """One argument at least."""
+def words(d: Dispenser, what: str = "") -> tuple[str, ...]:
+    """One argument at least. what: names one in the error."""
     args = d.remaining_args()
     if not args:
-        raise d.arg_error("at least one argument")
+        raise d.arg_error(_with("at least one argument", what))
     return tuple(args)
 
 
-def one(d: Dispenser) -> str:
-    """Exactly one argument."""
+def one(d: Dispenser, what: str = "") -> str:
+    """Exactly one argument. what: names it in the error."""
     args = d.remaining_args()
     if len(args) != 1:
-        raise d.arg_error("one argument")
+        raise d.arg_error(_with("one argument", what))
     return args[0]
 
 
@@ -86,7 +92,7 @@ def one_of(*choices: str) -> Reader:
     """One of some words."""
 
     def read(d: Dispenser) -> str:
-        word = one(d)
+        word = one(d, " or ".join(choices))
         if word not in choices:
             raise d.error(f"{word!r} is none of {', '.join(choices)}")
         return word
@@ -96,13 +102,16 @@ def one_of(*choices: str) -> Reader:
 
 def to_int(d: Dispenser, text: str, what: str, low: int, high: int | None = None) -> int:
     """text as a whole number within bounds; ``what`` names it in the error."""
-    bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
     if not _INTEGER.fullmatch(text):
-        raise d.error(f"{what} must be a whole number {bounds}, got {text!r}")
+        raise d.error(f"{what} must be {_whole(low, high)}, got {text!r}")
     value = int(text)
     if value < low or (high is not None and value > high):
-        raise d.error(f"{what} must be a whole number {bounds}, got {value}")
+        raise d.error(f"{what} must be {_whole(low, high)}, got {value}")
     return value
+
+
+def _whole(low: int, high: int | None) -> str:
+    return f"a whole number {f'of at least {low}' if high is None else f'from {low} to {high}'}"
 
 
 def integer(low: int, high: int | None = None) -> Reader:
@@ -110,7 +119,7 @@ def integer(low: int, high: int | None = None) -> Reader:
 
     def read(d: Dispenser) -> int:
         name = d.text
-        return to_int(d, one(d), name, low, high)
+        return to_int(d, one(d, _whole(low, high)), name, low, high)
 
     return read
 
@@ -119,7 +128,7 @@ def number(low: float) -> Reader:
     """One number, with or without a fraction."""
 
     def read(d: Dispenser) -> float:
-        name, text = d.text, one(d)
+        name, text = d.text, one(d, f"a number of at least {low:g}")
         value = float(text) if _NUMBER.fullmatch(text) else None
         if value is None or value == float("inf"):
             raise d.error(f"{name} must be a number of at least {low:g}, got {text!r}")
@@ -148,7 +157,7 @@ def duration(low_s: float = 0.0, high_s: float | None = None, *, bare_seconds: b
     """One duration within bounds, in seconds. bare_seconds: a number without a unit counts seconds."""
 
     def read(d: Dispenser) -> float:
-        name, text = d.text, one(d)
+        name, text = d.text, one(d, A_DURATION)
         if bare_seconds and _INTEGER.fullmatch(text):
             text += "s"
         return to_duration_s(d, text, name, low_s, high_s)
@@ -254,7 +263,8 @@ def _read_option(
         import difflib
 
         near = difflib.get_close_matches(d.text[:64], table, n=1)
-        hint = removed(d.removed_options.get(d.text)) or (f"; did you mean {near[0]!r}?" if near else "")
+        others = f"; expected one of {', '.join(table)}" if table else "; there are no options"
+        hint = removed(d.removed_options.get(d.text)) or (f"; did you mean {near[0]!r}?" if near else others)
         raise d.error(f"unknown option {d.text!r}{hint}")
     d.ends_after = ending.get(d.text)
     option(d, fields)

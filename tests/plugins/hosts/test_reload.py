@@ -92,8 +92,8 @@ def test_a_file_that_comes_after_the_start(server: Server) -> None:
     assert server.addresses("2.0.0.10.in-addr.arpa.", "PTR") == ["node2."]
     assert server.query("node1.").answer[0].ttl == 60 and server.query("node1.zone.test.").answer[0].ttl == 5
     # Both blocks share what was read.
-    server.wait_for_log("NodeHosts: 1 lines cannot be used and are skipped; the first one is line 3")
-    assert server.log.count("NodeHosts: 1 lines") == 1
+    server.wait_for_log("NodeHosts: 1 line is skipped, as no entry of a hosts file; the first one is line 3")
+    assert server.log.count("NodeHosts: 1 line ") == 1
 
 
 def test_metrics(server: Server) -> None:

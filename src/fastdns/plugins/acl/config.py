@@ -91,17 +91,17 @@ def _sections(d: Dispenser) -> dict[str, list[str]]:
 
 def _qtype(d: Dispenser, text: str) -> int:
     if text not in _TYPES:
-        raise d.error(f"{text!r} is no query type")
+        raise d.error(f"{text!r} is no query type; expected one such as A or ANY, in upper case")
     return _TYPES[text]
 
 
 def _network(d: Dispenser, text: str) -> Network:
     try:
         if not _NETWORK.fullmatch(text):
-            raise ValueError("it has neither the form of an address nor ADDRESS/LENGTH")
+            raise ValueError
         network = ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise d.error(f"invalid network {text!r}: {error}") from None
+    except ValueError:
+        raise d.error(f"invalid network {text!r}; expected one such as 10.0.0.0/8, 192.0.2.1 or fd00::/8") from None
     packed, length = network.network_address.packed, network.prefixlen
     if packed.startswith(_MAPPED) and length >= 96:
         return packed[12:], length - 96

@@ -25,7 +25,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     """Where the directive is repeated, the last one counts. Raises CorefileError."""
     config = Config(())
     for _ in d.occurrences():
-        *zones, source = words(d)
+        *zones, source = words(d, "@PLUGIN or a file like /etc/resolv.conf, and zones before it")
         of_plugin = source.startswith("@")
         config = Config(
             to_zones(d, zones) or block.zones,

@@ -23,7 +23,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     """Occurrences add up; an ``except`` is of its own occurrence. Raises CorefileError."""
     addresses: list[str] = []
     for _ in d.occurrences():
-        here = _addresses(d, words(d))
+        here = _addresses(d, words(d, "an IP address or an interface"))
         fields: dict[str, Any] = {"except": ()}
         read_options(d, {"except": _except}, fields)
         addresses += [address for address in here if address not in fields["except"]]
@@ -33,7 +33,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
 
 
 def _except(d: Dispenser, fields: dict[str, Any]) -> None:
-    fields["except"] = _addresses(d, words(d))
+    fields["except"] = _addresses(d, words(d, "an IP address or an interface"))
 
 
 def _addresses(d: Dispenser, texts: tuple[str, ...]) -> list[str]:

@@ -8,7 +8,17 @@ from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import Option, flag, one, read_options, store, to_duration_s, to_int, to_zones
+from fastdns.corefile.options import (
+    A_DURATION,
+    Option,
+    flag,
+    one,
+    read_options,
+    store,
+    to_duration_s,
+    to_int,
+    to_zones,
+)
 from fastdns.plugins.cache._cache import MAX_CAPACITY, MAX_RING_BYTES, MIN_RING_BYTES
 
 # RFC 2181 section 8.
@@ -180,14 +190,14 @@ def _policy(d: Dispenser, fields: dict[str, Any]) -> None:
     """Leaves the error that it is where no serve_stale stands before or after it."""
     if "policy" in fields:
         raise d.error("serve_stale_policy may be used only once")
-    policy = one(d)
+    policy = one(d, "prefer_positive")
     if policy.lower() != "prefer_positive":
         raise d.error(f"{policy!r} is no policy of serve_stale; it is prefer_positive")
     fields["policy"] = d.error("serve_stale_policy needs serve_stale")
 
 
 def _servfail(d: Dispenser) -> float:
-    return to_duration_s(d, one(d), "servfail", 0.0, MAX_SERVFAIL_S)
+    return to_duration_s(d, one(d, A_DURATION), "servfail", 0.0, MAX_SERVFAIL_S)
 
 
 def _disable(d: Dispenser, fields: dict[str, Any]) -> None:

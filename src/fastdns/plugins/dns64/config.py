@@ -54,7 +54,7 @@ def _to_prefix(d: Dispenser, text: str) -> ipaddress.IPv6Network:
 
 
 def _prefix(d: Dispenser) -> ipaddress.IPv6Network:
-    return _to_prefix(d, one(d))
+    return _to_prefix(d, one(d, "an IPv6 prefix, such as 64:ff9b::/96"))
 
 
 OPTIONS: dict[str, Option] = {

@@ -65,11 +65,11 @@ def clean_path(text: str) -> str:
 
 
 def _path(d: Dispenser) -> str:
-    return clean_path(one(d))
+    return clean_path(one(d, "a path, such as /skydns"))
 
 
 def _endpoints(d: Dispenser) -> tuple[str, ...]:
-    return tuple(_url(d, text) for text in words(d))
+    return tuple(_url(d, text) for text in words(d, "the URL of a server, such as http://localhost:2379"))
 
 
 def _url(d: Dispenser, text: str) -> str:

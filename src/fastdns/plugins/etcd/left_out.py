@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from fastdns.counted import counted
 from fastdns.plugins.api import Recorder
 from fastdns.plugins.etcd.metrics import LEFT_OUT
 
@@ -45,5 +46,5 @@ class LeftOut:
     def finish(self) -> None:
         """A listing, or a message, has been read."""
         if self.unsaid:
-            log.warning("%s: %d more keys are left out", self.path or "/", self.unsaid)
+            log.warning("%s: %s left out", self.path or "/", counted(self.unsaid, "more key", ("is", "are")))
         self.said = self.unsaid = 0

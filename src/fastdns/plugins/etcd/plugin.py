@@ -43,7 +43,8 @@ class Etcd(Plugin):
                     try:
                         tls_of(config.tls)
                     except OSError as error:
-                        raise FastdnsError(f"the files of tls, {' '.join(config.tls)}: {error}") from None
+                        what = error.strerror or error
+                        raise FastdnsError(f"the files of tls, {' '.join(config.tls)}: {what}") from None
 
     def source_identity(self, config: Config) -> Hashable:
         # Which names go on, and the upper bound of TTLs, the step knows.

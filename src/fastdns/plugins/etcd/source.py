@@ -18,6 +18,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from fastdns.counted import counted
 from fastdns.errors import SourceError, StoreFull
 from fastdns.http.failover import follow_in_turn, together
 from fastdns.memory._store import Writer
@@ -226,7 +227,7 @@ class EtcdSource:
         self.cluster_id = first.cluster_id
         self.count = count
         self.note_change(changed)
-        log.info("%s: %d keys below %s", client.session.url, count, self.config.path or "/")
+        log.info("%s: %s below %s", client.session.url, counted(count, "key"), self.config.path or "/")
 
     async def page(self, client: Client, start: bytes, first: Header | None) -> Range:
         """The next keys, at the revision of the first page. Raises Compacted."""

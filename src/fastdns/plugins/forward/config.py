@@ -273,7 +273,7 @@ def _server_name(d: Dispenser, text: str) -> str:
 
 
 def _exceptions(d: Dispenser) -> tuple[str, ...]:
-    return to_zones(d, list(words(d)))
+    return to_zones(d, list(words(d, "a zone")))
 
 
 def _positive_duration(d: Dispenser) -> float:
@@ -299,7 +299,7 @@ def _tls_files(files: tuple[str, ...], block: BlockContext) -> TlsFiles:
 
 
 def _tls_servername(d: Dispenser) -> str:
-    return _server_name(d, one(d))
+    return _server_name(d, one(d, "the name in the certificate of the upstreams"))
 
 
 def _health_check(d: Dispenser) -> HealthCheck:
@@ -329,7 +329,7 @@ def _domain(d: Dispenser, text: str | None) -> str:
 
 
 def _rcodes(d: Dispenser) -> tuple[int, ...]:
-    return tuple(_rcode(d, text) for text in words(d))
+    return tuple(_rcode(d, text) for text in words(d, "a response code, such as SERVFAIL"))
 
 
 def _rcode(d: Dispenser, text: str) -> int:

@@ -22,6 +22,6 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     """Parse the directive, which a block may have once. Raises CorefileError."""
     fields: dict[str, Any] = {}
     for _ in d.occurrences(once=True):
-        fields["file"] = one(d)
+        fields["file"] = one(d, "a database file")
         read_options(d, {"edns-subnet": store("edns_subnet", flag)}, fields)
     return Config(**fields)

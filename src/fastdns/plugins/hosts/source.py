@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from fastdns.counted import counted
 from fastdns.errors import FastdnsError, SourceError
 from fastdns.memory._store import Writer
 from fastdns.plugins.hosts import published
@@ -126,13 +127,13 @@ class HostsSource:
         log.debug("Parsed hosts file into %d entries", content.said.addresses + content.said.pointers)
         if content.skipped:
             log.warning(
-                "%s: %d lines cannot be used and are skipped; the first one is line %d",
-                self.config.path, content.skipped, content.first_skipped,
+                "%s: %s skipped, as no entry of a hosts file; the first one is line %d",
+                self.config.path, counted(content.skipped, "line", ("is", "are")), content.first_skipped,
             )  # fmt: skip
         if content.said.skipped > content.skipped and not self.told_inline:
             log.warning(
-                "%s: %d lines in the Corefile are no options and no lines of a hosts file: they are skipped",
-                self.config.path, content.said.skipped - content.skipped,
+                "%s: of the Corefile, %s skipped, as no option and no entry of a hosts file",
+                self.config.path, counted(content.said.skipped - content.skipped, "line", ("is", "are")),
             )  # fmt: skip
             self.told_inline = True
 

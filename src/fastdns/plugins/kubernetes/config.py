@@ -182,7 +182,7 @@ def _kubeconfig(d: Dispenser, fields: dict[str, Any]) -> None:
 
 
 def _selector(d: Dispenser) -> str:
-    text = " ".join(words(d))
+    text = " ".join(words(d, "a label selector, such as app=dns"))
     try:
         parse_selector(text)
     except SourceError as error:
@@ -201,7 +201,7 @@ def _fallthrough(d: Dispenser) -> tuple[str, ...]:
 
 
 def _multicluster(d: Dispenser) -> tuple[str, ...]:
-    return to_zones(d, list(words(d)))
+    return to_zones(d, list(words(d, "a zone")))
 
 
 def _snapshot(d: Dispenser, fields: dict[str, Any]) -> None:

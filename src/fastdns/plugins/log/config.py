@@ -122,7 +122,7 @@ def _qualified(name: str) -> str:
 
 
 def _classes(d: Dispenser) -> tuple[str, ...]:
-    return _named(d, words(d))
+    return _named(d, words(d, "all, success, denial or error"))
 
 
 def _named(d: Dispenser, named: Sequence[str]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
 
 
 def _addresses(d: Dispenser) -> tuple[str, ...]:
-    return tuple(to_address(d, text) for text in words(d))
+    return tuple(to_address(d, text) for text in words(d, "an address, such as http://127.0.0.1:4646"))
 
 
 def to_address(d: Dispenser, text: str) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
+from fastdns.counted import counted
 from fastdns.dns.names import joined
 from fastdns.errors import SourceError, StoreFull
 from fastdns.http.failover import follow_in_turn, together
@@ -141,7 +142,7 @@ class NomadSource:
             self.number, synced=True, soa_serial=int(time.time()) if changed or not known else None
         )
         if self.last_error or not known:
-            log.info("%s: %d services", client.session.url, len(wanted))
+            log.info("%s: %s", client.session.url, counted(len(wanted), "service"))
         self.last_error = ""
 
     def add(

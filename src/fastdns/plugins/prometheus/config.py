@@ -37,7 +37,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
 def _tls(d: Dispenser, fields: dict[str, Any]) -> None:
     if "tls_config_file" in fields:
         raise d.error("tls may be set only once")
-    fields["tls_config_file"] = one(d)
+    fields["tls_config_file"] = one(d, "a file")
 
 
 OPTIONS = {"runtime_metrics": store("runtime_metrics", flag), "tls": _tls}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
+from fastdns.counted import counted
 from fastdns.dns.mnemonics import CLASSES, RCODES, TYPES
 from fastdns.plugins.rewrite.edns0 import OptionRule, option_rule
 from fastdns.plugins.rewrite.names import (
@@ -24,6 +25,8 @@ from fastdns.plugins.rewrite.names import (
 )
 
 MODES = ("continue", "stop")
+_SUCH_AS = {"type": "A or AAAA", "class": "IN or CH"}
+_REPLACED = "answer name REGEX NAME or answer value REGEX NAME"
 # RFC 2181 section 8.
 MAX_TTL_S = 2**31 - 1
 # The largest code that may be given as a number.
@@ -151,7 +154,7 @@ def _answers(d: Dispenser, args: list[str]) -> tuple[bool, tuple[Answer, ...]]:
     if not args:
         return False, ()
     if len(args) < 2 or args[0] != "answer":
-        raise d.error(f"after the name that takes its place a name rule takes answer …; got {' '.join(args)!r}")
+        raise d.error(f"behind the names expected answer auto, {_REPLACED}; got {' '.join(args)!r}")
     auto = False
     answers = []
     while args:
@@ -162,13 +165,13 @@ def _answers(d: Dispenser, args: list[str]) -> tuple[bool, tuple[Answer, ...]]:
             auto = True
         elif what in ("name", "value"):
             if len(args) < 2:
-                raise d.error(f"answer {what}: 2 arguments required")
+                raise d.error(f"answer {what}: expected a regular expression, and the name in place of its match")
             answers.append(_answer(d, what, args[0], args[1]))
             args = args[2:]
         else:
-            raise d.error(f"after answer expected auto, name or value; got {what!r}")
+            raise d.error(f"expected answer auto, {_REPLACED}; got {what!r}")
     if auto and not all(answer.value for answer in answers):
-        raise d.error("answer auto cannot be combined with answer name")
+        raise d.error("answer auto cannot be combined with answer name: it puts the names back itself")
     return auto, tuple(answers)
 
 
@@ -191,10 +194,10 @@ def _class(d: Dispenser, stop: bool, args: list[str]) -> NumberRule:
 
 def _numbers(d: Dispenser, stop: bool, field: str, args: list[str], known: dict[str, int]) -> NumberRule:
     if len(args) != 2:
-        raise d.error(f"{field} rules must have exactly two arguments")
+        raise d.error(f"{field} rules must have exactly two arguments: the {field} asked for, and its replacement")
     for text in args:
         if text.upper() not in known:
-            raise d.error(f"invalid {field} {text.upper()!r}")
+            raise d.error(f"invalid {field} {text.upper()!r}; expected one such as {_SUCH_AS[field]}")
     return NumberRule(stop, field, known[args[0].upper()], known[args[1].upper()])
 
 
@@ -206,7 +209,7 @@ def _matched(d: Dispenser, what: str, args: list[str], values: int, expected: st
     if len(args) == values + 1:
         args = [EXACT, *args]
     if len(args) != values + 2:
-        raise d.error(f"a {what} rule takes a name and {expected}; got {len(args)} arguments")
+        raise d.error(f"{what} rules take a name and {expected}; got {counted(len(args), 'argument')}")
     return to_match(d, to_kind(d, args[0], what), args[1]), args[2:]
 
 

@@ -21,7 +21,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
     """The last occurrence counts. The path may be missing; raises CorefileError if it cannot be looked at."""
     path = block.root
     for _ in d.occurrences():
-        path = one(d)
+        path = one(d, "a directory")
     try:
         Path(path).stat()
     except FileNotFoundError:

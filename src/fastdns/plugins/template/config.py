@@ -87,9 +87,10 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
 
 def _template(d: Dispenser, block: BlockContext) -> Template:
     from fastdns.plugins.template.compile import Names
+    from fastdns.plugins.template.records import is_no_record
 
-    qclass = _number(d, CLASSES, "a class", "invalid query class")
-    qtype = _number(d, TYPES, "a type", "invalid RR type")
+    qclass = _number(d, CLASSES, "a class such as IN or ANY", "invalid query class")
+    qtype = _number(d, TYPES, "a type such as A or ANY", "invalid RR type")
     zones = to_zones(d, d.remaining_args()) or block.zones
     expressions = Expressions()
     options = {
@@ -118,6 +119,12 @@ def _template(d: Dispenser, block: BlockContext) -> Template:
     # A template reads all variables of its block, also those that stand behind it.
     names = Names(variables={name: program.type.name for name, program in expressions.variables})
     fields["records"] = tuple(_planned(record, names) for record in fields.get("records", ()))
+    block.warnings.extend(
+        f"plugin/template: {record.file}:{record.line} - this {record.section} is no resource record: queries "
+        "get SERVFAIL; expected NAME TTL IN TYPE RDATA, with a TTL from 0 to 4294967295"
+        for record in fields["records"]
+        if is_no_record(record.tree)
+    )
     return Template(qclass, qtype, zones, names, **fields)
 
 
@@ -212,7 +219,7 @@ def _expression(
 
 
 def _rcode(d: Dispenser) -> int:
-    name = one(d)
+    name = one(d, "a response code, such as NXDOMAIN")
     if name not in RCODES:
         raise d.error(f"unknown rcode {name!r}; expected one of {', '.join(RCODES)}")
     return RCODES[name]

@@ -85,6 +85,16 @@ def is_name(node: object) -> bool:
     return node.pipe.commands[0].operands == (Field(("Name",)),)
 
 
+def is_no_record(tree: Tree) -> bool:
+    """Whether it is known before any query that the template makes no record."""
+    known = [node.value if isinstance(node, Text) else b"name.example." for node in tree.nodes]
+    return (
+        not tree.defined
+        and all(isinstance(node, Text) or is_name(node) for node in tree.nodes)
+        and read(b"".join(known)) is None
+    )
+
+
 def plain(text: bytes) -> bool:
     """Whether it has nothing but words and blanks."""
     return bool(text) and not any(one in text for one in b'();"\n\r')

@@ -27,7 +27,7 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
         expressions.append(_checked(d, " ".join(d.remaining_args()), block))
 
     for _ in d.occurrences(once=True):
-        name = one(d)
+        name = one(d, "the name of the view")
         read_options(d, {"expr": expression}, {})
     return Config(name, tuple(expressions))
 

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
+from fastdns.counted import counted
 from fastdns.plugins.kubernetes.api.client import METADATA_JSON, Client
 from fastdns.plugins.kubernetes.api.digest import Digest, key_of, version_of
 from fastdns.plugins.kubernetes.api.errors import ApiError
@@ -137,7 +138,7 @@ class ConsistencyCheck:
                 )
             return SAME
         self._repaired, self._reported = lost, False
-        log.warning("the watch of %s missed %d changes; they are listed again", reflector.name, len(lost))
+        log.warning("the watch of %s missed %s; all is listed again", reflector.name, counted(len(lost), "change"))
         return INCONSISTENT
 
     async def _compare(self) -> tuple[dict[int, int | None], str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastdns.counted import counted
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.manifests.parsing import Found, LeftOut, decoded, parse_manifests
 
@@ -166,13 +167,13 @@ class ManifestFiles:
         for one in new[:MAX_SAID]:
             log.warning("%s - %s: %s; it is left out", one.where, one.field, one.text)
         if len(new) > MAX_SAID:
-            log.warning("%s: %d more fields are left out", path, len(new) - MAX_SAID)
+            log.warning("%s: %s left out", path, counted(len(new) - MAX_SAID, "more field", ("is", "are")))
         wrong = {which for which, _ in now}
         right = [which for which in dict.fromkeys(which for which, _ in before) if which not in wrong]
         for which in right[:MAX_SAID]:
             log.info("%s - %s is valid now", path, which)
         if len(right) > MAX_SAID:
-            log.info("%s: %d more fields are valid now", path, len(right) - MAX_SAID)
+            log.info("%s: %s valid now", path, counted(len(right) - MAX_SAID, "more field", ("is", "are")))
         if now:
             self.left_out[path] = now
         else:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from fastdns.counted import counted
 from fastdns.errors import SourceError, StoreFull
 from fastdns.memory._store import Store
 from fastdns.plugins.kubernetes.records._sink import ClusterWriter
@@ -104,7 +105,8 @@ class SnapshotKeeper:
         self.uid = head.uid
         self.metrics.snapshot(self.zone, "served")
         if left_out:
-            log.warning("%d records of the snapshot %s are damaged: they are left out", left_out, self.path)
+            records = counted(left_out, "record", ("is", "are"))
+            log.warning("the snapshot %s is damaged: %s left out", self.path, records)
         age_s = max(0, int(time.time()) - head.as_of)
         self.announcement = (
             f"serving {services} Services of {self.zone} as of {age_s} s ago, from the snapshot {self.path}, "
