@@ -49,6 +49,22 @@ async def test_a_child_that_dies_leaves_what_is_served(
 
 
 @pytest.mark.unsanitized("it starts Python")
+async def test_generate_with_many_steps_leaves_what_is_served(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It took minutes and gigabytes, and the zone was not read again meanwhile."""
+    file = tmp_path / "db"
+    file.write_text(ZONE.replace("SERIAL", "1"))
+    follower = ZoneFollower(3, Writer(Store()), logging.getLogger("plugin/test"), lambda result: None)
+    follower.follow(zones_of([("z.test.", str(file))]))
+    await follower.refresh(follower.zones.values())
+    file.write_text(ZONE.replace("SERIAL", "2") + "$GENERATE 1-1000000000 h$ 60 IN A 192.0.2.1\n")
+    await follower.refresh(follower.zones.values())
+    assert follower.store.zones() == {NAME: 1}
+    assert f"{file}:3 - $GENERATE 1-1000000000 makes 1000000000 records; expected at most 65536" in caplog.text
+
+
+@pytest.mark.unsanitized("it starts Python")
 async def test_several_files_are_one_childs(tmp_path: Path) -> None:
     """One that is wrong does not keep the others from being read."""
     for name in ("a", "b", "c"):

@@ -77,19 +77,30 @@ def test_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", 'file "FILE" has no SOA record for origin z.test.'),
-        ("$TTL 5\na A 192.0.2.1\n", 'file "FILE" has no SOA record for origin z.test.'),
-        ("other.test. 5 SOA ns host 1 2 3 4 5\n", 'file "FILE" has no SOA record for origin z.test.'),
+        ("", 'file "FILE" has no SOA record for origin z.test.; expected one: @ 3600 IN SOA MNAME RNAME SERIAL'),
+        ("$TTL 5\na A 192.0.2.1\n", 'file "FILE" has no SOA record for origin z.test.; expected one: @ 3600'),
+        (
+            "\nother.test. 5 SOA ns host 1 2 3 4 5\n",
+            'FILE:2 - file "FILE" has no SOA record for origin z.test.: that here is of other.test.; write @ as '
+            "its owner, or serve the zone other.test.",
+        ),
+        (
+            "$ORIGIN z.test.\n$ORIGIN a\n@ 5 SOA ns host 1 2 3 4 5\n",
+            'FILE:3 - file "FILE" has no SOA record for origin z.test.: that here is of a.z.test.; write @',
+        ),
         (HEAD + "a A 192.0.2.999\n", "FILE:4 - "),
-        (HEAD + "\n; comment\na NOTYPE x\n", "FILE:6 - unknown rdatatype 'NOTYPE'"),
-        (HEAD + "a CH A 192.0.2.1\n", "FILE:4 - RR class is not zone's class"),
-        (HEAD + "a..b A 192.0.2.1\n", "FILE:4 - A DNS label is empty."),
-        (HEAD + f"{'a' * 64} A 192.0.2.1\n", "FILE:4 - A DNS label is > 63 octets long."),
+        (
+            HEAD + "\n; comment\na NOTYPE x\n",
+            "FILE:6 - 'NOTYPE' is no type of records; expected [OWNER] [TTL] [IN] TYPE RDATA",
+        ),
+        (HEAD + "a CH A 192.0.2.1\n", "FILE:4 - its class is not IN; expected [OWNER] [TTL] [IN] A IPV4-ADDRESS"),
+        (HEAD + "a..b A 192.0.2.1\n", "FILE:4 - A DNS label is empty; expected"),
+        (HEAD + f"{'a' * 64} A 192.0.2.1\n", "FILE:4 - A DNS label is > 63 octets long; expected"),
         (HEAD + "a ( A 192.0.2.1\n", "FILE:4 - "),
         (HEAD + 'a TXT "open\n', "FILE:4 - "),
         (HEAD + "$INCLUDE missing\n", "FILE:4 - $INCLUDE missing: No such file or directory"),
         (HEAD + "$ODD x\n", "FILE:4 - "),
-        ("a A 192.0.2.1\n", "FILE:1 - Missing default TTL value"),
+        ("a A 192.0.2.1\n", "FILE:1 - it has no TTL, and no $TTL stands above it; expected [OWNER] [TTL] "),
         (HEAD.encode() + b'a TXT "\xff"\n', "FILE:4 - "),
     ],
 )
@@ -185,9 +196,62 @@ def test_pipes_and_devices_are_not_included(tmp_path: Path) -> None:
 
 def test_too_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_RRS", 1000)
-    file = write(tmp_path, HEAD + "$GENERATE 1-4000000000 h$ A 192.0.2.1\n")
+    file = write(tmp_path, HEAD + "$GENERATE 1-4000 h$ A 192.0.2.1\n")
     with pytest.raises(SourceError, match=r":4 - a zone has at most 1000 records"):
         read_zone(file, "z.test.")
+    file = write(tmp_path, HEAD + "$GENERATE 1-4000 h$.other. A 192.0.2.1\n")
+    with pytest.raises(SourceError, match=r":4 - a zone file has at most 1000 records that are left out"):
+        read_zone(file, "z.test.")
+
+
+def test_generate_with_many_steps_is_refused_at_once(tmp_path: Path) -> None:
+    """A thousand million steps took minutes and gigabytes."""
+    text = read_zone(write(tmp_path, HEAD + "$GENERATE 0-131071/2 h$ A 192.0.2.1\n"), "z.test.")
+    assert text.rrs == 65_536 + 2
+    file = write(tmp_path, HEAD + "$GENERATE 1-1000000000 h$ A 192.0.2.1\n")
+    with pytest.raises(SourceError, match=r":4 - \$GENERATE 1-1000000000 makes 1000000000 records; expected"):
+        read_zone(file, "z.test.")
+
+
+def test_includes_of_includes_are_bounded(tmp_path: Path) -> None:
+    """Each file includes the next one twice: 2 to the power of 40 files were read."""
+    for number in range(40):
+        (tmp_path / f"f{number}").write_text(f"$INCLUDE f{number + 1}\n" * 2)
+    (tmp_path / "f40").write_text("a A 192.0.2.1\n")
+    file = write(tmp_path, HEAD + "$INCLUDE f0\n")
+    with pytest.raises(SourceError, match="a zone file includes at most 1000 files"):
+        read_zone(file, "z.test.")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("@ 99999999999 IN A 192.0.2.1", "'99999999999' is no TTL, which is 0 to 4294967295 seconds or like 1h30m"),
+        ("a IN -1 A 192.0.2.1", "'-1' is no TTL, which is 0 to 4294967295 seconds or like 1h30m"),
+        ("$GENERATE 1-3 a$ 99999999999 A 192.0.2.$", "'99999999999' is no TTL, which is 0 to"),
+        ("$TTL 99999999999", "the TTL is not 0 to 4294967295; expected $TTL SECONDS"),
+        ("$TTL x", "the TTL is not 0 to 4294967295, nor like 1h30m; expected $TTL SECONDS"),
+        ("a", "it is malformed; expected [OWNER] [TTL] [IN] TYPE RDATA"),
+        ("a A 192.0.2", "it is malformed; expected [OWNER] [TTL] [IN] A IPV4-ADDRESS"),
+        ("a A 192.0.2.1 192.0.2.2", "'192.0.2.2' is one word too many; expected [OWNER] [TTL] [IN] A IPV4-ADDRESS"),
+        ("a MX mail", "a number is missing; expected [OWNER] [TTL] [IN] MX PREFERENCE HOST"),
+        ("a RRSIG A 5", "a word is missing; expected [OWNER] [TTL] [IN] RRSIG RDATA"),
+        ("$GENERATE 1-x a$ A 192.0.2.1", "it is malformed; expected $GENERATE START-STOP[/STEP] OWNER"),
+        ("$GENERATE 1-3 a$ A", "its type and what follows are missing; expected $GENERATE START-STOP[/STEP] OWNER"),
+        ("$ODD x", "$ODD is no directive; expected one of $GENERATE, $INCLUDE, $ORIGIN, $TTL, $UNICODE"),
+        ("$INCLUDE", "$INCLUDE FILE expected: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_what_was_expected(tmp_path: Path, line: str, said: str) -> None:
+    """A long TTL was called an unknown rdatatype, and words that are missing malformed input."""
+    file = write(tmp_path, f"{HEAD}{line}\n")
+    with pytest.raises(SourceError) as raised:
+        read_zone(file, "z.test.")
+    assert str(raised.value).startswith(f"{file}:4 - {said}"), raised.value
+    (tmp_path / "within").write_text(f"\n{line}\n")
+    with pytest.raises(SourceError) as raised:
+        read_zone(write(tmp_path, f"{HEAD}$INCLUDE within\n"), "z.test.")
+    assert str(raised.value).startswith(f"within:2 - {said}"), raised.value
 
 
 @pytest.mark.parametrize("what", ["/dev/zero", ".", "missing"])

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastdns.counted import counted
 from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError, SourceError, StoreFull
 from fastdns.rrsets._draft import Draft
@@ -169,7 +170,8 @@ class ZoneFollower:
         for line in read.said:
             self.log.warning("%s; it is left out", line)
         if read.left_out > len(read.said):
-            self.log.warning("%s: %d more records are left out", zone.file, read.left_out - len(read.said))
+            more = counted(read.left_out - len(read.said), "more record", ("is", "are"))
+            self.log.warning("%s: %s left out", zone.file, more)
 
     async def publish(self, draft: Draft) -> None:
         """Make a draft the zone, between the watcher's other work. Raises StoreFull and SourceError."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import dns.exception
+import dns.grange
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -30,12 +31,16 @@ import dns.zonefile
 from fastdns.dns.names import text_name
 from fastdns.errors import SourceError
 from fastdns.rrsets._draft import Draft
+from fastdns.zonefiles import mistakes
 from fastdns.zonefiles._lines import simple_lines
 from fastdns.zonefiles._sifting import conflicts, rows
 
 MAX_FILE_BYTES = 1 << 30
-# A line with $GENERATE may say more than a machine has room for.
 MAX_RRS = 20_000_000
+# As in CoreDNS: a line may say more than a machine has room for.
+MAX_GENERATED = 65_536
+# A file that includes another one twice, which includes a third one twice, and so on.
+MAX_INCLUDES = 1000
 # Of the RRs that are left out, so many are said.
 MAX_SAID = 10
 # RRs are collected up to here, then handed on.
@@ -78,6 +83,8 @@ class Collector:
         self.zone = origin.to_wire() or b""
         self.known_serial = known_serial
         self.serial: int | None = None
+        # The last SOA record that is not the zone's, and its owner.
+        self.other_soa: tuple[Place, str] | None = None
         self.draft = Draft(self.zone)
         self.batch: list[bytes] = []
         self.batch_bytes = 0
@@ -118,6 +125,8 @@ class Collector:
             self.last_name = name
             self.last_owner = (name.to_wire() or b"") if name.is_subdomain(self.origin) else b""
         owner, rrtype = self.last_owner, int(rdata.rdtype)
+        if rrtype == SOA and name != self.origin:
+            self.other_soa = self.where(), name.to_text()
         if not owner:
             self.leave_out(self.where(), name.to_text(), rrtype, f"it is not in the zone {self.origin}")
             return
@@ -183,6 +192,8 @@ class Collector:
     def leave_out(self, where: Place, owner: str, rrtype: int, why: str) -> None:
         """Say what is not served."""
         self.left_out += 1
+        if self.left_out > MAX_RRS:
+            raise SourceError(f"{named(where)} - a zone file has at most {MAX_RRS} records that are left out")
         if len(self.said) < MAX_SAID:
             kind = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rrtype))
             self.said.append(f"{where[0]}:{where[1]} - {owner} {kind}: {why}")
@@ -277,6 +288,48 @@ class EntryTokenizer(dns.tokenizer.Tokenizer):
                 return
 
 
+class ZoneReader(dns.zonefile.Reader):
+    """Reads included files as it reads the first one, and makes at most MAX_GENERATED RRs of a line."""
+
+    _tok: EntryTokenizer
+
+    @property
+    def tok(self) -> EntryTokenizer:
+        """What it reads now. It is set to an ordinary tokenizer where a file is included."""
+        return self._tok
+
+    @tok.setter
+    def tok(self, tokens: dns.tokenizer.Tokenizer) -> None:
+        if not isinstance(tokens, EntryTokenizer):
+            assert self.current_file is not None and tokens.filename is not None
+            tokens = EntryTokenizer(self.current_file.buffer.read(), tokens.filename, self._tok.collector)
+        tokens.reader = self
+        self._tok = tokens
+
+    def where(self) -> Place:
+        """The file and the line where the entry begins that is read now."""
+        return self.tok.filename, self.tok.entry_line
+
+    def said(self, what: str) -> SourceError:
+        """The error of that entry."""
+        line = self.tok.characters.text.split(b"\n", self.tok.entry_line)[self.tok.entry_line - 1 :][:1]
+        entry = b"".join(line).decode("utf-8", "replace")
+        return SourceError(f"{named(self.where())} - {mistakes.said(what, entry)}")
+
+    def _generate_line(self) -> None:
+        token = self.tok.get()
+        try:
+            start, stop, step = dns.grange.from_text(token.value)
+        except Exception:
+            # The Reader's own error.
+            start, stop, step = 0, 0, 1
+        if (made := (stop - start) // step + 1) > MAX_GENERATED:
+            what = f"$GENERATE {token.value} makes {made} records; expected at most {MAX_GENERATED}"
+            raise SourceError(f"{named(self.where())} - {what}")
+        self.tok.unget(token)
+        super()._generate_line()  # type: ignore[no-untyped-call]
+
+
 def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText:
     """The RRs of a zone file. zone: its name, which relative names end in.
 
@@ -293,10 +346,10 @@ def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText
     origin = dns.name.from_text(zone)
     collector = Collector(origin, known_serial)
     tokens = EntryTokenizer(text, file, collector)
-    reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, collector, allow_include=True)  # type: ignore[arg-type]
+    reader = ZoneReader(tokens, dns.rdataclass.IN, collector, allow_include=True)  # type: ignore[arg-type]
     reader.current_origin = reader.last_name = origin
-    tokens.reader = reader
-    collector.where = lambda: place_of(reader, tokens)
+    collector.where = reader.where
+    included.count = 0
     here = Path.cwd()
     # As in CoreDNS, files that this one includes are found beside it.
     os.chdir(Path(file).parent)
@@ -307,19 +360,20 @@ def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText
     except dns.exception.SyntaxError as error:
         # It begins with a place: where dnspython is by then, which may be behind the entry.
         what = str(error).partition(": ")[2]
-        raise SourceError(f"{named(collector.where())} - {what}") from None
+        raise reader.said(what) from None
     except OSError as error:
-        raise SourceError(f"{named(collector.where())} - $INCLUDE {error.filename}: {error.strerror}") from None
+        name = str(error.filename).strip() or "FILE expected"
+        raise SourceError(f"{named(reader.where())} - $INCLUDE {name}: {error.strerror}") from None
     except Exception as error:
-        raise SourceError(f"{named(collector.where())} - {str(error) or type(error).__name__}") from None
+        raise reader.said(str(error) or type(error).__name__) from None
     finally:
         os.chdir(here)
         # dnspython leaves included files open where reading ends early. This process may have more to read.
-        for included in (reader.current_file, *(state[3] for state in reader.saved_state)):
-            if included is not None:
-                included.close()
+        for opened in (reader.current_file, *(state[3] for state in reader.saved_state)):
+            if opened is not None:
+                opened.close()
     if collector.serial is None:
-        raise SourceError(f'file "{file}" has no SOA record for origin {zone}')
+        raise SourceError(no_soa(file, zone, collector.other_soa))
     without = collector.finish()
     draft = collector.draft
     return ZoneText(
@@ -332,28 +386,37 @@ def read_zone(file: str, zone: str, known_serial: int | None = None) -> ZoneText
     )
 
 
-def open_included(file: str, encoding: str) -> IO[str]:
-    """What dnspython opens files with that a zone file includes. Raises OSError, also if it is no regular file."""
-    # A pipe would be waited for, and a device be read without end.
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
-        return os.fdopen(fd, encoding=encoding)
-    os.close(fd)
-    raise OSError(errno.EINVAL, f"expected a regular file of at most {MAX_FILE_BYTES} bytes", file)
+class Included:
+    """Opens what a zone file includes, in place of dnspython. count: how many files it was since the last zone."""
+
+    count = 0
+
+    def open(self, file: str, encoding: str) -> IO[str]:
+        """Raises OSError, also if it is no regular file."""
+        self.count += 1
+        if self.count > MAX_INCLUDES:
+            raise OSError(errno.EMFILE, f"a zone file includes at most {MAX_INCLUDES} files", file)
+        # A pipe would be waited for, and a device be read without end.
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
+            return os.fdopen(fd, encoding=encoding)
+        os.close(fd)
+        raise OSError(errno.EINVAL, f"expected a regular file of at most {MAX_FILE_BYTES} bytes", file)
 
 
+included = Included()
 # The Reader has no argument for it.
-vars(dns.zonefile)["open"] = open_included
+vars(dns.zonefile)["open"] = included.open
 
 
-def place_of(reader: Any, tokens: EntryTokenizer) -> Place:
-    """Where the entry stands that is read now."""
-    if reader.tok is tokens:
-        return tokens.filename, tokens.entry_line
-    # A file that is included has a tokenizer of dnspython's own, which is behind the entry.
-    file, line = reader.tok.where()
-    return file, max(1, line - 1)
+def no_soa(file: str, zone: str, other: tuple[Place, str] | None) -> str:
+    """The error of a file without an SOA record of its zone (RFC 1035 section 5.2). other: one of another name."""
+    said = f'file "{file}" has no SOA record for origin {zone}'
+    if other is None:
+        return f"{said}; expected one: @ 3600 IN SOA MNAME RNAME SERIAL REFRESH RETRY EXPIRE MINIMUM"
+    place, owner = other
+    return f"{named(place)} - {said}: that here is of {owner}; write @ as its owner, or serve the zone {owner}"
 
 
 def named(place: Place) -> str:
