@@ -115,6 +115,10 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
             key = make_key(tmp_path, f"{zone}.", flags=KSK)
             for suffix in (".key", ".private"):
                 Path(f"{key.base}{suffix}").rename(tmp_path / f"K{zone}{suffix}")
+    if "key directory" in text:
+        (tmp_path / "keys").mkdir()
+        for zone in ("example.org.", "example.net."):
+            make_key(tmp_path / "keys", zone, flags=KSK)
     corefile = remapped(text, tmp_path)
     if "kubernetes" in corefile and "manifests" not in corefile:
         corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)

@@ -58,9 +58,9 @@ def test_rdata_is_as_dnspython_has_it(name: str) -> None:
     for _ in range(60):
         rdata = b"".join(any_part(random, part) for part in SHAPES[name])
         if name in OBSOLETE:
-            rdtype, wanted = OBSOLETE[name], rdata.lower()
+            rdtype, wanted = dns.rdatatype.RdataType.make(OBSOLETE[name]), rdata.lower()
         else:
-            rdtype = int(dns.rdatatype.from_text(name))
+            rdtype = dns.rdatatype.from_text(name)
             read = dns.rdata.from_wire(dns.rdataclass.IN, rdtype, rdata, 0, len(rdata))
             # RFC 9460 section 2.2: as it is.
             wanted = rdata if name == "SVCB" else read.to_digestable()
