@@ -45,15 +45,20 @@ def chart(values: str | None = None, *settings: str) -> list[Object]:
 
 
 @cache
-def _build(folder: str) -> str:
+def _build(folder: Path) -> str:
     for command in (["kubectl", "kustomize"], ["kustomize", "build"]):
         if shutil.which(command[0]):
-            ended = subprocess.run([*command, KUSTOMIZE / folder], capture_output=True, text=True, timeout=60)
+            ended = subprocess.run([*command, folder], capture_output=True, text=True, timeout=60)
             assert ended.returncode == 0, ended.stderr
             return ended.stdout
     pytest.skip("neither kubectl nor kustomize")
 
 
+def build(folder: Path) -> list[Object]:
+    """The objects of a kustomization."""
+    return read_objects(_build(folder))
+
+
 def overlay(folder: str) -> list[Object]:
     """The objects of a folder of deploy/kustomize."""
-    return read_objects(_build(folder))
+    return build(KUSTOMIZE / folder)

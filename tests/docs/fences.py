@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "bench/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "bench/README.md", "deploy/helm/fastdns/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
@@ -20,7 +20,8 @@ LANGUAGES = {
     "console": {"background", "ctrl-c", "eventually", "exit", "not-run"},
     "sh": {"not-run"},
     "corefile": {"file"},
-    "yaml": {"file"},
+    # values: of the chart in deploy/helm.
+    "yaml": {"file", "values"},
     "text": {"file", "log"},
     "json": set(),
     "promql": set(),

@@ -17,6 +17,7 @@ from tests.docs.fences import ROOT, Block, commands_of
 PROGRAMS: dict[str, set[str]] = {
     "apt": {"install"},
     "apt-get": {"install"},
+    "aws": {"eks"},
     "cd": set(),
     "coredns": set(),
     "dig": set(),
@@ -25,15 +26,17 @@ PROGRAMS: dict[str, set[str]] = {
     "git": {"clone", "pull"},
     "go": {"install"},
     "ip": {"link", "address"},
+    "helm": {"install", "rollback", "upgrade"},
     "kind": {"load", "create"},
     "kubectl": {
-        "apply", "config", "create", "debug", "delete", "describe", "edit", "exec", "get", "label", "logs", "patch",
-        "port-forward", "replace", "rollout", "run", "scale", "set", "top", "wait",
+        "annotate", "apply", "config", "create", "debug", "delete", "describe", "edit", "exec", "get", "label",
+        "logs", "patch", "port-forward", "replace", "rollout", "run", "scale", "set", "top", "wait",
     },
     "make": set(),
     "pip": {"install"},
     "python": set(),
     "python3": set(),
+    "touch": set(),
 }  # fmt: skip
 
 
