@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fastdns import __version__
 from fastdns.cli import main
 from tests.deploy.objects import Object, inconsistencies, named, pod_of, problems
 from tests.deploy.render import CHART, KUSTOMIZE, VALUES, RefusedError, chart, helm, overlay
@@ -47,6 +48,11 @@ def test_the_corefile_passes_the_check(
             assert main(["check", "-conf", str(tmp_path / "Corefile")]) == 0, capsys.readouterr().err
             return
     assert values in ("beside", "elsewhere")
+
+
+def test_the_chart_installs_the_version_that_it_is_with() -> None:
+    described = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert described["version"] == described["appVersion"] == __version__
 
 
 def test_helm_finds_no_fault() -> None:
@@ -238,6 +244,18 @@ def test_a_label_of_yours_does_not_break_a_selector() -> None:
     deployment = named(chart("everything"), "Deployment")
     assert pod_of(deployment)["metadata"]["labels"]["k8s-app"] == "coredns"
     assert deployment["metadata"]["labels"]["team"] == "dns"
+
+
+def test_workers_are_set_once() -> None:
+    def environ(*settings: str) -> list[Object]:
+        (container,) = pod_of(named(chart(None, *settings), "Deployment"))["spec"]["containers"]
+        found: list[Object] = container.get("env", [])
+        return found
+
+    assert environ("workers=2") == [{"name": "FASTDNS_WORKERS", "value": "2"}]
+    assert environ("workers=0") == []
+    own = ["env[0].name=FASTDNS_WORKERS", "env[0].value=six"]
+    assert environ(*own) == [{"name": "FASTDNS_WORKERS", "value": "six"}]
 
 
 def test_number_of_replicas_is_left_to_what_scales() -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from fastdns.cli import main
 from tests.deploy.objects import MODELS, Object, inconsistencies, problems
-from tests.deploy.render import CHART, KUBERNETES, VALUES, build, helm
+from tests.deploy.render import CHART, KUBERNETES, KUSTOMIZE, VALUES, build, helm
 from tests.docs.fences import PAGES, ROOT, Block, blocks_of
 
 YAML = [block for page in PAGES for block in blocks_of(page) if block.language == "yaml"]
@@ -120,6 +120,16 @@ def test_kustomizations_build(one: Object, tmp_path: Path) -> None:
         ("ServiceAccount", "coredns"),
     }
     assert inconsistencies(objects, elsewhere) == []
+
+
+def test_the_page_lists_each_folder() -> None:
+    page = (ROOT / "docs/how-to/install.md").read_text()
+    listed = [
+        line.split("`")[1].removeprefix("deploy/kustomize/") for line in page.splitlines() if "| `deploy/k" in line
+    ]
+    folders = [path.parent.relative_to(KUSTOMIZE).as_posix() for path in KUSTOMIZE.rglob("kustomization.yaml")]
+    # The pods alone are no way of installing.
+    assert sorted(listed) == sorted({*folders} - {"deployment"})
 
 
 def test_the_page_says_what_each_distribution_allows() -> None:
