@@ -19,6 +19,7 @@ from fastdns.transports.table import (
     SERVED_SCHEMES,
     STREAM,
     TCP,
+    TLS,
     TRANSPORTS,
     UDP,
     Transport,
@@ -46,9 +47,10 @@ def test_ports_as_they_are_assigned() -> None:
     assert DEFAULT_PORTS == {"dns": 53, "tls": 853, "https": 443, "https3": 443, "quic": 853, "grpc": 443}
 
 
-def test_what_native_code_counts_apart() -> None:
-    """The order of its numbers: OVER_UDP, OVER_TCP."""
-    assert SERVED == (UDP, TCP)
+def test_native_code_knows_them_by_their_places() -> None:
+    """OVER_UDP, OVER_TCP, ...: see serve/_context.pxd."""
+    assert [transport.number for transport in TRANSPORTS] == [*range(len(TRANSPORTS))]
+    assert SERVED == (UDP, TCP, TLS)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

@@ -13,7 +13,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
-from fastdns.corefile.listeners import Endpoint, group, unreached
+from fastdns.corefile.listeners import Endpoint, group, unencrypted, unreached
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
@@ -83,7 +83,7 @@ def load(
         name = next(name for name in plugins if order.load(name).settings(plugins[name]).addresses == ())
         file, line = blocks[0].places[name]
         raise CorefileError(f"{name}: no address is left to listen at: except takes all of them", file, line)
-    warnings += unreached(listeners, blocks)
+    warnings += unreached(listeners, blocks) + unencrypted(listeners, blocks)
     return ServerConfig(
         blocks=blocks,
         listeners=listeners,

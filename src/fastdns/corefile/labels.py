@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastdns.corefile.model import Listener, ServerConfig
-from fastdns.transports.table import SERVED
 
 # The zone of queries that no plugin saw, as no name of a zone can be.
 DROPPED = "dropped"
-# The label proto of each transport, in the order of their counters; and beside each the label family, by its own.
-PROTOS = tuple(transport.proto for transport in SERVED)
+# The label proto, in the order of the counters (serve/_context.pxd: proto_of); beside each the label family.
+PROTOS = ("udp", "tcp")
 PROTOS_AND_FAMILIES = tuple((proto, family) for proto in PROTOS for family in ("1", "2"))
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastdns.corefile.model import Listener, ServerBlock
 from fastdns.errors import CorefileError
 from fastdns.netaddrs import WILDCARDS, is_wildcard
+from fastdns.transports.table import TLS
 
 
 class Endpoint(NamedTuple):
@@ -64,6 +65,16 @@ def unreached(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) -> l
             elif block.settings.view is None:
                 takes_all[zone] = block
     return found
+
+
+def unencrypted(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) -> list[str]:
+    """A warning for each listener whose clients expect TLS, and for which no block names a certificate."""
+    return [
+        f"{blocks[listener.zones[0][1]].file}:{blocks[listener.zones[0][1]].line}: no certificate is named for "
+        f"{listener.transport}:// on port {listener.port}: messages are not encrypted there, as in CoreDNS"
+        for listener in listeners
+        if listener.transport == TLS.scheme and not any(blocks[index].settings.tls for _, index in listener.zones)
+    ]
 
 
 def listeners(endpoints: Sequence[Endpoint]) -> tuple[Listener, ...]:

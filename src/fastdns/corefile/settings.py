@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastdns.servertls import ServerTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Settings:
     some of the queries for its zones, as the filter of the plugin that sets this decides; metrics call it by this
     name. newest_first: under overload the newest queries over UDP of a listener are answered first, and older ones
     are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
-    that plugins provide can be read.
+    that plugins provide can be read. tls: what encrypted connections are accepted with.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -39,6 +43,7 @@ class Settings:
     view: str | None = None
     newest_first: str | None = None
     value_zones: tuple[str, ...] | None = None
+    tls: ServerTls | None = None
 
 
 DEFAULTS = Settings()

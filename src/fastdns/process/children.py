@@ -182,7 +182,7 @@ class Children(Server):
                 main = lambda channel: worker_main(working, channel)  # noqa: E731
                 for pairs in working.pairs:
                     for pair in pairs:
-                        keep |= {pair.udp.fileno(), pair.tcp.fileno()}
+                        keep.update(one.fileno() for one in pair.opened)
             pid, channel = fork_child(f"fastdns: {self.title(child)}", main, keep)
         except (OSError, FastdnsError) as error:
             log.error("%s cannot be started: %s; it is tried again", self.title(child), error)

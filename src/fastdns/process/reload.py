@@ -172,8 +172,9 @@ class Reloading(Children):
         ]
         index_of = {place: i for i, listener in enumerate(self.config.listeners) for place in places(listener)}
         for key in keys:
-            if serving and key[1] in index_of:
-                serving[0].send(self.sockets.pairs[key].udp.fileno(), rest=index_of[key[1]])
+            udp = self.sockets.pairs[key].udp
+            if serving and key[1] in index_of and udp is not None:
+                serving[0].send(udp.fileno(), rest=index_of[key[1]])
 
     async def abandon(self, generation: int) -> None:
         """End the workers of a generation that did not come up. Those that did answer already: they finish that."""

@@ -12,12 +12,12 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastdns.corefile.model import Listener
 from fastdns.listening import ListenError, every_address
 from fastdns.netaddrs import WILDCARDS, is_wildcard, socket_address
-from fastdns.transports.table import TCP, UDP, Transport
+from fastdns.transports.table import DATAGRAM, DEFAULT_SCHEME, STREAM, Transport, of_scheme
 
 UDP_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_BACKLOG = 1024
@@ -36,31 +36,47 @@ NOBODY = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one socket pair listens. address is never "": a wildcard is 0.0.0.0 or ::."""
+    """Where the sockets of a listener are. address is never "": a wildcard is 0.0.0.0 or ::."""
 
     address: str
     port: int
+    scheme: str = DEFAULT_SCHEME
 
     @property
     def wildcard(self) -> bool:
         """Whether replies must leave from the address that the query came to."""
         return self.address in WILDCARDS
 
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """How messages arrive here: at most one by datagrams, and one over streams."""
+        return of_scheme(self.scheme)
+
 
 @dataclass(slots=True)
 class Pair:
-    """One worker's sockets of one place."""
+    """One worker's sockets of one place. udp: None where no transport of the place has datagrams of its own."""
 
     place: Place
-    udp: socket.socket
+    udp: socket.socket | None
     tcp: socket.socket
+
+    @property
+    def opened(self) -> list[socket.socket]:
+        """Those that there are."""
+        return [self.tcp] if self.udp is None else [self.udp, self.tcp]
+
+    @property
+    def stream(self) -> Transport:
+        """The transport over streams."""
+        return next(one for one in self.place.transports if one.delivery == STREAM)
 
 
 def places(listener: Listener) -> list[Place]:
     """The places of one listener."""
     if not is_wildcard(listener.address) or listener.one_family:
-        return [Place(listener.address, listener.port)]
-    return [Place(address, listener.port) for address in every_address()]
+        return [Place(listener.address, listener.port, listener.transport)]
+    return [Place(address, listener.port, listener.transport) for address in every_address()]
 
 
 def open_socket(place: Place, transport: Transport) -> socket.socket:
@@ -94,6 +110,19 @@ def open_socket(place: Place, transport: Transport) -> socket.socket:
         why = f"{os.strerror(error.errno or 0)}{hint}"
         raise ListenError(f"listen {transport.proto} {where}:{place.port}: {why}") from None
     return opened
+
+
+def open_pair(place: Place) -> Pair:
+    """The sockets of a place. Raises ListenError, with none open."""
+    opened: dict[str, socket.socket] = {}
+    try:
+        for transport in place.transports:
+            opened[transport.delivery] = open_socket(place, transport)
+    except ListenError:
+        for one in opened.values():
+            one.close()
+        raise
+    return Pair(place, opened.get(DATAGRAM), opened[STREAM])
 
 
 def tell_destinations(udp: socket.socket) -> None:
@@ -138,13 +167,14 @@ class SocketTable:
 
     def fds(self) -> list[int]:
         """The descriptors of all."""
-        return [one.fileno() for pair in self.pairs.values() for one in (pair.udp, pair.tcp)]
+        return [one.fileno() for pair in self.pairs.values() for one in pair.opened]
 
     def drops(self) -> dict[str, int]:
         """What the kernel has dropped for want of room: datagrams, and connections."""
         total = dict(self.dropped)
         for pair in self.pairs.values():
-            total["udp"] += drops(pair.udp)
+            if pair.udp is not None:
+                total["udp"] += drops(pair.udp)
             total["tcp"] += drops(pair.tcp)
         return total
 
@@ -156,13 +186,7 @@ class SocketTable:
                 for index in range(workers):
                     if (index, place) in self.pairs:
                         continue
-                    udp = open_socket(place, UDP)
-                    try:
-                        tcp = open_socket(place, TCP)
-                    except ListenError:
-                        udp.close()
-                        raise
-                    self.pairs[index, place] = Pair(place, udp, tcp)
+                    self.pairs[index, place] = open_pair(place)
                     added.append((index, place))
         except ListenError:
             self.close(added)
@@ -175,23 +199,25 @@ class SocketTable:
         return [
             place
             for place in wanted
-            if known.isdisjoint({place, Place("::" if ":" in place.address else "0.0.0.0", place.port)})
+            if known.isdisjoint({place, replace(place, address="::" if ":" in place.address else "0.0.0.0")})
         ]
 
     def give_up(self, keys: list[tuple[int, Place]]) -> None:
         """Have the kernel give the UDP sockets of these nothing more; who reads them finds what they hold."""
         for key in keys:
-            with contextlib.suppress(OSError):
-                take_no_part(self.pairs[key].udp)
+            if (udp := self.pairs[key].udp) is not None:
+                with contextlib.suppress(OSError):
+                    take_no_part(udp)
 
     def close(self, keys: list[tuple[int, Place]]) -> None:
         """Close pairs by key."""
         for key in keys:
             pair = self.pairs.pop(key, None)
             if pair is not None:
-                self.dropped["udp"] += drops(pair.udp)
+                if pair.udp is not None:
+                    self.dropped["udp"] += drops(pair.udp)
+                    pair.udp.close()
                 self.dropped["tcp"] += drops(pair.tcp)
-                pair.udp.close()
                 pair.tcp.close()
 
     def keep_only(self, wanted: list[Place], workers: int) -> None:

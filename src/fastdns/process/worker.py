@@ -40,11 +40,13 @@ from fastdns.transports import Deliver, Serve
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.clients import Clients
-from fastdns.transports.table import TCP, UDP, Transport
+from fastdns.transports.table import TCP, TLS, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
+    from fastdns.servertls import ServerTls
+    from fastdns.transports.tls import Handshakes
 
 log = logging.getLogger("fastdns")
 
@@ -129,6 +131,7 @@ class WorkerProcess:
                 (pair.udp.fileno(), tables[index], pair.place.wildcard)
                 for index, pairs in enumerate(plan.pairs)
                 for pair in pairs
+                if pair.udp is not None
             ],
             self.services(plan.slots.hot, plan.max_in_flight),
             self.newest_first(),
@@ -141,6 +144,7 @@ class WorkerProcess:
             recovery_of(server_name(listener), settings)
             for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
         ]
+        self.handshakes: Handshakes | None = None
         self.servers: list[asyncio.Server] = []
         self.left: list[socket.socket] = []
         self.done = asyncio.Event()
@@ -212,6 +216,7 @@ class WorkerProcess:
             for settings, pairs in zip(self.settings, self.plan.pairs, strict=True)
             if settings.newest_first is not None
             for pair in pairs
+            if pair.udp is not None
         }
 
     def python_tasks(self) -> Tasks | None:
@@ -275,14 +280,32 @@ class WorkerProcess:
                 self.code = 1
                 loop.call_soon_threadsafe(self.done.set)
 
-    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], TcpConnection]]]:
-        """The TCP sockets, and what makes a connection of each."""
+    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], asyncio.BufferedProtocol]]]:
+        """The sockets that accept, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.settings[index])
-            serve = partial(self.serve, index)
             for pair in pairs:
-                serve_at = partial(self.serve_at, index) if pair.place.wildcard else None
-                yield pair.tcp, partial(TcpConnection, serve, limits, self.clients, serve_at)
+                serve = partial(self.serve, index, transport=pair.stream)
+                serve_at = partial(self.serve_at, index, pair.stream) if pair.place.wildcard else None
+                connect = partial(TcpConnection, serve, limits, self.clients, serve_at)
+                files = self.settings[index].tls
+                if pair.stream is TLS and files is not None:
+                    yield pair.tcp, self.encrypted(connect, files)
+                else:
+                    yield pair.tcp, connect
+
+    def encrypted(
+        self, connect: Callable[[], TcpConnection], files: ServerTls
+    ) -> Callable[[], asyncio.BufferedProtocol]:
+        """What makes connections with TLS around those of connect."""
+        from fastdns.servertls import served
+        from fastdns.transports.tls import Handshakes, TlsConnection
+
+        if self.handshakes is None:
+            self.handshakes = Handshakes(asyncio.get_running_loop())
+        certificates = served(files)
+        certificates.write_keys()
+        return partial(TlsConnection, connect, lambda: certificates.context, self.handshakes)
 
     async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept TCP connections on this worker's listeners."""
@@ -292,7 +315,7 @@ class WorkerProcess:
 
     async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
-        waiting = list[tuple[socket.socket, Callable[[], TcpConnection]]]()
+        waiting = list[tuple[socket.socket, Callable[[], asyncio.BufferedProtocol]]]()
         for listener, connect in self.listeners():
             with contextlib.suppress(OSError):
                 waiting.append((listener.dup(), connect))
@@ -325,9 +348,9 @@ class WorkerProcess:
             self.ask_soon()
         return reply
 
-    def serve_at(self, index: int, local: bytes) -> Serve:
+    def serve_at(self, index: int, transport: Transport, local: bytes) -> Serve:
         """What serves the messages of a connection to one address of a listener on every address."""
-        return partial(self.serve, index, local=local)
+        return partial(self.serve, index, transport=transport, local=local)
 
     def ask_inside(
         self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, transport: int,
@@ -400,6 +423,10 @@ class WorkerProcess:
         """Say that this thread lives, and let time pass for the plugins."""
         while True:
             self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
+            if self.handshakes is not None:
+                from fastdns.servertls import look_for_changes
+
+                look_for_changes()
             for part in self.parts.values():
                 part.beat(last=False)
             await asyncio.sleep(BEAT_S)
@@ -413,6 +440,8 @@ class WorkerProcess:
         await self.hot_ended.wait()
         for index, pairs in enumerate(self.plan.pairs):
             for pair in pairs:
+                if pair.udp is None:
+                    continue
                 sender = leave(partial(self.serve, index, transport=UDP), pair.udp, self.slow.may_wait)
                 if sender is not None:
                     self.left.append(sender)

@@ -319,8 +319,8 @@ cdef class HotLoop:
         cdef epoll_event event
         hot.epoll_fd = -1
         hot.event_fd = -1
-        if not 0 < len(sockets) <= MAX_SOCKETS:
-            raise ValueError(f"a worker takes 1 to {MAX_SOCKETS} UDP sockets, got {len(sockets)}")
+        if len(sockets) > MAX_SOCKETS:
+            raise ValueError(f"a worker takes {MAX_SOCKETS} UDP sockets at most, got {len(sockets)}")
         self.worker = worker
         self.services = Services(services or [])
         self.keep = [sockets]

@@ -20,7 +20,8 @@ class Transport:
     """One way for DNS messages to come and go.
 
     scheme: what stands before :// in the key of a server block. default_port: of a key that names no port.
-    delivery: STREAM or DATAGRAM. proto: the protocol of its sockets, as CoreDNS's label proto has it.
+    delivery: STREAM or DATAGRAM. proto: the protocol of its sockets, as CoreDNS's label proto has it. number: what
+    native code knows it by, see serve/_context.pxd.
     """
 
     name: str
@@ -28,11 +29,7 @@ class Transport:
     default_port: int
     delivery: str
     proto: str
-
-    @property
-    def number(self) -> int:
-        """What native code knows it by: see serve/_context.pxd."""
-        return TRANSPORTS.index(self)
+    number: int
 
     @property
     def socket_kind(self) -> socket.SocketKind:
@@ -45,18 +42,18 @@ class Transport:
         return MAX_MESSAGE_BYTES if self.delivery == STREAM else MIN_DATAGRAM_BYTES
 
 
-UDP = Transport("udp", "dns", 53, DATAGRAM, "udp")
-TCP = Transport("tcp", "dns", 53, STREAM, "tcp")
-TLS = Transport("tls", "tls", 853, STREAM, "tcp")
-HTTPS = Transport("https", "https", 443, STREAM, "tcp")
-HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp")
-QUIC = Transport("quic", "quic", 853, STREAM, "udp")
-GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp")
+UDP = Transport("udp", "dns", 53, DATAGRAM, "udp", 0)
+TCP = Transport("tcp", "dns", 53, STREAM, "tcp", 1)
+TLS = Transport("tls", "tls", 853, STREAM, "tcp", 2)
+HTTPS = Transport("https", "https", 443, STREAM, "tcp", 3)
+HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp", 4)
+QUIC = Transport("quic", "quic", 853, STREAM, "udp", 5)
+GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6)
 
 # Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 # The transports that this version serves.
-SERVED = (UDP, TCP)
+SERVED = (UDP, TCP, TLS)
 
 # The scheme of a key that names none.
 DEFAULT_SCHEME = UDP.scheme
@@ -64,3 +61,8 @@ DEFAULT_SCHEME = UDP.scheme
 SCHEMES = frozenset({*(transport.scheme for transport in TRANSPORTS), "unix"})
 SERVED_SCHEMES = frozenset(transport.scheme for transport in SERVED)
 DEFAULT_PORTS = {transport.scheme: transport.default_port for transport in TRANSPORTS}
+
+
+def of_scheme(scheme: str) -> tuple[Transport, ...]:
+    """The transports of a listener with this scheme."""
+    return tuple(transport for transport in TRANSPORTS if transport.scheme == scheme)

@@ -250,7 +250,8 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def send(self, data: bytes, replies: int) -> None:
         """Send replies. Closes the connection instead where the client leaves too many unread."""
-        transport = cast(asyncio.Transport, self.transport)
+        transport = self.transport
+        assert transport is not None
         unsent = transport.get_write_buffer_size()
         if unsent > WRITE_MOST_BYTES:
             self.clients.failed("unread", replies)

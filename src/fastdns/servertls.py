@@ -1,0 +1,197 @@
+"""What encrypted connections are accepted with: certificates from files, taken up anew when the files change.
+
+A context is made in the supervisor, before its children are forked, and kept over reloads. So all workers have the
+same keys for session tickets, and a client may resume its session with any of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastdns.errors import FastdnsError
+from fastdns.tls import server_context
+
+log = logging.getLogger("plugin/tls")
+
+# How often a worker looks at the files.
+LOOK_S = 1.0
+# Go's ways to authenticate clients, under CoreDNS's names. Two do not verify, which Python cannot ask for.
+CLIENT_AUTH = {
+    "nocert": ssl.CERT_NONE,
+    "request": ssl.CERT_OPTIONAL,
+    "require": ssl.CERT_REQUIRED,
+    "verify_if_given": ssl.CERT_OPTIONAL,
+    "require_and_verify": ssl.CERT_REQUIRED,
+}
+UNVERIFIED = ("request", "require")
+# OpenSSL's flags: SSL_VERIFY_PEER, SSL_VERIFY_FAIL_IF_NO_PEER_CERT.
+VERIFY_PEER, FAIL_WITHOUT = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The files of a listener, and what it asks of clients. authority: "" for the system's."""
+
+    certificate: str
+    key: str
+    authority: str = ""
+    client_auth: str = "nocert"
+    keylog: str = ""
+
+    @property
+    def read(self) -> list[str]:
+        """The files that are looked at for changes."""
+        return [file for file in (self.certificate, self.key, self.authority) if file]
+
+
+class Served:
+    """The context of one ServerTls in this process."""
+
+    def __init__(self, files: ServerTls) -> None:
+        self.files = files
+        self.seen = seen(files)
+        self.context = made(files)
+        self.looked_at = time.monotonic()
+        self.said = ""
+        # A process that is forked has none of the descriptors that this one has open.
+        self.writes_keys = False
+        if files.keylog:
+            try:
+                with Path(files.keylog).open("ab"):
+                    pass
+            except OSError as error:
+                raise FastdnsError(
+                    f"unable to write TLS Key Log to {files.keylog!r}: {error.strerror}"
+                ) from None
+
+    def write_keys(self) -> None:
+        """This process accepts connections from now on, and writes their secrets where it is told to."""
+        self.writes_keys = True
+        if self.files.keylog:
+            with contextlib.suppress(OSError):
+                self.context.keylog_filename = self.files.keylog
+
+    def look(self) -> None:
+        """Take up what has changed. While certificate and key do not fit, what was there before stays in use."""
+        self.looked_at = time.monotonic()
+        said = ""
+        try:
+            now = seen(self.files)
+            if now != self.seen:
+                fresh = made(self.files)
+                if now[2:] == self.seen[2:]:
+                    # The keys of session tickets stay, which all workers share.
+                    self.context.load_cert_chain(self.files.certificate, self.files.key)
+                else:
+                    self.context = fresh
+                    if self.writes_keys:
+                        self.write_keys()
+                self.seen = now
+        except (OSError, FastdnsError) as error:
+            said = str(error)
+            if said != self.said:
+                log.error("%s; the previous certificate stays in use", said)
+        self.said = said
+
+
+# Of this process, and of those that it forks.
+SERVED: dict[ServerTls, Served] = {}
+
+
+def served(files: ServerTls) -> Served:
+    """The context for these files, as they are now. Raises FastdnsError."""
+    found = SERVED.get(files)
+    if found is None:
+        found = SERVED[files] = Served(files)
+    else:
+        found.look()
+    return found
+
+
+def look_for_changes() -> None:
+    """Look at the files that it is time to look at."""
+    now = time.monotonic()
+    for one in SERVED.values():
+        if now - one.looked_at >= LOOK_S:
+            one.look()
+
+
+def seen(files: ServerTls) -> list[tuple[int, int, int]]:
+    """What tells that a file has changed. Raises FastdnsError."""
+    found = []
+    for file in files.read:
+        try:
+            stat = Path(file).stat()
+        except OSError as error:
+            raise FastdnsError(f"{file}: {error.strerror}") from None
+        found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return found
+
+
+def made(files: ServerTls) -> ssl.SSLContext:
+    """A context. Raises FastdnsError naming the file and what was expected."""
+    context = server_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # RFC 7858 has none; RFC 9103 and the registry of ALPN have this.
+    context.set_alpn_protocols(["dot"])
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except ssl.SSLError as error:
+        what = error.reason or str(error)
+        raise FastdnsError(
+            f"{files.certificate}, {files.key}: a certificate and its key in PEM format expected: {what}"
+        ) from None
+    except OSError as error:
+        raise FastdnsError(f"{files.certificate}, {files.key}: {error.strerror}") from None
+    context.verify_mode = CLIENT_AUTH[files.client_auth]
+    if files.client_auth in UNVERIFIED:
+        accept_unverified(context, required=files.client_auth == "require")
+    elif files.authority:
+        try:
+            context.load_verify_locations(files.authority)
+        except (OSError, ssl.SSLError) as error:
+            why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+            raise FastdnsError(f"{files.authority}: certificates in PEM format expected: {why}") from None
+    else:
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    return context
+
+
+class ContextHead(ctypes.Structure):
+    """How CPython's PySSLContext begins, in all versions from 3.7 on: Modules/_ssl.c."""
+
+    _fields_ = (("refcount", ctypes.c_ssize_t), ("type", ctypes.c_void_p), ("context", ctypes.c_void_p))
+
+
+# What says of a client's certificate that it is all right.
+Verify = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+ALL_RIGHT = Verify(lambda verified, store: 1)
+
+
+def accept_unverified(context: ssl.SSLContext, *, required: bool) -> None:
+    """Ask clients for a certificate, and take whatever it is. Python's ssl offers no way to do that, OpenSSL does.
+
+    Raises FastdnsError where this Python does not let its OpenSSL be reached.
+    """
+    import _ssl
+
+    mode = VERIFY_PEER | (FAIL_WITHOUT if required else 0)
+    try:
+        library = ctypes.CDLL(_ssl.__file__)
+        pointer = ctypes.c_void_p(ContextHead.from_address(id(context)).context)
+        library.SSL_CTX_get_verify_mode.argtypes = [ctypes.c_void_p]
+        library.SSL_CTX_set_verify.argtypes = [ctypes.c_void_p, ctypes.c_int, Verify]
+        library.SSL_CTX_set_verify.restype = None
+        if library.SSL_CTX_get_verify_mode(pointer) != mode:
+            raise AttributeError("the context is not where it is expected")
+        library.SSL_CTX_set_verify(pointer, mode, ALL_RIGHT)
+    except (AttributeError, OSError) as error:
+        raise FastdnsError(
+            f"client_auth request and require need an OpenSSL that can be reached from Python: {error}"
+        ) from None
