@@ -83,13 +83,17 @@ test:
 	$(MAKE) test-many
 	$(MAKE) test-alone
 
-# Most tests wait more than they compute: one process more than there are cores runs them, file by file.
-test-many: build
-	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$(($(JOBS) + 1)) --dist loadfile
+# Rewritten assertions are kept between runs, whatever the environment says: each process of a run would make them anew.
+test-many test-alone: export PYTHONDONTWRITEBYTECODE =
 
-# Tests that need the whole machine.
+# Most tests wait more than they compute: twice as many processes as there are cores run them, file by file, in the
+# order of tests/conftest.py.
+test-many: build
+	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$((2 * $(JOBS))) --dist loadfile --no-loadscope-reorder
+
+# Tests that need the whole machine. Only their files are read: to read all takes as long as a dozen of them.
 test-alone: build
-	$(BIN)/python -m pytest -q -m alone
+	$(BIN)/python -m pytest -q -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 # Every fault, for CHAOS_S seconds each. The results go to build/chaos.txt.
 CHAOS_S ?= 60

@@ -123,6 +123,17 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
+def zombies(pid: int) -> list[int]:
+    """The children of a process that have ended and were not waited for."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if state == "Z" and int(parent) == pid:
+                found.append(int(status.parent.name))
+    return found
+
+
 def open_fds() -> int:
     """How many file descriptors this process has."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())

@@ -30,6 +30,9 @@ WHOLE_MACHINE = (
     "tests.plugins.forward.engine.bursts",
 )
 NOT_ALONE = {
+    "bench/test_load.py": "asks a few thousand queries at a time, and waits for their end",
+    "integration/faults/test_api_server.py": "asks 500 times a second; what fails is the API server",
+    "integration/faults/test_leftovers.py": "asks next to nothing: it looks for what is left",
     "integration/test_accounting.py": "sends one burst, and waits until everything is counted",
     "integration/test_forward.py": "sends one burst, and waits for its end",
     "integration/test_reload.py": "a client that checks addresses asks at most 2,000 times a second",
@@ -58,13 +61,19 @@ NOT_NATIVE = {
 
 
 @cache
+def imported(path: Path) -> frozenset[str]:
+    """The modules that a file imports itself."""
+    return frozenset(one.target for one in imports(path, KNOWN))
+
+
+@cache
 def reached(path: Path) -> frozenset[str]:
     """The modules that a file of tests imports, itself or through other files of tests."""
-    found = {one.target for one in imports(path, KNOWN)}
+    found = set(imported(path))
     left = [name for name in found if name.startswith("tests.")]
     while left:
         for file in KNOWN[left.pop()]:
-            new = {one.target for one in imports(file, KNOWN)} - found
+            new = imported(file) - found
             found |= new
             left += [name for name in new if name.startswith("tests.")]
     return frozenset(found)

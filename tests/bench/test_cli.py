@@ -22,8 +22,6 @@ from fastdns.bench.report import SCHEMA
 from tests.bench.servers import answered, label, tcp, udp
 from tests.support import WEB, Server
 
-pytestmark = pytest.mark.alone
-
 FILE = "\n".join(f"n{i}.example {kind}" for i in range(5) for kind in ("A", "AAAA", "TXT")) + "\n"
 
 

@@ -25,8 +25,6 @@ from fastdns.bench.exchange import ask, query, rcode
 from fastdns.corefile import load
 from fastdns.plugins.order import ORDER, available
 
-pytestmark = pytest.mark.alone
-
 CALL = f"{sys.executable} -m fastdns.cli"
 
 

@@ -23,7 +23,7 @@ from fastdns.bench.runner import How, Server, part
 from tests.bench.servers import answered, bound, in_process, label, right, tcp, udp
 from tests.support import children, wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.native]
+pytestmark = pytest.mark.native
 
 QUERIES = [query(f"n{i}.example", "AAAA" if i % 2 else "A") for i in range(7)]
 ONCE = How(count=70, outstanding=8, clients=2, timeout_s=0.3)

@@ -17,7 +17,7 @@ from fastdns.bench._load import Load
 from fastdns.bench.exchange import query
 from fastdns.bench.result import BUCKETS, SUBS, Result, bucket_limit_ns
 
-pytestmark = [pytest.mark.alone, pytest.mark.native]
+pytestmark = pytest.mark.native
 
 QUERIES = [query(f"name-{i}.example", "AAAA" if i % 2 else "A") for i in range(7)]
 

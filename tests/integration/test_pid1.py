@@ -10,25 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Server, children, wait_until
-
-pytestmark = pytest.mark.alone
+from tests.support import Server, children, wait_until, zombies
 
 ENTER = ("unshare", "--pid", "--fork", "--mount-proc", *(("--map-root-user", "--user") if os.geteuid() else ()))
-
-
-def zombies(pid: int) -> list[int]:
-    """The children of a process that have ended and were not waited for."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if state == "Z" and int(parent) == pid:
-                found.append(int(entry.name))
-    return found
 
 
 def test_as_the_first_process(tmp_path: Path) -> None:

@@ -115,7 +115,6 @@ def test_every_family_that_coredns_gives_the_label_has_it(server: Server) -> Non
     assert server.total("coredns_dns_responses_total", server=of, zone="org.", view="far", plugin="cache") > 0
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
 def test_by_the_address_that_was_asked(tmp_path: Path, environ: dict[str, str], tcp: bool) -> None:
     """On every address it is known from each message, also of a query that has waited for an upstream."""

@@ -13,8 +13,6 @@ import pytest
 
 from tests.support import Server, has_address
 
-pytestmark = pytest.mark.alone
-
 ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1"]
 WILDCARD = ".:DNS_PORT {\n    whoami\n}\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,9 +38,26 @@ def traced(body: Callable[[], object]) -> int:
 
 
 @contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """This process, and its children, have one CPU. Those that run in turns wake each other sooner there."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {random.choice(sorted(cpus))})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+
+@contextmanager
 def stopped(body: Callable[[], object]) -> Iterator[Callable[[], bool]]:
     """The child of body. The function that is yielded lets it do one instruction; False once it has ended."""
-    pid = traced(body)
+    with on_one_cpu(), stepping(traced(body)) as step:
+        yield step
+
+
+@contextmanager
+def stepping(pid: int) -> Iterator[Callable[[], bool]]:
+    """As stopped, of a child that has stopped."""
     ended = False
 
     def step() -> bool:

@@ -16,7 +16,7 @@ from tests.rrsets import _reading
 from tests.rrsets.oracle import NS, SOA, TXT, A, Content, Labels, lookup, order, soa, wire
 from tests.rrsets.test_zones import READER, SOURCE, ZONE, assert_clean, publish
 
-pytestmark = [pytest.mark.alone, pytest.mark.native]
+pytestmark = pytest.mark.native
 
 BEFORE: Content = {
     (): {SOA: (300, [soa(1)]), NS: (300, [b"\2ns\0"])},

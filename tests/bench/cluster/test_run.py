@@ -12,8 +12,6 @@ import pytest
 
 from fastdns.bench.cli import main
 
-pytestmark = pytest.mark.alone
-
 CALL = [sys.executable, "-m", "fastdns.cli", "bench", "cluster"]
 SMALL = [
     "--services", "20", "--endpoints", "3", "--workers", "1",

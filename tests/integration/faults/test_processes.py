@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
 
 import pytest
 
-from fastdns.bench.processes import pss_kib
-from tests.integration.faults.load import KnownAnswers, address_of, name_of
-from tests.integration.faults.support import CHAOS_S, NAMES, RATE, SLACK, chance, seconds, server, tell
-from tests.support import COREFILE, Server, alive, children, occupied, service, wait_until
+from tests.integration.faults.corefiles import BROKEN, WHOLE
+from tests.integration.faults.load import KnownAnswers
+from tests.integration.faults.support import NAMES, RATE, SLACK, chance, seconds, server, tell
+from tests.support import COREFILE, Server, children, service, wait_until, zombies
 
 pytestmark = pytest.mark.alone
 
@@ -98,22 +96,6 @@ def test_a_worker_that_hangs(tmp_path: Path) -> None:
     assert report.healed_after(at_s) < noticed_s + REPLACED_S
 
 
-BROKEN: list[Callable[[str], str]] = [
-    lambda text: text + "}",
-    lambda text: text.replace("errors", "errs"),
-    lambda text: text.replace("    kubernetes", "    loadbalance nonsense\n    kubernetes"),
-    lambda text: text[: len(text) // 2],
-    lambda text: text.replace("127.0.0.1:METRICS_PORT", "192.0.2.1:METRICS_PORT"),
-]
-WHOLE: list[Callable[[str], str]] = [
-    lambda text: text,
-    lambda text: text.replace("    errors\n", "    errors\n    loadbalance\n"),
-    lambda text: text.replace("    errors\n", "    errors\n    cache 30\n    log\n"),
-    lambda text: text.replace("    errors\n", "    errors\n    multisocket 3\n"),
-    lambda text: text + "other.example:OTHER_PORT {\n    bind 127.0.0.1\n    whoami\n}\n",
-]
-
-
 def test_reloads(tmp_path: Path) -> None:
     """Once a second, in turn a Corefile that can be served and one that cannot: nothing is lost."""
     choose = chance("reloads")
@@ -135,17 +117,6 @@ def test_reloads(tmp_path: Path) -> None:
     tell(report, f"{reloaded} reloads and {refused} that were refused")
     assert report.wrong == 0
     assert report.lost == 0
-
-
-def zombies(pid: int) -> list[int]:
-    """The children of a process that it has not reaped."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, parent = status.read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == pid and state == "Z":
-                found.append(int(status.parent.name))
-    return found
 
 
 def test_deaths_in_the_middle_of_a_reload(tmp_path: Path) -> None:
@@ -180,69 +151,6 @@ def test_deaths_in_the_middle_of_a_reload(tmp_path: Path) -> None:
     assert load.report.wrong == 0
     assert load.report.lost_outside(around(of_workers_s)) == []
     assert load.report.lost <= LOST_A_KILL * len(of_workers_s)
-
-
-def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:
-    """No descriptor, no zombie, no memory: in the long form after a thousand."""
-    count = 1000 if CHAOS_S else 10
-    with server(tmp_path) as fastdns:
-        supervisor = fastdns.process.pid
-        seen: list[tuple[int, int]] = []
-        for turn in range(1, count + 1):
-            fastdns.write_corefile(WHOLE[turn % len(WHOLE)](COREFILE).replace("    log\n", ""))
-            fastdns.reload(turn)
-            if WHOLE[turn % len(WHOLE)] is WHOLE[0]:
-                # As it was in the beginning.
-                seen.append((len(list(Path(f"/proc/{supervisor}/fd").iterdir())), pss_kib(supervisor)[supervisor]))
-        assert not zombies(supervisor)
-    print(f"{count} reloads: descriptors and KiB of the supervisor {seen[:: max(1, len(seen) // 10)]}")
-    assert seen[-1][0] <= seen[0][0]
-    if len(seen) > 20:
-        # While children come and go, what is shared with them counts for more or less, up to 1 MiB.
-        quarter = len(seen) // 4
-        early, late = (median(kib for _, kib in some) for some in (seen[quarter : 2 * quarter], seen[-quarter:]))
-        assert late < 1.05 * early
-
-
-def test_signals_while_it_starts(tmp_path: Path) -> None:
-    """At any time: it ends, with all its children."""
-    choose = chance("signals at the start")
-    for _ in range(40 if CHAOS_S else 3):
-        number = choose.choice([signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-        with server(tmp_path, wait=False) as fastdns:
-            # An interpreter without handlers dies of them, as everybody's.
-            wait_until(lambda: children(fastdns.process.pid) or fastdns.process.poll() is not None, 30)
-            time.sleep(choose.uniform(0.0, 0.5))
-            family = list(children(fastdns.process.pid))
-            assert fastdns.stop(number, 10) == 0
-            wait_until(lambda family=family: not any(map(alive, family)), 2)
-            assert "Traceback" not in fastdns.log
-
-
-def is_free(port: int) -> bool:
-    """Whether another program could have a port for itself, UDP and TCP."""
-    try:
-        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-            with occupied(kind, port=port):
-                pass
-    except OSError:
-        return False
-    return True
-
-
-def test_the_supervisor_is_killed(tmp_path: Path) -> None:
-    """All go with it, their sockets are free, and the next one serves on the same ports."""
-    with server(tmp_path) as fastdns:
-        family = list(children(fastdns.process.pid))
-        begun_s = time.monotonic()
-        fastdns.process.kill()
-        fastdns.process.wait()
-        # A process is a zombie once its first thread has ended; its sockets go with the last one.
-        wait_until(lambda: not any(map(alive, family)) and is_free(fastdns.port), 10)
-        assert time.monotonic() - begun_s < REPLACED_S
-        fastdns.__enter__()
-        assert fastdns.addresses(name_of(7)) == [address_of(7)]
-        assert fastdns.addresses(name_of(7), tcp=True) == [address_of(7)]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])

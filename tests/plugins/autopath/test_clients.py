@@ -21,10 +21,7 @@ from tests.plugins.forward.engine.support import Upstream
 from tests.plugins.upstream import from_table
 from tests.support import Server, wait_until
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "a network of its own"),
-]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a network of its own")
 
 COREFILE = """\
 .:DNS_PORT {

@@ -328,6 +328,11 @@ class Client:
         return False
 
 
+def drain(client: Client, count: int) -> list[int]:
+    """The codes of so many replies."""
+    return [client.receive_wire()[3] & 0xF for _ in range(count)]
+
+
 class Forwarder:
     """``with Forwarder(directives) as forwarder``: one server block with them, one hot thread, one slow one.
 

@@ -1,9 +1,7 @@
-"""Forgers who know everything but what they would have to guess, and stampedes."""
+"""Forgers who know everything but what they would have to guess, and questions that are only alike."""
 
 from __future__ import annotations
 
-import os
-import random
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from tests.plugins.forward.engine.bursts import BATCH, send_batch
+from tests.plugins.forward.engine.forging import forgery, ports_towards
 from tests.plugins.forward.engine.support import (
     HOST,
     NAME,
@@ -32,64 +30,7 @@ from tests.plugins.forward.engine.support import (
 )
 from tests.support import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.native]
-
-FORGED = "203.0.113.66"
-
-
-def ports_towards(port: int) -> set[int]:
-    """The local ports of all UDP sockets of this host that are connected to a port of the loopback."""
-    found = set()
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-        local, remote = line.split()[1:3]
-        if remote == f"0100007F:{port:04X}":
-            found.add(int(local.partition(":")[2], 16))
-    return found
-
-
-def forgery(asked: Asked) -> bytes:
-    """What a forger sends to a question, from the ID on."""
-    return a(response(asked.message), FORGED).to_wire()[2:]
-
-
-def test_ten_thousand_forgeries_against_each_of_a_hundred_questions() -> None:
-    """From the upstream's own socket, to the port that each question left from, under every ID but the right one.
-
-    So the forger is spared the guess of the port, and the ID is all that is between it and the client. One question
-    is in flight at a time: none may wait for longer than an exchange does, however slow this machine is.
-    """
-    rng = random.Random(7)
-    with Upstream(silent) as up, Forwarder(forward(up.to, max_fails=0, read_timeout="5s")) as forwarder:
-        client = forwarder.client()
-        sent = 0
-        for number in range(100):
-            client.send(dns.message.make_query(f"n{number}.example.org.", "A", id=number))
-            asked = up.next()
-            while asked.name != f"n{number}.example.org.":
-                # The one before, sent again for the silence.
-                asked = up.next()
-            assert asked.peer[1] in ports_towards(up.port)
-            tail = forgery(asked)
-            right = int.from_bytes(asked.wire[:2], "big")
-            ids = rng.sample(range(65536), 10_001)
-            ids.remove(right if right in ids else ids[0])
-            for at in range(0, 10_000, BATCH):
-                some = ids[at : at + BATCH]
-                send_batch(up.udp, [one.to_bytes(2, "big") + tail for one in some], asked.peer)
-                sent += len(some)
-                # What the kernel drops would prove nothing.
-                while forwarder.count("mismatched") < sent - BATCH:
-                    os.sched_yield()
-            while forwarder.count("mismatched") < sent:
-                os.sched_yield()
-            assert forwarder.out == 1
-            up.say(asked, good(asked))
-            reply = client.receive()
-            assert (reply.id, addresses(reply)) == (number, ["192.0.2.1"])
-        assert sent == 1_000_000
-        assert client.nothing_comes(0.05)
-        forwarder.settles()
-
+pytestmark = pytest.mark.native
 
 def test_the_right_id_is_not_enough() -> None:
     """A forger who knows the ID, but not from which port the question went: it tries all that are there."""
@@ -281,30 +222,6 @@ def test_who_waits_for_a_place_waits_no_longer_than_for_an_answer() -> None:
         assert set(codes) == {dns.rcode.SERVFAIL}
         assert forwarder.failed() == {"upstream_timeout": 200}
         assert forwarder.count("parked") < 3 * 200, "none asks once more when its time is over"
-        forwarder.settles()
-
-
-def test_a_stampede_asks_once() -> None:
-    """10,000 clients ask for a cold name within the time that its answer takes: one question goes upstream."""
-    total = 10_000
-    with (
-        Upstream(silent) as up,
-        Forwarder(forward(up.to, max_fails=0, read_timeout="5s"), room=16_384) as forwarder,
-    ):
-        clients = [forwarder.client() for _ in range(20)]
-        wires = [dns.message.make_query(NAME, "A", id=number).to_wire() for number in range(total // len(clients))]
-        for client in clients:
-            send_batch(client.sock, wires)
-        wait_until(lambda: forwarder.count("parked") == total)
-        asked = up.next()
-        assert forwarder.out == 1
-        up.say(asked, good(asked))
-        for client in clients:
-            got = {client.receive_wire()[:2] for _ in wires}
-            assert len(got) == len(wires)
-        # What was sent again for silence has the same ID; it is the same question.
-        assert {one.wire for one in up.questions} == {asked.wire}
-        assert forwarder.counters() == {"queries": total, "parked": total, "joined": total - 1}
         forwarder.settles()
 
 

@@ -21,7 +21,7 @@ from tests.plugins.forward.engine.support import (
 )
 from tests.support import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.native]
+pytestmark = pytest.mark.native
 
 SERVFAIL = dns.rcode.SERVFAIL
 ROOM = 64
