@@ -121,7 +121,7 @@ class Chain:
         prepared: dict[str, Any] = {
             "acl": (places.counters, places.listening(config)),
             "cache": share_caches(config),
-            "geoip": {file: GEOIP for file in [one.file for _, one in config.with_plugin("geoip")]},
+            "geoip": dict.fromkeys([one.file for _, one in config.with_plugin("geoip")], GEOIP),
             "autopath": {
                 one.file: tuple(map(wire_name, ("search.test.", "org.", "."))) for _, one in config.with_plugin("autopath")
             },

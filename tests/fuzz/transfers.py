@@ -15,9 +15,6 @@ import struct
 import threading
 from collections.abc import Iterator
 
-import dns.rdata
-import dns.rdataclass
-
 from fastdns.dns.names import wire_name
 from fastdns.plugins.secondary import child
 from fastdns.plugins.secondary.frames import Job
@@ -26,7 +23,6 @@ from fastdns.rrsets._draft import Draft
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from fastdns.transports._slow import Messages, SlowPath
-from fastdns.zonefiles.frames import ROWS
 from tests.fuzz.findings import Finding, Memory
 from tests.fuzz.packets import mangled
 from tests.fuzz.questions import ask

@@ -197,3 +197,16 @@ class Cached:
     def entries(self) -> tuple[int, int]:
         """How many success and denial hold."""
         return self.cache.entries("success"), self.cache.entries("denial")
+
+
+# What tests of refreshing begin with, and what they get.
+OLD, NEW = Said([a(60)]), Said([a(300, 2)])
+NXDOMAIN = Said((), [soa(600)], rcode="NXDOMAIN")
+NODATA = Said((), [soa(600)])
+SERVFAIL = Said(rcode="SERVFAIL")
+EDNS_DO = question(do=True)
+
+
+def address(reply: dns.message.Message) -> str:
+    """The first record of an answer, as text."""
+    return records(reply.answer)[0]

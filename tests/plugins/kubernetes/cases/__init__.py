@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from tests.plugins.kubernetes.cases import (
     apex,
+    endpoints,
     external,
+    fallthrough,
     fqdn,
     headless,
     multicluster,
@@ -26,6 +28,7 @@ THEMES: list[Theme] = [
     for module in (
         services,
         headless,
+        endpoints,
         external,
         fqdn,
         pods,
@@ -33,6 +36,7 @@ THEMES: list[Theme] = [
         apex,
         namespaces,
         options,
+        fallthrough,
         multicluster,
         zonal,
         spelling,
