@@ -136,10 +136,11 @@ def test_what_is_kept_is_found_until_it_is_to_be_renewed() -> None:
     assert table.entries == 1
 
 
-def test_the_oldest_of_a_set_gives_way() -> None:
+@pytest.mark.parametrize("seconds", [1, 0], ids=["one each second", "all in one second"])
+def test_the_oldest_of_a_set_gives_way(seconds: int) -> None:
     table = Signatures(8, 8)
     for number in range(12):
-        assert table.put(key(number), bytes(8), NOW_S, NOW_S + 8 * DAY_S + number)
+        assert table.put(key(number), bytes(8), NOW_S, NOW_S + 8 * DAY_S + number * seconds)
     assert [table.find(key(number), 8, NOW_S) is not None for number in range(12)] == [False] * 4 + [True] * 8
     assert table.entries == 8
 
