@@ -33,9 +33,9 @@ class Layer:
 LAYERS = (
     Layer(
         "basis", "errors, logging, addresses, the environment, TLS contexts", "it knows nothing of DNS servers",
-        ("fastdns", "fastdns.children", "fastdns.environ", "fastdns.errors", "fastdns.inherited",
+        ("fastdns", "fastdns.children", "fastdns.counted", "fastdns.environ", "fastdns.errors", "fastdns.inherited",
          "fastdns.listening", "fastdns.log", "fastdns.netaddrs", "fastdns.skipped", "fastdns.threads",
-         "fastdns.tls"),
+         "fastdns.servertls", "fastdns.tls"),
     ),
     Layer(
         "libraries", "HTTP client and server, regular expressions", "they could be packages of their own",
