@@ -7,8 +7,11 @@ end within 7 days. So each signature is renewed three weeks before its end, and 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import random
-from typing import Any
+import stat
+from typing import IO, Any
 
 import dns.exception
 import dns.name
@@ -19,7 +22,6 @@ import dns.tokenizer
 import dns.zonefile
 
 from fastdns.plugins.sign.times import written
-from fastdns.zonefiles.reading import open_included
 
 DAY_S = 86400
 RESIGN_AFTER_S = 6 * DAY_S
@@ -108,13 +110,22 @@ class FirstRecords:
             raise EnoughError
 
 
+def open_regular(file: str) -> IO[str]:
+    """A file's text. Raises OSError, also if it is no regular file: a pipe would be waited for."""
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "expected a regular file", file)
+    return os.fdopen(fd, encoding="utf-8", errors="surrogateescape")
+
+
 def soa_signatures(file: str) -> list[tuple[int, int]]:
     """Inception and expiration of the SOA record's signatures that stand among the first records of a zone file.
 
     Raises OSError, and whatever dnspython says of what is no zone file.
     """
     records = FirstRecords()
-    with open_included(file, "utf-8") as text:
+    with open_regular(file) as text:
         tokens = dns.tokenizer.Tokenizer(text, file)
         reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, records, default_ttl=0)  # type: ignore[arg-type]
         reader.current_origin = reader.last_name = dns.name.root
