@@ -91,8 +91,10 @@ def to_key(public: str, private: str, name: str) -> Key:
         from dns.dnssecalgs import get_algorithm_cls_from_dnskey
     except ImportError as error:
         raise FastdnsError(MISSING) from error
+    # One line with $GENERATE may say more than a machine has room for.
+    text = "" if "$GENERATE" in public.upper() else public
     try:
-        rrsets = dns.zonefile.read_rrsets(public, rdclass=None, default_ttl=DEFAULT_TTL_S, relativize=False)
+        rrsets = dns.zonefile.read_rrsets(text, rdclass=None, default_ttl=DEFAULT_TTL_S, relativize=False)
     except (dns.exception.DNSException, ValueError) as error:
         raise FastdnsError(f"{name}.key: {error}") from error
     found = [(rrset, rdata) for rrset in rrsets if rrset.rdtype == dns.rdatatype.DNSKEY for rdata in rrset]

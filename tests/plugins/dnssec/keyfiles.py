@@ -11,7 +11,7 @@ import dns.dnssec
 import dns.rdtypes.ANY.DNSKEY
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-RSASHA256, P256, P384, ED25519 = 8, 13, 14, 15
+RSASHA1, RSASHA256, RSASHA512, P256, P384, ED25519 = 5, 8, 10, 13, 14, 15
 ZSK, KSK = 256, 257
 
 
@@ -41,7 +41,7 @@ def number(value: int) -> str:
 def generated(algorithm: int, bits: int) -> tuple[Any, list[str]]:
     """A private key, and its lines."""
     private: Any
-    if algorithm == RSASHA256:
+    if algorithm in (RSASHA1, RSASHA256, RSASHA512):
         private = rsa.generate_private_key(65537, bits)
         n = private.private_numbers()
         values = {

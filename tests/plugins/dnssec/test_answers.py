@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ many.test:DNS_PORT {
         key file P384
     }
 MANY_DATA
+}
+renewed.test:DNS_PORT {
+    dnssec {
+        key file RENEWED
+    }
+RENEWED_DATA
 }
 elsewhere.test:DNS_PORT {
     dnssec a.elsewhere.test {
@@ -194,10 +201,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "RSA": make_key(folder, "many.test.", RSASHA256, ZSK),
         "ED": make_key(folder, "many.test.", ED25519, ZSK),
         "P384": make_key(folder, "many.test.", P384, ZSK),
+        "RENEWED": make_key(folder, "renewed.test.", P256, ZSK),
         "ELSE": make_key(folder, "elsewhere.test.", ED25519, ZSK),
     }
     corefile = COREFILE
-    for zone in ("split", "many", "elsewhere"):
+    for zone in ("split", "many", "renewed", "elsewhere"):
         corefile = corefile.replace(f"{zone.upper()}_DATA", DATA.replace("ZONE", zone))
     for name, key in made.items():
         corefile = corefile.replace(f" {name}", f" {key.base.name}")
@@ -366,3 +374,73 @@ def test_delv_validates(world: World, tmp_path: Path) -> None:
         for case, process in zip(asked, processes, strict=True):
             output = process.communicate(timeout=20)[0]
             assert case.delv in output, f"{case}\n{output}"
+
+
+def test_keys_are_read_again_at_a_reload(world: World) -> None:
+    """SIGUSR1, with the same Corefile."""
+    (before,) = world.keys["renewed.test."]
+    assert validated(ask(world.server.port, "a.renewed.test.", "A").answer, world.keys) == "+a.renewed.test./A"
+    new = make_key(world.server.folder, "renewed.test.", P256, ZSK)
+    for suffix in (".private", ".key"):
+        Path(f"{new.base}{suffix}").replace(f"{before.base}{suffix}")
+    world.server.process.send_signal(signal.SIGUSR1)
+
+    def is_new() -> bool:
+        reply = ask(world.server.port, "renewed.test.", "DNSKEY", dnssec=False)
+        return list(reply.answer[0]) == [new.dnskey]
+
+    wait_until(is_new, 30.0)
+    keys = {**world.keys, "renewed.test.": [new]}
+    assert validated(ask(world.server.port, "a.renewed.test.", "A").answer, keys) == "+a.renewed.test./A"
+
+
+UNBOUND = """\
+server:
+    interface: 127.0.0.1
+    port: PORT
+    directory: "FOLDER"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    do-daemonize: no
+    num-threads: 1
+    do-not-query-localhost: no
+    # RFC 8198: it reasons from the NSEC records that it has seen.
+    aggressive-nsec: yes
+    trust-anchor-file: "anchors"
+    local-zone: "test." nodefault
+"""
+
+
+@pytest.mark.skipif(shutil.which("unbound") is None, reason="unbound is not installed")
+def test_unbound_validates(world: World, tmp_path: Path) -> None:
+    """A resolver finds all of it secure, the denials first: none of them denies what there is."""
+    port = free_port()
+    zones = [zone for zone in world.keys if zone not in ("elsewhere.test.", "renewed.test.")]
+    config = UNBOUND.replace("PORT", str(port)).replace("FOLDER", str(tmp_path))
+    for zone in zones:
+        config += f'stub-zone:\n    name: "{zone}"\n    stub-addr: 127.0.0.1@{world.server.port}\n'
+    (tmp_path / "unbound.conf").write_text(config)
+    anchors = [
+        f"{key.zone} IN DNSKEY {key.dnskey.to_text()}\n"
+        for zone in zones
+        for key in [key for key in world.keys[zone] if key.dnskey.flags == KSK] or world.keys[zone]
+    ]
+    (tmp_path / "anchors").write_text("".join(anchors))
+    log = tmp_path / "unbound.log"
+    with log.open("wb") as output:
+        words = ["unbound", "-d", "-c", "unbound.conf"]
+        process = subprocess.Popen(words, cwd=tmp_path, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "start of service" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        cases = [case for case in CASES if case.delv and case.qtype != "NSEC"]
+        for case in sorted(cases, key=lambda case: bool(case.answer)):
+            reply = ask(port, case.qname, case.qtype)
+            assert reply.rcode() == dns.rcode.NOERROR, f"{case}\n{reply}\n{log.read_text()}"
+            assert reply.flags & dns.flags.AD, f"{case}\n{reply}"
+            assert bool(reply.answer) == bool(case.answer), f"{case}\n{reply}"
+    finally:
+        process.kill()
+        process.wait()

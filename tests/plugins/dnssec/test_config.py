@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from random import Random
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fastdns.corefile import load
+from fastdns.dns.signing_keys import load_files, to_key
 from fastdns.errors import CorefileError, FastdnsError
 from fastdns.plugins.dnssec import keys
 from fastdns.plugins.dnssec.config import Config, KeySource
 from fastdns.plugins.dnssec.shared import look_at, share_signatures
+from tests.plugins.dnssec import keyfiles
 from tests.plugins.dnssec.keyfiles import ED25519, KSK, P256, P384, RSASHA256, ZSK, make_key
 
 
@@ -67,7 +73,10 @@ def test_errors_have_file_and_line(text: str, error: str) -> None:
     assert "Corefile:" in str(raised.value)
 
 
-@pytest.mark.parametrize(("algorithm", "size"), [(RSASHA256, 128), (P256, 64), (P384, 96), (ED25519, 64)])
+@pytest.mark.parametrize(
+    ("algorithm", "size"),
+    [(keyfiles.RSASHA1, 128), (RSASHA256, 128), (keyfiles.RSASHA512, 128), (P256, 64), (P384, 96), (ED25519, 64)],
+)
 def test_every_algorithm_is_read(tmp_path: Path, algorithm: int, size: int) -> None:
     made = make_key(tmp_path, "example.org.", algorithm, KSK, bits=1024)
     key = keys.load_key(KeySource("file", str(made.base)))
@@ -91,6 +100,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
         (public, " 256 ", " 0 ", "no zone key"),
         (public, "DNSKEY 256", "DNSKEY x", "key: "),
         (public, texts[0], "", "no public key found"),
+        (public, texts[0], "$GENERATE 1-999999999 a$ A 192.0.2.1\n", "no public key found"),
         (private, "Algorithm: 13", "Algorithm: 14", "its algorithm is 14"),
         (private, "Algorithm", "Algo", "no private key found"),
         (private, "PrivateKey: ", "PrivateKey: !", "no private key found"),
@@ -107,6 +117,42 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     private.unlink()
     with pytest.raises(FastdnsError, match=r"open .*\.private: No such file"):
         keys.load_key(KeySource("file", str(made.base)))
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = tmp_path / "K.key"
+    loop.symlink_to(loop)
+    with pytest.raises(FastdnsError, match=r"open .*K\.key: Too many levels of symbolic links"):
+        load_files(str(tmp_path / "K"))
+    with pytest.raises(FastdnsError, match=r"open .*: embedded null byte"):
+        load_files("K\0")
+
+    def refuse(path: str, flags: int) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("fastdns.dns.signing_keys.os.open", refuse)
+    with pytest.raises(FastdnsError, match=r"open K\.key: Permission denied"):
+        load_files("K")
+
+
+@pytest.mark.parametrize("algorithm", [RSASHA256, P256, P384, ED25519])
+def test_broken_keys_are_errors_of_ours(tmp_path: Path, algorithm: int) -> None:
+    """Whatever two files hold: a key that can sign, or an error that says what is wrong."""
+    made = make_key(tmp_path, "example.org.", algorithm, bits=1024)
+    halves = [Path(f"{made.base}{suffix}").read_bytes() for suffix in (".key", ".private")]
+    random = Random(algorithm)
+    for _ in range(150):
+        texts = [bytearray(half) for half in halves]
+        changed = texts[random.randrange(2)]
+        for _ in range(random.choice((1, 1, 2, 20))):
+            at = random.randrange(len(changed) + 1)
+            changed[at : at + random.choice((0, 1, 1, 40))] = random.choice(
+                (b"", b"\n", b"A", b"=", b"9" * 30, random.randbytes(3), b"$INCLUDE x\n", b"( ")
+            )
+        with contextlib.suppress(FastdnsError):
+            public, private = (bytes(text).decode("utf-8", "replace") for text in texts)
+            key = to_key(public, private, "K")
+            assert len(key.private.sign(b"data")) == key.signature_bytes
 
 
 def test_a_key_signs_its_zone_and_zones_below(tmp_path: Path) -> None:
@@ -158,6 +204,45 @@ def test_secrets_of_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("half", "text", "missing"):
         with pytest.raises(FastdnsError, match=f"the secret '{name}' of AWS Secrets Manager"):
             keys.load_key(KeySource("aws_secretsmanager", name))
+
+
+def test_secrets_of_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 itself asks, and is answered as AWS does."""
+    pytest.importorskip("boto3")
+    made = make_key(tmp_path, "example.org.")
+    halves = {"key": Path(f"{made.base}.key").read_text(), "private": Path(f"{made.base}.private").read_text()}
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["SecretId"]
+            asked.append((self.headers["X-Amz-Target"], name))
+            found = name == "good"
+            body = {"SecretString": json.dumps(halves)} if found else {"__type": "ResourceNotFoundException"}
+            data = json.dumps(body).encode()
+            self.send_response(200 if found else 400)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        for name, value in (
+            ("ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{server.server_port}"),
+            ("DEFAULT_REGION", "us-east-1"), ("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "secret"),
+        ):  # fmt: skip
+            monkeypatch.setenv(f"AWS_{name}", value)
+        assert keys.load_key(KeySource("aws_secretsmanager", "good")).dnskey == made.dnskey
+        with pytest.raises(FastdnsError, match=r"the secret 'none' of AWS Secrets Manager: .*ResourceNotFound"):
+            keys.load_key(KeySource("aws_secretsmanager", "none"))
+        server.shutdown()
+        thread.join()
+    assert asked[0] == ("secretsmanager.GetSecretValue", "good")
 
 
 def test_packages_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
