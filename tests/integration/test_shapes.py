@@ -11,10 +11,12 @@ import re
 import shutil
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dns.message
+import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
@@ -51,11 +53,17 @@ ANSWERS = {dns.rdatatype.A: "192.0.2.53", dns.rdatatype.PTR: "upstream.example."
 
 
 def reply_to(message: bytes) -> bytes:
-    """What the upstream of all shapes says: it has every name but those that begin with ``nx.``."""
+    """What the upstream of all shapes says: it has every name but those that begin with ``nx.``, and each
+    zone, with ``www``."""
     query = dns.message.from_wire(message)
     reply = dns.message.make_response(query, recursion_available=True)
     asked = query.question[0]
-    if asked.name.labels[0] == b"nx":
+    if asked.rdtype in (dns.rdatatype.SOA, dns.rdatatype.AXFR):
+        soa = dns.rrset.from_text(asked.name, 60, "IN", "SOA", ". . 1 3600 600 86400 60")
+        host = dns.rrset.from_text(dns.name.Name([b"www", *asked.name.labels]), 60, "IN", "A", "192.0.2.53")
+        # The end of a transfer is its beginning.
+        reply.answer += [soa, host, soa] if asked.rdtype == dns.rdatatype.AXFR else [soa]
+    elif asked.name.labels[0] == b"nx":
         reply.set_rcode(dns.rcode.NXDOMAIN)
     elif asked.rdtype in ANSWERS:
         reply.answer.append(dns.rrset.from_text(asked.name, 60, "IN", asked.rdtype, ANSWERS[asked.rdtype]))
@@ -99,7 +107,7 @@ def placed(text: str, folder: Path, upstream_port: int) -> str:
     lines = []
     for line in remapped(text, folder).replace("/etc/coredns", str(folder)).splitlines():
         words = line.split()
-        if words[:1] == ["forward"]:
+        if words[:1] == ["forward"] or words[:2] == ["transfer", "from"]:
             address = r"(?<!/)\b\d+\.\d+\.\d+\.\d+(:\d+)?|/etc/resolv\.conf"
             line = re.sub(address, f"127.0.0.1:{upstream_port}", line)
         lines.append(line)
@@ -129,6 +137,11 @@ def asked(line: str, config: ServerConfig) -> None:
     address, port = place_of(name, config)
     for ask in (dns.query.udp, dns.query.tcp):
         reply = ask(query, address, 5, port=port)
+        ends = time.monotonic() + 10
+        while dns.rcode.to_text(reply.rcode()) != rcode and time.monotonic() < ends:
+            # A zone that is transferred comes after the start.
+            time.sleep(0.05)
+            reply = ask(query, address, 5, port=port)
         said = [str(data) for rrset in reply.answer for data in rrset]
         assert dns.rcode.to_text(reply.rcode()) == rcode, f"{line}: {reply}"
         if wanted == ["*"]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fastdns.errors import SourceError, StoreFull
 from fastdns.memory._store import Store, Writer
 from fastdns.rrsets._draft import Draft
-from fastdns.rrsets._writer import ZoneWriter
+from fastdns.rrsets._writer import Replacement, ZoneWriter
 from fastdns.rrsets.changes import Change
 from tests.rrsets import _reading
 from tests.rrsets.oracle import (
@@ -537,3 +537,64 @@ def test_readers_do_not_trust_what_they_read(seed: int) -> None:
         store_writer.publish(key, payload)
     if not seed % 2:
         assert_equal(store, changed)
+
+
+# What a source is to remember of a zone
+
+
+def test_a_memo_lives_as_long_as_its_zone() -> None:
+    """A successor finds it; it is gone with the zone, and one without a zone is dropped."""
+    store = Store(1 << 20)
+    content: Content = {(b"a",): {A: (60, [b"\1\1\1\1"])}}
+    other = absolute("other.test.")
+    writer = ZoneWriter(Writer(store), SOURCE)
+    with pytest.raises(KeyError):
+        writer.remember(ZONE, b"nothing is served")
+    for zone in (ZONE, other):
+        publish(writer, content, zone)
+        writer.remember(zone, b"memo of " + zone)
+    assert writer.remembered(absolute("none.")) is None
+    successor = ZoneWriter(Writer(store), SOURCE)
+    assert successor.remembered(ZONE) == b"memo of " + ZONE
+    successor.remove_all([ZONE, absolute("none.")])
+    assert (ZONE in successor, other in successor) == (False, True)
+    assert successor.remembered(ZONE) is None
+    successor.settle()
+    assert_clean(store, {other: content})
+    successor.writer.publish(successor.memo_key(ZONE), b"of no zone")
+    ZoneWriter(Writer(store), SOURCE)
+    assert [key for key, _ in store.items(SOURCE.to_bytes(2, "big") + b"M")] == [successor.memo_key(other)]
+
+
+def test_zones_that_are_being_replaced_are_not_removed() -> None:
+    store = Store(1 << 20)
+    writer = ZoneWriter(Writer(store), SOURCE)
+    publish(writer, {(b"a",): {A: (60, [b"\1\1\1\1"])}})
+    replacement = writer.replacement(Draft(ZONE))
+    writer.remove_all([ZONE])
+    assert ZONE in writer
+    replacement.give_up()
+    writer.remove_all([ZONE])
+    writer.settle()
+    assert_clean(store, {})
+
+
+def test_names_of_some_records_and_names_without_any() -> None:
+    """A draft of the names that change."""
+    store = Store(1 << 20)
+    writer = ZoneWriter(Writer(store), SOURCE)
+    content: Content = {(name,): {A: (60, [b"\1\1\1\1"])} for name in (b"a", b"b", b"c")}
+    publish(writer, content)
+    draft = Draft(ZONE)
+    draft.add_gone(b"\1A" + ZONE)
+    draft.add(b"\1b" + ZONE, A, 5, b"\2\2\2\2")
+    with pytest.raises(ValueError, match="no name of the zone"):
+        draft.add_gone(absolute("other.test."))
+    replacement = Replacement(writer, draft, None, False)
+    while not replacement.step(1_000_000):
+        pass
+    writer.settle()
+    del content[(b"a",)]
+    content[(b"b",)] = {A: (5, [b"\2\2\2\2"])}
+    assert_equal(store, content)
+    assert writer.rrsets(ZONE, b"\1b") == content[(b"b",)]

@@ -4,8 +4,9 @@ Nothing in a reply is trusted. Every read is bounds-checked. Each compression po
 (RFC 1035 section 4.1.4: to a prior occurrence). A reply takes at most the sections and the scratch of a Reply.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from fastdns._wire cimport Query, Reply
+from fastdns.dns._cursor cimport Cursor
 
 # Whether a message of at least HEADER_BYTES is a reply to a question: QR, opcode 0, one question, the same name
 # (without regard to case), type and class. name is lowercased wire form.
@@ -26,3 +27,48 @@ cdef inline uint32_t naptr_fixed(const uint8_t* rdata, uint32_t rdlength) noexce
             return rdlength
         pos += 1 + rdata[pos]
     return pos
+
+# Copy the name at the cursor, uncompressed, and step over it. Returns its length, or -1. Each pointer must lead
+# strictly backwards, so the walk ends.
+cdef int32_t expand_name(Cursor* c, uint8_t* out, uint32_t room) noexcept nogil
+
+# How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
+# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand. It allows to compress those
+# of all types of RFC 1035, but readers that know no MD, MF, MB, MG, MR or MINFO take their rdata as it comes.
+cdef struct RdataLayout:
+    uint16_t fixed
+    uint8_t names
+    bint compress
+
+cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
+    cdef RdataLayout layout
+    layout.fixed = 0
+    layout.names = 0
+    layout.compress = False
+    if rrtype in (2, 5, 12):                        # NS CNAME PTR
+        layout.names = 1
+        layout.compress = True
+    elif rrtype == 6:                               # SOA
+        layout.names = 2
+        layout.compress = True
+    elif rrtype == 15:                              # MX
+        layout.fixed = 2
+        layout.names = 1
+        layout.compress = True
+    elif rrtype in (14, 17):                        # MINFO RP
+        layout.names = 2
+    elif rrtype == 24:                              # SIG
+        layout.fixed = 18
+        layout.names = 1
+    elif rrtype in (18, 21, 36):                    # AFSDB RT KX
+        layout.fixed = 2
+        layout.names = 1
+    elif rrtype == 33:                              # SRV
+        layout.fixed = 6
+        layout.names = 1
+    elif rrtype in (3, 4, 7, 8, 9, 30, 39):         # MD MF MB MG MR NXT DNAME
+        layout.names = 1
+    elif rrtype == 26:                              # PX
+        layout.fixed = 2
+        layout.names = 2
+    return layout

@@ -30,10 +30,6 @@ cdef bint answers_question(const uint8_t* msg, uint32_t length, const uint8_t* n
 
 
 cdef int32_t expand_name(Cursor* c, uint8_t* out, uint32_t room) noexcept nogil:
-    """Copy the name at the cursor, uncompressed, and step over it. Returns its length, or -1.
-
-    Each pointer must lead strictly backwards (RFC 1035 section 4.1.4: to a prior occurrence), so the walk ends.
-    """
     cdef uint32_t pos = c.pos
     cdef uint32_t limit = c.pos
     cdef uint32_t total = 0
@@ -93,48 +89,6 @@ cdef bint same_name(const uint8_t* name, uint32_t name_len, const Query* q) noex
         if lower(name[i]) != q.name[i]:
             return False
     return True
-
-
-# How the rdata of a type is laid out: bytes before the first name, how many names, whether they may be compressed
-# when written. RFC 3597 section 4 lists the types whose names a receiver has to expand. It allows to compress those
-# of all types of RFC 1035, but readers that know no MD, MF, MB, MG, MR or MINFO take their rdata as it comes.
-cdef struct RdataLayout:
-    uint16_t fixed
-    uint8_t names
-    bint compress
-
-cdef inline RdataLayout rdata_layout(uint16_t rrtype) noexcept nogil:
-    cdef RdataLayout layout
-    layout.fixed = 0
-    layout.names = 0
-    layout.compress = False
-    if rrtype in (2, 5, 12):                        # NS CNAME PTR
-        layout.names = 1
-        layout.compress = True
-    elif rrtype == 6:                               # SOA
-        layout.names = 2
-        layout.compress = True
-    elif rrtype == 15:                              # MX
-        layout.fixed = 2
-        layout.names = 1
-        layout.compress = True
-    elif rrtype in (14, 17):                        # MINFO RP
-        layout.names = 2
-    elif rrtype == 24:                              # SIG
-        layout.fixed = 18
-        layout.names = 1
-    elif rrtype in (18, 21, 36):                    # AFSDB RT KX
-        layout.fixed = 2
-        layout.names = 1
-    elif rrtype == 33:                              # SRV
-        layout.fixed = 6
-        layout.names = 1
-    elif rrtype in (3, 4, 7, 8, 9, 30, 39):         # MD MF MB MG MR NXT DNAME
-        layout.names = 1
-    elif rrtype == 26:                              # PX
-        layout.fixed = 2
-        layout.names = 2
-    return layout
 
 
 cdef inline bint whole_options(const uint8_t* data, uint32_t length) noexcept nogil:

@@ -376,7 +376,7 @@ class Plugin:
 
     worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
     them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
-    start waits for a source, and where it goes on without.
+    start waits for a source, and where it goes on without ("": nothing).
     """
 
     name = ""

@@ -27,31 +27,27 @@ class NotListedError(FastdnsError):
 async def wait_for_sync(
     server: Server, config: ServerConfig, numbers: list[int], is_enough: Callable[[list[int]], bool]
 ) -> None:
-    """Wait for what is enough of the sources, as long as startup_timeout allows."""
-    limit_s = max(
-        (
-            plugin.startup_timeout_s(options)
-            for plugin in named(config)
-            for _, options in config.with_plugin(plugin.name)
-        ),
-        default=0.0,
-    )
+    """Wait for what is enough of the sources, for each as long as its plugin's startup_timeout allows."""
+    limits_s = {
+        plugin.name: max(plugin.startup_timeout_s(options) for _, options in config.with_plugin(plugin.name))
+        for plugin in named(config)
+    }
     begun = time.monotonic()
     said = begun
-    while not is_enough(numbers):
+    waiting = numbers
+    while waiting := [number for number in waiting if not is_enough([number])]:
         now = time.monotonic()
-        late = now - begun >= limit_s
-        if late or now - said >= SYNC_LOG_S:
+        late = [one for one in waiting if now - begun >= limits_s[server.sources.known[one][0]]]
+        for plugin in server.sources.plugins(late):
+            if plugin.unlisted:
+                logging.getLogger(f"plugin/{plugin.name}").warning("%s", plugin.unlisted)
+        waiting = [number for number in waiting if number not in late]
+        if now - said >= SYNC_LOG_S:
             said = now
-            for plugin in server.sources.plugins([number for number in numbers if not is_enough([number])]):
-                its_log = logging.getLogger(f"plugin/{plugin.name}")
-                if late:
-                    its_log.warning("%s", plugin.unlisted)
-                else:
-                    its_log.info("%s", plugin.waiting)
-        if late:
-            return
-        await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
+            for plugin in server.sources.plugins(waiting):
+                logging.getLogger(f"plugin/{plugin.name}").info("%s", plugin.waiting)
+        if waiting:
+            await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
 
 
 def forgotten(server: Server, config: ServerConfig) -> str:

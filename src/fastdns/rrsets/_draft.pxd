@@ -30,7 +30,7 @@ cdef struct DraftRR:
     const uint8_t* name         # key size u16, name size u8, key, relative name
     const uint8_t* rdata        # ttl u32, type u16, size u16, rdata; NULL: the name has no RRs
     uint32_t number             # how many were added before
-    uint32_t pad
+    uint32_t omitted            # not 0: it is not published
 
 # Why something is left out.
 cdef enum:

@@ -188,6 +188,14 @@ cdef class Draft:
                 left -= sizeof(Row) + <size_t>row.owner_len + row.rdata_len
         return kept
 
+    def add_gone(self, bytes owner not None):
+        """Say of a name that it has no RRs any more, where a draft is of some names only. Raises ValueError."""
+        cdef int size = self.relative_size(owner, len(owner))
+        cdef bytes name = owner.lower()
+        if size < 0:
+            raise ValueError(f"{owner!r} is no name of the zone")
+        self.put_gone(name, size)
+
     def prepare(self):
         """Put the RRs in order, without the GIL: in a thread, before the event loop publishes a large zone."""
         with nogil:
@@ -286,6 +294,7 @@ cdef class Draft:
         rr.name = name
         rr.rdata = rdata
         rr.number = self.count
+        rr.omitted = 0
         rr.prefix = 0
         for i in range(min(8, key_size(rr))):
             rr.prefix |= <uint64_t>key_bytes(rr)[i] << (56 - 8 * i)
@@ -320,7 +329,7 @@ cdef class Draft:
             after = 65536
             for at in range(i, ends):
                 rdata = self.rrs[at].rdata
-                if rdata != NULL and rrtype < u16_at(rdata + 4) < after:
+                if rdata != NULL and not self.rrs[at].omitted and rrtype < u16_at(rdata + 4) < after:
                     after = u16_at(rdata + 4)
             if after == 65536:
                 break
@@ -332,7 +341,7 @@ cdef class Draft:
             ttl_s = MAX_TTL_S
             for at in range(i, ends):
                 rdata = self.rrs[at].rdata
-                if rdata == NULL or u16_at(rdata + 4) != rrtype:
+                if rdata == NULL or self.rrs[at].omitted or u16_at(rdata + 4) != rrtype:
                     continue
                 if self.is_repeated(body.at + begins + sizeof(SetHead), places, count, rdata + RDATA_HEAD_BYTES,
                                     u16_at(rdata + 6)):

@@ -7,6 +7,7 @@ Keys begin with the source's number (two bytes) and a kind:
     D  zone id, number                  a directory: the chunks of the order, by their first names
     O  zone id, number                  a chunk of the order: names of the zone, one after the other
     H  zone id, number                  a change set of the history
+    M  zone name                        what the source wants its successor to know of the zone: its own form
 
 Names are in wire form, lowercased. A relative name is what stands before the zone, without the root label; the apex
 has none. Numbers and ids are of 32 bits.
@@ -52,6 +53,7 @@ cdef enum:
     KIND_DIRECTORY = 68         # 'D'
     KIND_CHUNK = 79             # 'O'
     KIND_CHANGE = 72            # 'H'
+    KIND_MEMO = 77              # 'M'
 
 cdef enum:
     ZONE_KEY_BYTES = 3          # before a zone's name

@@ -7,8 +7,8 @@ from fastdns.memory._atomics cimport store_relaxed_u32
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._store cimport Record, Sweep, Writer, record_key, record_payload
 from fastdns.rrsets._layout cimport (
-    ABORTED, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, kind_in, u32_at,
-    visible,
+    ABORTED, KIND_MEMO, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, kind_in,
+    u32_at, visible,
 )
 from fastdns.errors import StoreFull
 
@@ -37,7 +37,7 @@ cdef struct Gone:
 cdef bint is_of_gone_zone(const Record* record, void* data) noexcept nogil:
     cdef const Gone* gone = <const Gone*>data
     cdef uint32_t zone_id, i
-    if record.key_len < NAME_KEY_BYTES or kind_in(record, gone.source) in (0, KIND_ZONE):
+    if record.key_len < NAME_KEY_BYTES or kind_in(record, gone.source) in (0, KIND_ZONE, KIND_MEMO):
         return False
     zone_id = u32_at(record_key(record) + ZONE_KEY_BYTES)
     for i in range(gone.count):

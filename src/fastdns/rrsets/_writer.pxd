@@ -19,13 +19,16 @@ cdef class ZoneWriter:
     cdef dict known             # zone name -> Zone
     cdef set changing           # zones that are being changed
     cdef list waiting           # Pending, oldest first
+    cdef uint64_t labels        # what say_labels says
+    cdef bint labels_are_old    # of zones that are gone, too
     cdef uint32_t next_zone_id
     cdef uint32_t max_names
     cdef uint32_t max_changes
     cdef uint64_t max_change_bytes
 
     cdef int take_over(self) except -1
-    cdef int say_labels(self) except -1
+    cdef int say_labels(self, object names) except -1
+    cdef int count_labels(self) except -1
     cdef dict rrsets_of(self, Zone zone, bytes name)
     cdef Edit begin(self, Draft draft, bint whole, object serial)
     cdef int complete(self, Edit edit) except -1

@@ -35,9 +35,9 @@ from fastdns.rrsets._chunks cimport OrderChange
 from fastdns.rrsets._draft cimport NOT_IN_ZONE, Draft
 from fastdns.rrsets._edit cimport Edit, rrs_of
 from fastdns.rrsets._layout cimport (
-    ABORTED, FIRST_VERSION, KIND_CHANGE, KIND_DIRECTORY, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES, NUMBER_KEY_BYTES,
-    OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, ZoneHead, begin_key, begin_name_key, kind_in, not_after, u32_at,
-    visible,
+    ABORTED, FIRST_VERSION, KIND_CHANGE, KIND_DIRECTORY, KIND_MEMO, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES,
+    NUMBER_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, ZoneHead, begin_key, begin_name_key, kind_in, not_after,
+    u32_at, visible,
 )
 from fastdns.rrsets._order cimport Directory, chunk_number, open_directory
 from fastdns.rrsets._pending cimport Pending, numbered_hash, of_hash, push
@@ -127,9 +127,11 @@ cdef class ZoneWriter:
             if record == NULL:
                 break
             kind = kind_in(record, self.source)
-            if kind == 0 or kind == KIND_ZONE or record.key_len < NAME_KEY_BYTES:
-                continue
             key = record_key(record)
+            if kind == KIND_MEMO and key[ZONE_KEY_BYTES:record.key_len] not in self.known:
+                unfinished.append(record.hash)
+            if kind == 0 or kind == KIND_ZONE or kind == KIND_MEMO or record.key_len < NAME_KEY_BYTES:
+                continue
             zone_id = u32_at(key + ZONE_KEY_BYTES)
             zone = by_id.get(zone_id)
             if zone is None:
@@ -165,25 +167,32 @@ cdef class ZoneWriter:
             record = of_hash(h, self.source, hash)
             if record != NULL:
                 self.writer.drop(record_key(record), record.key_len)
-        self.say_labels()
+        self.say_labels(self.known)
         pending.epoch = h.epoch
         if pending.names.count or pending.gone.count or pending.zones:
             self.waiting.append(pending)
         return 0
 
-    cdef int say_labels(self) except -1:
-        """Say of how many labels the zones are: find_zone looks for no others."""
-        cdef uint64_t labels = 0
+    cdef int say_labels(self, object names) except -1:
+        """Say of how many labels the zones are, with these among them: find_zone looks for no others."""
         cdef uint32_t count, at
         cdef bytes name
-        for name in {*self.known, *self.changing}:
+        for name in names:
             count = 0
             at = 0
             while at < <uint32_t>len(name) and name[at]:
                 at += name[at] + 1
                 count += 1
-            labels |= <uint64_t>1 << min(count, <uint32_t>63)
-        publish_u64(&own_source_state(self.writer.h, self.source).zone_labels, labels)
+            self.labels |= <uint64_t>1 << min(count, <uint32_t>63)
+        publish_u64(&own_source_state(self.writer.h, self.source).zone_labels, self.labels)
+        return 0
+
+    cdef int count_labels(self) except -1:
+        """Take back what is said of zones that are gone; until then find_zone looks for more than there is."""
+        if self.labels_are_old:
+            self.labels_are_old = False
+            self.labels = 0
+            self.say_labels({*self.known, *self.changing})
         return 0
 
     # -------------------------------------------------------------------------------------------- zones
@@ -192,6 +201,10 @@ cdef class ZoneWriter:
         """The zones that are served: name in wire form to serial."""
         cdef Zone zone
         return {name: zone.head.serial for name, zone in self.known.items()}
+
+    def __contains__(self, bytes name not None):
+        """Whether a zone is served."""
+        return name in self.known
 
     def counts(self, bytes name not None):
         """(names, RRs, change sets of the history) of a zone. Raises KeyError."""
@@ -237,26 +250,56 @@ cdef class ZoneWriter:
 
     def remove(self, bytes name not None, max_ns=None):
         """Serve a zone no longer. Returns whether there was one. max_ns: of the settle that follows."""
-        cdef Zone zone = self.known.get(name)
-        cdef Pending pending
         if name in self.changing:
             raise RuntimeError(f"{name!r} is being replaced")
-        if zone is None:
+        if name not in self.known:
             return False
-        del self.known[name]
-        pending = Pending()
-        pending.zones.add(zone.head.zone_id)
-        self.writer.remove(self.zone_key(name))
-        self.say_labels()
-        self.leave(pending)
+        self.remove_all([name])
         self.settle(max_ns)
         return True
+
+    def remove_all(self, names not None):
+        """Serve zones no longer, but for those that are being replaced. What they have had is removed by settle, of
+        all in one sweep of the store."""
+        cdef Pending pending = Pending()
+        cdef Zone zone
+        for name in names:
+            zone = self.known.get(name)
+            if zone is None or name in self.changing:
+                continue
+            del self.known[name]
+            pending.zones.add(zone.head.zone_id)
+            self.writer.remove(self.zone_key(name))
+            self.writer.remove(self.memo_key(name))
+        if pending.zones:
+            self.labels_are_old = True
+            self.leave(pending)
 
     def zone_key(self, bytes name not None):
         """The key of a zone's record."""
         cdef uint8_t key[ZONE_KEY_BYTES]
         begin_key(key, self.source, KIND_ZONE)
         return key[:ZONE_KEY_BYTES] + name
+
+    def memo_key(self, bytes name not None):
+        """The key of what is remembered of a zone."""
+        cdef uint8_t key[ZONE_KEY_BYTES]
+        begin_key(key, self.source, KIND_MEMO)
+        return key[:ZONE_KEY_BYTES] + name
+
+    def remember(self, bytes name not None, bytes memo not None):
+        """Keep something for a successor, beside a zone that is served, and as long as it is. Raises StoreFull."""
+        if name not in self.known:
+            raise KeyError(name)
+        self.writer.publish(self.memo_key(name), memo)
+
+    def remembered(self, bytes name not None):
+        """What was kept of a zone that is served; None: nothing."""
+        return self.writer.get(self.memo_key(name)) if name in self.known else None
+
+    def rrsets(self, bytes zone not None, bytes name not None):
+        """type -> (TTL, list of rdata) of a relative name, as it is served. Raises KeyError."""
+        return self.rrsets_of(self.known[zone], name)
 
     cdef dict rrsets_of(self, Zone zone, bytes name):
         """type -> (TTL, list of rdata) of a name, as the last version has it."""
@@ -307,7 +350,7 @@ cdef class ZoneWriter:
         edit.order = OrderChange(self.writer, self.source, edit.head.zone_id, edit.head.next_number)
         self.changing.add(draft.zone)
         # Before it is there.
-        self.say_labels()
+        self.say_labels([draft.zone])
         return edit
 
     cdef int complete(self, Edit edit) except -1:
@@ -325,7 +368,7 @@ cdef class ZoneWriter:
     cdef int forget(self, Edit edit) except -1:
         """What was begun is undone."""
         self.changing.remove(edit.draft.zone)
-        self.say_labels()
+        self.labels_are_old = True
         if edit.pending.names.count and not edit.is_new:
             # What was given up is put right by and by.
             self.leave(edit.pending)
@@ -364,6 +407,7 @@ cdef class ZoneWriter:
             if pending.epoch >= oldest or not pending.finish(self.writer, self.source, until):
                 break
             del self.waiting[0]
+        self.count_labels()
         # The store, too, goes on with what large changes have left.
         self.writer.collect(False)
         return len(self.waiting)

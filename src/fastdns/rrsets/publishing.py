@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastdns.rrsets._draft import Draft
-from fastdns.rrsets._writer import ZoneWriter
+from fastdns.rrsets._writer import Replacement, ZoneWriter
 
 # How long the event loop is held at a time.
 SLICE_NS = 1_000_000
@@ -14,17 +14,17 @@ SETTLE_TRIES = 1000
 SETTLE_AGAIN_S = 0.001
 
 
-async def publish(writer: ZoneWriter, draft: Draft, serial: int | None = None) -> int:
+async def publish(writer: ZoneWriter, draft: Draft, serial: int | None = None, *, whole: bool = True) -> int:
     """Replace a zone in slices. Returns how many names changed; all of it is served then.
 
-    serial: see ZoneWriter.replace. The draft is put in order in a thread. No other change of this zone begins
-    before the end. Where the task is cancelled, what was begun is undone. Raises StoreFull and SourceError; the
-    version that is served stays then.
+    serial: see ZoneWriter.replace. whole: the draft is the whole zone, else its names are the ones to change.
+    The draft is put in order in a thread. No other change of this zone begins before the end. Where the task is
+    cancelled, what was begun is undone. Raises StoreFull and SourceError; the version that is served stays then.
 
     The owner of the writer calls ``writer.settle(SLICE_NS)`` each second, for what readers hold for longer.
     """
     await asyncio.to_thread(draft.prepare)
-    replacement = writer.replacement(draft, serial)
+    replacement = Replacement(writer, draft, serial, whole)
     try:
         while not replacement.step(SLICE_NS):
             await asyncio.sleep(0)

@@ -38,6 +38,68 @@ cdef inline bint may_stand_beside_cname(uint16_t rrtype) noexcept nogil:
         or rrtype == TYPE_SIG or rrtype == TYPE_NXT
 
 
+# The RRs of one name that others cannot stand beside.
+cdef struct Name:
+    const DraftRR* cname
+    const DraftRR* dname
+    const DraftRR* soa
+    bint apex
+
+# Why an RR is left out, from 1 on.
+cdef tuple REASONS = (
+    "the zone itself has no CNAME record",
+    "its name has a CNAME record",
+    "its name has another CNAME record",
+    "its name has another DNAME record",
+    "only the zone itself has an SOA record",
+    "there is another SOA record",
+)
+
+
+cdef uint32_t read_name(Draft draft, uint32_t i, Name* name) noexcept nogil:
+    """The name whose first RR is number i. Returns the number of the next name's first RR."""
+    cdef const DraftRR* rr
+    cdef uint32_t end = i
+    cdef uint16_t rrtype
+    name.cname = name.dname = name.soa = NULL
+    name.apex = name_size(&draft.rrs[i]) == 0
+    while end < draft.count and same_owner(&draft.rrs[end], &draft.rrs[i]):
+        rr = &draft.rrs[end]
+        end += 1
+        if rr.rdata == NULL:
+            continue
+        rrtype = type_of(rr)
+        if rrtype == TYPE_CNAME and name.cname == NULL and not name.apex:
+            name.cname = rr
+        elif rrtype == TYPE_DNAME and name.dname == NULL:
+            name.dname = rr
+        elif rrtype == TYPE_SOA and name.apex:
+            # Of several the last one counts, as in CoreDNS.
+            name.soa = rr
+    return end
+
+
+cdef int conflict(const DraftRR* rr, const Name* name) noexcept nogil:
+    """Why an RR cannot stand at its name; 0: it can."""
+    cdef uint16_t rrtype
+    if rr.rdata == NULL:
+        return 0
+    rrtype = type_of(rr)
+    if rrtype == TYPE_CNAME and name.apex:
+        return 1
+    if name.cname != NULL and rrtype != TYPE_CNAME and not may_stand_beside_cname(rrtype):
+        return 2
+    if rrtype == TYPE_CNAME and not same_rdata(rr, name.cname):
+        return 3
+    if rrtype == TYPE_DNAME and not same_rdata(rr, name.dname):
+        return 4
+    if rrtype == TYPE_SOA and not name.apex:
+        return 5
+    if rrtype == TYPE_SOA and not same_rdata(rr, name.soa):
+        return 6
+    return 0
+
+
 def conflicts(Draft draft not None):
     """The RRs that are to be left out, in order: place (as rows counts), number (as which it was added, from 0),
     relative owner, type, why.
@@ -47,48 +109,45 @@ def conflicts(Draft draft not None):
     """
     cdef uint32_t i = 0, end, at
     cdef const DraftRR* rr
-    cdef const DraftRR* cname
-    cdef const DraftRR* dname
-    cdef const DraftRR* soa
-    cdef uint16_t rrtype
-    cdef bint apex
+    cdef Name name
+    cdef int why
     draft.prepare()
     found = []
     while i < draft.count:
-        cname = dname = soa = NULL
-        apex = name_size(&draft.rrs[i]) == 0
-        end = i
-        while end < draft.count and same_owner(&draft.rrs[end], &draft.rrs[i]):
-            rr = &draft.rrs[end]
-            rrtype = type_of(rr)
-            if rrtype == TYPE_CNAME and cname == NULL and not apex:
-                cname = rr
-            elif rrtype == TYPE_DNAME and dname == NULL:
-                dname = rr
-            elif rrtype == TYPE_SOA and apex:
-                # Of several the last one counts, as in CoreDNS.
-                soa = rr
-            end += 1
+        end = read_name(draft, i, &name)
         for at in range(i, end):
             rr = &draft.rrs[at]
-            rrtype = type_of(rr)
-            if rrtype == TYPE_CNAME and apex:
-                why = "the zone itself has no CNAME record"
-            elif cname != NULL and rrtype != TYPE_CNAME and not may_stand_beside_cname(rrtype):
-                why = "its name has a CNAME record"
-            elif rrtype == TYPE_CNAME and not same_rdata(rr, cname):
-                why = "its name has another CNAME record"
-            elif rrtype == TYPE_DNAME and not same_rdata(rr, dname):
-                why = "its name has another DNAME record"
-            elif rrtype == TYPE_SOA and not apex:
-                why = "only the zone itself has an SOA record"
-            elif rrtype == TYPE_SOA and not same_rdata(rr, soa):
-                why = "there is another SOA record"
-            else:
-                continue
-            found.append((at, rr.number, relative_name(rr)[:name_size(rr)], rrtype, why))
+            why = conflict(rr, &name)
+            if why:
+                found.append((at, rr.number, relative_name(rr)[:name_size(rr)], type_of(rr), REASONS[why - 1]))
         i = end
     return found
+
+
+def omit_conflicts(Draft draft not None, uint32_t examples):
+    """Have the RRs of conflicts() not published. Returns how many they are, and of the first ones (relative owner,
+    type, why). Runs without the GIL, but for these."""
+    cdef uint32_t i = 0, end, at, count = 0
+    cdef DraftRR* rr
+    cdef Name name
+    cdef int why
+    draft.prepare()
+    found = []
+    with nogil:
+        while i < draft.count:
+            end = read_name(draft, i, &name)
+            for at in range(i, end):
+                rr = &draft.rrs[at]
+                why = conflict(rr, &name)
+                if why == 0:
+                    continue
+                rr.omitted = 1
+                count += 1
+                if count <= examples:
+                    with gil:
+                        found.append((relative_name(rr)[:name_size(rr)], type_of(rr), REASONS[why - 1]))
+            i = end
+    return count, found
 
 
 def rows(Draft draft not None, uint32_t start, size_t max_bytes, const uint8_t[::1] without not None):

@@ -3,40 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
-import dns.name
-import dns.rdatatype
-
+from fastdns.dns.names import text_name
 from fastdns.errors import SourceError
 
 VERSION = b"2"
+NS, PTR, TXT = 2, 12, 16
+# What members_of wants to know of a zone.
+TYPES = frozenset((NS, PTR, TXT))
+MAX_MEMBERS = 10_000
+# A member has groups and other properties beside its own record.
+MAX_RRS = 20 * MAX_MEMBERS
 
 
-def members_of(origin: dns.name.Name, records: Iterable[tuple[dns.name.Name, Any]]) -> list[tuple[str, str, str]]:
-    """(id, zone, the catalog that it changes to or "") of each member, by id.
+class Member(NamedTuple):
+    """A zone that a catalog lists. zone, owner: in wire form; owner: the catalog that it changes to, or nothing."""
 
-    records: PTR, TXT and NS records of a catalog zone. Raises SourceError for what is no catalog of version 2.
+    id: str
+    zone: bytes
+    owner: bytes
+
+
+def labels_of(name: bytes) -> list[bytes]:
+    """The labels of a name in wire form."""
+    labels = []
+    at = 0
+    while name[at]:
+        labels.append(name[at + 1 : at + 1 + name[at]])
+        at += name[at] + 1
+    return labels
+
+
+def strings_of(rdata: bytes) -> bytes:
+    """The strings of a TXT record as one."""
+    strings = b""
+    at = 0
+    while at < len(rdata):
+        strings += rdata[at + 1 : at + 1 + rdata[at]]
+        at += rdata[at] + 1
+    return strings
+
+
+def members_of(zone: bytes, records: Iterable[tuple[bytes, int, bytes]]) -> list[Member]:
+    """The members of a catalog, by id. zone, and owners of records (owner, type, rdata): in lower-case wire form.
+
+    Raises SourceError for what is no catalog of version 2.
     """
+    origin = text_name(zone)
     versions: list[bytes] = []
-    zones: dict[str, list[str]] = {}
-    owners: dict[str, list[str]] = {}
-    name_servers = 0
-    below = dns.name.Name([b"zones", *origin.labels])
-    for name, rdata in records:
-        if rdata.rdtype == dns.rdatatype.NS:
-            name_servers += name == origin
-        elif rdata.rdtype == dns.rdatatype.TXT:
-            if name == dns.name.Name([b"version", *origin.labels]):
-                versions.append(b"".join(rdata.strings))
-        elif name.is_subdomain(below):
-            labels = [label.decode("latin-1").lower() for label in name.labels[: -len(below.labels)]]
-            target = rdata.target.to_text().lower()
+    zones: dict[str, list[bytes]] = {}
+    owners: dict[str, list[bytes]] = {}
+    has_name_servers = False
+    below = b"\5zones" + zone
+    for name, rrtype, rdata in records:
+        if rrtype == NS:
+            has_name_servers = has_name_servers or name == zone
+        elif rrtype == TXT:
+            if name == b"\7version" + zone:
+                versions.append(strings_of(rdata))
+        elif name.endswith(below):
+            labels = labels_of(name)[: -len(labels_of(below))]
+            member = labels[-1].decode("latin-1") if labels else ""
             if len(labels) == 1:
-                zones.setdefault(labels[0], []).append(target)
-            elif len(labels) == 2 and labels[0] == "coo":
-                owners.setdefault(labels[1], []).append(target)
-    if not name_servers:
+                zones.setdefault(member, []).append(rdata.lower())
+            elif len(labels) == 2 and labels[0] == b"coo":
+                owners.setdefault(member, []).append(rdata.lower())
+    if not has_name_servers:
         raise SourceError(f"catalog zone {origin} has no NS record")
     if len(versions) != 1:
         raise SourceError(f"catalog zone {origin} must have exactly one version TXT record")
@@ -49,4 +82,4 @@ def members_of(origin: dns.name.Name, records: Iterable[tuple[dns.name.Name, Any
             raise SourceError(f"catalog member {member} has more than one coo PTR record")
     if len({named[0] for named in zones.values()}) != len(zones):
         raise SourceError(f"catalog zone {origin} lists a zone twice")
-    return [(member, named[0], owners.get(member, [""])[0]) for member, named in sorted(zones.items())]
+    return [Member(member, named[0], owners.get(member, [b""])[0]) for member, named in sorted(zones.items())]

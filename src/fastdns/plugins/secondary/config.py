@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastdns.corefile.context import BlockContext, Secondaries
 from fastdns.corefile.dispenser import Dispenser
@@ -38,7 +38,7 @@ class Config:
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """A directive for some zones. As in CoreDNS, the last fallthrough counts, and a zone that stands in two
-    directives has the primaries of the last one. Raises CorefileError."""
+    directives has the primaries of the last one, and the member zones of both. Raises CorefileError."""
     by_zone: dict[str, SecondaryZone] = {}
     fallthrough: tuple[str, ...] | None = None
     for _ in d.occurrences():
@@ -50,15 +50,16 @@ def parse(d: Dispenser, block: BlockContext) -> Config:
                 if d.text == "transfer":
                     primaries += _primaries(d)
                 elif d.text == "catalog":
-                    members = _members(d, members)
+                    members = _merged(members, to_zones(d, d.remaining_args()))
                 elif d.text == "fallthrough":
                     fallthrough = to_zones(d, d.remaining_args()) or (".",)
                 else:
                     raise d.error(f"unknown option {d.text!r}; expected transfer, catalog or fallthrough")
         if not primaries:
             raise d.error("secondary zones require a transfer from property")
-        made = SecondaryZone("", tuple(primaries), members)
-        by_zone |= {zone: replace(made, zone=zone) for zone in zones}
+        for zone in zones:
+            before = by_zone[zone].members if zone in by_zone else None
+            by_zone[zone] = SecondaryZone(zone, tuple(primaries), _merged(before, members))
     return Config(tuple(by_zone.values()), fallthrough, block.secondaries)
 
 
@@ -73,9 +74,8 @@ def _primaries(d: Dispenser) -> list[tuple[str, int]]:
     return [to_host_port(d, text, PORT) for text in args[1:]]
 
 
-def _members(d: Dispenser, before: tuple[str, ...] | None) -> tuple[str, ...]:
-    """A catalog without zones takes all members, whatever else is said."""
-    zones = to_zones(d, d.remaining_args())
-    if before is not None and (not before or not zones):
-        return ()
-    return tuple(dict.fromkeys((*(before or ()), *zones)))
+def _merged(before: tuple[str, ...] | None, more: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The member zones of two lines. One without zones takes all members, whatever the other one says."""
+    if before is None or more is None:
+        return more if before is None else before
+    return tuple(dict.fromkeys((*before, *more))) if before and more else ()
