@@ -82,6 +82,10 @@ LAYERS = (
         ("fastdns.corefile.*",),
     ),
     Layer(
+        "hostedzones", "zones that a provider lists over its API", "they are read and answered as zones",
+        ("fastdns.hostedzones.*",),
+    ),
+    Layer(
         "plugins", "the interface, the order, and one folder each", "each is made of what is below",
         ("fastdns.plugins.*",),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
 from tests.corefile.test_readmes import ENVIRON, examples
+from tests.integration.hosted import LIBRARIES, provider_of
 from tests.plugins.dnssec.keyfiles import KSK, make_key
 from tests.plugins.etcd.support import ETCD, Etcd
 from tests.plugins.geoip.writer import CITIES, database
@@ -45,6 +47,12 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
 def nomad() -> Iterator[Agent]:
     with Agent() as agent:
         yield agent
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
 
 
 def remapped(text: str, folder: Path) -> str:
@@ -130,8 +138,13 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         corefile = followed(corefile, "etcd", "endpoint", request.getfixturevalue("etcd").url)
     if "nomad" in corefile:
         corefile = followed(corefile, "nomad", "address", request.getfixturevalue("nomad").url)
-    skip_what_cannot_be(load(corefile, environ=ENVIRON))
-    with Server(tmp_path, corefile, arguments=("-p", "DNS_PORT"), workers=1) as server:
+    read = load(corefile, environ=ENVIRON)
+    skip_what_cannot_be(read)
+    environ: dict[str, str] = {}
+    if any(read.with_plugin(plugin) for plugin in LIBRARIES):
+        provider, environ = provider_of(read, tmp_path)
+        request.getfixturevalue("stack").enter_context(provider)
+    with Server(tmp_path, corefile, arguments=("-p", "DNS_PORT"), workers=1, environ=environ) as server:
         config = load(server.corefile.read_text(), environ=ENVIRON, default_port=server.port)
         assert config.listeners
         # The upstreams of the examples are not there: what is left to them fails, and errors says so.

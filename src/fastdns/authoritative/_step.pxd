@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from fastdns._wire cimport Query
 from fastdns.serve._zones cimport NativeStep
 
 cdef struct Name:
@@ -18,6 +19,9 @@ cdef struct Conf:
     bint any_zone               # whatever zone the source has, below these zones
     Names zones
     Names fall
+
+# Whether the question is in one of these zones.
+cdef bint below_any(const Names* names, const Query* q) noexcept nogil
 
 
 cdef class ZoneStep(NativeStep):

@@ -374,9 +374,10 @@ class Plugin:
     has_zones: its sources keep zones of RRsets (rrsets/) in the store, which others may transfer. With secondaries
     in the context (BlockContext), it keeps their history, and tells of their changes (rrsets/notifying.py).
 
-    worker_modules: modules below its folder that workers use; they are imported before the fork, so that all share
-    them. measures: what its sources measure, by the family's name. waiting, unlisted: what the log says while a
-    start waits for a source, and where it goes on without ("": nothing).
+    worker_modules: modules below its folder that workers use, or by their full names those of fastdns; they are
+    imported before the fork, so that all share them. measures: what its sources measure, by the family's name.
+    waiting, unlisted: what the log says while a start waits for a source, and where it goes on without ("":
+    nothing).
     """
 
     name = ""

@@ -64,5 +64,6 @@ def import_workers(config: ServerConfig) -> None:
     for module in PYTHON_MODULES if in_python(config) else ():
         importlib.import_module(module)
     for plugin in used(config):
+        folder = type(plugin).__module__.rpartition(".")[0]
         for module in plugin.worker_modules:
-            importlib.import_module(f"{type(plugin).__module__.rpartition('.')[0]}.{module}")
+            importlib.import_module(module if module.startswith("fastdns.") else f"{folder}.{module}")

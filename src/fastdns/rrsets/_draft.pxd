@@ -56,6 +56,7 @@ cdef inline const uint8_t* relative_name(const DraftRR* rr) noexcept nogil:
 
 cdef class Draft:
     cdef readonly bytes zone
+    cdef readonly bytes stored_as       # of the store's key
     cdef const uint8_t* zone_bytes
     cdef uint32_t zone_len
     cdef readonly dict left_out         # why -> how many RRs

@@ -127,8 +127,14 @@ cdef int by_name(const void* a, const void* b) noexcept nogil:
     return 1 if x.number > y.number else -1
 
 
+def layer_name(bytes zone not None, uint8_t layer):
+    """What the store and a ZoneWriter call the zone with this name (in wire form, lowercased) and layer."""
+    return zone + bytes([layer]) if layer else zone
+
+
 cdef class Draft:
-    """The RRs of a zone, for ZoneWriter.replace. zone: its name in wire form.
+    """The RRs of a zone, for ZoneWriter.replace. zone: its name in wire form. layer: from 1 on, of
+    a further zone with the name of one that its source has; see _layout.pxd.
 
     left_out: what could not be kept, by reason; examples: the first ten. That is: an owner that is no name, or not
     in the zone; rdata that has not the form of its type, or is longer than 65,000 bytes; RRs beyond 4,096, or
@@ -137,12 +143,13 @@ cdef class Draft:
     8).
     """
 
-    def __cinit__(self, bytes zone not None):
+    def __cinit__(self, bytes zone not None, uint8_t layer=0):
         cdef Key key
         cdef const uint8_t* name = zone
         if name_bytes(name, len(zone)) != len(zone) or not key_of_name(name, len(zone) - 1, &key):
             raise ValueError(f"{zone!r} is no domain name in wire form")
         self.zone = bytes([lower(byte) for byte in zone])
+        self.stored_as = layer_name(self.zone, layer)
         self.zone_bytes = self.zone
         self.zone_len = <uint32_t>len(self.zone)
         self.left_out = {}

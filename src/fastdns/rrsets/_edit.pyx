@@ -297,8 +297,8 @@ cdef class Edit:
         self.head.next_number = self.order.next_number
         self.head.version = self.version
         begin_key(key, self.source, KIND_ZONE)
-        memcpy(key + ZONE_KEY_BYTES, <const uint8_t*>self.draft.zone, len(self.draft.zone))
-        self.writer.put(key, <uint32_t>(ZONE_KEY_BYTES + len(self.draft.zone)), <const uint8_t*>&self.head,
+        memcpy(key + ZONE_KEY_BYTES, <const uint8_t*>self.draft.stored_as, len(self.draft.stored_as))
+        self.writer.put(key, <uint32_t>(ZONE_KEY_BYTES + len(self.draft.stored_as)), <const uint8_t*>&self.head,
                         sizeof(ZoneHead))
         self.pending.gone = self.order.gone
         memset(&self.order.gone, 0, sizeof(Hashes))

@@ -9,6 +9,9 @@ Keys begin with the source's number (two bytes) and a kind:
     H  zone id, number                  a change set of the history
     M  zone name                        what the source wants its successor to know of the zone: its own form
 
+A source may have further zones with the name of a zone: layers. A byte behind the name, from 1 on, tells them
+apart. No name of a question ends so, and they are found only where they are opened by name (open_layer).
+
 Names are in wire form, lowercased. A relative name is what stands before the zone, without the root label; the apex
 has none. Numbers and ids are of 32 bits.
 

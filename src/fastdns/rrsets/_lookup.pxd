@@ -80,6 +80,10 @@ cdef struct ChangedRR:
 cdef bint open_zone(const StoreHeader* h, uint32_t source, const uint8_t* name, uint32_t name_len,
                     ZoneView* z) noexcept nogil
 
+# The same of a zone that was published with a layer (see _layout.pxd).
+cdef bint open_layer(const StoreHeader* h, uint32_t source, const uint8_t* name, uint32_t name_len, uint8_t layer,
+                     ZoneView* z) noexcept nogil
+
 # The longest zone of a source that the question is in.
 cdef bint find_zone(const StoreHeader* h, uint32_t source, const Query* q, ZoneView* z) noexcept nogil
 

@@ -25,13 +25,22 @@ from fastdns.rrsets._order cimport (
 
 cdef bint open_zone(const StoreHeader* h, uint32_t source, const uint8_t* name, uint32_t name_len,
                     ZoneView* z) noexcept nogil:
+    return open_layer(h, source, name, name_len, 0, z)
+
+
+cdef bint open_layer(const StoreHeader* h, uint32_t source, const uint8_t* name, uint32_t name_len, uint8_t layer,
+                     ZoneView* z) noexcept nogil:
     cdef uint8_t key[ZONE_KEY_BYTES + 256]
     cdef const Record* record
+    cdef uint32_t size = ZONE_KEY_BYTES + name_len
     if name_len > 255:
         return False
     begin_key(key, source, KIND_ZONE)
     memcpy(key + ZONE_KEY_BYTES, name, name_len)
-    record = find(h, hash_bytes(h.seed, key, ZONE_KEY_BYTES + name_len), key, ZONE_KEY_BYTES + name_len)
+    if layer:
+        key[size] = layer
+        size += 1
+    record = find(h, hash_bytes(h.seed, key, size), key, size)
     if record == NULL or record.payload_len < sizeof(ZoneHead):
         return False
     z.h = h

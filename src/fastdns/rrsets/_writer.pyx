@@ -321,10 +321,10 @@ cdef class ZoneWriter:
 
     cdef Edit begin(self, Draft draft, bint whole, object serial):
         """A change of a zone, of which nothing is done yet."""
-        cdef Zone zone = self.known.get(draft.zone)
+        cdef Zone zone = self.known.get(draft.stored_as)
         cdef Edit edit = Edit()
-        if draft.zone in self.changing:
-            raise RuntimeError(f"{draft.zone!r} is being replaced")
+        if draft.stored_as in self.changing:
+            raise RuntimeError(f"{draft.stored_as!r} is being replaced")
         edit.writer = self.writer
         edit.source = self.source
         edit.draft = draft
@@ -348,26 +348,26 @@ cdef class ZoneWriter:
                 edit.version = FIRST_VERSION
             edit.records_history = zone.head.has_soa and self.max_changes
         edit.order = OrderChange(self.writer, self.source, edit.head.zone_id, edit.head.next_number)
-        self.changing.add(draft.zone)
+        self.changing.add(draft.stored_as)
         # Before it is there.
         self.say_labels([draft.zone])
         return edit
 
     cdef int complete(self, Edit edit) except -1:
         """What was begun is served."""
-        cdef Zone zone = self.known.get(edit.draft.zone)
-        self.changing.remove(edit.draft.zone)
+        cdef Zone zone = self.known.get(edit.draft.stored_as)
+        self.changing.remove(edit.draft.stored_as)
         if edit.changed or zone is None:
             if zone is None:
                 zone = Zone()
-                self.known[edit.draft.zone] = zone
+                self.known[edit.draft.stored_as] = zone
             zone.head = edit.head
             self.leave(edit.pending)
         return 0
 
     cdef int forget(self, Edit edit) except -1:
         """What was begun is undone."""
-        self.changing.remove(edit.draft.zone)
+        self.changing.remove(edit.draft.stored_as)
         self.labels_are_old = True
         if edit.pending.names.count and not edit.is_new:
             # What was given up is put right by and by.

@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
+from typing import Protocol, TypeVar
 
-from fastdns.dns.names import wire_name
 from fastdns.errors import SourceError
 from fastdns.rrsets._draft import Draft
 from fastdns.threads import in_thread
@@ -23,6 +24,20 @@ LIMIT_S = 600.0
 # The server's own processes come first.
 NICE = 5
 MAX_FRAME_BYTES = 16 << 20
+MAX_COMPLAINT_BYTES = 4096
+
+
+class Wanted(Protocol):
+    """A zone that a child is to read. place: where it comes from, for errors."""
+
+    @property
+    def place(self) -> str: ...
+
+    def draft(self) -> Draft:
+        """What its RRs are put into."""
+
+
+J = TypeVar("J", bound=Wanted)
 
 
 def request(jobs: Sequence[Job], *, rows: bool, nice: int) -> bytes:
@@ -54,34 +69,45 @@ def look_at(jobs: Sequence[Job]) -> list[Read]:
     return found
 
 
-async def read_files(jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Read, Draft]]:
+async def read_files(jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Read, Draft], None]:
     """Read zone files: a job, what became of it, and its zone, in order for a ZoneWriter.
 
     The event loop goes on meanwhile. Raises SourceError if reading fails as a whole.
+    """
+    async with aclosing(drafts_of(COMMAND, request(jobs, rows=True, nice=NICE), jobs, "zone files")) as drafts:
+        async for one in drafts:
+            yield one
+
+
+async def drafts_of(
+    command: Sequence[str], asked: bytes, jobs: Sequence[J], what: str
+) -> AsyncGenerator[tuple[J, Read, Draft], None]:
+    """Start a child, give it what it is asked, and read its frames: those of each job, in their order.
+
+    what: it reads, for errors. The event loop goes on meanwhile. Raises SourceError if reading fails as a whole.
     """
     if not jobs:
         return
     try:
         child = await asyncio.create_subprocess_exec(
-            *COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except OSError as error:
-        raise SourceError(f"no process to read zone files can be started: {error.strerror}") from None
+        raise SourceError(f"no process to read {what} can be started: {error.strerror}") from None
     assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-    # What it complains of is bounded by what a pipe holds.
-    complaint = asyncio.ensure_future(child.stderr.read(4096))
+    complaint = asyncio.ensure_future(end_of(child.stderr))
     try:
-        child.stdin.write(request(jobs, rows=True, nice=NICE))
+        child.stdin.write(asked)
         child.stdin.write_eof()
         for job in jobs:
-            draft = Draft(wire_name(job.zone))
+            draft = job.draft()
             try:
                 async with asyncio.timeout(LIMIT_S):
                     read = await one_file(child.stdout, draft)
             except (asyncio.IncompleteReadError, OSError):
-                raise SourceError(f"{job.file}: {last_words(await complaint)}") from None
+                raise SourceError(f"{job.place}: {last_words(await complaint, what)}") from None
             except TimeoutError:
-                raise SourceError(f"{job.file} was not read within {LIMIT_S:g} s") from None
+                raise SourceError(f"{job.place} was not read within {LIMIT_S:g} s") from None
             yield job, read, draft
     finally:
         complaint.cancel()
@@ -103,7 +129,15 @@ async def one_file(pipe: asyncio.StreamReader, draft: Draft) -> Read:
         draft.add_rows(data)
 
 
-def last_words(complaint: bytes) -> str:
+async def end_of(pipe: asyncio.StreamReader) -> bytes:
+    """The last bytes of what a child complains of."""
+    end = b""
+    while more := await pipe.read(MAX_COMPLAINT_BYTES):
+        end = (end + more)[-MAX_COMPLAINT_BYTES:]
+    return end
+
+
+def last_words(complaint: bytes, what: str = "zone files") -> str:
     """Why a child has ended early."""
     lines = complaint.decode("utf-8", "replace").strip().splitlines()
-    return f"the process that reads zone files has ended: {lines[-1] if lines else 'killed'}"
+    return f"the process that reads {what} has ended: {lines[-1] if lines else 'killed'}"

@@ -45,6 +45,12 @@ def write(out: IO[bytes], letter: bytes, data: bytes) -> None:
     out.write(FRAME.pack(len(data) + 1, letter) + data)
 
 
+def write_read(out: IO[bytes], read: Read) -> None:
+    """What became of a job, which is the last of its frames."""
+    write(out, FILE, json.dumps(asdict(read)).encode())
+    out.flush()
+
+
 def main() -> None:
     """Do the jobs of stdin."""
     asked = json.load(sys.stdin)
@@ -55,8 +61,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
     out = sys.stdout.buffer
     for job in asked["jobs"]:
-        write(out, FILE, json.dumps(asdict(read(Job(**job), out, rows=asked["rows"]))).encode())
-        out.flush()
+        write_read(out, read(Job(**job), out, rows=asked["rows"]))
 
 
 if __name__ == "__main__":

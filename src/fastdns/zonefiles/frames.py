@@ -10,6 +10,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from fastdns.dns.names import wire_name
+from fastdns.rrsets._draft import Draft
+
 FRAME = struct.Struct("!Ic")
 ROWS, FILE = b"R", b"F"
 
@@ -21,6 +24,15 @@ class Job:
     file: str
     zone: str
     known_serial: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the zone comes from."""
+        return self.file
+
+    def draft(self) -> Draft:
+        """What its RRs are put into."""
+        return Draft(wire_name(self.zone))
 
 
 @dataclass(slots=True)

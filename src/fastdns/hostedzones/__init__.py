@@ -1,0 +1,1 @@
+"""Hosted zones: a provider serves them, and lists their records over an API of its own."""

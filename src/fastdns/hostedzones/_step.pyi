@@ -1,0 +1,3 @@
+from fastdns.authoritative._step import ZoneStep
+
+class HostedStep(ZoneStep): ...

@@ -1,0 +1,40 @@
+"""The providers of a Corefile's hosted zones, played: each zone has its apex."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastdns.corefile import ServerConfig
+from tests.hostedzones.providers import Answer, Asked, Provider
+from tests.plugins.route53 import api as route53
+
+# What has to be installed for a plugin's listing.
+LIBRARIES = {"route53": "botocore"}
+
+
+def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str, str]]:
+    """A provider, and the environment of a server that asks it. Skips a test whose library is not installed."""
+    for plugin, library in LIBRARIES.items():
+        if config.with_plugin(plugin):
+            pytest.importorskip(library, reason=f"pip install 'fastdns[{plugin}]'")
+    zones = {
+        plugin: [
+            (hosted, listing.access)
+            for _, options in config.with_plugin(plugin)
+            for listing in options.listings
+            for hosted in listing.zones
+        ]
+        for plugin in LIBRARIES
+    }
+    aws = route53.Api({hosted.id: route53.apex(hosted.zone) for hosted, _ in zones["route53"]})
+
+    def answer(asked: Asked) -> Answer:
+        return aws.answer(asked)
+
+    provider = Provider(answer)
+    shared = folder / "credentials"
+    shared.write_text("[dns]\naws_access_key_id = A\naws_secret_access_key = S\n")
+    environ = provider.proxy_environ(folder, route53.HOST)
+    return provider, {**environ, **route53.ENVIRON, "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
