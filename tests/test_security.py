@@ -2,9 +2,10 @@
 
 Those of upstreams are in tests/plugins/forward/engine (test_hostile, test_lies: IDs and ports, birthdays, replies
 that displace the true one, UPDATE and NOTIFY), of the cache in tests/plugins/cache (test_answers: the key), of
-streams in tests/transports and tests/plugins/forward, of the loop probe in tests/plugins/loop. Checks in the wrong
-order, TSIG and the rules of zone transfers come with the plugins that could have them: acl, rewrite, tsig,
-transfer.
+streams in tests/transports and tests/plugins/forward, of the loop probe in tests/plugins/loop, of TSIG in
+tests/plugins/tsig and tests/authoritative/test_transfer_signed, of zone transfers in tests/plugins/transfer and
+tests/authoritative/test_transfer. Checks in the wrong order come with the plugins that could have them: acl,
+rewrite.
 """
 
 from __future__ import annotations

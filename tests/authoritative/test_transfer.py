@@ -9,11 +9,13 @@ import dns.rcode
 import dns.zone
 import pytest
 
+from fastdns.plugins.transfer._step import MAX_AT_ONCE
 from fastdns.transports._slow import Messages
+from tests.authoritative.asking import axfr, ixfr
 from tests.authoritative.served import zone_of
 from tests.authoritative.signing import Parameters, with_nsec, with_nsec3
 from tests.authoritative.test_beside_knot import lines_of, random_zone
-from tests.authoritative.transferring import UDP, Primary, Secondary, axfr, contents, ixfr, read
+from tests.authoritative.transferring import UDP, Primary, Secondary, contents, read
 
 pytestmark = pytest.mark.native
 
@@ -140,6 +142,7 @@ def test_large_zones_take_many_messages() -> None:
     assert isinstance(reply, Messages)
     sizes = []
     while message := reply.next():
+        assert isinstance(message, bytes)
         sizes.append(len(message))
     assert message == b""
     assert reply.next() == b"", "and it stays so"
@@ -216,6 +219,23 @@ def test_a_zone_that_is_not_loaded() -> None:
     reply = primary.ask(axfr(ORIGIN))
     assert isinstance(reply, bytes)
     assert dns.message.from_wire(reply).rcode() == dns.rcode.SERVFAIL
+
+
+def test_transfers_at_a_time_are_bounded() -> None:
+    """Whoever comes too late asks again. A transfer that is given up makes room, also if nobody has said so."""
+    primary = Primary()
+    primary.publish(zone(1))
+    going = [primary.ask(axfr(ORIGIN)) for _ in range(MAX_AT_ONCE)]
+    assert all(isinstance(reply, Messages) for reply in going)
+    late = primary.ask(axfr(ORIGIN))
+    assert isinstance(late, bytes) and dns.message.from_wire(late).rcode() == dns.rcode.SERVFAIL
+    first = going.pop()
+    assert isinstance(first, Messages)
+    first.close()
+    going.append(primary.ask(axfr(ORIGIN)))
+    assert isinstance(going[-1], Messages)
+    going.clear()
+    assert len(primary.messages(axfr(ORIGIN))) == 1
 
 
 def test_hostile_authority_sections() -> None:

@@ -9,12 +9,14 @@ import dns.versioned
 import dns.xfr
 import dns.zone
 
+from fastdns.authoritative._transfer import ZoneTransfer
 from fastdns.memory._store import Store, Writer
 from fastdns.plugins.transfer._step import TransferStep
 from fastdns.rrsets._writer import ZoneWriter
 from fastdns.serve._worker import Worker
-from fastdns.serve._zones import ServerTable
-from fastdns.transports._slow import Messages, SlowPath
+from fastdns.serve._zones import NativeStep, ServerTable
+from fastdns.transports._slow import PARKED, Messages, SlowPath
+from tests.authoritative.asking import axfr, ixfr
 from tests.authoritative.served import draft_of
 
 SOURCE = 3
@@ -23,13 +25,13 @@ UDP, TCP = 0, 1
 
 
 class Primary:
-    """Zones that may be transferred, by 127.0.0.1."""
+    """Zones that may be transferred, by 127.0.0.1. before: steps before the one that gives them."""
 
-    def __init__(self, **bounds: int) -> None:
+    def __init__(self, *before: NativeStep, **bounds: int) -> None:
         self.store = Store()
         self.writer = ZoneWriter(Writer(self.store), SOURCE, **bounds)
-        step = TransferStep([([b"\0"], False, [CLIENT])], [SOURCE])
-        table = ServerTable([(".", 0, None)], [[step]])
+        step = TransferStep([([b"\0"], False, [CLIENT])], [ZoneTransfer(SOURCE)])
+        table = ServerTable([(".", 0, None)], [[*before, step]])
         self.slow = SlowPath([Worker(table, self.store, 0)])
 
     def publish(self, zone: dns.zone.Zone) -> None:
@@ -51,21 +53,13 @@ def read(reply: Messages) -> list[dns.message.Message]:
     """The messages that are left of a reply. Raises EOFError where it does not come to its end."""
     found = []
     while message := reply.next():
+        if message is PARKED:
+            continue
+        assert isinstance(message, bytes)
         found.append(dns.message.from_wire(message, one_rr_per_rrset=True, xfr=True))
     if message is None:
         raise EOFError
     return found
-
-
-def axfr(origin: str) -> dns.message.Message:
-    return dns.message.make_query(origin, "AXFR")
-
-
-def ixfr(origin: str, serial: int) -> dns.message.Message:
-    query = dns.message.make_query(origin, "IXFR")
-    soa = f"{origin} 0 IN SOA ns.{origin} host.{origin} {serial} 0 0 0 0"
-    query.authority = list(dns.message.from_text(f";AUTHORITY\n{soa}\n").authority)
-    return query
 
 
 class Secondary:

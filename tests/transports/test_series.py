@@ -8,8 +8,11 @@ import pytest
 
 from fastdns.dns._framing import count_messages, message_at
 from fastdns.transports.tcp import TcpConnection
+from tests.authoritative.asking import axfr
 from tests.authoritative.served import zone_of
-from tests.authoritative.transferring import CLIENT, Primary, axfr
+from tests.authoritative.transferring import CLIENT, Primary
+from tests.plugins.kubernetes.support import Cluster, Options
+from tests.plugins.kubernetes.test_transfer import Giving, numbered
 from tests.transports.support import FakeTransport, World, frame
 
 pytestmark = pytest.mark.native
@@ -87,3 +90,24 @@ def test_what_becomes_of_it(how: str) -> None:
     first = message_at(bytearray(transport.written), 0)
     assert first is not None
     assert 16000 < len(first) <= 16384
+
+
+def test_a_reply_that_has_nothing_to_send_yet_goes_on_in_another_turn() -> None:
+    """The store has many records of another cluster; a message looks at a part of them."""
+    cluster = Cluster(Options(), numbered(3000), other=Options(zones=["other."]))
+    cluster.block.list_all([])
+    giving = Giving(cluster)
+
+    class Sparse(World):
+        def serve(self, message: bytes, client: bytes, port: int, deliver: Any) -> object:
+            return giving.slow.serve(0, message, CLIENT, port, deliver)
+
+    world = Sparse()
+    connection, transport = world.connect(world.serve)
+    connection.data_received(frame(axfr("cluster.local.").to_wire()))
+    turns = 0
+    while world.loop.turn():
+        turns += 1
+    assert turns > count_messages(bytearray(transport.written)) > 0
+    assert transport.written.count(b"hostmaster") == 2, "both SOA records have come"
+    assert connection.reading and not connection.series

@@ -1,11 +1,10 @@
 """Zones as messages: see _transfer.pxd."""
 
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
 
-from fastdns._wire cimport (
-    CLASS_IN, FLAG_AA, FLAG_QR, FLAG_RD, HEADER_BYTES, OPT_FIXED_BYTES, TYPE_IXFR, TYPE_OPT, TYPE_SOA,
-    put_u16, put_u32,
-)
+from fastdns._wire cimport TYPE_SOA
+from fastdns.authoritative._messages cimport Message, begin_message, end_message, write_rr
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, find, record_payload
 from fastdns.rrsets._layout cimport (
@@ -13,92 +12,18 @@ from fastdns.rrsets._layout cimport (
     walk_rrs, walk_sets,
 )
 from fastdns.rrsets._lookup cimport (
-    ChangedRR, ChangeView, Place, find_change, find_name, next_changed, next_name, open_zone, seek,
+    ChangedRR, ChangeView, Place, ZoneView, find_change, find_name, next_changed, next_name, open_zone, seek,
 )
 from fastdns.rrsets._order cimport compare_keys, name_of_key
+from fastdns.serve._context cimport Context
+from fastdns.serve._following cimport ALL_SENT
+from fastdns.serve._transfers cimport (
+    CHANGES, CUT_CHANGED, CUT_GONE, CUT_RECORD, GIVEN, NOT_HERE, NOT_LOADED, TRANSFER_WORDS, UP_TO_DATE, WHOLE_ZONE,
+    Given, Outgoing, is_up_to_date,
+)
 
 cdef enum:
-    POINTER = 0xC000
-    REACH = 0x3FFF              # of a pointer
-    RR_FIXED_BYTES = 10
-    UDP_BYTES = 1232            # that the OPT record tells
-
-# A message that is being written.
-cdef struct Message:
-    Transfer* t
-    uint8_t* out
-    uint32_t limit              # as long as it has any records
-    uint32_t room
-    uint32_t size
-    uint16_t count
-    uint32_t owner_at           # of the name that was written last; 0: none
-
-
-# ------------------------------------------------------------------------------------------------ messages
-
-
-cdef void begin_message(Message* m, Transfer* t, uint8_t* out, uint32_t room) noexcept nogil:
-    m.t = t
-    m.out = out
-    m.room = room
-    m.limit = TARGET_BYTES if TARGET_BYTES < room else room
-    m.count = 0
-    m.owner_at = 0
-    memset(out, 0, HEADER_BYTES)
-    put_u16(out, t.id)
-    put_u16(out + 2, t.flags)
-    put_u16(out + 4, 1)
-    memcpy(out + HEADER_BYTES, t.spelled, t.name_len)
-    m.size = HEADER_BYTES + t.name_len
-    put_u16(out + m.size, t.qtype)
-    put_u16(out + m.size + 2, CLASS_IN)
-    m.size += 4
-    if t.has_opt:
-        # Its room, whatever is written before it.
-        m.limit -= OPT_FIXED_BYTES
-        m.room -= OPT_FIXED_BYTES
-
-
-cdef int32_t end_message(Message* m) noexcept nogil:
-    cdef uint8_t* at = m.out + m.size
-    put_u16(m.out + 6, m.count)
-    m.t.records += m.count
-    if m.t.has_opt:
-        # RFC 6891 section 6.1.1
-        m.t.has_opt = False
-        put_u16(m.out + 10, 1)
-        memset(at, 0, OPT_FIXED_BYTES)
-        put_u16(at + 1, TYPE_OPT)
-        put_u16(at + 3, UDP_BYTES)
-        m.size += OPT_FIXED_BYTES
-    return <int32_t>m.size
-
-
-cdef bint write_rr(Message* m, const uint8_t* name, uint32_t size, uint16_t rrtype, uint32_t ttl_s,
-                   const uint8_t* rdata, uint32_t rdata_len) noexcept nogil:
-    """Add an RR. name: relative; NULL: that of the RR before. Returns whether it has found room."""
-    cdef bint same = name == NULL and 0 < m.owner_at <= REACH
-    cdef uint32_t needed = (2 if same else size + 2) + RR_FIXED_BYTES + rdata_len
-    cdef uint8_t* at = m.out + m.size
-    if m.size + needed > (m.limit if m.count else m.room):
-        return False
-    if same:
-        put_u16(at, <uint16_t>(POINTER | m.owner_at))
-        at += 2
-    else:
-        m.owner_at = m.size
-        memcpy(at, name, size)
-        at += size
-        put_u16(at, POINTER | HEADER_BYTES)
-        at += 2
-    put_u16(at, rrtype)
-    put_u16(at + 2, CLASS_IN)
-    put_u32(at + 4, ttl_s)
-    put_u16(at + 8, <uint16_t>rdata_len)
-    memcpy(at + RR_FIXED_BYTES, rdata, rdata_len)
-    m.size += needed
-    m.count += 1
-    return True
+    REACH = 0x3FFF              # of a compression pointer
 
 
 cdef uint32_t shown_bytes(const uint8_t* name, uint32_t size) noexcept nogil:
@@ -130,7 +55,7 @@ cdef bint write_soa(Message* m, const ZoneView* z) noexcept nogil:
 
 cdef bint write_name(Message* m, const ZoneView* z, const uint8_t* name, uint32_t size) noexcept nogil:
     """The RRs of a name from skipped on, but for the zone's SOA record."""
-    cdef Transfer* t = m.t
+    cdef Progress* t = <Progress*>m.t.state
     cdef Body body
     cdef RRset s
     cdef Walk sets, rrs
@@ -165,7 +90,7 @@ cdef bint write_name(Message* m, const ZoneView* z, const uint8_t* name, uint32_
 
 
 cdef bint write_names(Message* m, const ZoneView* z) noexcept nogil:
-    cdef Transfer* t = m.t
+    cdef Progress* t = <Progress*>m.t.state
     cdef Place place
     cdef uint8_t name[256]
     cdef int size
@@ -205,7 +130,7 @@ cdef bint open_change(const ZoneView* z, uint32_t number, ChangeView* change) no
 
 cdef bint write_changed(Message* m, const ZoneView* z) noexcept nogil:
     """A part of a change set: its old or its new SOA record, or its other RRs, from skipped on."""
-    cdef Transfer* t = m.t
+    cdef Progress* t = <Progress*>m.t.state
     cdef ChangeView change
     cdef ChangedRR rr
     cdef uint32_t i = 0, shown
@@ -230,7 +155,7 @@ cdef bint write_changed(Message* m, const ZoneView* z) noexcept nogil:
 # ------------------------------------------------------------------------------------------------ the whole
 
 
-cdef bint choose_changes(Transfer* t, const ZoneView* z, uint32_t serial) noexcept nogil:
+cdef bint choose_changes(Progress* t, const ZoneView* z, uint32_t serial) noexcept nogil:
     """The change sets that lead from a serial to the zone's. False where there are none such."""
     cdef ChangeView change
     cdef uint32_t i
@@ -251,32 +176,31 @@ cdef bint choose_changes(Transfer* t, const ZoneView* z, uint32_t serial) noexce
     return found and serial == z.head.serial
 
 
-cdef void begin_transfer(Transfer* t, const ZoneView* z, const Query* q, bint has_serial,
-                         uint32_t serial) noexcept nogil:
-    memset(t, 0, sizeof(Transfer))
-    t.source = z.source
-    t.zone_id = z.head.zone_id
-    t.version = z.head.version
+cdef Given begin(Context* ctx, const void* conf, Outgoing* t, bint has_serial, uint32_t serial) noexcept nogil:
+    cdef Progress* progress = <Progress*>t.state
+    cdef ZoneView z
+    if not open_zone(ctx.store, (<const uint32_t*>conf)[0], t.name, t.name_len, &z):
+        return NOT_HERE
+    if not z.head.has_soa:
+        return NOT_LOADED
+    progress.zone_id = z.head.zone_id
+    progress.version = z.head.version
+    progress.after_opening = NAMES
     t.serial = z.head.serial
-    t.id = q.id
-    t.flags = FLAG_QR | FLAG_AA | (q.flags & FLAG_RD)
-    t.qtype = q.qtype
-    t.name_len = q.name_len
-    t.has_opt = q.has_opt
-    memcpy(t.spelled, q.msg + HEADER_BYTES, q.name_len)
-    memcpy(t.name, q.name, q.name_len)
-    t.after_opening = NAMES
-    if q.qtype == TYPE_IXFR and has_serial:
-        # RFC 1982: the same serial, or a newer one.
-        if <uint32_t>(serial - z.head.serial) < 0x80000000u:
-            t.after_opening = SENT
-        elif choose_changes(t, z, serial):
-            t.after_opening = OLD_SOA
+    t.kind = WHOLE_ZONE
+    if has_serial:
+        if is_up_to_date(serial, z.head.serial):
+            t.kind = UP_TO_DATE
+            progress.after_opening = SENT
+        elif choose_changes(progress, &z, serial):
+            t.kind = CHANGES
+            progress.after_opening = OLD_SOA
+    return GIVEN
 
 
 cdef bint write_part(Message* m, const ZoneView* z) noexcept nogil:
     """Write what comes next. Returns whether the part is complete; the next one begins then."""
-    cdef Transfer* t = m.t
+    cdef Progress* t = <Progress*>m.t.state
     if t.part == OPENING:
         if not write_soa(m, z):
             return False
@@ -306,18 +230,26 @@ cdef bint write_part(Message* m, const ZoneView* z) noexcept nogil:
     return True
 
 
-cdef int32_t next_message(Transfer* t, const StoreHeader* h, uint8_t* out, uint32_t room) noexcept nogil:
+cdef int32_t next_message(Outgoing* t, Context* ctx, const void* conf, uint8_t* out, uint32_t room) noexcept nogil:
+    cdef Progress* progress = <Progress*>t.state
     cdef ZoneView z
     cdef Message m
-    if t.part == SENT:
-        return 0
-    if not open_zone(h, t.source, t.name, t.name_len, &z) or z.head.zone_id != t.zone_id \
-            or z.head.version != t.version:
-        return -1
+    if progress.part == SENT:
+        return ALL_SENT
+    if not open_zone(ctx.store, (<const uint32_t*>conf)[0], t.name, t.name_len, &z):
+        return CUT_GONE
+    if z.head.zone_id != progress.zone_id or z.head.version != progress.version:
+        return CUT_CHANGED
     begin_message(&m, t, out, room)
-    while t.part != SENT and write_part(&m, &z):
+    while progress.part != SENT and write_part(&m, &z):
         pass
-    if m.count == 0:
-        # Also what ought to be there and is not.
-        return -1
-    return end_message(&m)
+    return CUT_RECORD if m.count == 0 else end_message(&m)
+
+
+cdef class ZoneTransfer(NativeTransfer):
+    def __init__(self, uint32_t source):
+        assert sizeof(Progress) <= TRANSFER_WORDS * 8
+        self.source = source
+        self.transfer.begin = begin
+        self.transfer.next = next_message
+        self.transfer.conf = &self.source

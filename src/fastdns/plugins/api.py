@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.python import PythonStep
     from fastdns.serve._search import NativeSearch
     from fastdns.serve._suspend import NativeService
+    from fastdns.serve._transfers import NativeTransfer
     from fastdns.serve._values import BlockValue, NativeValue
     from fastdns.serve._worker import Worker
     from fastdns.serve._zones import NativeFilter, NativeStep, ServerTable
@@ -476,6 +477,11 @@ class Plugin:
     def has_python_step(self) -> bool:
         """Whether it does so in Python, in some block at least."""
         return type(self).python_step is not Plugin.python_step
+
+    def transferable(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeTransfer | None:
+        """What others may transfer of a block, where its zones are computed; None: nothing. ``has_zones`` has the
+        rest. See serve/_transfers.pxd."""
+        return None
 
     def answered_zones(self, config: Any) -> Sequence[str]:
         """Zones of which its step answers all names from memory and passes none on: no cache above needs them."""

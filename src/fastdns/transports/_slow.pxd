@@ -4,7 +4,8 @@ The same chain as the hot thread's. A query that has to wait for an upstream is 
 ``deliver`` that came with it.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from fastdns.dns._signatures cimport Signer
 from fastdns.serve._context cimport ServiceReply
 from fastdns.serve._following cimport Following
 from fastdns.serve._suspend cimport MAX_CONTROL_BYTES, Services, ServiceTable, Suspended
@@ -15,8 +16,9 @@ cdef class Messages:
     """A reply of several messages (serve/_following.pxd)."""
     cdef Worker worker
     cdef Following following
+    cdef Signer signer                  # of all of its messages; None: they are not signed
     cdef bint over
-    cdef int end(self, bint whole) except -1
+    cdef int end(self, int32_t why) except -1
 
 
 cdef class SlowPath:

@@ -4,6 +4,7 @@ from libc.errno cimport errno
 from libc.stdint cimport int32_t, uint16_t
 from libc.stdlib cimport free, malloc
 
+from fastdns.dns._signatures cimport signature_bytes
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.memory._store cimport enter_epoch, leave_epoch
 from fastdns.memory._syscalls cimport EPOLL_CLOEXEC, c_close, epoll_create1, epoll_event, epoll_wait
@@ -11,13 +12,17 @@ from fastdns.metrics._stats cimport FAILED_DISCONNECTED, count_failed
 from fastdns.serve._arrival cimport write_arrival
 from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport OVER_TCP, Chain, Context, ServiceReply
+from fastdns.serve._following cimport (
+    ALL_SENT, CLIENT_CLOSED, CLIENT_READS_TOO_SLOWLY, LATER, SERVER_CLOSED,
+)
+from fastdns.serve._signed cimport signer_of
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport (
     Services, Suspended, any_outstanding, any_suspended, any_unsent, flush, give_up, on_event, on_time,
     serve_resumed, wait_ms,
 )
 from fastdns.serve._worker cimport Worker
-from fastdns._wire cimport MAX_MESSAGE_BYTES
+from fastdns._wire cimport MAX_MESSAGE_BYTES, reply_reset
 
 cdef enum:
     EVENTS = 64
@@ -31,36 +36,48 @@ cdef class Messages:
     """A reply of several messages, which the transport asks for one at a time, as its client has room for them."""
 
     def next(self):
-        """The next message; b"" where there is none any more; None where the reply cannot go on."""
+        """The next message; b"" where there is none any more; None where the reply cannot go on. PARKED: there is
+        none yet, ask in another turn."""
         cdef Worker worker = self.worker
+        cdef uint32_t room = MAX_MESSAGE_BYTES
+        cdef bytes message
         cdef uint8_t* out
         cdef int32_t size
         if self.over:
             return b""
-        out = <uint8_t*>malloc(MAX_MESSAGE_BYTES + 1)
+        if self.signer is not None:
+            room -= signature_bytes(&self.signer.signing)
+        out = <uint8_t*>malloc(room)
         if out == NULL:
             raise MemoryError
         try:
+            reply_reset(worker.ctx.reply)
             if worker.ctx.store != NULL:
                 enter_epoch(worker.ctx.store, worker.reader_slot)
-            size = self.following.next(&self.following, worker.ctx.store, out, MAX_MESSAGE_BYTES)
+            size = self.following.next(&self.following, &worker.ctx, out, room)
             if worker.ctx.store != NULL:
                 leave_epoch(worker.ctx.store, worker.reader_slot)
-            if size > 0:
-                return out[:size]
+            message = out[:size] if size > 0 else b""
         finally:
             free(out)
-        self.end(size == 0)
-        return b"" if size == 0 else None
+        if size > 0:
+            return message if self.signer is None else self.signer.sign(message)
+        if size == LATER:
+            return PARKED
+        self.end(size)
+        return b"" if size == ALL_SENT else None
 
-    def close(self):
-        """The client is gone."""
-        self.end(False)
+    def close(self, str why not None="peer"):
+        """The connection is gone. why: as connections say it of themselves."""
+        self.end(CLIENT_CLOSED if why == "peer" else CLIENT_READS_TOO_SLOWLY if why == "unread" else SERVER_CLOSED)
 
-    cdef int end(self, bint whole) except -1:
-        if not self.over:
+    def __del__(self):
+        self.end(SERVER_CLOSED)
+
+    cdef int end(self, int32_t why) except -1:
+        if not self.over and self.following.ended != NULL:
             self.over = True
-            self.following.ended(&self.following, whole)
+            self.following.ended(&self.following, why)
         return 0
 
 
@@ -180,6 +197,7 @@ cdef class SlowPath:
         messages = Messages.__new__(Messages)
         messages.worker = worker
         messages.following = self.following
+        messages.signer = signer_of(&worker.ctx)
         return messages
 
     cdef int resume(self, Suspended* query, ServiceReply* reply) except -1:

@@ -92,7 +92,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         while self.series:
-            self.series.popleft().close()
+            self.series.popleft().close(self.why)
         if exc is not None and self.paused:
             # The event loop does not tell any more how much of it the kernel had taken.
             self.clients.failed("unread", self.unsent.replies())
@@ -212,8 +212,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self.transport is None or self.closing or self.paused or not self.series:
             return
         message = self.series[0].next()
-        if message is None:
-            # The zone has changed before the client had read all of it. It must not take what it has for the whole.
+        if message is PARKED:
+            self.clients.series.add(self)
+            return
+        if not isinstance(message, bytes):
+            # It cannot go on. The client must not take what it has for the whole.
             self.end("unread")
             return
         if message:

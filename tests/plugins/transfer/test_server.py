@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,25 +18,43 @@ import dns.xfr
 import dns.zone
 import pytest
 
+from tests.authoritative.asking import axfr, ixfr
 from tests.plugins.beside import Both, Case
+from tests.plugins.transfer.taking import take
+from tests.plugins.tsig.messages import NAME, SECRET_TEXT, key
 from tests.support import Server, free_port, wait_until
 
 PRIMARY = "127.0.0.1"
-COREFILE = """\
-given.test:DNS_PORT large.test:DNS_PORT kept.test:DNS_PORT broken.test:DNS_PORT plain.test:DNS_PORT {
+COREFILE = f"""\
+keyed.test:DNS_PORT {{
+    bind 127.0.0.1
+    tsig {{
+        secret {NAME} {SECRET_TEXT}
+        require all
+    }}
+    file large.db keyed.test
+    transfer {{
+        to *
+    }}
+}}
+given.test:DNS_PORT large.test:DNS_PORT kept.test:DNS_PORT changing.test:DNS_PORT plain.test:DNS_PORT {{
     bind 127.0.0.1
     errors
+    prometheus 127.0.0.1:METRICS_PORT
     file given.db given.test
     file large.db large.test
     file given.db kept.test
     file given.db plain.test
-    transfer given.test large.test broken.test {
+    file changing.db changing.test {{
+        reload 50ms
+    }}
+    transfer given.test large.test changing.test {{
         to *
-    }
-    transfer kept.test {
+    }}
+    transfer kept.test {{
         to 127.0.0.9
-    }
-}
+    }}
+}}
 """
 ZONE = """\
 @ 60 IN SOA ns host SERIAL 2 2 86400 60
@@ -54,7 +74,12 @@ def zone(serial: int) -> str:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     large = zone(1) + "".join(f"host{number} 60 IN A 192.0.2.1\n" for number in range(8000))
-    with Both(tmp_path_factory.mktemp("transfer"), COREFILE, {"given.db": zone(1), "large.db": large}) as both:
+    # More than the kernel keeps for a client that does not read.
+    changing = zone(1) + "".join(f"host{number:059} 60 IN A 192.0.2.1\n" for number in range(8000))
+    files = {"given.db": zone(1), "large.db": large, "changing.db": changing}
+    # CoreDNS counts no transfers.
+    theirs = COREFILE.replace("    prometheus 127.0.0.1:METRICS_PORT\n", "")
+    with Both(tmp_path_factory.mktemp("transfer"), COREFILE, files, coredns=theirs) as both:
         yield both
 
 
@@ -121,94 +146,199 @@ def test_a_client_that_does_not_read_holds_up_nobody(both: Both) -> None:
         assert messages > 8
 
 
+def failed(both: Both, reason: str) -> float:
+    return both.fastdns.total("fastdns_transfer_failed_total", reason=reason)
+
+
+def given(both: Both, kind: str) -> float:
+    return both.fastdns.total("fastdns_transfer_given_total", kind=kind)
+
+
+def test_what_is_refused_is_said_once_and_counted(both: Both) -> None:
+    """Over TCP with the client and the reason. Over UDP anybody can say that it is somebody else: it is counted."""
+    before = failed(both, "not_allowed"), failed(both, "udp")
+    for _ in range(3):
+        assert take(both.fastdns.port, axfr("kept.test."), source="127.0.0.8").rcode == dns.rcode.REFUSED
+    both.check(CASES[0])
+    said = 'Outgoing transfer of zone "kept.test." to 127.0.0.8 refused: the client is not named by to'
+    both.fastdns.wait_for_log(said)
+    assert both.fastdns.log.count(said) == 1
+    assert (failed(both, "not_allowed"), failed(both, "udp")) == (before[0] + 3, before[1] + 1)
+
+
+def test_what_is_given_is_counted(both: Both) -> None:
+    before = [given(both, kind) for kind in ("axfr", "current")]
+    assert take(both.fastdns.port, axfr("given.test.")).whole
+    assert take(both.fastdns.port, ixfr("given.test.", 1), single=True).whole
+    both.fastdns.wait_for_log('up to date zone "given.test." to 127.0.0.1 for 1 SOA serial')
+    assert [given(both, kind) for kind in ("axfr", "current")] == [one + 1 for one in before]
+
+
+@pytest.mark.parametrize(("reason", "why"), [
+    ("closed", "the client has closed the connection"),
+    ("changed", "the zone has changed meanwhile"),
+])  # fmt: skip
+def test_what_is_cut_off_is_said_and_counted(both: Both, reason: str, why: str) -> None:
+    import socket
+
+    before = failed(both, reason)
+    query = axfr("changing.test.").to_wire()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", both.fastdns.port))
+        slow.sendall(len(query).to_bytes(2, "big") + query)
+        slow.recv(100)
+        if reason == "changed":
+            new = both.fastdns.folder / "changing.new"
+            new.write_text((both.fastdns.folder / "changing.db").read_text().replace(" host 1 ", " host 2 ", 1))
+            new.replace(both.fastdns.folder / "changing.db")
+            wait_until(lambda: " 2 2 2 " in " ".join(asked(both.fastdns.port, "changing.test.", "SOA")))
+            slow.settimeout(10)
+            with slow.makefile("rb") as stream, contextlib.suppress(ConnectionResetError):
+                assert stream.read(), "what is there; then the end"
+    cut = re.compile(rf'zone "changing.test." to 127.0.0.1 cut off after \d+ records: {why}$', re.MULTILINE)
+    wait_until(lambda: cut.search(both.fastdns.log), why=both.fastdns.log)
+    assert failed(both, reason) == before + 1
+
+
+def test_each_message_is_signed(both: Both) -> None:
+    """dnspython, and clients that are there, verify them. CoreDNS signs them, too."""
+    for port in [both.fastdns.port] + ([both.coredns.port] if both.coredns is not None else []):
+        query = axfr("keyed.test.")
+        query.use_tsig(key(), NAME)
+        taken = take(port, query)
+        assert taken.whole and len(taken.rrsets) == 8008
+    assert take(both.fastdns.port, axfr("keyed.test.")).rcode == dns.rcode.REFUSED
+
+
+@pytest.mark.parametrize("client", ["kdig", "dig"])
+def test_clients_verify_the_signatures(both: Both, client: str) -> None:
+    path = shutil.which(client)
+    if path is None:
+        pytest.skip(f"there is no {client}")
+    command = [path, "@127.0.0.1", "-p", str(both.fastdns.port), "-y", f"hmac-sha256:{NAME}:{SECRET_TEXT}",
+               "+tcp", "keyed.test.", "AXFR"]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert run.returncode == 0
+    assert run.stdout.count("IN\tA\t192.0.2.1\n") == 8001
+    said = (run.stdout + run.stderr).splitlines()
+    assert not [line for line in said if "TSIG" in line.upper() and "rror" in line]
+
+
 # ------------------------------------------------------------------------------------- other servers as secondaries
 
-NOTIFYING = """\
-example.test:DNS_PORT signed.test:DNS_PORT {
+NOTIFYING = f"""\
+example.test:DNS_PORT signed.test:DNS_PORT {{
     bind 127.0.0.1
     errors
-    file zone.db example.test {
-        reload 100ms
-    }
-    file signed.db signed.test {
-        reload 100ms
-    }
-    transfer {
+    prometheus 127.0.0.1:METRICS_PORT
+    tsig signed.test {{
+        secret {NAME} {SECRET_TEXT}
+        require all
+    }}
+    file zone.db example.test {{
+        reload 20ms
+    }}
+    file signed.db signed.test {{
+        reload 20ms
+    }}
+    transfer {{
         to 127.0.0.1:SECONDARY
-    }
-}
+    }}
+}}
 """
-KNOT = """\
+# A secondary is asked at {port}, and has its zones from {primary}.
+KNOT = f"""\
 server:
-    rundir: "{folder}"
-    listen: 127.0.0.1@{port}
+    rundir: "{{folder}}"
+    listen: 127.0.0.1@{{port}}
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
 database:
-    storage: "{folder}"
+    storage: "{{folder}}"
+key:
+  - id: {NAME}
+    algorithm: hmac-sha256
+    secret: {SECRET_TEXT}
 remote:
   - id: primary
-    address: 127.0.0.1@{primary}
+    address: 127.0.0.1@{{primary}}
+  - id: keyed
+    address: 127.0.0.1@{{primary}}
+    key: {NAME}
 acl:
   - id: notify
     address: 127.0.0.1
     action: notify
 template:
   - id: default
-    storage: "{folder}"
+    storage: "{{folder}}"
 zone:
   - domain: example.test
     master: primary
     acl: notify
   - domain: signed.test
-    master: primary
+    master: keyed
     acl: notify
 """
-BIND = """\
-options {{
-    directory "{folder}";
-    listen-on port {port} {{ 127.0.0.1; }};
-    listen-on-v6 {{ none; }};
+BIND = f"""\
+key "{NAME}" {{{{ algorithm hmac-sha256; secret "{SECRET_TEXT}"; }}}};
+options {{{{
+    directory "{{folder}}";
+    listen-on port {{port}} {{{{ 127.0.0.1; }}}};
+    listen-on-v6 {{{{ none; }}}};
     pid-file none;
     session-keyfile none;
     recursion no;
     dnssec-validation no;
     ixfr-from-differences no;
-}};
-controls {{ }};
-zone "example.test" {{ type secondary; primaries port {primary} {{ 127.0.0.1; }}; allow-notify {{ 127.0.0.1; }}; }};
-zone "signed.test" {{ type secondary; primaries port {primary} {{ 127.0.0.1; }}; allow-notify {{ 127.0.0.1; }}; }};
+    serial-query-rate 1000;
+}}}};
+controls {{{{ }}}};
+zone "example.test" {{{{
+    type secondary; primaries port {{primary}} {{{{ 127.0.0.1; }}}}; allow-notify {{{{ 127.0.0.1; }}}};
+}}}};
+zone "signed.test" {{{{
+    type secondary; primaries port {{primary}} {{{{ 127.0.0.1 key "{NAME}"; }}}}; allow-notify {{{{ 127.0.0.1; }}}};
+}}}};
 """
-NSD = """\
+NSD = f"""\
 server:
-    ip-address: 127.0.0.1@{port}
+    ip-address: 127.0.0.1@{{port}}
     username: ""
     chroot: ""
-    zonesdir: "{folder}"
-    pidfile: "{folder}/nsd.pid"
-    xfrdfile: "{folder}/xfrd.state"
-    xfrdir: "{folder}"
-    zonelistfile: "{folder}/zone.list"
-    logfile: "{folder}/nsd.log"
+    zonesdir: "{{folder}}"
+    pidfile: "{{folder}}/nsd.pid"
+    xfrdfile: "{{folder}}/xfrd.state"
+    xfrdir: "{{folder}}"
+    zonelistfile: "{{folder}}/zone.list"
+    logfile: "{{folder}}/nsd.log"
     server-count: 1
+    xfrd-reload-timeout: 0
     verbosity: 2
 remote-control:
     control-enable: no
+key:
+    name: {NAME}
+    algorithm: hmac-sha256
+    secret: "{SECRET_TEXT}"
 zone:
     name: example.test
     allow-notify: 127.0.0.1 NOKEY
-    request-xfr: 127.0.0.1@{primary} NOKEY
+    request-xfr: 127.0.0.1@{{primary}} NOKEY
 zone:
     name: signed.test
     allow-notify: 127.0.0.1 NOKEY
-    request-xfr: 127.0.0.1@{primary} NOKEY
+    request-xfr: 127.0.0.1@{{primary}} {NAME}
 """
 SERVERS = {
     "knotd": (KNOT, lambda path, config: [path, "-c", config]),
     "named": (BIND, lambda path, config: [path, "-g", "-c", config]),
     "nsd": (NSD, lambda path, config: [path, "-d", "-c", config]),
 }
+# Each is followed by what has changed alone.
+CHANGES = 20
 SIGNED = zone(1) + (
     "@ 60 IN NSEC3PARAM 1 0 0 -\n"
     "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom 60 IN NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A RRSIG\n"
@@ -250,7 +380,7 @@ def test_a_secondary_follows(name: str, tmp_path: Path) -> None:
 def follow(server: Server, secondary: int, why: Callable[[], str]) -> None:
     wait_until(lambda: asked(secondary, "www.example.test.", "A") == {"192.0.2.1"}, 20, "the first transfer")
     wait_until(lambda: asked(secondary, "signed.test.", "NSEC3PARAM"), 20, "the signed zone")
-    for serial in (2, 3):
+    for serial in range(2, 2 + CHANGES):
         new = server.folder / "zone.new"
         new.write_text(zone(serial))
         new.replace(server.folder / "zone.db")
@@ -258,4 +388,6 @@ def follow(server: Server, secondary: int, why: Callable[[], str]) -> None:
     assert asked(secondary, "x.wild.example.test.", "TXT") == {'"a wildcard"'}
     assert 'Outgoing transfer of 8 records of zone "example.test."' in server.log
     # SOA 3, SOA 2, what was removed, SOA 3, what was added, SOA 3.
-    assert 'Outgoing transfer of 6 records of zone "example.test."' in server.log, why()
+    assert server.log.count('Outgoing transfer of 6 records of zone "example.test."') == CHANGES, why()
+    assert server.total("fastdns_transfer_given_total", kind="ixfr", zone="example.test.") == CHANGES
+    assert server.total("fastdns_transfer_given_total", kind="axfr", zone="signed.test.") == 1

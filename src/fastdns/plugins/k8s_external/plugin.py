@@ -16,6 +16,7 @@ from fastdns.plugins.kubernetes.config import EXPOSED
 from fastdns.plugins.kubernetes.plugin import answer_options, without_fallthrough
 
 if TYPE_CHECKING:
+    from fastdns.serve._transfers import NativeTransfer
     from fastdns.serve._zones import NativeStep
 
 
@@ -49,6 +50,19 @@ class K8sExternal(Plugin):
             ttl_s=config.ttl_s,
             headless=config.headless,
             fall=[wire_name(zone) for zone in config.fallthrough or ()],
+        )
+
+    def transferable(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeTransfer:
+        from fastdns.plugins.kubernetes.answers._transfer import ClusterTransfer
+
+        apex = wire_name(config.apex)[:-1]
+        return ClusterTransfer(
+            answer_options(block, runtime),
+            outside=[wire_name(zone) for zone in config.zones],
+            nameserver=b"\x03ns1" + apex,
+            mailbox=b"\x0ahostmaster" + apex,
+            ttl_s=config.ttl_s,
+            headless=config.headless,
         )
 
     def answered_zones(self, config: Config) -> Sequence[str]:

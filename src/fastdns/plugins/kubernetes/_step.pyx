@@ -220,6 +220,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         # Where the chase led elsewhere, the answer to a negative is still about the question's own zone.
         start_request(r, ctx.q, zone)
     elif qtype == TYPE_AXFR or qtype == TYPE_IXFR:
+        # No plugin before this one has given the zone away.
         return bare(ctx, REFUSED)
     elif qtype == TYPE_SOA:
         if r.labels == 0:

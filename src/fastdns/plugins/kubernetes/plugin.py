@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastdns.memory._store import Writer
     from fastdns.plugins.kubernetes.answers._options import AnswerOptions
     from fastdns.serve._search import NativeSearch
+    from fastdns.serve._transfers import NativeTransfer
     from fastdns.serve._values import NativeValue
     from fastdns.serve._zones import NativeStep
 
@@ -127,7 +128,7 @@ class Kubernetes(Plugin):
     worker_modules = ("_step",)
     offers = (
         "config", "answers._exposed", "answers._options", "answers._request", "answers._reverse",
-        "answers._services", "answers._soa", "records._layout",
+        "answers._services", "answers._soa", "answers._transfer", "records._layout",
     )  # fmt: skip
     removed_options = {
         "upstream": "names elsewhere are looked up through the server itself: remove the line",
@@ -209,6 +210,11 @@ class Kubernetes(Plugin):
         elif config.pods != "verified":
             return None
         return ClientValue(answer_options(block, runtime), number)
+
+    def transferable(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeTransfer:
+        from fastdns.plugins.kubernetes.answers._transfer import ClusterTransfer
+
+        return ClusterTransfer(answer_options(block, runtime))
 
     def search(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeSearch | None:
         if config.pods != "verified":

@@ -1,13 +1,15 @@
-"""The transfer step: AXFR and IXFR are answered with zones of the block's other plugins (authoritative/_transfer).
+"""The transfer step: AXFR and IXFR are answered with zones of the block's other plugins (serve/_transfers.pxd).
 
 The rule with the longest zone around the question's name decides, as in CoreDNS. A zone must have the question's
 name: names below it are the next plugin's, which refuses them.
+
+What is refused over a stream is said in the log: there the client's address is its own. Over UDP it is counted.
 """
 
 import logging
 from socket import AF_INET, AF_INET6, inet_ntop
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
@@ -15,23 +17,68 @@ from fastdns._wire cimport (
     CLASS_IN, HEADER_BYTES, OPCODE_QUERY, REFUSED, SERVFAIL, TYPE_AXFR, TYPE_IXFR, TYPE_SOA, Cursor, Query, in_zone,
     read_u16, read_u32, skip,
 )
-from fastdns.authoritative._transfer cimport Transfer, begin_transfer, next_message
 from fastdns.dns.names import text_name
-from fastdns.memory._store cimport StoreHeader
-from fastdns.rrsets._lookup cimport ZoneView, open_zone
-from fastdns.serve._context cimport NEXT, Context, Outcome, bare, over_stream, written
-from fastdns.serve._following cimport FOLLOWING_WORDS, Following, following_of
+from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
+from fastdns.plugins.transfer.counters import NAMES
+from fastdns.plugins.transfer.said import Said
+from fastdns.serve._context cimport NEXT, NO_SLOT, Context, Outcome, bare, over_stream, written
+from fastdns.serve._following cimport (
+    ALL_SENT, CLIENT_CLOSED, CLIENT_READS_TOO_SLOWLY, FOLLOWING_WORDS, Following, following_of,
+)
 from fastdns.serve._slots cimport slot_of
+from fastdns.serve._transfers cimport (
+    CUT_CHANGED, CUT_GONE, CUT_RECORD, NOT_HERE, NOT_LOADED, UP_TO_DATE, Given, NativeTransfer, Outgoing,
+    Transferable, start_outgoing,
+)
 from fastdns.serve._zones cimport NativeStep
 
 log = logging.getLogger("plugin/transfer")
+said = Said()
+
+# At a time, of one worker: each takes 64 KiB of what its client has not read, and some more.
+MAX_AT_ONCE = 64
 
 cdef enum:
     IPV6_BYTES = 16
     MAPPED_BYTES = 12           # of an IPv6 address, before an IPv4 address
     SOA_NUMBERS_BYTES = 20
 
+# What is counted, in the order of counters.NAMES.
+cdef enum Counter:
+    FIRST_GIVEN = 0             # by Kind
+    FAILED_CHANGED = 3
+    FAILED_GONE = 4
+    FAILED_RECORD = 5
+    FAILED_CLOSED = 6
+    FAILED_SLOW = 7
+    FAILED_STOPPED = 8
+    FAILED_NOT_ALLOWED = 9
+    FAILED_UDP = 10
+    FAILED_SERIAL = 11
+    FAILED_NOT_LOADED = 12
+    FAILED_TOO_MANY = 13
+    FAILED_NOT_A_CLIENT = 14
+    COUNTERS = 15
+
+WHY = {
+    FAILED_CHANGED: "the zone has changed meanwhile",
+    FAILED_GONE: "the zone is no longer served",
+    FAILED_RECORD: "a record of the zone cannot be sent",
+    FAILED_CLOSED: "the client has closed the connection",
+    FAILED_SLOW: "the client reads too slowly",
+    FAILED_STOPPED: "the server has closed the connection",
+    FAILED_NOT_ALLOWED: "the client is not named by to",
+    FAILED_SERIAL: "the query has no SOA record with the serial of the client",
+    FAILED_NOT_LOADED: "the zone is not loaded",
+    FAILED_TOO_MANY: f"{MAX_AT_ONCE} transfers are going on",
+    FAILED_NOT_A_CLIENT: "a reply of several messages cannot be sent here",
+}
+
 cdef const uint8_t* MAPPED = <const uint8_t*>b"\0\0\0\0\0\0\0\0\0\0\xff\xff"
+
+# How many transfers this process has begun and not ended. All are of one thread, that of the event loop.
+cdef uint32_t going_on = 0
+cdef uint32_t most_at_once = MAX_AT_ONCE
 
 # A zone, and who may have it.
 cdef struct Rule:
@@ -49,15 +96,18 @@ cdef struct Conf:
     Rule* rules
     uint32_t rule_count
     Host* hosts
-    uint32_t* sources
-    uint32_t source_count
+    Transferable* transfers
+    uint32_t transfer_count
     uint32_t slot               # of the replies of several messages
+    uint32_t counter            # the first one, in a zone
 
 # What is kept of a transfer that goes on.
 cdef struct Going:
-    Transfer transfer
-    uint8_t client[16]
+    const Transferable* by
+    uint64_t* counters          # NULL: nothing is counted
     uint32_t client_len
+    uint8_t client[16]
+    Outgoing out
 
 
 cdef const Rule* rule_for(const Conf* conf, const Query* q) noexcept nogil:
@@ -132,18 +182,60 @@ cdef bint read_serial(const Query* q, uint32_t* serial) noexcept nogil:
     return not c.failed
 
 
-cdef int32_t next_of(Following* following, const StoreHeader* store, uint8_t* out, uint32_t room) noexcept nogil:
-    return next_message(&(<Going*>following.state).transfer, store, out, room)
+cdef inline uint64_t* counters_of(const Context* ctx, const Conf* conf) noexcept nogil:
+    if ctx.counters == NULL or ctx.zone_slot == NO_SLOT:
+        return NULL
+    return zone_counters(ctx.zone_banks, ctx.zone_slot).plugins + conf.counter
 
 
-cdef void log_end(Going* going, bint whole) noexcept with gil:
-    cdef Transfer* t = &going.transfer
-    client = inet_ntop(AF_INET6 if going.client_len == IPV6_BYTES else AF_INET, going.client[:going.client_len])
+cdef inline void count(uint64_t* counters, uint32_t counter) noexcept nogil:
+    if counters != NULL:
+        counters[counter] += 1
+
+
+cdef str address_text(const uint8_t* client, uint32_t size):
+    return inet_ntop(AF_INET6 if size == IPV6_BYTES else AF_INET, client[:size])
+
+
+cdef void log_refused(const Context* ctx, Counter why) noexcept with gil:
+    client = address_text(ctx.client, ctx.client_len)
+    zone = text_name(ctx.q.name[:ctx.q.name_len])
+    if said.is_new((client, zone, why)):
+        log.warning('Outgoing transfer of zone "%s" to %s refused: %s', zone, client, WHY[why])
+
+
+cdef void refused(const Context* ctx, const Conf* conf, Counter why) noexcept nogil:
+    count(counters_of(ctx, conf), why)
+    if over_stream(ctx.transport):
+        log_refused(ctx, why)
+
+
+cdef int32_t next_of(Following* following, Context* ctx, uint8_t* out, uint32_t room) noexcept nogil:
+    cdef Going* going = <Going*>following.state
+    return going.by.next(&going.out, ctx, going.by.conf, out, room)
+
+
+cdef Counter counter_of(int32_t why) noexcept nogil:
+    """Why a transfer has ended before its end."""
+    if why == CUT_CHANGED:
+        return FAILED_CHANGED
+    if why == CUT_GONE:
+        return FAILED_GONE
+    if why == CUT_RECORD:
+        return FAILED_RECORD
+    if why == CLIENT_CLOSED:
+        return FAILED_CLOSED
+    return FAILED_SLOW if why == CLIENT_READS_TOO_SLOWLY else FAILED_STOPPED
+
+
+cdef void log_end(Going* going, Counter counter) noexcept with gil:
+    cdef Outgoing* t = &going.out
+    client = address_text(going.client, going.client_len)
     zone = text_name(t.name[:t.name_len])
-    if not whole:
-        log.warning('Outgoing transfer of zone "%s" to %s ended after %d records: it was read too slowly, or the '
-                    "zone has changed meanwhile", zone, client, t.records)
-    elif t.records == 1:
+    if counter >= FAILED_CHANGED:
+        log.warning('Outgoing transfer of zone "%s" to %s cut off after %d records: %s', zone, client, t.records,
+                    WHY[counter])
+    elif t.kind == UP_TO_DATE:
         log.info('Outgoing noop, incremental transfer for up to date zone "%s" to %s for %d SOA serial', zone,
                  client, t.serial)
     else:
@@ -151,20 +243,31 @@ cdef void log_end(Going* going, bint whole) noexcept with gil:
                  t.serial)
 
 
-cdef void ended(Following* following, bint whole) noexcept nogil:
-    log_end(<Going*>following.state, whole)
+cdef void ended(Following* following, int32_t why) noexcept nogil:
+    global going_on
+    cdef Going* going = <Going*>following.state
+    cdef Counter counter = <Counter>(FIRST_GIVEN + going.out.kind) if why == ALL_SENT else counter_of(why)
+    going_on -= 1
+    count(going.counters, counter)
+    log_end(going, counter)
 
 
-cdef Outcome give(Context* ctx, const Conf* conf, const ZoneView* z, bint has_serial,
-                  uint32_t serial) noexcept nogil:
+cdef Outcome give(Context* ctx, const Conf* conf, const Transferable* by, Going* going) noexcept nogil:
+    """A transfer that has begun."""
+    global going_on
     cdef Following* following = following_of(ctx, conf.slot)
-    cdef Going* going
     if following == NULL:
+        refused(ctx, conf, FAILED_NOT_A_CLIENT)
         return bare(ctx, REFUSED)
-    going = <Going*>following.state
-    begin_transfer(&going.transfer, z, ctx.q, has_serial, serial)
+    if going_on >= most_at_once:
+        refused(ctx, conf, FAILED_TOO_MANY)
+        return bare(ctx, SERVFAIL)
+    going_on += 1
+    going.by = by
+    going.counters = counters_of(ctx, conf)
     going.client_len = ctx.client_len
     memcpy(going.client, ctx.client, ctx.client_len)
+    memcpy(following.state, going, sizeof(Going))
     following.next = next_of
     following.ended = ended
     ctx.reply.aa = True
@@ -174,46 +277,59 @@ cdef Outcome give(Context* ctx, const Conf* conf, const ZoneView* z, bint has_se
 cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef const Conf* conf = <const Conf*>opaque
     cdef const Query* q = ctx.q
+    cdef const Transferable* by
     cdef const Rule* rule
-    cdef ZoneView z
+    cdef Going going
+    cdef Given given
     cdef uint32_t serial = 0, i
     if (q.qtype != TYPE_AXFR and q.qtype != TYPE_IXFR) or q.opcode != OPCODE_QUERY or q.qclass != CLASS_IN:
         return NEXT
     if not over_stream(ctx.transport):
+        refused(ctx, conf, FAILED_UDP)
         return bare(ctx, REFUSED)
     rule = rule_for(conf, q)
     if rule == NULL:
         return NEXT
     if not is_allowed(conf, rule, ctx):
+        refused(ctx, conf, FAILED_NOT_ALLOWED)
         ctx.reply.rcode = REFUSED
         return written(ctx)
     if q.qtype == TYPE_IXFR and not read_serial(q, &serial):
+        refused(ctx, conf, FAILED_SERIAL)
         return bare(ctx, SERVFAIL)
-    for i in range(conf.source_count):
-        if open_zone(ctx.store, conf.sources[i], q.name, q.name_len, &z):
-            if not z.head.has_soa:
-                return bare(ctx, SERVFAIL)
-            return give(ctx, conf, &z, q.qtype == TYPE_IXFR, serial)
+    start_outgoing(&going.out, q)
+    for i in range(conf.transfer_count):
+        by = &conf.transfers[i]
+        given = by.begin(ctx, by.conf, &going.out, q.qtype == TYPE_IXFR, serial)
+        if given == NOT_LOADED:
+            refused(ctx, conf, FAILED_NOT_LOADED)
+            return bare(ctx, SERVFAIL)
+        if given != NOT_HERE:
+            return give(ctx, conf, by, &going)
     return NEXT
 
 
 cdef class TransferStep(NativeStep):
     """rules: of each directive its zones (lowercased wire names), whether everybody may have them, and the
-    addresses (4 or 16 bytes) of those who may. sources: numbers of sources with zones, in the order in which they
-    are asked."""
+    addresses (4 or 16 bytes) of those who may. transfers: of the plugins with zones, in the order in which they are
+    asked. first_counter: where in a zone the counters begin."""
     cdef Conf conf
     cdef list keep
 
-    def __init__(self, list rules not None, list sources not None):
+    def __init__(self, list rules not None, list transfers not None, uint32_t first_counter=0):
         cdef uint32_t i = 0, next_host = 0
         cdef Host* host
-        assert sizeof(Going) <= FOLLOWING_WORDS * 8
-        self.keep = [zone for zones, _, _ in rules for zone in zones]
+        cdef NativeTransfer transfer
+        assert sizeof(Going) <= FOLLOWING_WORDS * 8 and len(NAMES) == COUNTERS
+        if first_counter + COUNTERS > PLUGIN_COUNTERS:
+            raise ValueError("no such counters")
+        self.conf.counter = first_counter
+        self.keep = [transfers, *(zone for zones, _, _ in rules for zone in zones)]
         self.conf.slot = slot_of("following")
         self.conf.rules = <Rule*>calloc(len(self.keep) + 1, sizeof(Rule))
         self.conf.hosts = <Host*>calloc(sum(len(hosts) for _, _, hosts in rules) + 1, sizeof(Host))
-        self.conf.sources = <uint32_t*>calloc(len(sources) + 1, sizeof(uint32_t))
-        if self.conf.rules == NULL or self.conf.hosts == NULL or self.conf.sources == NULL:
+        self.conf.transfers = <Transferable*>calloc(len(transfers) + 1, sizeof(Transferable))
+        if self.conf.rules == NULL or self.conf.hosts == NULL or self.conf.transfers == NULL:
             raise MemoryError
         for zones, everybody, hosts in rules:
             for zone in zones:
@@ -229,13 +345,13 @@ cdef class TransferStep(NativeStep):
                 memcpy(host.address, <const uint8_t*><bytes>address, host.size)
                 next_host += 1
         self.conf.rule_count = i
-        for i in range(<uint32_t>len(sources)):
-            self.conf.sources[i] = sources[i]
-        self.conf.source_count = <uint32_t>len(sources)
+        for i, transfer in enumerate(transfers):
+            self.conf.transfers[i] = transfer.transfer
+        self.conf.transfer_count = <uint32_t>len(transfers)
         self.step.before = before
         self.step.conf = &self.conf
 
     def __dealloc__(self):
         free(self.conf.rules)
         free(self.conf.hosts)
-        free(self.conf.sources)
+        free(self.conf.transfers)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from fastdns.authoritative._transfer import ZoneTransfer
 from fastdns.corefile.model import ServerBlock
 from fastdns.dns.names import wire_name
 from fastdns.plugins.api import Runtime
@@ -11,9 +14,12 @@ from fastdns.plugins.order import load
 from fastdns.plugins.transfer._step import TransferStep
 from fastdns.plugins.transfer.config import Config
 
+if TYPE_CHECKING:
+    from fastdns.serve._transfers import NativeTransfer
+
 
 def transfer_step(config: Config, block: ServerBlock, runtime: Runtime) -> TransferStep:
-    """The step of a block: the sources are those of its other plugins, in their order."""
+    """The step of a block."""
     return TransferStep(
         [
             (
@@ -23,8 +29,19 @@ def transfer_step(config: Config, block: ServerBlock, runtime: Runtime) -> Trans
             )
             for rule in config.rules
         ],
-        [runtime.sources[name, block.index] for name in block.plugins if load(name).has_zones],
+        list(transfers(block, runtime)),
+        first_counter=runtime.first_counters.get("transfer", 0),
     )
+
+
+def transfers(block: ServerBlock, runtime: Runtime) -> Iterator[NativeTransfer]:
+    """The zones that the other plugins of a block have, in their order."""
+    for name, config in block.plugins.items():
+        plugin = load(name)
+        if plugin.has_zones:
+            yield ZoneTransfer(runtime.sources[name, block.index])
+        elif (transfer := plugin.transferable(config, block, runtime)) is not None:
+            yield transfer
 
 
 def packed(address: str) -> bytes:

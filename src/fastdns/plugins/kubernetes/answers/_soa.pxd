@@ -6,6 +6,11 @@ from fastdns.serve._context cimport Context
 from fastdns._wire cimport Section as ReplySection
 from fastdns.plugins.kubernetes.answers._request cimport Request
 
+cdef enum:
+    REFRESH_S = 7200
+    RETRY_S = 1800
+    EXPIRE_S = 86400
+
 # primary, mailbox: labels in wire form, to the left of the zone.
 cdef struct SOA:
     const uint8_t* primary

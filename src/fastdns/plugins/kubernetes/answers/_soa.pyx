@@ -5,9 +5,6 @@ from libc.string cimport memcpy
 from fastdns._wire cimport HEADER_BYTES, RR, TYPE_SOA, add_rr, put_u16, put_u32, scratch
 
 cdef enum:
-    REFRESH_S = 7200
-    RETRY_S = 1800
-    EXPIRE_S = 86400
     NUMBERS_BYTES = 20
 
 

@@ -1,0 +1,1 @@
+# Called from Cython only: see the .pxd file.

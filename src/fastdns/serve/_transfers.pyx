@@ -1,0 +1,5 @@
+"""Zones that others may transfer: see _transfers.pxd."""
+
+
+cdef class NativeTransfer:
+    pass
