@@ -70,7 +70,7 @@ zone:
 """
 # SOA twice, NS, the nameserver's address, a wildcard.
 MORE_RECORDS = 5
-START_S = 120.0
+START_S = 300.0
 
 
 def take(port: int, records: int) -> None:
@@ -171,7 +171,9 @@ def run(how: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_zone(folder / f"{ZONE}.zone", how.records)
-        with Server(folder, COREFILE, workers=1, environ={"FASTDNS_STORE_MIB": "2048"}) as server:
+        environ = {"FASTDNS_STORE_MIB": "2048"}
+        with Server(folder, COREFILE, workers=1, environ=environ, wait=False) as server:
+            server.wait_for_log("\nfastdns-", START_S)
             for number in range(how.rounds):
                 for clients, turns in found.items():
                     turns.append(turn(how, server, clients))
