@@ -15,9 +15,11 @@ import struct
 import threading
 from collections.abc import Iterator
 
+from fastdns.plugins.secondary.frames import Job
+
+from fastdns.authoritative._transfer import ZoneTransfer
 from fastdns.dns.names import wire_name
 from fastdns.plugins.secondary import child
-from fastdns.plugins.secondary.frames import Job
 from fastdns.plugins.transfer._step import TransferStep
 from fastdns.rrsets._draft import Draft
 from fastdns.serve._worker import Worker
@@ -213,7 +215,7 @@ def fuzz_transfers_out(count: int, seed: int) -> int:
     rng = random.Random(seed)
     rrs = corpus(rng, 400)
     served = Served()
-    step = TransferStep([([b"\0"], False, [CLIENT])], [SOURCE])
+    step = TransferStep([([b"\0"], False, [CLIENT])], [ZoneTransfer(SOURCE)])
     slow = SlowPath([Worker(ServerTable([(".", 0, None)], [[step]]), served.store, 1)])
     memory = Memory(200)
     whole = 0
@@ -251,6 +253,7 @@ def one_transfer(
             if not answers:
                 raise Finding("a transfer of no records")
             return True
+        assert isinstance(message, bytes)
         walk(message)
         if message[:2] != query[:2] or not message[2] & 0x80:
             raise Finding("no reply to this query")
