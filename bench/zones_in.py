@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dns.message
+
 from bench.zonefiles import ZONE, write_zone
 from fastdns.bench import processes
 from fastdns.bench._load import Load
@@ -88,8 +90,9 @@ def notify(port: int) -> None:
 
 def serial(port: int) -> int:
     """Of the zone's SOA record; 0: it is not there."""
-    answer = ask(port, query(ZONE, "SOA"), 0.2)
-    return int.from_bytes(answer[-20:-16], "big") if answer is not None and answer[7] and not answer[3] & 15 else 0
+    answer = ask(port, query(ZONE, "SOA"), 0.5)
+    found = dns.message.from_wire(answer).answer if answer is not None else []
+    return int(found[0][0].serial) if found else 0
 
 
 def watcher_of(pid: int) -> int:
