@@ -159,8 +159,8 @@ class SecondarySource:
     # Catalogs
 
     def made(self, catalog: Zone, member: Member) -> Zone:
-        names = {"catalog": catalog.name, "owner": member.owner}
-        return Zone(self, member.zone, catalog.primaries, member=member.id, **names)
+        of_catalog = catalog.primaries, False, catalog.name
+        return Zone(self, member.zone, *of_catalog, member=member.id, owner=member.owner)
 
     async def apply_catalog(self, catalog: Zone, members: list[Member]) -> None:
         """Follow the members of a catalog, and serve those no longer that it does not list any more."""
