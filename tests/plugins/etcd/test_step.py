@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastdns.dns.names import wire_name
-from fastdns.plugins.etcd.services import TYPE_SERVICE, record_of
+from fastdns.plugins.etcd.services import HEAD, HOST_NAME, HOST_NONE, TYPE_SERVICE, record_of
 from fastdns.rrsets._draft import Draft
 from tests.plugins.etcd.stepping import ZONE, Stepping, shown
 
@@ -199,3 +199,17 @@ def test_records_of_any_bytes(records: list[bytes]) -> None:
     for name in ("z.", "a.z.", "b.a.z.", "*.z."):
         for kind in KINDS:
             stepping.ask(name, kind)
+
+
+@pytest.mark.parametrize("kind", [HOST_NONE, HOST_NAME])
+def test_a_record_without_a_name_is_none(kind: int) -> None:
+    """What stands behind it was read as a name, of more labels than there was room for."""
+    text = b"\1a" * 1000
+    record = HEAD.pack(0, 0, 0, 0, 0, 10, 0, len(text), 0, 0, kind, 0, 2, 0) + text
+    stepping = Stepping()
+    draft = Draft(b"\0")
+    draft.add(wire_name("a.z."), TYPE_SERVICE, 0, record)
+    stepping.publish_draft(draft)
+    for name in ("a.z.", "*.z.", "*.*.*.z."):
+        for qtype in KINDS:
+            assert not stepping.ask(name, qtype).answer

@@ -50,6 +50,10 @@ cdef struct Service:
     const uint8_t* text
     const uint8_t* group
 
+# Whether a name takes exactly so many bytes.
+cdef inline bint is_name(const uint8_t* at, uint32_t size) noexcept nogil:
+    return size != 0 and name_bytes(at, size) == size
+
 # Whether this is the rdata of a TXT record, or nothing.
 cdef inline bint is_text(const uint8_t* at, uint32_t size) noexcept nogil:
     while size and size > at[0]:
@@ -68,8 +72,8 @@ cdef inline bint open_service(const uint8_t* rdata, uint32_t size, Service* s) n
     s.host = s.name + head.name_len
     s.text = s.host + head.host_len
     s.group = s.text + head.text_len
-    if name_bytes(s.name, head.name_len) != head.name_len or not is_text(s.text, head.text_len):
+    if not is_name(s.name, head.name_len) or not is_text(s.text, head.text_len):
         return False
     if head.host_kind == HOST_NAME:
-        return name_bytes(s.host, head.host_len) == head.host_len
+        return is_name(s.host, head.host_len)
     return head.host_len == (4 if head.host_kind == HOST_IPV4 else 16 if head.host_kind == HOST_IPV6 else 0)
