@@ -5,7 +5,7 @@ from __future__ import annotations
 import dns.message
 import dns.rcode
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.corefile import load
@@ -109,6 +109,7 @@ def test_failures_and_conditions_that_are_not_true_are_no_matches() -> None:
         assert sum(counts.values()) == 1
 
 
+@settings(deadline=None)
 @given(st.text("ab.-017é\\", max_size=8), st.sampled_from(["host", "n", "rest", "0", "3"]))
 def test_any_text(text: str, group: str) -> None:
     quoted = text.replace("\\", "\\\\")
