@@ -71,9 +71,10 @@ sanitize: $(VENV)/.dev
 	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 	cd $(SANITIZED) && FASTDNS_SANITIZE=1 FASTDNS_TESTS=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 
-# Mangled queries under sanitizers; FUZZ_PACKETS=50000 for a short run.
+# Damaged input under sanitizers; FUZZ_PACKETS=50000 for a short run, FUZZ_TARGETS="zones chains" for some of it.
 fuzz: sanitize
-	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m tests.fuzz.run --packets $(FUZZ_PACKETS)
+	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m tests.fuzz.run --packets $(FUZZ_PACKETS) \
+		$(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(if $(FUZZ_TARGETS),--only $(FUZZ_TARGETS))
 
 # The tests that call native code, under sanitizers.
 test-sanitized: sanitize

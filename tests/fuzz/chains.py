@@ -1,4 +1,4 @@
-"""Random blocks of the plugins that change questions and replies, before an upstream that answers with damaged replies.
+"""Random blocks of plugins that change questions and replies, before an upstream that answers with damaged replies.
 
 Each message has a reply that is a message and fits, or is dropped by a rule; nothing waits or is kept behind it.
 """
@@ -42,7 +42,22 @@ MAX_WAITS = 40
 NAMES = ("www.example.org.", "example.org.", "a.b.org.", ".", "org.", "localhost.", "x.localhost.test.", "*.org.")
 REVERSE = ("4.3.2.1.in-addr.arpa.", "1.0.0.0.0.0.0.a." + "0." * 16 + "b.9.f.f.4.6.0.0.ip6.arpa.")
 WIRES = [wire_name(name) for name in (*NAMES, *REVERSE, "a.search.test.", "x" * 63 + ".org.")]
-TEXTS = ("www", ".org", "example.org", "a.b", ".", "org.", "x" * 63, "*", "b.a.", "w", "c..d", "a\\.b", "{1}.org", "{0}.{2}")
+TEXTS = (
+    "www",
+    ".org",
+    "example.org",
+    "a.b",
+    ".",
+    "org.",
+    "x" * 63,
+    "*",
+    "b.a.",
+    "w",
+    "c..d",
+    "a\\.b",
+    "{1}.org",
+    "{0}.{2}",
+)
 PATTERNS = (r"(.*)\.org\.", r"^(w+)\.(.*)", "(.)", ".*", "(a)|(b)", r"^[^.]*\.?", "x{60}", r"(?P<n>.*)\.")
 MATCHES = ("exact", "prefix", "suffix", "substring", "regex")
 TYPES = ("A", "AAAA", "ANY", "TXT", "HTTPS", "CNAME", "MX", "SRV", "PTR")
@@ -72,11 +87,13 @@ def rewrite(rng: random.Random) -> str:
         rule = f"name {match} {text} {to}"
         for _ in range(rng.choice((0, 0, 1, 3))):
             option = rng.choice(("auto", "name", "value"))
-            rule += f" answer {option}" + (f" {quoted(rng.choice(PATTERNS))} {rng.choice(TEXTS)}" if option != "auto" else "")
+            rule += f" answer {option}" + (
+                f" {quoted(rng.choice(PATTERNS))} {rng.choice(TEXTS)}" if option != "auto" else ""
+            )
     elif kind == 3:
         rule = f"ttl {match} {text} {rng.choice(('0', '30', '5-10', '-60', '100-'))}"
     elif kind == 4:
-        rule = f"rcode {match} {text} {rng.choice(('NXDOMAIN', '0', '23', 'SERVFAIL'))} {rng.choice(('NOERROR', '5', '23'))}"
+        rule = f"rcode {match} {text} {rng.choice(('NXDOMAIN', '0', 'SERVFAIL'))} {rng.choice(('NOERROR', '23'))}"
     elif kind == 5:
         rule = f"cname {match} {text} {to}"
     elif kind == 6:
@@ -85,8 +102,9 @@ def rewrite(rng: random.Random) -> str:
         data = rng.choice((*VARIABLES, "text", "0xabcdef", "x" * 508))
         action = rng.choice(("set", "append", "replace"))
         rule = rng.choice((
-            f"edns0 local {action} {rng.choice(('0xffee', '3', '10', '12', '65535'))} {data}", "edns0 local unset 0xffee",
-            f"edns0 nsid {action}", f"edns0 subnet {action} {rng.randrange(33)} {rng.randrange(129)}",
+            f"edns0 local {action} {rng.choice(('0xffee', '3', '10', '12', '65535'))} {data}",
+            "edns0 local unset 0xffee", f"edns0 nsid {action}",
+            f"edns0 subnet {action} {rng.randrange(33)} {rng.randrange(129)}",
             "edns0 subnet unset",
         ))  # fmt: skip
         if "unset" not in rule and rng.random() < 0.3:
@@ -96,15 +114,20 @@ def rewrite(rng: random.Random) -> str:
 
 def block(rng: random.Random) -> str:
     """A server block."""
-    lines = ["metadata", "geoip city.mmdb {\nedns-subnet\n}", *(rewrite(rng) for _ in range(rng.choice((0, 1, 2, 5))))]
+    lines = [
+        "metadata",
+        "geoip city.mmdb {\nedns-subnet\n}",
+        *(rewrite(rng) for _ in range(rng.choice((0, 1, 2, 5)))),
+    ]
     lines += rng.sample((
         "prometheus", "errors", "any", "minimal", f"bufsize {rng.choice((512, 1232, 4096))}", "nsid some text",
         "local", "header {\nresponse set aa ra\nquery clear rd\nresponse clear rd\n}", "autopath resolv.conf",
         "loadbalance round_robin {\nprefer 192.0.2.0/24 2001:db8::/32 0.0.0.0/1\n}", "loadbalance",
-        f"dns64 {rng.choice(('64:ff9b::/96', '2001:db8::/32', '2001:db8:1:2::/64'))} {{\nallow_ipv4\ntranslate_all\n}}",
+        f"dns64 {rng.choice(('2001:db8::/32', '2001:db8:1:2::/64'))} {{\nallow_ipv4\ntranslate_all\n}}",
         "dns64 {\nallow_ipv4\n}", f"cache {rng.choice((1, 30))}", "cache {\nserve_stale 1h\nprefetch 1\nkeepttl\n}",
         "cache {\nserve_stale 1h immediate\nservfail 1s\n}", f"log . {quoted(rng.choice(FORMATS))}",
-        "log org {\nclass denial error\n}", "acl {\nfilter type ANY\nblock net 10.0.0.0/8 2001::/16\ndrop type TXT\n}",
+        "log org {\nclass denial error\n}",
+        "acl {\nfilter type ANY\nblock net 10.0.0.0/8 2001::/16\ndrop type TXT\n}",
         "acl org {\nallow net 127.0.0.0/8\n}", "cancel 1s",
         f"view v {{\nexpr {expression('b', rng)}\n}}",
     ), rng.randrange(1, 8))  # fmt: skip
@@ -123,7 +146,8 @@ class Chain:
             "cache": share_caches(config),
             "geoip": dict.fromkeys([one.file for _, one in config.with_plugin("geoip")], GEOIP),
             "autopath": {
-                one.file: tuple(map(wire_name, ("search.test.", "org.", "."))) for _, one in config.with_plugin("autopath")
+                one.file: tuple(map(wire_name, ("search.test.", "org.", ".")))
+                for _, one in config.with_plugin("autopath")
             },
         }
         runtime = Runtime(prepared=prepared, first_counters={"autopath": 0})
@@ -153,9 +177,10 @@ class Upstream:
         label = rng.choice((b"\1a", b"\1*", b"\1A"))
         owner = rng.choice((b"\xc0\x0c", b"\xc0\x0c", label + b"\xc0\x0c", b"\3WWW\7example\3org\0", b"\0"))
         rrtype, rdata = rng.choice((
-            (1, rng.randbytes(4)), (1, b"\x0a\0\0\1"), (28, rng.randbytes(16)), (5, label + b"\xc0\x0c"), (5, b"\xc0\x0c"),
-            (5, b"\3www\7example\3org\0"), (6, b"\xc0\x0c\0" + rng.randbytes(20)), (12, label + b"\xc0\x0c"),
-            (15, b"\0\1" + label + b"\xc0\x0c"), rng.choice(self.rrs), rng.choice(self.rrs),
+            (1, rng.randbytes(4)), (1, b"\x0a\0\0\1"), (28, rng.randbytes(16)), (5, label + b"\xc0\x0c"),
+            (5, b"\xc0\x0c"), (5, b"\3www\7example\3org\0"), (6, b"\xc0\x0c\0" + rng.randbytes(20)),
+            (12, label + b"\xc0\x0c"), (15, b"\0\1" + label + b"\xc0\x0c"), rng.choice(self.rrs),
+            rng.choice(self.rrs),
         ))  # fmt: skip
         ttl_s = rng.choice((0, 1, 300, 2**31 - 1))
         return owner + struct.pack(">HHIH", rrtype, rng.choice((1,) * 30 + (3,)), ttl_s, len(rdata)) + rdata
@@ -205,7 +230,7 @@ def fuzz_chains(count: int, seed: int) -> int:
 def one_question(rng: random.Random, chain: Chain, upstream: Upstream, drops: bool) -> bool:
     """Whether it has an answer. Raises Finding."""
     message = question(rng, WIRES)
-    if rng.random() < 0.3 and message[11] == 1 and len(message) > 23:
+    if rng.random() < 0.3 and len(message) > 23 and message[11] == 1:
         # Options: a client subnet, others, and some that do not fit their lengths.
         options = b"".join(
             struct.pack(">HH", code, len(data)) + data

@@ -24,8 +24,8 @@ ADDRESSES = (
     "255.255.255.255", "010.0.0.1", "::1.2.3.4", "x" * 50,
 )  # fmt: skip
 NAMES = (
-    "a", "a.example.org", "WWW.Example.org.", "*.example.org", "*", ".", "..", "a..b", "\\065.b", "\\999", "a\\", "b\\.c",
-    "x" * 63, "x" * 64, ".".join(["y" * 61] * 4), "z." * 127, "z." * 126 + "zz", "é", "localhost",
+    "a", "a.example.org", "WWW.Example.org.", "*.example.org", "*", ".", "..", "a..b", "\\065.b", "\\999", "a\\",
+    "b\\.c", "x" * 63, "x" * 64, ".".join(["y" * 61] * 4), "z." * 127, "z." * 126 + "zz", "é", "localhost",
 )  # fmt: skip
 PIECES = (*ADDRESSES, *NAMES, "#", "\n", " ", "\t", "\v", "\f", "\r\n", "\0", "\\", "\\255", ":", ".", "%")
 

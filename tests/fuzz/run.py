@@ -1,4 +1,4 @@
-"""Sends what a hostile peer or file would hold through the code that reads it, and checks what comes out.
+"""Gives what a hostile peer or file may hold to the code that reads it, and checks what comes out.
 
     python -m tests.fuzz.run [--packets 1000000] [--seed N] [--only TARGET...]
 
@@ -27,6 +27,7 @@ from tests.fuzz.outstanding import fuzz_table
 from tests.fuzz.patterns import fuzz_patterns
 from tests.fuzz.queries import fuzz_queries
 from tests.fuzz.services import fuzz_services
+from tests.fuzz.signatures import fuzz_signatures
 from tests.fuzz.templates import fuzz_records, fuzz_template_steps, fuzz_templates
 from tests.fuzz.transfers import fuzz_transfers_in, fuzz_transfers_out
 from tests.fuzz.zonefiles import fuzz_zone_files
@@ -35,8 +36,8 @@ from tests.fuzz.zones import fuzz_zones
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """run: takes a number of rounds and a seed, raises Finding, and returns how many rounds, or questions in them, came
-    through. messages: of --packets, for one round."""
+    """run: takes a number of rounds and a seed, raises Finding, and returns how many rounds, or questions in them,
+    came through. messages: of --packets, for one round."""
 
     run: Callable[[int, int], int]
     messages: int
@@ -60,6 +61,7 @@ TARGETS = {
     "transfers-out": Target(fuzz_transfers_out, 200, "zones of any records", "transferred"),
     "hosts": Target(fuzz_hosts_files, 200, "hosts files", "questions answered"),
     "services": Target(fuzz_services, 500, "sets of keys of etcd", "questions answered"),
+    "signatures": Target(fuzz_signatures, 20, "signed requests", "signed rightly"),
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),
     "networks": Target(fuzz_networks, 250, "blocks of acl", "taken"),
 }

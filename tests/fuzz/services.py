@@ -24,7 +24,24 @@ HOSTS = (
 )  # fmt: skip
 TEXTS = ("", "a", "\\065\\", '\\"', "x" * 300, "é\0", "x" * 60_000, "x" * 60_001)
 NUMBERS = (0, 1, 10, 65535, 65536, -1, 2**31 - 1, 2**32, 2**70, 1.5, True, None, "1")
-PIECES = ("{", "}", '"', ":", ",", "null", "true", "[", "]", "\\u0000", "\\ud800", "1e400", "-", "host", "text", "\0")
+PIECES = (
+    "{",
+    "}",
+    '"',
+    ":",
+    ",",
+    "null",
+    "true",
+    "[",
+    "]",
+    "\\u0000",
+    "\\ud800",
+    "1e400",
+    "-",
+    "host",
+    "text",
+    "\0",
+)
 
 
 def value(rng: random.Random) -> bytes:
@@ -32,7 +49,9 @@ def value(rng: random.Random) -> bytes:
     fields: dict[str, Any] = {"host": rng.choice(HOSTS)}
     for name in rng.sample(("port", "priority", "weight", "ttl", "targetstrip"), rng.randrange(4)):
         fields[name] = rng.choice(NUMBERS[:4] if rng.random() < 0.7 else NUMBERS)
-    fields |= rng.choice(({}, {"text": rng.choice(TEXTS)}, {"group": rng.choice(("g1", "g2", "x" * 256))}, {"mail": True}))
+    fields |= rng.choice(
+        ({}, {"text": rng.choice(TEXTS)}, {"group": rng.choice(("g1", "g2", "x" * 256))}, {"mail": True})
+    )
     text = json.dumps(fields)
     return damaged_text(rng, text, PIECES) if rng.random() < 0.3 else text.encode()
 
@@ -48,7 +67,9 @@ def fuzz_services(count: int, seed: int) -> int:
         draft = Draft(b"\0")
         names = [wire_name(ZONE)]
         for _ in range(rng.choice((0, 1, 5, 40))):
-            key = "/".join(("/z", *rng.choices(ELEMENTS[:8] if rng.random() < 0.8 else ELEMENTS, k=rng.randrange(5))))
+            key = "/".join(
+                ("/z", *rng.choices(ELEMENTS[:8] if rng.random() < 0.8 else ELEMENTS, k=rng.randrange(5)))
+            )
             try:
                 name = keys.name_of(key.encode())
                 record = record_of(key.encode(), name or b"\0", value(rng), rng.choice((0, 0, 1, 2**63)))

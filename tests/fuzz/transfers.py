@@ -1,27 +1,26 @@
 """Zones that are transferred in and out.
 
-In: a primary answers with any stream of messages, well-formed or damaged; the child of *secondary* takes a zone or says
-what is wrong with it, and what it takes is served. Out: zones of any records, in any version, are read by a client that
-stops anywhere; each message is one, and a whole transfer has the records of the zone.
+In: a primary sends any messages, well-formed or damaged, of a whole zone or of differences. *secondary* takes them
+or says what is wrong, and what it takes is served. Out: a client asks for zones of any records, in any
+version, and stops anywhere. Each message that it gets is one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import io
 import random
-import socket
 import struct
-import threading
-from collections.abc import Iterator
 
-from fastdns.plugins.secondary.frames import Job
-
-from fastdns.authoritative._transfer import ZoneTransfer
 from fastdns.dns.names import wire_name
-from fastdns.plugins.secondary import child
+from fastdns.errors import SourceError
+from fastdns.plugins.secondary import catalog
+from fastdns.plugins.secondary._incoming import Incoming, newer, serial_in
+from fastdns.plugins.secondary.asking import question
+from fastdns.plugins.secondary.differences import draft_of_changes
 from fastdns.plugins.transfer._step import TransferStep
 from fastdns.rrsets._draft import Draft
+from fastdns.rrsets._writer import Replacement
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from fastdns.transports._slow import Messages, SlowPath
@@ -29,7 +28,6 @@ from tests.fuzz.findings import Finding, Memory
 from tests.fuzz.packets import mangled
 from tests.fuzz.questions import ask
 from tests.fuzz.replies import Broken, walk
-from tests.fuzz.zonefiles import frames, owners
 from tests.fuzz.zones import SOURCE, Served, corpus, fill, owner
 
 ZONES = ("example.org.", "catalog.test.")
@@ -48,35 +46,60 @@ def soa(zone: bytes, serial: int) -> RR:
     return zone, SOA, 1, 60, rdata
 
 
+def record(rng: random.Random, zone: bytes, names: list[bytes], rrs: list[tuple[int, bytes]]) -> RR:
+    """Any record, mostly of the zone."""
+    rrtype, rdata = rng.choice(rrs)
+    if rng.random() < 0.005:
+        rdata = mangled(rng, rdata)[:65000]
+    return owner(rng, zone, names), rrtype, rng.choice((1,) * 600 + (3, 255)), rng.choice((0, 60, 2**32 - 1)), rdata
+
+
 def stream(rng: random.Random, zone: bytes, rrs: list[tuple[int, bytes]]) -> list[RR]:
-    """The records of a transfer, in order: (owner, type, class, TTL, rdata)."""
+    """The records of a whole zone, in order."""
     first = soa(zone, rng.choice(SERIALS))
     made = [first]
     names = [zone]
     for _ in range(rng.choice((0, 2, 10, 60))):
-        rrtype, rdata = rng.choice(rrs)
-        if rng.random() < 0.005:
-            rdata = mangled(rng, rdata)[:65000]
-        names.append(owner(rng, zone, names))
-        made.append((names[-1], rrtype, rng.choice((1,) * 600 + (3, 254, 255)), rng.choice((0, 60, 2**32 - 1)), rdata))
+        made.append(record(rng, zone, names, rrs))
+        names.append(made[-1][0])
     if zone == wire_name(ZONES[1]):
         # A catalog (RFC 9432).
-        made.append((b"\7version" + zone, TXT, 1, 0, rng.choice((b"\0012", b"\0011", b"\1\xff"))))
+        made.append((b"\7version" + zone, TXT, 1, 0, rng.choice((b"\0012", b"\0012", b"\0011", b"\1\xff"))))
         made.append((zone, 2, 1, 0, b"\7invalid\0"))
         for _ in range(rng.randrange(4)):
             label = rng.choice((b"\1a", b"\1b", b"\1\xff", b"\3coo\1a", b"\3coo\1b"))
             made.append((label + b"\5zones" + zone, PTR, 1, 0, rng.choice((b"\1x\4test\0", b"\1y\0", b"\0"))))
-    made.append(rng.choice((first, first, first, soa(zone, 7))))
+    return spoiled(rng, zone, [*made, rng.choice((first, first, first, soa(zone, 7)))])
+
+
+def spoiled(rng: random.Random, zone: bytes, made: list[RR]) -> list[RR]:
+    """The records, or what is nearly a transfer: some are missing, repeated, or SOA records."""
     for _ in range(rng.choice((0, 0, 0, 0, 1, 2))):
         at = rng.randrange(len(made) + 1)
-        made[at : at + rng.randrange(2)] = rng.choice(([], [first], made[at : at + 1] * 3, [soa(zone, 9)]))
-    return made
+        made[at : at + rng.randrange(2)] = rng.choice(([], made[:1], made[at : at + 1] * 3, [soa(zone, 9)]))
+    return made or [soa(zone, 9)]
 
 
-def packed(rng: random.Random, query: bytes, made: list[RR]) -> bytes:
-    """The records as messages of a stream, which reply to a query; or nearly."""
-    question = query[12:]
-    out = bytearray()
+def differences(
+    rng: random.Random, zone: bytes, known: int, held: list[RR], rrs: list[tuple[int, bytes]]
+) -> list[RR]:
+    """The records of an IXFR that leads from a serial on. held: records that are there, to be removed."""
+    last = (known + rng.choice((1, 2, 3))) & 0xFFFFFFFF
+    made = [soa(zone, last)]
+    at = known
+    while at != last:
+        removed = rng.sample(held, min(len(held), rng.randrange(4)))
+        added = [record(rng, zone, [one[0] for one in held] or [zone], rrs) for _ in range(rng.randrange(4))]
+        made += [soa(zone, at), *removed, soa(zone, at + 1 & 0xFFFFFFFF), *added]
+        held = [one for one in held if one not in removed] + added
+        at = at + 1 & 0xFFFFFFFF
+    return spoiled(rng, zone, [*made, soa(zone, last)])
+
+
+def packed(rng: random.Random, query: bytes, made: list[RR]) -> list[bytes]:
+    """The records as messages that reply to a query; or nearly."""
+    asked = query[12 : query.index(b"\0", 12) + 5]
+    found = []
     while made:
         count = min(len(made), rng.choice((1, 5, 100)))
         body = b"".join(
@@ -84,111 +107,75 @@ def packed(rng: random.Random, query: bytes, made: list[RR]) -> bytes:
             for name, rrtype, rrclass, ttl_s, rdata in made[:count]
         )
         made = made[count:]
-        asked = rng.choice((question, question, b""))
+        repeated = rng.choice((asked, asked, b""))
         flags = 0x8400 if rng.random() < 0.98 else rng.getrandbits(16)
-        head = query[:2] + struct.pack(">HHHHH", flags, bool(asked), count, 0, 0)
-        message = head + asked + body
-        if rng.random() < 0.02:
-            message = mangled(rng, message)
-        message = message[:65535]
-        out += struct.pack(">H", len(message)) + message
-    return bytes(out)
-
-
-def misframed(rng: random.Random, out: bytes) -> bytes:
-    """A stream whose lengths are not those of its messages."""
-    at = rng.randrange(len(out) + 1)
-    return out[:at] + rng.choice((b"", b"\0\0", b"\xff", rng.randbytes(3))) + out[at + rng.choice((0, 1, 2)) :]
-
-
-class Primary(threading.Thread):
-    """Answers each query over TCP, on a port of the loopback, and closes the connection."""
-
-    def __init__(self, rng: random.Random, zones: dict[bytes, list[tuple[int, bytes]]]) -> None:
-        super().__init__(daemon=True)
-        self.rng = rng
-        self.zones = zones
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self.listener.getsockname()
-
-    def run(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(5)
-                self.answer(connection)
-
-    def answer(self, connection: socket.socket) -> None:
-        reader = connection.makefile("rb")
-        while len(size := reader.read(2)) == 2:
-            query = reader.read(int.from_bytes(size, "big"))
-            zone = query[12:-4]
-            wants_soa = query[-3] == SOA
-            made = [soa(zone, self.rng.choice(SERIALS))] if wants_soa else stream(self.rng, zone, self.zones[zone])
-            out = packed(self.rng, query, made)
-            broken = self.rng.random() < 0.1
-            connection.sendall(misframed(self.rng, out) if broken else out)
-            if broken or not wants_soa:
-                return
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.join()
-
-
-@contextlib.contextmanager
-def primary(rng: random.Random, zones: dict[bytes, list[tuple[int, bytes]]]) -> Iterator[Primary]:
-    one = Primary(rng, zones)
-    one.start()
-    try:
-        yield one
-    finally:
-        one.close()
+        message = query[:2] + struct.pack(">5H", flags, bool(repeated), count, 0, 0) + repeated + body
+        found.append((mangled(rng, message) if rng.random() < 0.02 else message)[:65535])
+    return found
 
 
 def fuzz_transfers_in(count: int, seed: int) -> int:
-    """Transfer count zones; returns how many were taken. Raises Finding."""
+    """Transfer count zones, or what has changed in them; returns how many are served. Raises Finding."""
     rng = random.Random(seed)
     rrs = corpus(rng, 300)
     served = Served(ZONES)
     memory = Memory(500)
+    # By zone: the serial and some of the records that are served.
+    versions: dict[bytes, tuple[int, list[RR]]] = {}
     taken = 0
-    most_s, child.MESSAGE_S = child.MESSAGE_S, 1.0
-    try:
-        with primary(random.Random(seed), {wire_name(zone): rrs for zone in ZONES}) as one:
-            for number in range(count):
-                try:
-                    taken += one_zone(rng, served, one.address)
-                except Exception as error:
-                    raise Finding(f"{error!r}: zone {number} of seed {seed}") from error
-                memory.look(number)
-    finally:
-        child.MESSAGE_S = most_s
+    for number in range(count):
+        try:
+            taken += one_zone(rng, served, versions, rrs)
+        except Exception as error:
+            raise Finding(f"{error!r}: zone {number} of seed {seed}") from error
+        memory.look(number)
     return taken
 
 
-def one_zone(rng: random.Random, served: Served, address: tuple[str, int]) -> bool:
-    """Whether it is taken. Raises Finding."""
-    zone = rng.choice(ZONES)
-    job = Job(zone, [address] * rng.choice((1, 1, 2)), rng.choice((None, *SERIALS[:3])), zone == ZONES[1])
-    written = io.BytesIO()
-    done = child.transfer_from_any(job, written)
-    if done.error or done.unchanged:
-        if written.getvalue():
-            raise Finding("records of a transfer that has failed")
+def one_zone(
+    rng: random.Random, served: Served, versions: dict[bytes, tuple[int, list[RR]]], rrs: list[tuple[int, bytes]]
+) -> bool:
+    """Whether a new version is served. Raises Finding."""
+    zone = wire_name(rng.choice(ZONES))
+    number = rng.getrandbits(16)
+    known, held = versions.get(zone, (0, []))
+    by_differences = zone in versions and rng.random() < 0.6
+    kind = IXFR if by_differences else AXFR
+    query = question(zone, kind, number, known if by_differences else None)
+    made = (
+        differences(rng, zone, known, held, rrs)
+        if by_differences and rng.random() < 0.9
+        else stream(rng, zone, rrs)
+    )
+    incoming = Incoming(
+        zone, kind, number, serial=known if by_differences else None, wanted=catalog.TYPES, max_rrs=100,
+        max_bytes=1 << 18, max_changes=20,
+    )  # fmt: skip
+    with contextlib.suppress(SourceError):
+        serial_in(packed(rng, question(zone, SOA, number), made)[0], zone, number)
+    try:
+        if not any(incoming.take(message) for message in packed(rng, query, made)):
+            return False
+        if incoming.whole:
+            incoming.finish()
+            draft = incoming.draft
+            with contextlib.suppress(SourceError):
+                catalog.members_of(zone, incoming.kept)
+        elif not newer(incoming.serial, known):
+            return False
+        else:
+            draft = asyncio.run(draft_of_changes(served.writer, zone, incoming))
+    except SourceError as error:
+        if not str(error):
+            raise Finding("nothing is said of what is wrong") from None
         return False
-    draft = Draft(wire_name(zone))
-    names = [draft.zone]
-    for rows in frames(written.getvalue()):
-        names += owners(rows)
-        draft.add_rows(rows)
-    if draft.left_out:
-        raise Finding(f"{draft.left_out} are left out, and nothing says so")
-    served.publish(rng, draft)
+    replacement = Replacement(served.writer, draft, None, incoming.whole)
+    while not replacement.step(1_000_000_000):
+        pass
+    served.writer.settle()
+    served.writer.writer.reclaim()
+    versions[zone] = incoming.serial, [one for one in made if one[1] != SOA and one[2] == 1]
+    names = [zone, *(one[0] for one in made if 0 < len(one[0]) <= 255)]
     for _ in range(QUESTIONS):
         ask(served.worker.serve, rng, names)
     return True
@@ -215,7 +202,7 @@ def fuzz_transfers_out(count: int, seed: int) -> int:
     rng = random.Random(seed)
     rrs = corpus(rng, 400)
     served = Served()
-    step = TransferStep([([b"\0"], False, [CLIENT])], [ZoneTransfer(SOURCE)])
+    step = TransferStep([([b"\0"], False, [CLIENT])], [SOURCE])
     slow = SlowPath([Worker(ServerTable([(".", 0, None)], [[step]]), served.store, 1)])
     memory = Memory(200)
     whole = 0
@@ -253,7 +240,6 @@ def one_transfer(
             if not answers:
                 raise Finding("a transfer of no records")
             return True
-        assert isinstance(message, bytes)
         walk(message)
         if message[:2] != query[:2] or not message[2] & 0x80:
             raise Finding("no reply to this query")

@@ -34,16 +34,19 @@ COMPARED_SHARE = 0.5
 MAX_RRS = 1000
 OWNERS = ("", "@", "www", "*", "a.b", "WWW", "x.example.org.", "other.", ".", "\\000.a", "\\255", "é", "ns")
 PIECES = (
-    "(", ")", '"', ";", "\\", "$", "\n", "\r\n", "\t", " ", "@", ".", "..", "*", "\0", "\xff", "é", "\\256", "\\03", "IN",
-    "CH", "TYPE65535", "\\# 4 01020304", "\\# 99999 00", "1w2d", "4294967296", "-1", "SOA", "CNAME", "x" * 64, "x" * 300,
-    "$ORIGIN sub\n", "$ORIGIN .\n", "$TTL 1\n", "$TTL x\n", "$GENERATE 1-9 h$ A 192.0.2.$\n", "$INCLUDE missing\n",
-    "$GENERATE 1-40/3 ${0,3,x} CNAME a$\n", "$INCLUDE /dev/null\n", "$INCLUDE db\n", "$BOGUS\n", "\n\n", "( \n ) ",
+    "(", ")", '"', ";", "\\", "$", "\n", "\r\n", "\t", " ", "@", ".", "..", "*", "\0", "\xff", "é", "\\256", "\\03",
+    "IN", "CH", "TYPE65535", "\\# 4 01020304", "\\# 99999 00", "1w2d", "4294967296", "-1", "SOA", "CNAME", "x" * 64,
+    "x" * 300, "$ORIGIN sub\n", "$ORIGIN .\n", "$TTL 1\n", "$TTL x\n", "$GENERATE 1-9 h$ A 192.0.2.$\n",
+    "$INCLUDE missing\n", "$GENERATE 1-40/3 ${0,3,x} CNAME a$\n", "$INCLUDE /dev/null\n", "$INCLUDE db\n",
+    "$BOGUS\n", "\n\n", "( \n ) ",
 )  # fmt: skip
 
 
 def text_of(rng: random.Random) -> str:
     """A zone file, mostly with an SOA record."""
-    lines = rng.choice(SEEDS).splitlines() if rng.random() < 0.3 else ["$TTL 60", "@ SOA ns host 7 2 3 4 5", "@ NS ns"]
+    lines = (
+        rng.choice(SEEDS).splitlines() if rng.random() < 0.3 else ["$TTL 60", "@ SOA ns host 7 2 3 4 5", "@ NS ns"]
+    )
     for _ in range(rng.randrange(25)):
         kind = rng.choice((rng.choice(("A", "AAAA", "NS", "CNAME", "MX", "SRV", "TXT", "PTR")), *RDATA))
         words = [rng.choice(OWNERS), rng.choice(("", "60", "0", "1h", "4294967295")), rng.choice(("", "IN", "in"))]

@@ -1,7 +1,7 @@
 """Zones of any RRs, as a zone file, a transfer or an API may bring them: written to the store, and asked for.
 
-Rdata is of its type's form, or damaged, or noise. Owners are names of the zone, others, and none. Every question has
-a reply that is a message; every version of a zone follows on the one before.
+Rdata is of its type's form, or damaged, or noise. Owners are names of the zone, others, and none. Every question
+has a reply that is a message; every version of a zone follows on the one before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,22 @@ SOURCE = 3
 ZONES = ("example.org.", "sub.example.org.", ".", "www.example.org.")
 QUESTIONS = 30
 # What is answered from has the form of its type, or none is answered at all.
-NATIVE = ("A", "AAAA", "NS", "CNAME", "DNAME", "SOA", "MX", "SRV", "HTTPS", "DS", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM")
+NATIVE = (
+    "A",
+    "AAAA",
+    "NS",
+    "CNAME",
+    "DNAME",
+    "SOA",
+    "MX",
+    "SRV",
+    "HTTPS",
+    "DS",
+    "RRSIG",
+    "NSEC",
+    "NSEC3",
+    "NSEC3PARAM",
+)
 NSEC3 = int(dns.rdatatype.NSEC3)
 
 
