@@ -94,7 +94,7 @@ test-many: build
 
 # Tests that need the whole machine. Only their files are read: to read all takes as long as a dozen of them.
 test-alone: build
-	$(BIN)/python -m pytest -q -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
+	$(BIN)/python -m pytest -q -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests | sort)
 
 # Every fault, for CHAOS_S seconds each. The results go to build/chaos.txt.
 CHAOS_S ?= 60
