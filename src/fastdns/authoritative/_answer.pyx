@@ -20,7 +20,9 @@ from fastdns.rrsets._lookup cimport (
     NAME_DELEGATED, NAME_EMPTY, NAME_MISSING, NAME_RENAMED, NAME_WILDCARD, Lookup, find_zone, look_up,
 )
 from fastdns.serve._context cimport ANSWERED, NEXT, SUSPENDED, bare, written
-from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_records, nested
+from fastdns.serve._nested cimport (
+    WHOLE_SERVER, Found as Elsewhere, Records, add_answer_of_alias, add_records, nested,
+)
 
 cdef enum:
     YXDOMAIN = 6                # RFC 6672 section 2.2
@@ -130,6 +132,14 @@ cdef bint in_this_zone(const Answering* a, const Query* q) noexcept nogil:
         and nearest.head.zone_id == a.z.head.zone_id
 
 
+cdef bint has_type(const Records* records, uint16_t rrtype) noexcept nogil:
+    cdef uint32_t i
+    for i in range(records.count):
+        if records.rr[i].rrtype == rrtype:
+            return True
+    return False
+
+
 cdef Outcome answer_elsewhere(Answering* a, const Target* target) noexcept nogil:
     """What the whole server says of an alias's target (RFC 6604 section 3: its code is the reply's)."""
     cdef Context* ctx = a.ctx
@@ -137,14 +147,14 @@ cdef Outcome answer_elsewhere(Answering* a, const Target* target) noexcept nogil
     cdef Outcome outcome = nested(ctx, target.name, target.size, a.qtype, WHOLE_SERVER, &found)
     if outcome == SUSPENDED:
         return SUSPENDED
-    add_records(ctx.reply, &ctx.reply.answer, &found.answer)
+    add_answer_of_alias(ctx, &found.answer)
     ctx.reply.tc |= found.tc
     if outcome != ANSWERED:
         return finish(a, SERVFAIL)
     if found.rcode != NOERROR and found.rcode != NXDOMAIN:
         # Nobody here has the name: the client may look elsewhere.
         return finish(a, SERVFAIL if found.rcode == SERVFAIL else NOERROR)
-    if found.rcode == NXDOMAIN or found.answer.count == 0:
+    if found.rcode == NXDOMAIN or not has_type(&found.answer, a.qtype):
         # RFC 2308 section 2: of the zone in which it is denied. Or a referral.
         ctx.reply.rcode = found.rcode
         add_records(ctx.reply, &ctx.reply.authority, &found.authority)

@@ -51,5 +51,9 @@ cdef inline bint is_reply(Outcome outcome, const Found* found) noexcept nogil:
 # Add records to a section of the reply. What is too much is left out, with TC.
 cdef void add_records(Reply* reply, Section* section, const Records* records) noexcept nogil
 
+# Add to the answer what the target of its last alias has come to: up to the first alias that the answer has
+# already, which closes a loop (RFC 1034 section 3.6.2). What is too much is left out, with TC.
+cdef void add_answer_of_alias(Context* ctx, const Records* records) noexcept nogil
+
 # Make what another question has come to the reply to this one, behind the answer that it has already.
 cdef Outcome reply_with(Context* ctx, const Found* found) noexcept nogil

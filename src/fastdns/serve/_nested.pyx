@@ -9,7 +9,8 @@ from fastdns.serve._context cimport (
 )
 from fastdns.serve._question cimport detach, judge_question, make_question
 from fastdns._wire cimport (
-    CLASS_IN, MAX_SECTION_RRS, SERVFAIL, Query, ReplyHead, begin_reply, head_of, put_head, scratch,
+    CLASS_IN, HEADER_BYTES, MAX_SECTION_RRS, SERVFAIL, TYPE_CNAME, Query, ReplyHead, begin_reply, head_of, lower,
+    put_head, scratch,
 )
 
 # What each question has of the Context for itself.
@@ -104,6 +105,36 @@ cdef void add_records(Reply* reply, Section* section, const Records* records) no
         # Where nothing was found there is no record to point to.
         memcpy(&section.rr[section.count], records.rr, count * sizeof(RR))
         section.count += count
+
+
+cdef bint is_alias_of(const Query* q, const RR* rr, const RR* other) noexcept nogil:
+    """Whether a record of the reply to a question is an alias of the name whose alias another record is."""
+    cdef const uint8_t* owner = rr.owner if rr.owner != NULL else q.msg + rr.owner_at
+    cdef uint32_t i, size = rr.owner_len if rr.owner != NULL else q.name_len + HEADER_BYTES - rr.owner_at
+    if rr.rrtype != TYPE_CNAME or size != other.owner_len:
+        return False
+    for i in range(size):
+        if lower(owner[i]) != lower(other.owner[i]):
+            return False
+    return True
+
+
+cdef uint32_t before_loop(const Context* ctx, const Records* records) noexcept nogil:
+    """How many records stand before the first alias that the answer has already."""
+    cdef const Section* known = &ctx.reply.answer
+    cdef uint32_t i, j
+    for i in range(records.count):
+        if records.rr[i].rrtype == TYPE_CNAME:
+            for j in range(known.count):
+                if is_alias_of(ctx.q, &known.rr[j], &records.rr[i]):
+                    return i
+    return records.count
+
+
+cdef void add_answer_of_alias(Context* ctx, const Records* records) noexcept nogil:
+    cdef Records fitting = records[0]
+    fitting.count = before_loop(ctx, records)
+    add_records(ctx.reply, &ctx.reply.answer, &fitting)
 
 
 cdef void put_back(Section* section, const Records* records) noexcept nogil:

@@ -28,6 +28,7 @@ apex    IN CNAME example.org.
 loop1   IN CNAME loop2
 loop2   IN CNAME loop1
 self    IN CNAME self
+round   IN CNAME round.neighbour.test.
 out     IN CNAME a.neighbour.test.
 outgone IN CNAME gone.neighbour.test.
 far     IN CNAME host.far.test.
@@ -87,4 +88,6 @@ ns IN A 192.0.2.40
 a IN A 192.0.2.41
 deep IN A 192.0.2.42
 back IN CNAME alias.example.org.
+round IN CNAME round.example.org.
+nodata IN CNAME www.example.org.
 """

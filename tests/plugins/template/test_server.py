@@ -124,6 +124,21 @@ wild:DNS_PORT {
         answer "{{ .Name }} 60 IN TXT {{ .Type }}" "{{ .Name }} 60 IN TXT b"
     }
 }
+loop-a:DNS_PORT {
+    template IN A {
+        answer "{{ .Name }} 60 IN CNAME x.loop-b."
+    }
+}
+loop-b:DNS_PORT {
+    template IN A {
+        answer "{{ .Name }} 60 IN CNAME x.{{ urlquery `loop-c` }}."
+    }
+}
+loop-c:DNS_PORT {
+    template IN A {
+        answer "{{ .Name }} 60 IN CNAME X.LOOP-B."
+    }
+}
 python:DNS_PORT {
     metadata
     template IN TXT {
@@ -521,3 +536,13 @@ def test_a_name_that_is_not_utf8_is_answered_in_python(both: Both) -> None:
     ]  # fmt: skip
     query = dns.message.make_query(dns.name.Name((b"a\xff", b"python", b"")), "MX")
     assert dns.query.udp(query, "127.0.0.1", 5, both.fastdns.port).rcode() == dns.rcode.SERVFAIL
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+def test_a_loop_of_aliases_across_blocks_shows_each_record_once(both: Both, tcp: bool) -> None:
+    """It showed them again until questions stood eight deep in each other. CoreDNS sends no reply."""
+    a, b, c = (f"x.loop-{one}. 60 IN CNAME x.loop-{to}." for one, to in ("ab", "bc", "cb"))
+    for name, records in (("x.loop-a.", [a, b, c]), ("x.loop-b.", [b, c]), ("x.loop-c.", [b, c])):
+        reply = ask(Case(name, tcp=tcp), both.fastdns.port)
+        assert reply is not None and reply.rcode() == dns.rcode.NOERROR
+        assert sorted(rrset.to_text().lower() for rrset in reply.answer) == [record.lower() for record in records]

@@ -12,7 +12,7 @@ from libc.string cimport memcmp, memcpy
 from fastdns.memory._atomics cimport load
 from fastdns.memory._store cimport source_state
 from fastdns.serve._context cimport ANSWERED, NEXT, SUSPENDED, Context, Outcome, bare, written
-from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_records, nested
+from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_answer_of_alias, add_records, nested
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_ANY, CLASS_IN, MAX_NAME_BYTES, NOERROR, NXDOMAIN, REFUSED, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_AXFR,
@@ -106,7 +106,7 @@ cdef Outcome follow_alias(Context* ctx, const External* conf, const Request* r, 
         if outcome == SUSPENDED:
             return SUSPENDED
         if outcome == ANSWERED:
-            add_records(ctx.reply, &ctx.reply.answer, &found.answer)
+            add_answer_of_alias(ctx, &found.answer)
             ctx.reply.tc |= found.tc
     return reply_with(ctx, conf, r, NOERROR)
 

@@ -19,7 +19,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns.memory._atomics cimport load
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport ANSWERED, NEXT, bare, Context, Outcome, written
-from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_records, nested
+from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_answer_of_alias, nested
 from fastdns.serve._values cimport NativeValue
 from fastdns.serve._zones cimport NativeStep
 from fastdns.memory._store cimport prefetch_record, prefetch_slot, source_state
@@ -148,7 +148,7 @@ cdef Found answer_address(Context* ctx, const Conf* conf, Request* r, uint16_t q
             break
         if not in_zone(&inner, r.zone.name, r.zone.name_len):
             if nested(ctx, target, target_len, qtype, WHOLE_SERVER, &elsewhere) == ANSWERED:
-                add_records(ctx.reply, &ctx.reply.answer, &elsewhere.answer)
+                add_answer_of_alias(ctx, &elsewhere.answer)
                 ctx.reply.tc |= elsewhere.tc
             else:
                 # Silence: as if nothing had resolved.

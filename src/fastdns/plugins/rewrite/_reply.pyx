@@ -17,7 +17,7 @@ from fastdns.dns._texts cimport MAX_NAME_TEXT_BYTES, parse_name, put_name
 from fastdns.plugins.rewrite._replace cimport NO_MATCH, NO_ROOM, Replacing, replace
 from fastdns.plugins.rewrite._rules cimport CNAME, NAME, RCODE, TTL, Applied, Rule
 from fastdns.serve._context cimport ANSWERED, SUSPENDED, Outcome
-from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_records, nested
+from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_answer_of_alias, nested
 from fastdns.serve._question cimport detach
 
 cdef enum:
@@ -273,7 +273,7 @@ cdef Change follow_alias(Context* ctx, const Memory* m, const Rule* rule, RR** r
     if not find_value(rr[0], &v) or not put_value(ctx, rr[0], &v, &other):
         return NO_SPACE
     answer.count = kept
-    add_records(ctx.reply, answer, &found.answer)
+    add_answer_of_alias(ctx, &found.answer)
     ctx.reply.tc = found.tc
     name[0] = other
     return REPLACED

@@ -30,7 +30,7 @@ from fastdns.plugins.template._words cimport Written
 from fastdns.regex._pattern cimport MAX_SLOTS, Pattern
 from fastdns.regex._regex cimport Regex, matches, search
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, SUSPENDED, Context, Outcome, bare, written
-from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_records, nested
+from fastdns.serve._nested cimport WHOLE_SERVER, Found, add_answer_of_alias, nested
 from fastdns.serve._replies cimport was_here
 from fastdns.serve._values cimport BlockValue
 from fastdns.serve._zones cimport NativeStep
@@ -314,7 +314,7 @@ cdef Outcome chase(Context* ctx, const RR* cname) noexcept nogil:
         return NEXT
     outcome = nested(ctx, cname.name, cname.name_len, ctx.q.qtype, WHOLE_SERVER, &found)
     if outcome == ANSWERED:
-        add_records(ctx.reply, &ctx.reply.answer, &found.answer)
+        add_answer_of_alias(ctx, &found.answer)
         ctx.reply.tc = found.tc
     return SUSPENDED if outcome == SUSPENDED else NEXT
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 from fastdns.dns import mnemonics
@@ -289,7 +289,9 @@ async def add(
         there = await request.ask(DNSLabel(labels_of(rdata)), question.qtype)
     except Silence:
         return
-    reply.add_answer(*there.rr)
+    # Up to the first alias that the answer has already: it closes a loop.
+    known = {rr.rname for rr in reply.rr if rr.rtype == TYPE_CNAME}
+    reply.add_answer(*takewhile(lambda rr: rr.rtype != TYPE_CNAME or rr.rname not in known, there.rr))
     reply.header.tc = there.header.tc
 
 
