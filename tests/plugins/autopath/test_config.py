@@ -46,6 +46,16 @@ def test_mistakes(text: str) -> None:
         block_of(text)
 
 
+def test_whose_search_paths_may_be_used() -> None:
+    """As in CoreDNS: of kubernetes and of erratic. That of erratic was an error."""
+    assert look("autopath @erratic\nerratic") == []
+    assert look("autopath @erratic") == [
+        "plugin/autopath: the block at Corefile:1 has no plugin erratic: no name is completed"
+    ]
+    with pytest.raises(FastdnsError, match="whoami does not know the search paths of clients"):
+        look("autopath @whoami")
+
+
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     with pytest.raises(FastdnsError, match=r"autopath: Corefile:2 .*failed to parse '.*resolv.conf': No such file"):

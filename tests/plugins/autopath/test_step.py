@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.dns.searchlist import MAX_DOMAINS, search_list
-from fastdns.plugins.autopath._step import AutopathStep, FixedSearch
+from fastdns.plugins.api import Runtime
+from fastdns.plugins.autopath._step import AutopathStep
+from fastdns.plugins.erratic.config import Config as ErraticConfig
+from fastdns.plugins.erratic.plugin import plugin as erratic
 from fastdns.plugins.kubernetes._search import PodSearch
+from fastdns.serve._search import FixedSearch
 from fastdns.serve._worker import Worker
 from fastdns.serve._zones import ServerTable
 from tests.plugins.kubernetes.support import Cluster, Options, make_answer_options, records, wire
@@ -162,6 +166,16 @@ def test_a_name_that_becomes_too_long_is_left_out() -> None:
 def fixed_worker(path: list[bytes], after: Sequence[Any]) -> Worker:
     step = AutopathStep([b"\0"], FixedSearch(tuple(path)))
     return Worker(ServerTable([(".", 0, None)], [[step, *after]]))
+
+
+def test_the_search_path_of_erratic() -> None:
+    """As in CoreDNS: a.example.org, b.example.org, and the name itself."""
+    there = [Answer(wire(name), b"\xc6\x33\x64\x01") for name in ("one.b.example.org.", "two.test.")]
+    search = erratic.search(ErraticConfig(), None, Runtime())  # type: ignore[arg-type]
+    worker = Worker(ServerTable([(".", 0, None)], [[AutopathStep([b"\0"], search), *there, OUTSIDE[1]]]))
+    for name, found in (("one", "one.b.example.org."), ("two.test", "two.test.")):
+        assert ask(worker, f"{name}.a.example.org.").answer[0].to_text().endswith(f" IN CNAME {found}")
+    assert ask(worker, "none.a.example.org.").rcode() == 3
 
 
 LABELS = ["a", "b", "c"]

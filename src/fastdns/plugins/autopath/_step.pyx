@@ -13,7 +13,7 @@ from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
 from fastdns.serve._chain cimport run
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome
 from fastdns.serve._nested cimport Found, is_reply, nested, reply_with
-from fastdns.serve._search cimport MAX_SUFFIXES, NativeSearch, Search, SearchPath, add_suffix
+from fastdns.serve._search cimport NativeSearch, Search, SearchPath
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, HEADER_BYTES, MAX_NAME_BYTES, NOERROR, NXDOMAIN, RR, TYPE_CNAME, add_rr, forget_records, in_zone,
@@ -100,27 +100,6 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
                 count(ctx, conf)
             return take(ctx, &found, name, name_len)
     return ANSWERED
-
-
-cdef bint find_fixed(Context* ctx, const void* conf, SearchPath* path) noexcept nogil:
-    path[0] = (<const SearchPath*>conf)[0]
-    return True
-
-
-cdef class FixedSearch(NativeSearch):
-    """The same search path for every client: these domains, as lowercased wire names, and the root."""
-    cdef SearchPath path
-    cdef tuple names
-
-    def __init__(self, tuple names not None):
-        if len(names) >= MAX_SUFFIXES:
-            raise ValueError("the search list is too long")
-        self.names = names
-        for name in names:
-            add_suffix(&self.path, <bytes>name, len(<bytes>name))
-        add_suffix(&self.path, b"\0", 1)
-        self.search.find = find_fixed
-        self.search.conf = &self.path
 
 
 cdef class AutopathStep(NativeStep):

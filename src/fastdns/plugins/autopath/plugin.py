@@ -81,7 +81,8 @@ class Autopath(Plugin):
         return Searching(supervisor)
 
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
-        from fastdns.plugins.autopath._step import AutopathStep, FixedSearch
+        from fastdns.plugins.autopath._step import AutopathStep
+        from fastdns.serve._search import FixedSearch
 
         search: NativeSearch | None = None
         if config.file is not None:

@@ -14,9 +14,12 @@ from fastdns.plugins.erratic.config import Config, parse
 
 if TYPE_CHECKING:
     from fastdns.plugins.erratic._delays import DelayService
+    from fastdns.serve._search import NativeSearch
     from fastdns.serve._zones import NativeStep
 
 COUNTER_BYTES = 8
+# Of every client, as in CoreDNS.
+SEARCH = (b"\1a\7example\3org\0", b"\1b\7example\3org\0")
 # It flips, so that it can be tested what becomes of a server that is not ready.
 READY_AFTER = range(3, 5)
 
@@ -69,6 +72,11 @@ class Erratic(Plugin):
         counter = runtime.prepared["erratic"][block.index]
         delay_ns = round(config.delay_s * 1e9)
         return ErraticStep(counter, config.drop, config.truncate, config.delay, delay_ns, config.large)
+
+    def search(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeSearch:
+        from fastdns.serve._search import FixedSearch
+
+        return FixedSearch(SEARCH)
 
     def in_worker(self, worker: WorkerView) -> InWorker:
         return Delaying(worker)
