@@ -7,7 +7,9 @@ has is decided by its addresses alone: a name that has only PTR records does not
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastdns._wire cimport RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_PTR, Query, add_rr, in_zone
+from fastdns._wire cimport (
+    CLASS_ANY, CLASS_IN, RR, SERVFAIL, TYPE_A, TYPE_AAAA, TYPE_PTR, Query, add_rr, in_zone,
+)
 from fastdns.memory._store cimport prefetch_record, prefetch_slot
 from fastdns.rrsets._layout cimport Body, RRset, Walk, find_set, next_rdata, walk_rrs
 from fastdns.rrsets._lookup cimport ZoneView, find_name, name_hash, open_zone, put_rdata
@@ -112,6 +114,8 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     cdef Body body
     cdef RRset s
     cdef bint here = is_in(q, &conf.zones)
+    if q.qclass != CLASS_IN and q.qclass != CLASS_ANY:
+        return NEXT
     # A reverse name need not be in the zones: the names that it points to are.
     if not here and (q.qtype != TYPE_PTR or not conf.reverse):
         return NEXT
