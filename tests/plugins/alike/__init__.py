@@ -1,0 +1,1 @@
+"""Questions that fastdns and CoreDNS are both asked: tables by plugin; test_alike.py compares the replies."""
