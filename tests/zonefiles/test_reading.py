@@ -268,6 +268,24 @@ OWNERS = st.sampled_from(
 TTLS = st.sampled_from(["", "", "5", "0", "4294967295", "1h", "99999999999", "2147483648"])
 CLASSES = st.sampled_from(["", "", "IN", "in"])
 NAMES = st.sampled_from(["a", "b.c", "@", ".", "host.other.", "A.Z.test.", "x" * 63, "x" * 64, "a..b", "$x", "é"])
+TIMES = st.sampled_from(
+    [
+        "20300101000000", "20240229235959", "20230229000000", "20000229000000", "21000229000000", "21000301000000",
+        "21060207062815", "21060207062816", "19700101000000", "19691231235959", "20301301000000", "20300431000000",
+        "20300101240000", "20300101000060", "1893456000", "2030010100000x", "203001010000000",
+    ]
+)  # fmt: skip
+SIGNATURES = st.builds(
+    "{} {} {} {} {} {} {} {} {}".format,
+    st.sampled_from(["A", "a", "NSEC", "CAA", "NSEC3", "TYPE65400", "x"]),
+    st.sampled_from(["13", "013", "256", "RSASHA256"]),
+    st.sampled_from(["2", "255", "256"]),
+    st.sampled_from(["300", "300", "1h", "4294967295", "4294967296"]),
+    TIMES, TIMES,
+    st.sampled_from(["1", "65535", "65536"]),
+    NAMES,
+    st.sampled_from(["AAAA", "+/0z", "AAA=", "AB==", "A===", "AAA", "AAAA=", "!!!!", "AAAA AAAA", "", "=AAA"]),
+)  # fmt: skip
 RDATA = st.one_of(
     st.tuples(
         st.just("A"), st.sampled_from(["192.0.2.1", "1.2.3", "01.2.3.4", "1.2.3.256", "0.0.0.0", "1.2.3.4.5"])
@@ -282,6 +300,13 @@ RDATA = st.one_of(
         st.sampled_from(
             ['"a b"', '"a" "b"', '""', "bare", '"a""b"', '"\\""', '"a;b"', '"(x"', f'"{"y" * 255}"', "é"]
         ),
+    ),
+    st.tuples(st.just("RRSIG"), SIGNATURES),
+    st.tuples(
+        st.just("NSEC"),
+        st.builds("{} {}".format, NAMES, st.sampled_from(
+            ["A RRSIG NSEC", "nsec A A", "CAA URI", "TYPE1234 A", "", "x", "TYPE0", "NSEC3", "HTTPS DNSKEY ; x"]
+        )),
     ),
     st.tuples(st.sampled_from(["CAA", "TYPE1", "NOTYPE"]), st.sampled_from(['0 issue "x"', "\\# 4 01020304"])),
 )

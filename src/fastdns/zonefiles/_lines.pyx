@@ -5,16 +5,17 @@ everything that is wrong, is left to dnspython (reading.py):
 
     [OWNER] [TTL] [IN] TYPE RDATA [; comment]       also with IN before TTL
 
-TYPE is A, AAAA, NS, CNAME, PTR, MX, SRV, or TXT with strings in quotes. Empty lines and comments are passed over.
+TYPE is A, AAAA, NS, CNAME, PTR, MX, SRV, TXT with strings in quotes, NSEC, or RRSIG with its signature in one word.
+Empty lines and comments are passed over.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastdns._wire cimport (
-    TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_MX, TYPE_NS, TYPE_PTR, TYPE_SRV, TYPE_TXT, put_u16,
+    TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_MX, TYPE_NS, TYPE_PTR, TYPE_SRV, TYPE_TXT, put_u16, put_u32,
 )
 from fastdns.dns._cursor cimport lower
 from fastdns.rrsets._draft cimport Buffer, extend
@@ -28,6 +29,11 @@ cdef enum:
     MAX_WORD = 1024
     MAX_RDATA = 4096
     ROW_BYTES = 9
+    TYPE_RRSIG = 46
+    TYPE_NSEC = 47
+    BITMAP_BYTES = 32           # of a window
+    WINDOWS = 2
+    MAX_TYPES = 48
 
 # A word of a line.
 cdef struct Word:
@@ -44,6 +50,26 @@ cdef struct Names:
     uint32_t zone_len
     const uint8_t* origin
     uint32_t origin_len
+
+
+# Types that signed zones have, but for NSEC3: signatures of that are put elsewhere (reading.py).
+cdef struct Mnemonic:
+    const char* text
+    uint32_t size
+    uint16_t number
+
+_NUMBERS = {
+    b"a": 1, b"ns": 2, b"cname": 5, b"soa": 6, b"ptr": 12, b"hinfo": 13, b"mx": 15, b"txt": 16, b"rp": 17,
+    b"afsdb": 18, b"aaaa": 28, b"loc": 29, b"srv": 33, b"naptr": 35, b"cert": 37, b"dname": 39, b"ds": 43,
+    b"sshfp": 44, b"rrsig": 46, b"nsec": 47, b"dnskey": 48, b"nsec3param": 51, b"tlsa": 52, b"smimea": 53,
+    b"cds": 59, b"cdnskey": 60, b"openpgpkey": 61, b"csync": 62, b"zonemd": 63, b"svcb": 64, b"https": 65,
+    b"spf": 99, b"uri": 256, b"caa": 257,
+}
+cdef Mnemonic MNEMONICS[MAX_TYPES]
+cdef uint32_t MNEMONIC_COUNT = <uint32_t>len(_NUMBERS)
+assert MNEMONIC_COUNT <= MAX_TYPES
+for _i, _name in enumerate(_NUMBERS):
+    MNEMONICS[_i] = Mnemonic(<const char*><bytes>_name, <uint32_t>len(_name), _NUMBERS[_name])
 
 
 cdef inline bint is_plain(uint8_t byte) noexcept nogil:
@@ -217,6 +243,138 @@ cdef uint32_t read_txt(Line* line, uint8_t* out) noexcept nogil:
     return size
 
 
+cdef uint16_t read_type(const Word* word) noexcept nogil:
+    """The number of a type; 0: it is not among the mnemonics."""
+    cdef uint32_t i
+    for i in range(MNEMONIC_COUNT):
+        if is_word(word, MNEMONICS[i].text, MNEMONICS[i].size):
+            return MNEMONICS[i].number
+    return 0
+
+
+cdef bint read_two_digits(const uint8_t* at, uint32_t least, uint32_t most, uint32_t* value) noexcept nogil:
+    if not 48 <= at[0] <= 57 or not 48 <= at[1] <= 57:
+        return False
+    value[0] = 10 * (at[0] - <uint32_t>48) + at[1] - <uint32_t>48
+    return least <= value[0] <= most
+
+
+cdef bint read_time(const Word* word, uint32_t* value) noexcept nogil:
+    """YYYYMMDDHHmmSS (RFC 4034 section 3.2), as Unix time of 32 bits."""
+    cdef uint32_t century = 0, year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, longest
+    cdef uint64_t days, total
+    cdef const uint8_t* at = word.at
+    if word.size != 14 or not (
+            read_two_digits(at, 19, 21, &century) and read_two_digits(at + 2, 0, 99, &year)
+            and read_two_digits(at + 4, 1, 12, &month) and read_two_digits(at + 6, 1, 31, &day)
+            and read_two_digits(at + 8, 0, 23, &hour) and read_two_digits(at + 10, 0, 59, &minute)
+            and read_two_digits(at + 12, 0, 59, &second)):
+        return False
+    year += 100 * century
+    # Until 2106 each fourth year but 2100 has a 29th of February.
+    longest = 30 if month in (4, 6, 9, 11) else 31 if month != 2 else 28 + (year % 4 == 0 and year != 2100)
+    if year < 1970 or day > longest:
+        return False
+    # From the first of March of the year 0 on: the day that some years have more is the last one of its year.
+    if month < 3:
+        year -= 1
+        month += 12
+    days = <uint64_t>365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 1
+    total = (days - 719468) * 86400 + hour * 3600 + minute * 60 + second
+    value[0] = <uint32_t>total
+    return total <= 0xFFFFFFFFu
+
+
+cdef int digit_of(uint8_t byte) noexcept nogil:
+    """Of base64; -1: it is none."""
+    if 65 <= byte <= 90:
+        return byte - 65
+    if 97 <= byte <= 122:
+        return byte - 71
+    if 48 <= byte <= 57:
+        return byte + 4
+    return 62 if byte == 43 else 63 if byte == 47 else -1
+
+
+cdef uint32_t read_base64(const Word* word, uint8_t* out) noexcept nogil:
+    """Base64 in one word of at most MAX_WORD characters. Returns its size; 0 where it is none."""
+    cdef uint32_t i, size = 0, bits = 0, count = 0, length = word.size
+    cdef int digit
+    if length % 4 or length == 0:
+        return 0
+    for i in range(2):
+        if word.at[length - 1] == 61:
+            length -= 1
+    for i in range(length):
+        digit = digit_of(word.at[i])
+        if digit < 0:
+            return 0
+        bits = (bits << 6 | <uint32_t>digit) & 0xFFFF
+        count += 6
+        if count >= 8:
+            count -= 8
+            out[size] = <uint8_t>(bits >> count)
+            size += 1
+    return size
+
+
+cdef uint32_t read_rrsig(Line* line, const Names* names, uint8_t* out) noexcept nogil:
+    cdef Word word
+    cdef uint32_t value = 0, size, i
+    cdef uint16_t covered
+    if not next_word(line, &word):
+        return 0
+    covered = read_type(&word)
+    if covered == 0:
+        return 0
+    put_u16(out, covered)
+    for i in range(2):
+        if not next_word(line, &word) or not read_number(&word, 255, &value):
+            return 0
+        out[2 + i] = <uint8_t>value
+    if not next_word(line, &word) or not read_number(&word, 0xFFFFFFFFu, &value):
+        return 0
+    put_u32(out + 4, value)
+    for i in range(2):
+        if not next_word(line, &word) or not read_time(&word, &value):
+            return 0
+        put_u32(out + 8 + 4 * i, value)
+    size = read_numbers_and_name(line, 1, names, out + 16)
+    if size == 0 or not next_word(line, &word):
+        return 0
+    size += 16
+    value = read_base64(&word, out + size)
+    return size + value if value else 0
+
+
+cdef uint32_t read_nsec(Line* line, const Names* names, uint8_t* out) noexcept nogil:
+    cdef Word word
+    cdef uint32_t size = read_numbers_and_name(line, 0, names, out)
+    cdef uint32_t window, octets
+    cdef uint16_t number
+    cdef uint8_t bits[WINDOWS * BITMAP_BYTES]
+    memset(bits, 0, sizeof(bits))
+    if size == 0 or at_end(line):
+        return 0
+    while not at_end(line):
+        if not next_word(line, &word):
+            return 0
+        number = read_type(&word)
+        if number == 0:
+            return 0
+        bits[number >> 3] |= 0x80 >> (number & 7)
+    for window in range(WINDOWS):
+        octets = BITMAP_BYTES
+        while octets and bits[window * BITMAP_BYTES + octets - 1] == 0:
+            octets -= 1
+        if octets:
+            out[size] = <uint8_t>window
+            out[size + 1] = <uint8_t>octets
+            memcpy(out + size + 2, bits + window * BITMAP_BYTES, octets)
+            size += 2 + octets
+    return size
+
+
 cdef uint32_t read_rdata(Line* line, const Word* word, const Names* names, uint16_t* rrtype,
                          uint8_t* out) noexcept nogil:
     """The rdata of a type: its size; 0 where it is not plain."""
@@ -244,6 +402,12 @@ cdef uint32_t read_rdata(Line* line, const Word* word, const Names* names, uint1
     if is_word(word, b"txt", 3):
         rrtype[0] = TYPE_TXT
         return read_txt(line, out)
+    if is_word(word, b"rrsig", 5):
+        rrtype[0] = TYPE_RRSIG
+        return read_rrsig(line, names, out)
+    if is_word(word, b"nsec", 4):
+        rrtype[0] = TYPE_NSEC
+        return read_nsec(line, names, out)
     return 0
 
 

@@ -142,7 +142,7 @@ def test_a_file_that_includes_itself(tmp_path: Path) -> None:
         "from fastdns.plugins.sign.config import KeySource, Zone\n"
         f"print(sign({zone!r})['error'])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "db:1 - $INCLUDE db: Too many open files" in done.stdout
 
 

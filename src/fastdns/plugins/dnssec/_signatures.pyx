@@ -59,7 +59,7 @@ cdef bint put_signatures(SignatureTable* t, const uint64_t* key, const uint8_t* 
             best = s
             best_version = version
             break
-        # An empty one, else the one that was signed first; in the same second, the one that was written least often:
+        # An empty one, else the one that was signed first; in the same second, the one written least often:
         # what was put in just now stays until the query that waits for it has found it.
         if best == NULL or (best_version and (version == 0 or s.expiration_s < best.expiration_s or (
                 s.expiration_s == best.expiration_s and version < best_version))):
