@@ -16,7 +16,7 @@ from tests.plugins.forward.certificates import Authority
 
 @dataclass(frozen=True)
 class Asked:
-    """One request. host: which the proxy was asked for; "": this server itself."""
+    """One request. host: which the proxy was asked for; "": this server itself. headers: in lower case."""
 
     method: str
     host: str
@@ -60,9 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
-        asked = Asked(
-            self.command, self.host, unquote(parts.path), dict(parse_qsl(parts.query)), dict(self.headers), body
-        )
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(self.command, self.host, unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
         self.provider.asked.append(asked)
         answer = self.provider.play(asked) or self.provider.answer(asked)
         self.send_response(answer.status)

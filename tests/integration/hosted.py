@@ -8,10 +8,11 @@ import pytest
 
 from fastdns.corefile import ServerConfig
 from tests.hostedzones.providers import Answer, Asked, Provider
+from tests.plugins.clouddns import api as clouddns
 from tests.plugins.route53 import api as route53
 
 # What has to be installed for a plugin's listing.
-LIBRARIES = {"route53": "botocore"}
+LIBRARIES = {"clouddns": "google.auth", "route53": "botocore"}
 
 
 def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str, str]]:
@@ -30,11 +31,17 @@ def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str,
     }
     aws = route53.Api({hosted.id: route53.apex(hosted.zone) for hosted, _ in zones["route53"]})
 
+    google = clouddns.Api({hosted.id: clouddns.apex(hosted.zone) for hosted, _ in zones["clouddns"]})
+
     def answer(asked: Asked) -> Answer:
-        return aws.answer(asked)
+        return (google if asked.host in clouddns.HOSTS else aws).answer(asked)
 
     provider = Provider(answer)
     shared = folder / "credentials"
     shared.write_text("[dns]\naws_access_key_id = A\naws_secret_access_key = S\n")
-    environ = provider.proxy_environ(folder, route53.HOST)
-    return provider, {**environ, **route53.ENVIRON, "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+    files = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(shared),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(clouddns.write_credentials(folder / "key.json")),
+    }
+    environ = provider.proxy_environ(folder, route53.HOST, *clouddns.HOSTS)
+    return provider, {**environ, **route53.ENVIRON, **files}

@@ -37,7 +37,7 @@ def provider() -> Iterator[Provider]:
 
 def key_of(provider: Provider) -> str:
     """The access key that the last request was signed with."""
-    return provider.asked[-1].headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+    return provider.asked[-1].headers["authorization"].partition("Credential=")[2].partition("/")[0]
 
 
 def test_pages(provider: Provider) -> None:
@@ -46,7 +46,7 @@ def test_pages(provider: Provider) -> None:
     assert len(provider.asked) == 3
     assert {asked.path for asked in provider.asked} == {"/2013-04-01/hostedzone/Z1/rrset"}
     assert key_of(provider) == "AKID"
-    assert "/us-east-1/route53/" in provider.asked[-1].headers["Authorization"]
+    assert "/us-east-1/route53/" in provider.asked[-1].headers["authorization"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_credentials(provider: Provider, tmp_path: Path, monkeypatch: pytest.Mon
     assert used(profile="dns") == "SHAREDDNS", "a profile comes before the environment"
     assert used(profile="dns", shared_file=str(own)) == "OWNDNS"
     assert used(profile="far", shared_file=str(own)) == "OWNFAR"
-    assert "/eu-west-1/" in provider.asked[-1].headers["Authorization"]
+    assert "/eu-west-1/" in provider.asked[-1].headers["authorization"]
     assert used(profile="dns", key_id="STATIC", secret_key="x") == "STATIC"
     with pytest.raises(exceptions.ProfileNotFound):
         used(profile="nobody", shared_file=str(own))
@@ -104,10 +104,10 @@ def test_credentials(provider: Provider, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_SDK_LOAD_CONFIG", "true")
     assert used(profile="dns", shared_file=str(own)) == "OWNDNS"
-    assert "/eu-north-1/" in provider.asked[-1].headers["Authorization"]
+    assert "/eu-north-1/" in provider.asked[-1].headers["authorization"]
     monkeypatch.setenv("AWS_REGION", "ap-south-1")
     assert used(profile="dns", shared_file=str(own)) == "OWNDNS"
-    assert "/ap-south-1/" in provider.asked[-1].headers["Authorization"]
+    assert "/ap-south-1/" in provider.asked[-1].headers["authorization"]
 
 
 @pytest.mark.parametrize(
