@@ -8,11 +8,12 @@ import pytest
 
 from fastdns.corefile import ServerConfig
 from tests.hostedzones.providers import Answer, Asked, Provider
+from tests.plugins.azure import api as azure
 from tests.plugins.clouddns import api as clouddns
 from tests.plugins.route53 import api as route53
 
 # What has to be installed for a plugin's listing.
-LIBRARIES = {"clouddns": "google.auth", "route53": "botocore"}
+LIBRARIES = {"azure": "azure.identity", "clouddns": "google.auth", "route53": "botocore"}
 
 
 def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str, str]]:
@@ -31,9 +32,23 @@ def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str,
     }
     aws = route53.Api({hosted.id: route53.apex(hosted.zone) for hosted, _ in zones["route53"]})
 
+    microsoft = azure.Api(
+        {
+            (hosted.id, kind, hosted.zone.removesuffix(".")): made
+            for hosted, access in zones["azure"]
+            for kind, made in (
+                ("private", azure.private(azure.apex(hosted.zone)))
+                if access.private
+                else ("public", azure.apex(hosted.zone)),
+            )
+        },
+        secret="",
+    )
     google = clouddns.Api({hosted.id: clouddns.apex(hosted.zone) for hosted, _ in zones["clouddns"]})
 
     def answer(asked: Asked) -> Answer:
+        if asked.host in azure.HOSTS:
+            return microsoft.answer(asked)
         return (google if asked.host in clouddns.HOSTS else aws).answer(asked)
 
     provider = Provider(answer)
@@ -43,5 +58,5 @@ def provider_of(config: ServerConfig, folder: Path) -> tuple[Provider, dict[str,
         "AWS_SHARED_CREDENTIALS_FILE": str(shared),
         "GOOGLE_APPLICATION_CREDENTIALS": str(clouddns.write_credentials(folder / "key.json")),
     }
-    environ = provider.proxy_environ(folder, route53.HOST, *clouddns.HOSTS)
+    environ = provider.proxy_environ(folder, route53.HOST, *azure.HOSTS, *clouddns.HOSTS)
     return provider, {**environ, **route53.ENVIRON, **files}

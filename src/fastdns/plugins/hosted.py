@@ -51,9 +51,7 @@ class HostedZonesPlugin(Plugin):
             with check.of(self.name, block):
                 missing = [library for library in self.libraries if not is_installed(library)]
                 if missing:
-                    raise FastdnsError(
-                        f"{' and '.join(missing)} is not installed: pip install 'fastdns[{self.name}]'"
-                    )
+                    raise FastdnsError(f"it needs {' and '.join(missing)}: pip install 'fastdns[{self.name}]'")
 
     def source_identity(self, config: Config) -> Hashable:
         return config.listings

@@ -103,5 +103,5 @@ def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: s
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(plugin), "libraries", ("no_such.auth", "json"))
     assert problems(". {\nclouddns\n}") == [
-        "fastdns: plugin/clouddns: Corefile:2 - no_such.auth is not installed: pip install 'fastdns[clouddns]'"
+        "fastdns: plugin/clouddns: Corefile:2 - it needs no_such.auth: pip install 'fastdns[clouddns]'"
     ]

@@ -113,7 +113,7 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, library: str
     monkeypatch.setattr(type(plugin), "libraries", (library,))
     report = check(lambda mistakes: load(text, environ={}, mistakes=mistakes))
     assert problem_lines(report) == [
-        f"fastdns: plugin/route53: Corefile:3 - {library} is not installed: pip install 'fastdns[route53]'"
+        f"fastdns: plugin/route53: Corefile:3 - it needs {library}: pip install 'fastdns[route53]'"
     ]
     monkeypatch.setattr(type(plugin), "libraries", ("json.decoder",))
     report = check(lambda mistakes: load(text, environ={}, mistakes=mistakes))
