@@ -302,9 +302,8 @@ cdef uint32_t read_base64(const Word* word, uint8_t* out) noexcept nogil:
     cdef int digit
     if length % 4 or length == 0:
         return 0
-    for i in range(2):
-        if word.at[length - 1] == 61:
-            length -= 1
+    while length > word.size - 2 and word.at[length - 1] == 61:
+        length -= 1
     for i in range(length):
         digit = digit_of(word.at[i])
         if digit < 0:

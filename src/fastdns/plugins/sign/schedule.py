@@ -55,8 +55,8 @@ class Signing(InSupervisor):
         self.due = asyncio.Event()
         # Zones are signed one after the other, whoever asks for it.
         self.lock = asyncio.Lock()
-        # The signing that a start or a reload has begun, and the files that it is to make.
-        self.first: asyncio.Task[bool] | None = None
+        # What a start or a reload has begun, and the files that it is to make.
+        self.begun: set[asyncio.Task[bool]] = set()
         self.missing: set[str] = set()
         # By file: what went wrong last.
         self.complaints: dict[str, str] = {}
@@ -72,8 +72,10 @@ class Signing(InSupervisor):
         self.missing = {zone.signed_file for zone in missing}
         if missing:
             # A large zone does not hold up all others.
-            self.first = asyncio.get_running_loop().create_task(self.sign_due(missing))
-            await asyncio.wait({self.first}, timeout=START_S)
+            task = asyncio.get_running_loop().create_task(self.sign_due(missing))
+            self.begun.add(task)
+            task.add_done_callback(self.begun.discard)
+            await asyncio.wait({task}, timeout=START_S)
 
     def serves(self, config: ServerConfig, prepared: Any) -> None:
         self.due.set()
