@@ -82,12 +82,12 @@ def read_text(path: str) -> str:
 
 def to_key(public: str, private: str, name: str) -> Key:
     """A key of its two halves. name: for errors. Raises FastdnsError."""
-    import dns.dnssec
     import dns.exception
     import dns.rdatatype
     import dns.zonefile
 
     try:
+        import dns.dnssec
         from dns.dnssecalgs import get_algorithm_cls_from_dnskey
     except ImportError as error:
         raise FastdnsError(MISSING) from error
