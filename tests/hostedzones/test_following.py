@@ -140,6 +140,7 @@ async def test_what_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture
     ("does", "why"),
     [
         ([www("192.0.2.1")], "it has no SOA record for z.test."),
+        ([["z.test", "SOA", 60, ["ns host"]]], "; z.test SOA: expecting an identifier: ns host"),
         ([SOA, ["endless"]], "it has over 1 MiB of records"),
         ([["die", None]], "the process that reads hosted zones has ended: killed"),
     ],

@@ -76,7 +76,8 @@ def collect(zone: str, record_sets: Iterable[RecordSet]) -> tuple[Read, Iterator
             raise SourceError(f"it has over {MAX_TEXT_BYTES >> 20} MiB of records")
         records.take(one)
     if records.serial is None:
-        raise SourceError(f"it has no SOA record for {zone}")
+        # Which may be what was left out.
+        raise SourceError("; ".join((f"it has no SOA record for {zone}", *records.said[:1])))
     without = records.finish()
     draft = records.draft
     read = Read(serial=records.serial, rrs=len(draft) - sum(without), left_out=records.left_out, said=records.said)
