@@ -168,20 +168,23 @@ def test_many_changes_take_many_messages() -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_zone_that_changes_meanwhile_ends_the_transfer(gone: bool) -> None:
-    """Without the last SOA record; the next transfer is of the new version."""
+def test_a_zone_that_changes_meanwhile_ends_the_transfer(gone: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the last SOA record, and the log says why; the next transfer is of the new version."""
     primary = Primary()
     lines = "".join(f"host{number} 60 IN A 192.0.2.1\n" for number in range(3000))
     primary.publish(zone(1, lines))
     reply = primary.ask(axfr(ORIGIN))
     assert isinstance(reply, Messages)
-    assert reply.next()
+    first = reply.next()
+    assert isinstance(first, bytes)
     if gone:
         primary.writer.remove(b"\1z\4test\0")
     else:
         primary.publish(zone(2, lines))
     with pytest.raises(EOFError):
         read(reply)
+    assert f"to 127.0.0.1 cut off after {int.from_bytes(first[6:8])} records: the zone" in caplog.text
+    assert ("is no longer served" if gone else "has changed meanwhile") in caplog.text
     if not gone:
         assert shape(primary.messages(axfr(ORIGIN)))[0] == "SOA 2"
 
