@@ -36,8 +36,8 @@ from fastdns.rrsets._draft cimport NOT_IN_ZONE, Draft
 from fastdns.rrsets._edit cimport Edit, rrs_of
 from fastdns.rrsets._layout cimport (
     ABORTED, FIRST_VERSION, KIND_CHANGE, KIND_DIRECTORY, KIND_MEMO, KIND_NAME, KIND_ZONE, NAME_KEY_BYTES,
-    NUMBER_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, ZoneHead, begin_key, begin_name_key, kind_in, not_after,
-    u32_at, visible,
+    NUMBER_KEY_BYTES, OLD_GONE, SETTLED, ZONE_KEY_BYTES, Body, ZoneHead, begin_key, begin_name_key, kind_in,
+    not_after, u32_at, visible,
 )
 from fastdns.rrsets._order cimport Directory, chunk_number, open_directory
 from fastdns.rrsets._pending cimport Pending, numbered_hash, of_hash, push

@@ -241,7 +241,8 @@ def newer(uint32_t serial, uint32_t known):
 
 cdef class Incoming:
     """One transfer. zone: its name in lower-case wire form; qtype: AXFR or IXFR; serial: of the version that is
-    there, None: there is none. wanted: types whose records are collected in kept. max_rrs, max_bytes, max_changes: what may come.
+    there, None: there is none. wanted: types whose records are collected in kept. max_rrs, max_bytes, max_changes:
+    what may come.
 
     When it is complete: whole says whether draft is the zone; else changes lead from the known serial to the new
     one; where serial is not newer than the known one, neither is there. soa, soa_ttl_s: the new SOA record. rrs,
