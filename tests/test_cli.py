@@ -186,8 +186,8 @@ example.org { # 1
     }
     cache 0
 }
-tls://example.net { # 10
-    dnssec
+quic://example.net { # 10
+    dnstap
     kubernetes {
         upstream
         pods sometimes
@@ -269,7 +269,7 @@ BROKEN = [
     pytest.param(". {\n    whoami\n", ":1", id="a block without its end"),
     pytest.param(". {\n    errors {\n        stack\n    }\n}\n", ":3", id="an unknown option"),
     pytest.param(".:0x35 {\n    whoami\n}\n", ":1", id="a wrong port"),
-    pytest.param(". {\n    dnssec\n}\n", ":2", id="a plugin of CoreDNS that is not here yet"),
+    pytest.param(". {\n    dnstap\n}\n", ":2", id="a plugin of CoreDNS that is not here yet"),
 ]
 
 

@@ -54,6 +54,7 @@ NOT_NATIVE = {
     "plugins/dns64/test_answers.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,
+    "plugins/test_alike.py": SERVERS,
     "plugins/rewrite/test_edns0.py": SERVERS,
     "plugins/sign/test_signing.py": "what is native is tested by tests/zonefiles and tests/rrsets",
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",

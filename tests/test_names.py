@@ -36,6 +36,8 @@ WORDS = {
     "local", "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
     "sign", "template", "timeouts", "transfer", "view",
 }  # fmt: skip
+# Protocols that more than the plugin of that name speaks: only imports of that are looked for.
+PROTOCOLS = {"tls"}
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.
@@ -118,14 +120,14 @@ def names_by_word(word: str, plugin: str) -> bool:
     if plugin not in word.lower():
         return False
     found = parts(word)
-    if plugin not in found or word in LIBRARIES:
+    if plugin not in found or plugin in PROTOCOLS or word in LIBRARIES:
         return False
     return plugin not in WORDS or bool(SAYS_PLUGIN & set(found))
 
 
 def names_by_string(text: str, plugin: str) -> bool:
     """Whether a string constant names a plugin."""
-    if plugin not in text:
+    if plugin not in text or plugin in PROTOCOLS:
         return False
     name = re.escape(plugin)
     form = rf"{name}|{name}(\._?[a-z]+)+|(.*\W)?plugins?[./]{name}(\W.*)?|(coredns|fastdns)_{name}_.*"

@@ -41,6 +41,12 @@ zone.test:DNS_PORT {
     auto {
         directory missing
     }
+    secondary given.test {
+        transfer from 127.0.0.1:OTHER_PORT
+    }
+    transfer {
+        to 127.0.0.9
+    }
 }
 """
 

@@ -12,6 +12,7 @@ import contextlib
 import random
 import struct
 
+from fastdns.authoritative._transfer import ZoneTransfer
 from fastdns.dns.names import wire_name
 from fastdns.errors import SourceError
 from fastdns.plugins.secondary import catalog
@@ -202,7 +203,7 @@ def fuzz_transfers_out(count: int, seed: int) -> int:
     rng = random.Random(seed)
     rrs = corpus(rng, 400)
     served = Served()
-    step = TransferStep([([b"\0"], False, [CLIENT])], [SOURCE])
+    step = TransferStep([([b"\0"], False, [CLIENT])], [ZoneTransfer(SOURCE)])
     slow = SlowPath([Worker(ServerTable([(".", 0, None)], [[step]]), served.store, 1)])
     memory = Memory(200)
     whole = 0

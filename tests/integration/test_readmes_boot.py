@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.message
+import dns.query
 import dns.rcode
 import pytest
 
 from fastdns.bench.apiserver.process import Process
 from fastdns.corefile import Listener, ServerConfig, load
+from fastdns.tls import bare_client_context
 from tests.corefile.test_readmes import ENVIRON, examples
 from tests.integration.hosted import LIBRARIES, provider_of
 from tests.plugins.dnssec.keyfiles import KSK, make_key
 from tests.plugins.etcd.support import ETCD, Etcd
+from tests.plugins.forward.certificates import Authority
 from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address
@@ -113,6 +118,15 @@ def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
         yield f"a.{zone}" if zone != "." else "a." if options is None else f"a.{options.primary}"
 
 
+def client(folder: Path) -> ssl.SSLContext:
+    """A client with a certificate of the example's authority."""
+    context = bare_client_context()
+    context.check_hostname = False
+    context.load_verify_locations(folder / "ca.pem")
+    context.load_cert_chain(folder / "client.crt", folder / "client.key")
+    return context
+
+
 @pytest.mark.parametrize("text", BOOTS)
 def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest) -> None:
     (tmp_path / "weights.txt").write_text("www.example.com\n192.0.2.1 3\n192.0.2.2 1\n")
@@ -129,6 +143,12 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         (tmp_path / "keys").mkdir()
         for zone in ("example.org.", "example.net."):
             make_key(tmp_path / "keys", zone, flags=KSK)
+    if "tls cert.pem" in text:
+        authority = Authority(tmp_path)
+        for file, name in zip(authority.issue("server"), ("cert.pem", "key.pem"), strict=True):
+            file.rename(tmp_path / name)
+        authority.issue("client")
+        authority.ca.rename(tmp_path / "ca.pem")
     corefile = remapped(text, tmp_path)
     if "kubernetes" in corefile and "manifests" not in corefile:
         corefile = connected(corefile, request.getfixturevalue("api_server").kubeconfig)
@@ -158,6 +178,11 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         for listener in config.listeners:
             at = listener.address or "127.0.0.1"
             for name in asked(listener, config):
+                if listener.transport == "tls":
+                    query = dns.message.make_query(name, "A")
+                    reply = dns.query.tls(query, at, 5, listener.port, ssl_context=client(tmp_path))
+                    assert reply.rcode() in expected, f"{name} at {at}"
+                    continue
                 for tcp in (False, True):
                     reply = server.query(name, at=at, port=listener.port, tcp=tcp)
                     assert reply.rcode() in expected, f"{name} at {at}"
