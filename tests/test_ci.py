@@ -15,7 +15,9 @@ INSTALLED = [
     "ccache", "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "etcd-server",
     "dnsperf", "faketime", "iproute2", "mount", "util-linux", "curl", "procps",
 ]  # fmt: skip
-STEPS = ["make providers", "make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000", "make package"]
+STEPS = [
+    "make providers", "make test", "make lint", "make typecheck", "make fuzz FUZZ_PACKETS=50000", "make package",
+]  # fmt: skip
 
 
 # Under a newer one there is nothing to say.
