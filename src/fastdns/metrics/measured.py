@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,16 @@ def garbage_series(process: str) -> Series:
 
 
 class WatcherMetrics:
-    """Filled by sources. A series is a list: buckets, +Inf and sum of a histogram, or one count."""
+    """Filled by sources. A series is a list: buckets, +Inf and sum of a histogram, or one count.
 
-    def __init__(self, measures: Mapping[str, Measure]) -> None:
+    refused: what refuse calls.
+    """
+
+    def __init__(
+        self, measures: Mapping[str, Measure], refused: Callable[[int, str], object] = lambda number, why: None
+    ) -> None:
         self.measures = measures
+        self.refused = refused
         self.series: Series = {}
         self.garbage_before = garbage_series("watcher")
 
@@ -68,6 +74,10 @@ class WatcherMetrics:
     def count(self, name: str, labels: tuple[str, ...]) -> None:
         """Add one to a counter."""
         self.series.setdefault((name, labels), [0.0])[0] += 1
+
+    def refuse(self, number: int, why: str) -> None:
+        """What a source has found: nothing may be begun with it. See Recorder."""
+        self.refused(number, why)
 
     def report(self) -> list[Any]:
         """Everything since the process began, as JSON can carry it."""

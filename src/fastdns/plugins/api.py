@@ -112,7 +112,11 @@ class Check:
 
 
 class Recorder(Protocol):
-    """Keeps what sources measure, by name and label values."""
+    """Keeps what sources measure, by name and label values; and what a start or a reload must not go on with."""
+
+    def refuse(self, number: int, why: str) -> None:
+        """The source with this number cannot be what the Corefile wants. A start or a reload that waits for it ends
+        with this error; later it changes nothing."""
 
     def observe(self, name: str, labels: tuple[str, ...], value: float) -> None: ...
 

@@ -235,6 +235,9 @@ class Children(Server):
                     self.sources.begun()
             for file, lines in message.get("skipped", {}).items():
                 self.skipped.counts[file] = self.skipped.counts.get(file, 0) + lines
+            if "refused" in message:
+                number, why = message["refused"]
+                self.refused[number] = why
             if "metrics" in message:
                 self.watcher_totals.update(message["metrics"])
                 child = replace(child, last_beat=time.monotonic())

@@ -107,6 +107,7 @@ class Reloading(Children):
         """Bring up a generation for a configuration, then let the old one go. Where that fails all is undone."""
         old_generation, old_numbers = self.generation, list(self.sources.active)
         workers = self.count_workers(config)
+        self.refused.clear()
         self.warn(config)
         await self.check(config)
         import_workers(config)

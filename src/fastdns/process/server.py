@@ -128,6 +128,8 @@ class Server:
         self.max_in_flight = MAX_IN_FLIGHT.of(environ)
         self.max_python_queries = MAX_PYTHON_QUERIES.of(environ)
         self.skipped = SkippedLines()
+        # By the number of a source: what it has said a start or a reload must not go on with.
+        self.refused: dict[int, str] = {}
         self.sources = SourceTable()
         self.zones = ZoneRegistry()
         self.watcher_totals = WatcherTotals()

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from fastdns.corefile.mistakes import said_of
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.plugins.order import named
@@ -27,7 +28,10 @@ class NotListedError(FastdnsError):
 async def wait_for_sync(
     server: Server, config: ServerConfig, numbers: list[int], is_enough: Callable[[list[int]], bool]
 ) -> None:
-    """Wait for what is enough of the sources, for each as long as its plugin's startup_timeout allows."""
+    """Wait for what is enough of the sources, for each as long as its plugin's startup_timeout allows.
+
+    Raises what one of them has refused.
+    """
     limits_s = {
         plugin.name: max(plugin.startup_timeout_s(options) for _, options in config.with_plugin(plugin.name))
         for plugin in named(config)
@@ -36,6 +40,7 @@ async def wait_for_sync(
     said = begun
     waiting = numbers
     while waiting := [number for number in waiting if not is_enough([number])]:
+        say_refused(server, config, numbers)
         now = time.monotonic()
         late = [one for one in waiting if now - begun >= limits_s[server.sources.known[one][0]]]
         for plugin in server.sources.plugins(late):
@@ -48,6 +53,17 @@ async def wait_for_sync(
                 logging.getLogger(f"plugin/{plugin.name}").info("%s", plugin.waiting)
         if waiting:
             await asyncio.sleep(FIRST_SYNC_POLL_S if now - begun < 1 else SYNC_POLL_S)
+    # What was sent before the store showed that all is there is read meanwhile.
+    await asyncio.sleep(FIRST_SYNC_POLL_S)
+    say_refused(server, config, numbers)
+
+
+def say_refused(server: Server, config: ServerConfig, numbers: list[int]) -> None:
+    """Raise what one of the sources has refused, with the place of its directive."""
+    for (name, index), number in server.sources.by_block(config).items():
+        if number in numbers and number in server.refused:
+            with said_of(name, config.blocks[index]):
+                raise FastdnsError(server.refused[number])
 
 
 def forgotten(server: Server, config: ServerConfig) -> str:

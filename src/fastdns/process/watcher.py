@@ -50,7 +50,10 @@ class WatcherProcess:
         self.channel = channel
         self.writer = Writer(plan.store)
         plugins = [load(name) for name, _ in plan.sources.values()]
-        self.metrics = WatcherMetrics({name: measure for one in plugins for name, measure in one.measures.items()})
+        self.metrics = WatcherMetrics(
+            {name: measure for one in plugins for name, measure in one.measures.items()},
+            lambda number, why: channel.send(refused=[number, why]),
+        )
         self.sources: list[Source] = []
         self.may_follow = asyncio.Event()
         self.done = asyncio.Event()

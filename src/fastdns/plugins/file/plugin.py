@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
@@ -17,6 +19,7 @@ from fastdns.plugins.file.config import Config, ZoneFile, parse
 if TYPE_CHECKING:
     from fastdns.memory._store import Writer
     from fastdns.serve._zones import NativeStep
+    from fastdns.zonefiles.frames import Read
 
 LOADS = "fastdns_file_loads_total"
 # CoreDNS reads its zones before it serves anything. It has no limit.
@@ -38,19 +41,16 @@ class File(Plugin):
         return parse(tokens, context)
 
     def check(self, check: Check) -> None:
-        from fastdns.zonefiles.asking import look_at
-        from fastdns.zonefiles.frames import Job
-
         wanted = [(block, one) for block, config in check.config.with_plugin("file") for one in config.files]
-        for (block, one), read in zip(wanted, look_at([Job(one.file, one.zone) for _, one in wanted]), strict=True):
+        # A server reads the files where they are served, and says then what is wrong in them.
+        looks = found_in if check.mistakes.keep else found_of
+        for (block, one), read in zip(wanted, looks([one for _, one in wanted]), strict=True):
             with check.of("file", block):
                 if read.unreadable and one.reload_s:
                     check.warnings.append(unreadable(one, read.error))
                 elif read.error:
                     raise FastdnsError(read.error)
-                if check.mistakes.keep:
-                    # A server says it where the file is read to be served.
-                    check.warnings += [f"plugin/file: {line}; it is left out" for line in read.said]
+                check.warnings += [f"plugin/file: {line}; it is left out" for line in read.said]
 
     def source_identity(self, config: Config) -> Hashable:
         return config.files, config.secondaries
@@ -64,12 +64,39 @@ class File(Plugin):
     def source(self, number: int, config: Config, writer: Writer, recorder: Recorder) -> Source:
         from fastdns.plugins.file.source import FileSource
 
-        return FileSource(number, config, writer, lambda result: recorder.count(LOADS, (result,)))
+        def count(result: str) -> None:
+            recorder.count(LOADS, (result,))
+
+        return FileSource(number, config, writer, count, lambda why: recorder.refuse(number, why))
 
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
         from fastdns.plugins.file.step import zone_step
 
         return zone_step(config, block, runtime)
+
+
+def found_in(files: Sequence[ZoneFile]) -> list[Read]:
+    """What is in the files."""
+    from fastdns.zonefiles.asking import look_at
+    from fastdns.zonefiles.frames import Job
+
+    return look_at([Job(one.file, one.zone) for one in files])
+
+
+def found_of(files: Sequence[ZoneFile]) -> list[Read]:
+    """What is known of the files without reading them: whether they are there."""
+    from fastdns.zonefiles.frames import Read
+
+    found = []
+    for one in files:
+        read = Read()
+        try:
+            if not stat.S_ISREG(Path(one.file).stat().st_mode):
+                read.error = f"{one.file}: expected a regular file"
+        except OSError as error:
+            read = Read(error=f"open {one.file}: {error.strerror}", unreadable=True)
+        found.append(read)
+    return found
 
 
 def unreadable(one: ZoneFile, error: str) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from fastdns.dns.names import wire_name
 from fastdns.plugins.file.config import Config
+from fastdns.rrsets._draft import Draft
 from fastdns.zonefiles.following import Zone, ZoneFollower
+from fastdns.zonefiles.frames import Read
 
 if TYPE_CHECKING:
     from fastdns.memory._store import Writer
@@ -19,12 +21,15 @@ log = logging.getLogger("plugin/file")
 
 
 class FileSource(ZoneFollower):
-    """Looks at each file as often as its directive says."""
+    """Looks at each file as often as its directive says. refuse: called with what is wrong at the first look."""
 
     def __init__(
-        self, number: int, config: Config, writer: Writer, count: Callable[[str], None]
-    ) -> None:
+        self, number: int, config: Config, writer: Writer, count: Callable[[str], None],
+        refuse: Callable[[str], None],
+    ) -> None:  # fmt: skip
         super().__init__(number, writer, log, count, config.secondaries)
+        self.refuse = refuse
+        self.read_once = False
         self.files = {wire_name(one.zone): one for one in config.files}
 
     def restore(self) -> None:
@@ -34,6 +39,9 @@ class FileSource(ZoneFollower):
 
     async def run(self) -> None:
         await self.refresh(self.zones.values())
+        self.read_once = True
+        if self.complaint:
+            self.refuse(self.complaint)
         self.say_synced()
         intervals = {one.reload_s for one in self.files.values() if one.reload_s}
         due = {interval_s: time.monotonic() + interval_s for interval_s in intervals}
@@ -43,3 +51,10 @@ class FileSource(ZoneFollower):
             await self.refresh(self.zones[name] for name, one in self.files.items() if one.reload_s == interval_s)
             due[interval_s] = max(due[interval_s] + interval_s, time.monotonic())
         await asyncio.Event().wait()
+
+    async def take(self, zone: Zone, read: Read, draft: Draft) -> None:
+        """At first, a mistake ends a start or a reload of the Corefile. A file that is missing may still come."""
+        may_come = read.unreadable and self.files[wire_name(zone.name)].reload_s
+        if read.error and not self.read_once and not may_come:
+            self.refuse(read.error)
+        await super().take(zone, read, draft)
