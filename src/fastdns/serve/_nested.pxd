@@ -44,8 +44,7 @@ cdef Outcome nested(Context* ctx, const uint8_t* name, uint32_t name_len, uint16
                     Found* found) noexcept nogil
 
 # Whether a step that has nothing else to say is to reply with what was found; else it returns the outcome. Silence
-# is
-# passed on. Where nobody was asked, the client is told of a failure.
+# is passed on. Where nobody was asked, the client is told of a failure.
 cdef inline bint is_reply(Outcome outcome, const Found* found) noexcept nogil:
     return outcome == ANSWERED or (outcome == DROPPED and not found.asked)
 
