@@ -75,4 +75,8 @@ LEFT_OUT = {
     "root": "it changes where files are looked for",
     "secondary": "it needs a primary; its zones are answered as those of file are",
     "sign": "it signs files, not answers",
+    "tls": "it encrypts connections: dnsperf -m dot",
+    **dict.fromkeys(
+        ("azure", "clouddns", "route53"), "its zones are listed by a provider, and answered as those of file are"
+    ),
 }

@@ -47,7 +47,7 @@ def run(
         (folder / name).chmod(0o755)
     ended = subprocess.run(
         [str(shutil.which("bash")), str(ROOT / ".ci" / "run")],
-        env={"PATH": str(folder)},
+        env={"PATH": str(folder), "FASTDNS_CI_TOOLS": str(folder / "tools")},
         capture_output=True,
         text=True,
         timeout=30,

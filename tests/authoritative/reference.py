@@ -105,7 +105,9 @@ def step(
         said.answer += [(name + origin, kind, rdata) for kind, rdatas in kinds.items() for rdata in rdatas]
         return None
     if qtype in kinds:
-        said.answer += [(name + origin, qtype, rdata) for rdata in kinds[qtype]]
+        # Each record once (RFC 2181 section 5): a DNAME that led here may be what is asked for.
+        found = [(name + origin, qtype, rdata) for rdata in kinds[qtype]]
+        said.answer += [one for one in found if one not in said.answer]
         return None
     if "CNAME" in kinds:
         said.answer.append((name + origin, "CNAME", kinds["CNAME"][0]))

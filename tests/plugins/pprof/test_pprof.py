@@ -107,9 +107,13 @@ def asked(server: Server) -> Iterator[None]:
 
 def test_a_profile_names_what_all_processes_did(server: Server) -> None:
     with asked(server):
-        status, body = get(server, f"{PAGE}/profile?seconds=1.5")
-    assert status == 200
-    profile = read(body)
+        # A thread that has little to do may not be sampled the first time.
+        for _ in range(5):
+            status, body = get(server, f"{PAGE}/profile?seconds=1.5")
+            assert status == 200
+            profile = read(body)
+            if any("fastdns.transports._udp" in name for names, _, _ in profile.samples for name in names):
+                break
     assert profile.kinds == [("samples", "count"), ("cpu", "nanoseconds")]
     assert profile.interval_ns == 10_000_000 and 1.4e9 < profile.took_ns < 10e9
     assert not profile.comments

@@ -71,8 +71,9 @@ def zone(serial: int) -> str:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     large = zone(1) + "".join(f"host{number} 60 IN A 192.0.2.1\n" for number in range(8000))
-    # More than the kernel keeps for a client that does not read.
-    slow = zone(1) + "".join(f"host{number:059} 60 IN A 192.0.2.1\n" for number in range(8000))
+    # More than the kernel keeps for a client that does not read: 4 MiB at most.
+    text = " ".join([f'"{"x" * 250}"'] * 4)
+    slow = zone(1) + "".join(f"host{number} 60 IN TXT {text}\n" for number in range(6000))
     files = {"given.db": zone(1), "large.db": large, "slow.db": slow}
     # CoreDNS counts no transfers.
     theirs = COREFILE.replace("    prometheus 127.0.0.1:METRICS_PORT\n", "")
