@@ -76,6 +76,7 @@ server:
     pidfile: "{folder}/nsd.pid"
     xfrdfile: "{folder}/xfrd.state"
     xfrdir: "{folder}"
+    database: ""
     zonelistfile: "{folder}/zone.list"
     logfile: "{folder}/nsd.log"
     server-count: 1
