@@ -124,7 +124,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     loop.symlink_to(loop)
     with pytest.raises(FastdnsError, match=r"open .*K\.key: Too many levels of symbolic links"):
         load_files(str(tmp_path / "K"))
-    with pytest.raises(FastdnsError, match=r"open .*: embedded null byte"):
+    with pytest.raises(FastdnsError, match=r"open .*: embedded null (byte|character)"):
         load_files("K\0")
 
     def refuse(path: str, flags: int) -> int:
