@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import os
 import ssl
 import time
 from dataclasses import dataclass
@@ -59,8 +60,8 @@ class Served:
         self.context = made(files)
         self.looked_at = time.monotonic()
         self.said = ""
-        # A process that is forked has none of the descriptors that this one has open.
-        self.writes_keys = False
+        # This process accepts connections with it. One that is forked does not, until it says so.
+        self.accepting_in = 0
         if files.keylog:
             try:
                 with Path(files.keylog).open("ab"):
@@ -70,9 +71,12 @@ class Served:
                     f"unable to write TLS Key Log to {files.keylog!r}: {error.strerror}"
                 ) from None
 
-    def write_keys(self) -> None:
-        """This process accepts connections from now on, and writes their secrets where it is told to."""
-        self.writes_keys = True
+    def accept(self) -> None:
+        """This process accepts connections from now on, and writes their secrets where it is told to.
+
+        It opens the file itself: who has forked it has other descriptors.
+        """
+        self.accepting_in = os.getpid()
         if self.files.keylog:
             with contextlib.suppress(OSError):
                 self.context.keylog_filename = self.files.keylog
@@ -90,8 +94,8 @@ class Served:
                     self.context.load_cert_chain(self.files.certificate, self.files.key)
                 else:
                     self.context = fresh
-                    if self.writes_keys:
-                        self.write_keys()
+                    if self.accepting_in == os.getpid():
+                        self.accept()
                 self.seen = now
         except (OSError, FastdnsError) as error:
             said = str(error)
@@ -115,10 +119,13 @@ def served(files: ServerTls) -> Served:
 
 
 def look_for_changes() -> None:
-    """Look at the files that it is time to look at."""
+    """Look at the files that it is time to look at, of those that this process accepts connections with.
+
+    Others are those of earlier configurations, whose files may be gone.
+    """
     now = time.monotonic()
     for one in SERVED.values():
-        if now - one.looked_at >= LOOK_S:
+        if one.accepting_in == os.getpid() and now - one.looked_at >= LOOK_S:
             one.look()
 
 

@@ -24,7 +24,6 @@ import dns.rrset
 import pytest
 
 from fastdns.corefile import ServerConfig, load
-from fastdns.plugins.order import is_available
 from tests.integration.test_readmes_boot import remapped
 from tests.support import Server, free_port
 
@@ -33,8 +32,6 @@ SHAPES = sorted(path.name for path in FOLDER.iterdir())
 ENVIRON = {"MY_HOST_IP": "127.0.0.1", "SITE": "berlin", "INGRESS_IP": "10.60.0.1", "ZONE": "zone.example"}
 # Addresses that a Corefile binds to, and what stands for them here.
 BOUND = {"169.254.20.10": "127.0.0.54", "10.96.0.10": "127.0.0.53"}
-# Shapes that name a plugin that this version does not have.
-LATER: dict[str, str] = {}
 MANIFESTS = """\
 apiVersion: v1
 kind: Service
@@ -152,8 +149,6 @@ def asked(line: str, config: ServerConfig) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_boots_and_answers(tmp_path: Path, shape: str, upstream: int) -> None:
-    if shape in LATER and not is_available(LATER[shape]):
-        pytest.skip(f"there is no plugin {LATER[shape]} yet")
     shutil.copytree(FOLDER / shape, tmp_path, dirs_exist_ok=True)
     text = placed((FOLDER / shape / "Corefile").read_text(), tmp_path, upstream)
     for imported in (tmp_path / "custom").glob("*"):
@@ -165,6 +160,3 @@ def test_a_shape_boots_and_answers(tmp_path: Path, shape: str, upstream: int) ->
         for line in (FOLDER / shape / "questions").read_text().splitlines():
             asked(line, config)
 
-
-def test_a_shape_that_waits_for_a_plugin_waits_for_no_longer_than_that() -> None:
-    assert not [shape for shape, plugin in LATER.items() if is_available(plugin)]

@@ -21,7 +21,7 @@ from fastdns.transports import clients
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import TcpConnection
-from fastdns.transports.tls import Handshakes, TlsConnection
+from fastdns.transports.tls import SESSION_BYTES, Handshakes, TlsConnection
 from tests.plugins.forward.certificates import Authority
 from tests.transports.support import cut, frame
 
@@ -339,10 +339,6 @@ def test_handshakes_take_turns_with_queries(authority: Authority) -> None:
                 order.append("handshake")
                 shake(self)
 
-            def answered(*_: object) -> bytes:
-                order.append("query")
-                return b"r"
-
             TlsConnection.shake = noted  # type: ignore[method-assign]
             try:
                 hello = Piecewise(listening)
@@ -365,6 +361,24 @@ def test_handshakes_take_turns_with_queries(authority: Authority) -> None:
             for _, other in others:
                 other.close()
             writer.close()
+
+    on_uvloop(main)
+
+
+def test_idle_sessions_are_held_bytes(authority: Authority) -> None:
+    """Each takes memory while nothing is asked: as many are open as the bound has room for, whatever their number."""
+
+    async def main() -> None:
+        async with Listening(authority) as listening:
+            listening.clients.held.max_bytes = 10 * SESSION_BYTES
+            others = [await asyncio.open_connection(*listening.address) for _ in range(30)]
+            while listening.stats.failed(0) or len(listening.clients.open) > 10:
+                await asyncio.sleep(0.01)
+            assert 0 < listening.clients.held.total <= 10 * SESSION_BYTES
+            for _, other in others:
+                other.close()
+            await listening.everybody_is_gone()
+            assert listening.clients.held.total == 0
 
     on_uvloop(main)
 

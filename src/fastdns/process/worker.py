@@ -304,7 +304,7 @@ class WorkerProcess:
         if self.handshakes is None:
             self.handshakes = Handshakes(asyncio.get_running_loop())
         certificates = served(files)
-        certificates.write_keys()
+        certificates.accept()
         return partial(TlsConnection, connect, lambda: certificates.context, self.handshakes)
 
     async def listen(self, loop: asyncio.AbstractEventLoop) -> None:

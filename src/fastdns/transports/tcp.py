@@ -52,6 +52,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         self.address = b"\0\0\0\0"
         self.port = 0
         self.owner = Client(self.address)
+        # What a layer around it takes for as long as it is open.
+        self.layer_bytes = 0
         self.pending = bytearray()
         self.asked = 0
         self.waiting = 0
@@ -280,7 +282,7 @@ class TcpConnection(asyncio.BufferedProtocol):
             return 0
         self.unsent.update(self.transport.get_write_buffer_size())
         pending = sys.getsizeof(self.pending) if self.pending else 0
-        return pending + self.unsent.held_bytes()
+        return self.layer_bytes + pending + self.unsent.held_bytes()
 
     # Its end
 

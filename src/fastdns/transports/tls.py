@@ -22,6 +22,9 @@ from fastdns.transports.tcp import READ_BYTES, TcpConnection
 # What is decrypted before the connection inside is told: some records of 16 KiB at most (RFC 8446 section 5.1).
 PLAIN_BYTES = 64 * 1024
 
+# What OpenSSL and Python keep for an idle connection, as measured: 24.5 KiB. It counts as held.
+SESSION_BYTES = 25 * 1024
+
 BUFFER = bytearray(READ_BYTES)
 RECEIVED = memoryview(BUFFER)
 PLAIN = memoryview(bytearray(PLAIN_BYTES))
@@ -79,7 +82,9 @@ class TlsConnection(asyncio.BufferedProtocol):
         # uvloop's transports do not derive from asyncio's.
         self.raw = raw = cast(asyncio.Transport, transport)
         self.get_write_buffer_size = raw.get_write_buffer_size
+        self.inner.layer_bytes = SESSION_BYTES
         self.inner.connection_made(cast(asyncio.BaseTransport, self))
+        self.inner.clients.held.count(self.inner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.raw = None

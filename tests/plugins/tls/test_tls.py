@@ -319,5 +319,13 @@ def test_time_is_not_spent_on_files_that_stay(authority: Authority, monkeypatch:
     monkeypatch.setattr(time, "monotonic", lambda: one.looked_at + servertls.LOOK_S - 1)
     looked: list[int] = []
     monkeypatch.setattr(servertls.Served, "look", lambda self: looked.append(1))
+    one.accept()
     servertls.look_for_changes()
     assert not looked and servertls.SERVED[files].context is before
+    monkeypatch.setattr(time, "monotonic", lambda: one.looked_at + servertls.LOOK_S)
+    servertls.look_for_changes()
+    assert looked
+    # A process that does not accept with them has no need to look, nor has one that was forked from this.
+    monkeypatch.setattr(one, "accepting_in", one.accepting_in + 1)
+    servertls.look_for_changes()
+    assert len(looked) == 1

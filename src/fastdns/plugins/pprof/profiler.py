@@ -156,7 +156,8 @@ class Profiler:
             finally:
                 took_ns = int((time.monotonic() - began_s) * 1e9)
                 _sampler.unask()
-                for pid in processes:
+                # Of one that has died meanwhile, another program may have the number by now.
+                for pid in processes.keys() & self.processes().keys():
                     send(pid)
             try:
                 await all_told()

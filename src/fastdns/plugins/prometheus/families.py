@@ -25,7 +25,7 @@ from fastdns.plugins.prometheus.processes import each_process, processes_togethe
 from fastdns.plugins.prometheus.python_steps import python_steps
 from fastdns.plugins.prometheus.queries import queries
 
-# A tenth of the size, in a third of the time of the default level.
+# A quarter of the size, in half the time of the default level.
 GZIP_LEVEL = 1
 # Added to the size of the window: the format is gzip's.
 GZIP = 16
