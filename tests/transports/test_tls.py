@@ -366,7 +366,7 @@ def test_handshakes_take_turns_with_queries(authority: Authority) -> None:
 
 
 def test_idle_sessions_are_held_bytes(authority: Authority) -> None:
-    """Each takes memory while nothing is asked: as many are open as the bound has room for, whatever their number."""
+    """Each takes memory while nothing is asked: as many are open as the bound has room for."""
 
     async def main() -> None:
         async with Listening(authority) as listening:
