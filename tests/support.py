@@ -67,9 +67,14 @@ def service(name: str, address: str, namespace: str = "shop") -> str:
 
 
 def free_port() -> int:
-    """A port that nobody has, below the range from which the system takes clients' ports."""
+    """A port that nobody has, below the range from which the system takes clients' ports.
+
+    Every worker of pytest-xdist has ports of its own: servers share a port without an error (SO_REUSEPORT), so two
+    that were given the same one at the same time would answer each other's questions.
+    """
+    first = 20000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12)
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randrange(first, first + 1000)
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))

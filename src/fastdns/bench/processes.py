@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import random
 import signal
 import socket
 import subprocess
@@ -19,14 +20,17 @@ PROC = Path("/proc")
 
 
 def free_port() -> int:
-    """A port that is free now for UDP and TCP on the loopback."""
+    """A port that is free now for UDP and TCP on the loopback, outside the range that clients' ports come from."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
+        port = random.randrange(10000, 20000)
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket() as tcp,
+        ):
+            udp.bind(("127.0.0.1", port))
+            tcp.bind(("127.0.0.1", port))
+            return port
 
 
 def tree(pid: int) -> list[int]:
@@ -42,6 +46,24 @@ def tree(pid: int) -> list[int]:
     for known in found:
         found += children.get(known, [])
     return found
+
+
+def wait_until_ended(pids: Sequence[int], timeout_s: float) -> None:
+    """Wait until none of the processes runs. Raises TimeoutError with those that still do."""
+    end = time.monotonic() + timeout_s
+    left = list(pids)
+    while left := [pid for pid in left if _runs(pid)]:
+        if time.monotonic() > end:
+            raise TimeoutError(f"processes {left} have not ended within {timeout_s:g} s")
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def cpu_ns(pid: int) -> int:

@@ -15,7 +15,7 @@ from fastdns.bench.cli import main
 CALL = [sys.executable, "-m", "fastdns.cli", "bench", "cluster"]
 SMALL = [
     "--services", "20", "--endpoints", "3", "--workers", "1",
-    "--seconds", "0.5", "--samples", "5", "--settle", "0.2",
+    "--seconds", "0.5", "--samples", "5", "--settle", "0.2", "--limit", "30",
 ]  # fmt: skip
 
 

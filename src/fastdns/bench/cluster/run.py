@@ -55,10 +55,10 @@ COREFILE = """\
 """
 # Nothing listens there: only the probe of `loop` is sent to it.
 RESOLV = "nameserver 127.0.0.1\n"
-START_S = 120.0
+START_S = 60.0
 RELIST_S = 30.0
-# After a server has died: until its children have ended and its ports are free.
-GONE_S = 1.0
+# A server's children end with it; until then they have its ports.
+GONE_S = 20.0
 RESOURCES = ("namespaces", "services", "endpointslices")
 PERCENTS = (50, 90, 99)
 
@@ -188,8 +188,9 @@ def run(how: argparse.Namespace, stages: Stages) -> dict[str, Any]:
             stages.stage("restart from the snapshot")
             if not (directory / "snapshot").exists():
                 raise BenchError("the server has written no snapshot")
+            ended = processes.tree(child.pid)
             os.kill(child.pid, signal.SIGKILL)
-            time.sleep(GONE_S)
+            processes.wait_until_ended(ended, GONE_S)
             begin = time.monotonic()
             child = stack.enter_context(processes.Child(command, log=directory / "log", environ=environ))
             restart = started(child, begin, ports, probes[-1].message)

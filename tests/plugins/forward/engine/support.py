@@ -287,10 +287,13 @@ def big_buffer(sock: socket.socket, size: int = 64 << 20) -> None:
 def closed_port(host: str = HOST):
     """The address and port of nobody: what is sent there is refused."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Bound over TCP only, so that nobody else takes it over UDP by chance.
-    with socket.socket(family, socket.SOCK_STREAM) as holder:
-        holder.bind((host, 0))
-        yield f"{host}:{holder.getsockname()[1]}"
+    # Held over both, so that no other test takes it by chance; a connected socket hears only its peer, and what
+    # others send there is refused.
+    with socket.socket(family, socket.SOCK_STREAM) as stream, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
+        stream.bind((host, 0))
+        datagrams.bind((host, stream.getsockname()[1]))
+        datagrams.connect((host, 1))
+        yield f"{host}:{stream.getsockname()[1]}"
 
 
 def forward(*to: str, zone: str = ".", **options: object) -> str:
