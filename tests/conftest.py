@@ -1,8 +1,12 @@
-"""The order in which the files of tests begin, where several processes share them."""
+"""The order in which the files of tests begin, where several processes share them; the tests' time under sanitizers."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Sanitized code takes several times as long as a test with a deadline for its examples thinks of.
+settings.register_profile("sanitized", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # They start whole servers, one after the other, and mostly wait; the first has the most of them. A long one that
 # began last would keep one process busy while the others have nothing left to do.
