@@ -44,6 +44,7 @@ LINES = {
     "minimal": ["minimal"],
     "nsid": ["nsid bench"],
     "prometheus": ["prometheus 127.0.0.1:{port}"],
+    "proxyproto": ["proxyproto {", "    allow 192.0.2.0/24", "}"],
     "ready": ["ready 127.0.0.1:{port}"],
     "rewrite": [
         f"rewrite name exact www.{ELSEWHERE} host.{ELSEWHERE}",

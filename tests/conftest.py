@@ -1,4 +1,4 @@
-"""The order in which the files of tests begin, where several processes share them; the tests' time under sanitizers."""
+"""The order in which the files of tests begin, where several processes share them; their time under sanitizers."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from tests.fuzz.copies import fuzz_replies
 from tests.fuzz.databases import fuzz_databases
 from tests.fuzz.expressions import fuzz_expressions
 from tests.fuzz.findings import Finding
+from tests.fuzz.headers import fuzz_headers
 from tests.fuzz.hosts import fuzz_hosts_files
 from tests.fuzz.networks import fuzz_networks
 from tests.fuzz.outstanding import fuzz_table
@@ -63,6 +64,7 @@ TARGETS = {
     "services": Target(fuzz_services, 500, "sets of keys of etcd", "questions answered"),
     "signatures": Target(fuzz_signatures, 20, "signed requests", "signed rightly"),
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),
+    "headers": Target(fuzz_headers, 2, "headers of proxies", "naming a client"),
     "networks": Target(fuzz_networks, 250, "blocks of acl", "taken"),
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import dns.message
@@ -23,7 +24,7 @@ from tests.plugins.etcd.support import ETCD, Etcd
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
-from tests.support import Server, free_port, has_address
+from tests.support import Server, free_port, has_address, wait_until
 
 # The ports that plugins take where an example names none.
 DEFAULT_PORTS = {"health": 8080, "pprof": 6053, "ready": 8181, "prometheus": 9153}
@@ -183,10 +184,13 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
                     reply = dns.query.tls(query, at, 5, listener.port, ssl_context=client(tmp_path))
                     assert reply.rcode() in expected, f"{name} at {at}"
                     continue
+                # A zone that is signed after the start is served later.
                 for tcp in (False, True):
-                    reply = server.query(name, at=at, port=listener.port, tcp=tcp)
-                    assert reply.rcode() in expected, f"{name} at {at}"
+                    ask = partial(server.query, name, at=at, port=listener.port, tcp=tcp)
+                    wait_until(lambda ask=ask: ask().rcode() in expected, 30, f"{name} at {at}")  # type: ignore[misc]
         errors = [line for line in server.log.splitlines() if line.startswith("[ERROR]")]
+        if config.with_plugin("sign"):
+            errors = [line for line in errors if not line.startswith("[ERROR] plugin/file: ")]
         if transfers:
             errors = [line for line in errors if not line.startswith("[ERROR] plugin/secondary: ")]
         assert all(forwards and line.startswith("[ERROR] plugin/errors: 2 ") for line in errors)

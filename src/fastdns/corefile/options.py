@@ -5,6 +5,7 @@ A Reader stands on an option's name, reads its arguments and returns the value; 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.
 # Go's time.Duration counts nanoseconds in 63 bits.
 _MAX_DURATION_S = (2**63 - 1) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_CIDR = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 A_DURATION = "a duration, such as 30s, 500ms or 1h30m"
@@ -178,6 +180,16 @@ def to_zones(d: Dispenser, texts: list[str]) -> tuple[str, ...]:
         return parse_zones(texts)
     except KeyProblem as problem:
         raise d.error(str(problem)) from None
+
+
+def to_network(d: Dispenser, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """text as a network in CIDR notation; bits of its address behind the prefix do not count."""
+    try:
+        if not _CIDR.fullmatch(text):
+            raise ValueError("expected an address and a prefix length, such as 10.0.0.0/8 or fd00::/8")
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise d.error(f"invalid CIDR {text!r}: {error}") from None
 
 
 def address(d: Dispenser, default: tuple[str, int]) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastdns.servertls import ServerTls
+    from fastdns.transports.proxied import ProxyConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Settings:
     some of the queries for its zones, as the filter of the plugin that sets this decides; metrics call it by this
     name. newest_first: under overload the newest queries over UDP of a listener are answered first, and older ones
     are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
-    that plugins provide can be read. tls: what encrypted connections are accepted with.
+    that plugins provide can be read. tls: what encrypted connections are accepted with. proxied: which senders are
+    proxies that speak for clients.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -44,6 +46,7 @@ class Settings:
     newest_first: str | None = None
     value_zones: tuple[str, ...] | None = None
     tls: ServerTls | None = None
+    proxied: ProxyConfig | None = None
 
 
 DEFAULTS = Settings()

@@ -1,6 +1,7 @@
 """The functions of an expression that say what the query is."""
 
 from libc.stdint cimport uint8_t, uint32_t
+from fastdns.dns._networks cimport Prefix
 from fastdns.expr._value cimport Run, Value
 
 # In the order of functions.QUERY.
@@ -20,11 +21,6 @@ cdef enum QueryFunction:
     Q_SERVER_PORT = 12
     Q_METADATA = 13
     Q_INCIDR = 14
-
-# A network: the address of 16 bytes, IPv4 mapped, and how many bits of it count.
-cdef struct Prefix:
-    uint8_t address[16]
-    uint32_t bits
 
 # What a function without arguments says of the query.
 cdef Value of_query(Run* run, QueryFunction which) noexcept nogil

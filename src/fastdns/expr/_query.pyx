@@ -1,9 +1,10 @@
 """What a query is, for expressions: see _query.pxd."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcpy
 
 from fastdns._wire cimport MAX_MESSAGE_BYTES, MIN_UDP_BYTES, Query
+from fastdns.dns._networks cimport in_prefix, is_mapped, put_mapped
 from fastdns.dns._texts cimport (
     MAX_ADDRESS_TEXT_BYTES, MAX_NAME_TEXT_BYTES, put_bare_address, put_class, put_decimal, put_name, put_type,
 )
@@ -16,8 +17,6 @@ cdef extern from "arpa/inet.h" nogil:
     enum:
         AF_INET
         AF_INET6
-
-cdef const uint8_t* MAPPED = <const uint8_t*>b"\0\0\0\0\0\0\0\0\0\0\xff\xff"
 
 
 cdef Value taken(Run* run, const uint8_t* text, uint64_t size) noexcept nogil:
@@ -32,7 +31,7 @@ cdef Value address_text(Run* run, const uint8_t* address, uint32_t size) noexcep
     cdef uint8_t text[MAX_ADDRESS_TEXT_BYTES]
     if address == NULL:
         return string_value(<const uint8_t*>b"::", 2)
-    if size == 16 and memcmp(address, MAPPED, 12) == 0:
+    if size == 16 and is_mapped(address):
         address += 12
         size = 4
     return taken(run, text, put_bare_address(text, address, size) - text)
@@ -86,14 +85,17 @@ cdef Value of_query(Run* run, QueryFunction which) noexcept nogil:
 cdef bint read_address(const uint8_t* text, uint32_t size, uint8_t* address, bint* v4) noexcept nogil:
     """The 16 bytes of an address; IPv4 is mapped."""
     cdef char copy[64]
+    cdef uint8_t packed[4]
     if size == 0 or size >= 64 or memchr(text, 0, size) != NULL:
         return False
     memcpy(copy, text, size)
     copy[size] = 0
     v4[0] = memchr(text, b":", size) == NULL
     if v4[0]:
-        memcpy(address, MAPPED, 12)
-        return inet_pton(AF_INET, copy, address + 12) == 1
+        if inet_pton(AF_INET, copy, packed) != 1:
+            return False
+        put_mapped(address, packed, 4)
+        return True
     return inet_pton(AF_INET6, copy, address) == 1
 
 
@@ -116,17 +118,6 @@ cdef bint read_prefix(const uint8_t* text, uint32_t size, Prefix* prefix) noexce
     return True
 
 
-cdef bint in_prefix(const uint8_t* address, const Prefix* prefix) noexcept nogil:
-    cdef uint32_t whole = prefix.bits >> 3
-    cdef uint32_t rest = prefix.bits & 7
-    # An IPv4 address is in no IPv6 network, however short its prefix.
-    if prefix.bits < 96 and memcmp(address, MAPPED, 12) == 0:
-        return False
-    if whole and memcmp(address, prefix.address, whole) != 0:
-        return False
-    return rest == 0 or (address[whole] ^ prefix.address[whole]) >> (8 - rest) == 0
-
-
 cdef bint text_in_prefix(Run* run, const Value* address, const Prefix* prefix) noexcept nogil:
     cdef uint8_t bytes[16]
     cdef bint v4 = False
@@ -138,9 +129,5 @@ cdef bint text_in_prefix(Run* run, const Value* address, const Prefix* prefix) n
 
 cdef bint client_in_prefix(const Run* run, const Prefix* prefix) noexcept nogil:
     cdef uint8_t bytes[16]
-    if run.ctx.client_len == 4:
-        memcpy(bytes, MAPPED, 12)
-        memcpy(bytes + 12, run.ctx.client, 4)
-    else:
-        memcpy(bytes, run.ctx.client, 16)
+    put_mapped(bytes, run.ctx.client, run.ctx.client_len)
     return in_prefix(bytes, prefix)

@@ -66,7 +66,8 @@ cdef enum Closing:
     CLOSED_FOR_ROOM = 5         # a new connection needed the place of the longest quiet one
     CLOSED_FOR_SHARE = 6        # and this client had the most
     CLOSED_FOR_BYTES = 7        # all connections together held too much, and this one of this client the most
-    CLOSINGS_COUNTED = 8
+    CLOSED_FOR_HEADER = 8       # a proxy's header was none, or none was wanted
+    CLOSINGS_COUNTED = 9
 
 cdef struct ZoneCounters:
     uint64_t requests[4][TYPE_SLOTS]            # [2 * tcp + ipv6][type]

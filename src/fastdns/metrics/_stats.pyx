@@ -14,7 +14,9 @@ TYPES = (
 RCODES = {**mnemonics.RCODES, RCODE_SLOTS - 1: "OTHER"}
 assert REASONS[FAILED_WORKER].name == "worker_died" and len(REASONS) >= OWN_REASONS
 # By Closing.
-CLOSINGS = ("peer", "idle", "unread", "max_queries", "drained", "room", "client_share", "held_bytes")
+CLOSINGS = (
+    "peer", "idle", "unread", "max_queries", "drained", "room", "client_share", "held_bytes", "proxy_header",
+)
 assert len(CLOSINGS) == CLOSINGS_COUNTED
 # What upstreams are asked over.
 PROTOS = ("udp", "tcp", "tcp-tls", "https")

@@ -46,6 +46,7 @@ from fastdns.transports.tcp import TcpConnection
 if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
     from fastdns.servertls import ServerTls
+    from fastdns.transports._proxies import Proxies
     from fastdns.transports.tls import Handshakes
 
 log = logging.getLogger("fastdns")
@@ -106,6 +107,10 @@ def give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE)
 
 
+# What makes the connection of a socket that was accepted.
+Connect = Callable[[], asyncio.BufferedProtocol]
+
+
 class WorkerProcess:
     """The running worker. run returns the exit code."""
 
@@ -113,6 +118,8 @@ class WorkerProcess:
         self.plan = plan
         self.channel = channel
         self.settings = [settings_of(plan.config, listener) for listener in plan.config.listeners]
+        # Of each listener.
+        self.proxies = [one.proxied.proxies() if one.proxied is not None else None for one in self.settings]
         tables, self.steps = build_tables(plan.config, plan.runtime, plan.zone_slots)
         self.tables = tables
         self.tasks = self.python_tasks()
@@ -135,6 +142,7 @@ class WorkerProcess:
             ],
             self.services(plan.slots.hot, plan.max_in_flight),
             self.newest_first(),
+            self.proxied(),
         )
         room = max(1, plan.max_in_flight // SLOW_PART)
         self.slow = SlowPath(self.slow_workers, self.services(plan.slots.slow, room))
@@ -219,6 +227,17 @@ class WorkerProcess:
             if pair.udp is not None
         }
 
+    def proxied(self) -> dict[int, tuple[Proxies, int]]:
+        """The UDP sockets to which proxies send, and where each counts what it does not let in."""
+        counters = self.plan.runtime.first_counters
+        return {
+            pair.udp.fileno(): (proxies, counters[settings.proxied.counters])
+            for settings, proxies, pairs in zip(self.settings, self.proxies, self.plan.pairs, strict=True)
+            if settings.proxied is not None and proxies is not None
+            for pair in pairs
+            if pair.udp is not None
+        }
+
     def python_tasks(self) -> Tasks | None:
         """What runs the steps in Python, where there are any."""
         steps = python_steps(self.plan.config, self.steps)
@@ -280,23 +299,28 @@ class WorkerProcess:
                 self.code = 1
                 loop.call_soon_threadsafe(self.done.set)
 
-    def listeners(self) -> Iterator[tuple[socket.socket, Callable[[], asyncio.BufferedProtocol]]]:
+    def listeners(self) -> Iterator[tuple[socket.socket, Connect]]:
         """The sockets that accept, and what makes a connection of each."""
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.settings[index])
             for pair in pairs:
                 serve = partial(self.serve, index, transport=pair.stream)
                 serve_at = partial(self.serve_at, index, pair.stream) if pair.place.wildcard else None
-                connect = partial(TcpConnection, serve, limits, self.clients, serve_at)
+                plain = partial(TcpConnection, serve, limits, self.clients, serve_at)
+                connect: Callable[..., asyncio.BufferedProtocol] = plain
                 files = self.settings[index].tls
                 if pair.stream is TLS and files is not None:
-                    yield pair.tcp, self.encrypted(connect, files)
-                else:
-                    yield pair.tcp, connect
+                    connect = self.encrypted(plain, files)
+                proxies = self.proxies[index]
+                if proxies is not None:
+                    from fastdns.transports.proxied import ProxiedConnection
+
+                    connect = partial(ProxiedConnection, connect, proxies, limits, self.clients)
+                yield pair.tcp, connect
 
     def encrypted(
-        self, connect: Callable[[], TcpConnection], files: ServerTls
-    ) -> Callable[[], asyncio.BufferedProtocol]:
+        self, connect: Callable[..., TcpConnection], files: ServerTls
+    ) -> Callable[..., asyncio.BufferedProtocol]:
         """What makes connections with TLS around those of connect."""
         from fastdns.servertls import served
         from fastdns.transports.tls import Handshakes, TlsConnection
@@ -315,7 +339,7 @@ class WorkerProcess:
 
     async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
         """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
-        waiting = list[tuple[socket.socket, Callable[[], asyncio.BufferedProtocol]]]()
+        waiting = list[tuple[socket.socket, Connect]]()
         for listener, connect in self.listeners():
             with contextlib.suppress(OSError):
                 waiting.append((listener.dup(), connect))
@@ -351,6 +375,17 @@ class WorkerProcess:
     def serve_at(self, index: int, transport: Transport, local: bytes) -> Serve:
         """What serves the messages of a connection to one address of a listener on every address."""
         return partial(self.serve, index, transport=transport, local=local)
+
+    def serve_datagrams(self, index: int) -> Callable[..., object]:
+        """What serves messages that lie in a UDP socket of a listener, outside the hot thread."""
+        serve = partial(self.serve, index, transport=UDP)
+        proxied = self.settings[index].proxied
+        if proxied is None:
+            return serve
+        from fastdns.transports.proxied import behind
+
+        # Of its own: sessions are the hot thread's.
+        return behind(proxied.proxies(), serve)
 
     def ask_inside(
         self, listener: int, message: bytes, client: bytes, client_port: int, deliver: Deliver, *, transport: int,
@@ -413,7 +448,7 @@ class WorkerProcess:
             if "rest" in message and "fds" in message:
                 # Of a reload that has failed: who was to read this socket never came.
                 udp = socket.socket(fileno=message["fds"][0])
-                answer_rest(partial(self.serve, message["rest"], transport=UDP), udp, udp)
+                answer_rest(self.serve_datagrams(message["rest"]), udp, udp)
                 # Queries that wait for an upstream keep it.
                 del udp
         if messages is None or any("drain" in message for message in messages):
@@ -442,7 +477,7 @@ class WorkerProcess:
             for pair in pairs:
                 if pair.udp is None:
                     continue
-                sender = leave(partial(self.serve, index, transport=UDP), pair.udp, self.slow.may_wait)
+                sender = leave(self.serve_datagrams(index), pair.udp, self.slow.may_wait)
                 if sender is not None:
                     self.left.append(sender)
         while self.clients.busy or self.slow.waits:

@@ -13,3 +13,5 @@ Deliver = Callable[[Any], object]
 # Takes a message, the client's address (4 or 16 bytes), its port and a Deliver. Returns the reply, None for no
 # reply, or PARKED: then Deliver gets either of these later.
 Serve = Callable[[bytes, bytes, int, Deliver], object]
+# A client's address as text, and its port.
+Peer = tuple[str, int]

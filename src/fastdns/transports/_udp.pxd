@@ -14,6 +14,7 @@ from fastdns.serve._zones cimport ServerTable
 from fastdns.serve._suspend cimport Services, ServiceTable
 from fastdns.memory._syscalls cimport mmsghdr
 from fastdns.transports._newest cimport Newest
+from fastdns.transports._proxies cimport ProxiedClient, ProxyRules
 
 cdef enum:
     BATCH = 64
@@ -35,6 +36,8 @@ cdef struct HotSocket:
     int fd
     Newest* newest              # NULL: first come, first served
     uint32_t first_counter      # where it counts what it drops, in the listener's counters: Dropped
+    ProxyRules* proxies         # NULL: who sends a message is its client
+    uint32_t first_unserved     # where it counts what proxies' headers do not let in: _proxies: Unserved
     bint wildcard               # IP_PKTINFO: the reply leaves from where the query came to
     void* server                # const Server*
 
@@ -66,6 +69,7 @@ cdef struct Hot:
     uint32_t used
     HotSocket* sending_to
     mmsghdr* received[BATCH]    # the batch that is served
+    ProxiedClient clients[BATCH]    # of messages to a socket with proxies
     uint32_t stacked            # datagrams in the stacks of all sockets
 
 

@@ -24,6 +24,7 @@ from fastdns.serve._suspend cimport (
     on_time, peer_of, serve_resumed, wait_ms,
 )
 from fastdns.transports._newest cimport close_newest, open_newest, read_newest, take_newest
+from fastdns.transports._proxies cimport NOTHING, Proxies, find_client
 
 cdef enum:
     MAX_ROUNDS = 16             # batches of one socket before the others have their turn
@@ -95,17 +96,54 @@ cdef int run_batches(Hot* hot) noexcept nogil:
                 return 0
 
 
-cdef inline void begin_datagram(Context* ctx, const msghdr* datagram, uint64_t received_ns,
-                                uint64_t token) noexcept nogil:
-    cdef const uint8_t* peer = <const uint8_t*>datagram.msg_name
-    cdef const uint8_t* client = <const uint8_t*>&(<const sockaddr_in*>peer).sin_addr
-    cdef uint16_t client_len = 4
+cdef inline const uint8_t* address_of(const uint8_t* peer, uint16_t* size) noexcept nogil:
     if (<const uint16_t*>peer)[0] != AF_INET:
-        client = <const uint8_t*>&(<const sockaddr_in6*>peer).sin6_addr
-        client_len = 16
-    # The port stands at the same place in both.
-    begin_message(ctx, OVER_UDP, received_ns, token, client, client_len, ntohs((<const sockaddr_in*>peer).sin_port),
-                  peer, datagram.msg_namelen, <const uint8_t*>datagram.msg_control, datagram.msg_controllen)
+        size[0] = 16
+        return <const uint8_t*>&(<const sockaddr_in6*>peer).sin6_addr
+    size[0] = 4
+    return <const uint8_t*>&(<const sockaddr_in*>peer).sin_addr
+
+
+cdef inline uint16_t port_of(const uint8_t* peer) noexcept nogil:
+    # It stands at the same place in both families.
+    return ntohs((<const sockaddr_in*>peer).sin_port)
+
+
+cdef inline void begin_datagram(Context* ctx, const msghdr* datagram, const ProxiedClient* proxied,
+                                uint64_t received_ns, uint64_t token) noexcept nogil:
+    """proxied: for whom its sender has passed it on; NULL: it is the sender's own."""
+    cdef const uint8_t* peer = <const uint8_t*>datagram.msg_name
+    cdef uint16_t client_len = 0
+    cdef const uint8_t* client = address_of(peer, &client_len)
+    cdef uint16_t port = port_of(peer)
+    if proxied != NULL:
+        client = proxied.address
+        client_len = proxied.address_len
+        port = proxied.port
+    begin_message(ctx, OVER_UDP, received_ns, token, client, client_len, port, peer, datagram.msg_namelen,
+                  <const uint8_t*>datagram.msg_control, datagram.msg_controllen)
+
+
+cdef void take_headers(Hot* hot, HotSocket* s, int count, uint64_t now_ns) noexcept nogil:
+    """Take proxies' headers off the messages of a batch."""
+    cdef mmsghdr* datagram
+    cdef ProxiedClient* client
+    cdef const uint8_t* peer
+    cdef uint16_t size = 0
+    cdef int i
+    for i in range(count):
+        datagram = hot.received[i]
+        client = &hot.clients[i]
+        peer = <const uint8_t*>datagram.msg_hdr.msg_name
+        address = address_of(peer, &size)
+        find_client(s.proxies, address, size, port_of(peer), message_of(datagram), datagram.msg_len, now_ns, client)
+        if client.address_len:
+            datagram.msg_hdr.msg_iov.iov_base = <uint8_t*>datagram.msg_hdr.msg_iov.iov_base + client.header_bytes
+            datagram.msg_len -= client.header_bytes
+        else:
+            datagram.msg_len = 0
+            if client.counts != NOTHING:
+                count_dropped(hot, s, s.first_unserved + client.counts, 1)
 
 
 cdef inline void leave_from(msghdr* message) noexcept nogil:
@@ -161,13 +199,13 @@ cdef void read_stack(Hot* hot, HotSocket* s) noexcept nogil:
     if dropped and counters != NULL:
         counters.queries += dropped
         counters.failed[<uint32_t>FAILED_EVICTED] += dropped
-        count_dropped(hot, s, DROPPED_QUERIES, dropped)
+        count_dropped(hot, s, s.first_counter + DROPPED_QUERIES, dropped)
 
 
-cdef void count_dropped(Hot* hot, const HotSocket* s, uint32_t what, uint32_t count) noexcept nogil:
+cdef void count_dropped(Hot* hot, const HotSocket* s, uint32_t counter, uint32_t count) noexcept nogil:
     cdef uint32_t slot = (<const Server*>s.server).dropped_slot
     if slot != NO_SLOT and hot.ctx.counters != NULL:
-        zone_counters(hot.ctx.zone_banks, slot).plugins[s.first_counter + what] += count
+        zone_counters(hot.ctx.zone_banks, slot).plugins[counter] += count
 
 
 cdef void serve_stacks(Hot* hot) noexcept nogil:
@@ -195,6 +233,7 @@ cdef void serve_batch(Hot* hot, HotSocket* s, uint32_t which, int count) noexcep
     cdef mmsghdr* out = <mmsghdr*>hot.headers_out
     cdef Context* ctx = hot.ctx
     cdef const mmsghdr* datagram
+    cdef const ProxiedClient* proxied = NULL
     cdef uint64_t received_ns
     cdef int i, size
     cdef int first = 0
@@ -202,6 +241,8 @@ cdef void serve_batch(Hot* hot, HotSocket* s, uint32_t which, int count) noexcep
     hot.sending_to = s
     ctx.server = <const Server*>s.server
     received_ns = monotonic_ns()
+    if s.proxies != NULL:
+        take_headers(hot, s, count, received_ns)
     if ctx.store != NULL:
         enter_epoch(ctx.store, hot.reader_slot)
     for i in range(count):
@@ -210,7 +251,11 @@ cdef void serve_batch(Hot* hot, HotSocket* s, uint32_t which, int count) noexcep
             behind = first + GROUP if first + GROUP < count else count
             look_at_group(hot, first, behind)
         datagram = hot.received[i]
-        begin_datagram(ctx, &datagram.msg_hdr, received_ns, which)
+        if s.proxies != NULL:
+            proxied = &hot.clients[i]
+            if proxied.address_len == 0:
+                continue
+        begin_datagram(ctx, &datagram.msg_hdr, proxied, received_ns, which)
         if hot.used + REPLY_ROOM > REPLIES_BYTES:
             send_ready(hot)
         size = serve_ahead(ctx, &hot.ahead[i - first], message_of(datagram), datagram.msg_len,
@@ -297,7 +342,7 @@ cdef void send_ready(Hot* hot) noexcept nogil:
             continue
         count_failed(hot.ctx.counters, FAILED_SEND)
         if hot.sending_to.newest != NULL:
-            count_dropped(hot, hot.sending_to, DROPPED_REPLIES, 1)
+            count_dropped(hot, hot.sending_to, hot.sending_to.first_counter + DROPPED_REPLIES, 1)
         first += 1
     hot.sending = 0
     hot.used = 0
@@ -307,10 +352,13 @@ cdef class HotLoop:
     """sockets: (fd, ServerTable, wildcard). The fds stay the caller's; run ends after stop.
 
     services: that queries may wait for. newest_first: of which sockets the newest queries are answered first under
-    overload, by descriptor; where each counts in its listener's zone "dropped" (Dropped).
+    overload, by descriptor; where each counts in its listener's zone "dropped" (Dropped). proxied: to which sockets
+    proxies send, by descriptor: their Proxies, and where each counts what it does not let in (Unserved).
     """
 
-    def __cinit__(self, Worker worker not None, list sockets, list services=None, dict newest_first=None):
+    def __cinit__(self, Worker worker not None, list sockets, list services=None, dict newest_first=None,
+                  dict proxied=None):
+        cdef Proxies proxies
         cdef Hot* hot = &self.hot
         cdef uint32_t i
         cdef uint32_t most_ahead = 0
@@ -323,8 +371,9 @@ cdef class HotLoop:
             raise ValueError(f"a worker takes {MAX_SOCKETS} UDP sockets at most, got {len(sockets)}")
         self.worker = worker
         self.services = Services(services or [])
-        self.keep = [sockets]
         newest_first = newest_first or {}
+        proxied = proxied or {}
+        self.keep = [sockets, proxied]
         self.stacks = <Newest*>calloc(max(1, len(newest_first)), sizeof(Newest))
         hot.ctx = &worker.ctx
         hot.reader_slot = worker.reader_slot
@@ -356,6 +405,12 @@ cdef class HotLoop:
                 hot.sockets[i].newest = &self.stacks[self.stack_count]
                 hot.sockets[i].first_counter = newest_first[fd]
                 self.stack_count += 1
+            hot.sockets[i].proxies = NULL
+            if fd in proxied:
+                proxies, hot.sockets[i].first_unserved = proxied[fd]
+                hot.sockets[i].proxies = &proxies.rules
+                if hot.sockets[i].first_unserved + NOTHING > PLUGIN_COUNTERS:
+                    raise ValueError("counters out of range")
             most_ahead = max(most_ahead, table.most_ahead)
             event.events = EPOLLIN
             event.data.u32 = i

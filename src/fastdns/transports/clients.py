@@ -97,9 +97,17 @@ class Clients:
             # One less than before, or no client is left.
             self.most = now
 
+    def count_opened(self) -> None:
+        """There is one more connection that will be counted when it is gone."""
+        self.stats.count_opened(self.slot)
+
     def add(self, connection: ClientConnection) -> None:
         """Take a new connection. When all places are taken, another connection is closed, or this one."""
-        self.stats.count_opened(self.slot)
+        self.count_opened()
+        self.place(connection)
+
+    def place(self, connection: ClientConnection) -> None:
+        """As add, of one that is not known to be a client's yet, and not counted before it is."""
         client = connection.owner
         before = client.count
         self.open[connection] = client.open[connection] = None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import cast
 
 from fastdns.dns._framing import append_framed, count_messages, framed, message_at
-from fastdns.transports import Serve
+from fastdns.transports import Peer, Serve
 from fastdns.transports._slow import PARKED, Messages
 from fastdns.transports.client import Client
 from fastdns.transports.clients import Clients
@@ -38,16 +38,23 @@ BUFFER = bytearray(READ_BYTES)
 class TcpConnection(asyncio.BufferedProtocol):
     """The connection of one client: frames in, frames out.
 
-    serve_at: of a listener on every address, what serves the messages of a connection to one of them.
+    serve_at: of a listener on every address, what serves the messages of a connection to one of them. peer: for
+    whom a proxy has made the connection.
     """
 
     def __init__(
-        self, serve: Serve, limits: Limits, clients: Clients, serve_at: Callable[[bytes], Serve] | None = None
+        self,
+        serve: Serve,
+        limits: Limits,
+        clients: Clients,
+        serve_at: Callable[[bytes], Serve] | None = None,
+        peer: Peer | None = None,
     ) -> None:
         self.serve = serve
         self.serve_at = serve_at
         self.limits = limits
         self.clients = clients
+        self.peer = peer
         self.transport: asyncio.Transport | None = None
         self.address = b"\0\0\0\0"
         self.port = 0
@@ -78,7 +85,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
         self.transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername") or ("0.0.0.0", 0)
+        peer = self.peer or transport.get_extra_info("peername") or ("0.0.0.0", 0)
         self.address = ipaddress.ip_address(peer[0].partition("%")[0]).packed
         self.port = peer[1]
         if self.serve_at is not None and (local := transport.get_extra_info("sockname")):

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
+from fastdns.transports import Peer
 from fastdns.transports.tcp import READ_BYTES, TcpConnection
 
 # What is decrypted before the connection inside is told: some records of 16 KiB at most (RFC 8446 section 5.1).
@@ -51,12 +52,16 @@ class Handshakes:
 
 
 class TlsConnection(asyncio.BufferedProtocol):
-    """One client. connect makes the connection inside."""
+    """One client. connect makes the connection inside; peer: for whom a proxy has made the connection."""
 
     def __init__(
-        self, connect: Callable[[], TcpConnection], context: Callable[[], ssl.SSLContext], handshakes: Handshakes
+        self,
+        connect: Callable[..., TcpConnection],
+        context: Callable[[], ssl.SSLContext],
+        handshakes: Handshakes,
+        peer: Peer | None = None,
     ) -> None:
-        self.inner = connect()
+        self.inner = connect(peer=peer)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context().wrap_bio(self.incoming, self.outgoing, server_side=True)
         # SSLObject's methods only pass these calls on.

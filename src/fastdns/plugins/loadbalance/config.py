@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import duration, extend, read_options, store
+from fastdns.corefile.options import duration, extend, read_options, store, to_network
 
 # A network without its length, or with a netmask, is none.
-_CIDR = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +61,5 @@ def _networks(d: Dispenser) -> tuple[tuple[bytes, int], ...]:
 
 
 def _network(d: Dispenser, text: str) -> tuple[bytes, int]:
-    try:
-        if not _CIDR.fullmatch(text):
-            raise ValueError("it has no prefix length")
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise d.error(f"invalid CIDR {text!r}: {error}") from None
+    network = to_network(d, text)
     return network.network_address.packed, network.prefixlen

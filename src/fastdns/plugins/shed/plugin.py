@@ -25,28 +25,13 @@ class Counting(InSupervisor):
         self.supervisor = supervisor
 
     def families(self) -> Iterator[Metric]:
-        from prometheus_client.core import CounterMetricFamily
+        # Only here: whoever scrapes needs it.
+        from fastdns.plugins.dropped import dropped
 
-        from fastdns.corefile.labels import DROPPED, server_name
-        from fastdns.metrics._stats import layout
-        from fastdns.metrics.counters import zones
-
-        config = self.supervisor.config
-        first = layout()["plugins"][0] + self.supervisor.first_counter("shed")
-        shedding = {block.index for block, _ in config.with_plugin("shed")}
-        counted = {server: values for (server, zone, _), values in zones(self.supervisor) if zone == DROPPED}
-        family = CounterMetricFamily(
-            "coredns_shed_dropped",
+        return dropped(
+            self.supervisor, "shed", REASONS, "coredns_shed_dropped",
             "Counter of queries and responses dropped, per server, by reason.",
-            labels=("server", "reason"),
-        )
-        for listener in config.listeners:
-            if shedding.isdisjoint(index for _, index in listener.zones):
-                continue
-            server = server_name(listener)
-            for at, reason in enumerate(REASONS, first):
-                family.add_metric((server, reason), counted[server][at] if server in counted else 0)
-        yield family
+        )  # fmt: skip
 
 
 class Shed(Plugin):
