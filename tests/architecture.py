@@ -35,7 +35,7 @@ LAYERS = (
         "basis", "errors, logging, addresses, the environment, TLS contexts", "it knows nothing of DNS servers",
         ("fastdns", "fastdns.children", "fastdns.counted", "fastdns.environ", "fastdns.errors", "fastdns.inherited",
          "fastdns.listening", "fastdns.log", "fastdns.netaddrs", "fastdns.skipped", "fastdns.threads",
-         "fastdns.servertls", "fastdns.tls"),
+         "fastdns.servertls", "fastdns.terminal", "fastdns.tls"),
     ),
     Layer(
         "libraries", "HTTP client and server, regular expressions", "they could be packages of their own",
@@ -103,7 +103,8 @@ LAYERS = (
     ),
     Layer(
         "commands", "what the words of a command line start", "nothing imports them",
-        ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.differences"),
+        ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.differences",
+         "fastdns.migration"),
     ),
 )  # fmt: skip
 NAMES = [layer.name for layer in LAYERS]

@@ -47,7 +47,6 @@ ORDER = SOURCE / "plugins" / "order.py"
 
 ALLOWED = {
     ("bench/population.py", "kubernetes"): "fills a store as the watcher does, to measure a store of that size",
-    ("check.py", "file"): "a key of the JSON report: the Corefile",
     ("http/server.py", "file"): "tls_config_file: the TLS of an endpoint",
     ("listening.py", "cache"): "functools.cache",
     ("log.py", "kubernetes"): "the logger of the package kubernetes",
@@ -89,7 +88,6 @@ ALLOWED = {
     ("regex/unicode.py", "cache"): "functools.cache",
 }
 ALLOWED |= {
-    ("check.py", "view"): "a label of metrics",
     ("dns/_signatures.pxd", "tsig"): "the type of records (RFC 8945)",
     ("dns/_signatures.pyx", "tsig"): "the type of records (RFC 8945)",
     ("expr/_program.pyx", "loop"): "a function with a predicate",

@@ -1,17 +1,21 @@
-"""``fastdns check``: every mistake that can be found without serving, or what would be served."""
+"""``fastdns check``: every mistake that can be found without serving, what would be served, and the report of a
+migration: what becomes of each line of a Corefile that CoreDNS has served.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from fastdns.corefile import ServerConfig
+from fastdns import migration
+from fastdns.corefile import ServerConfig, load
 from fastdns.corefile.keys import is_preferred
 from fastdns.corefile.mistakes import Mistakes
-from fastdns.differences import Difference, differences
-from fastdns.errors import CorefileError, FastdnsError
+from fastdns.corefile.model import ServerBlock
+from fastdns.corefile.values import clean
+from fastdns.differences import Difference, Verdict, differences
+from fastdns.errors import CorefileError, FastdnsError, PluginError
 from fastdns.plugins.api import Check
 from fastdns.plugins.order import named
 from fastdns.skipped import SkippedLines
@@ -19,11 +23,12 @@ from fastdns.skipped import SkippedLines
 
 @dataclass(slots=True)
 class Report:
-    """Mistakes, warnings, differences from CoreDNS, and, without mistakes, what would be served."""
+    """Mistakes, warnings, differences from CoreDNS, lines, and, without mistakes, what would be served."""
 
     mistakes: Mistakes
     warnings: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    lines: list[migration.Line] = field(default_factory=list)
     config: ServerConfig | None = None
 
     @property
@@ -54,8 +59,22 @@ def check(load: Callable[[Mistakes], ServerConfig]) -> Report:
     return report
 
 
+def check_text(read: Callable[[], str], file: str, default_port: int) -> Report:
+    """The same with a report on each line. read: returns the text of the Corefile; file: its name."""
+    texts = []
+
+    def load_text(mistakes: Mistakes) -> ServerConfig:
+        texts.append(read())
+        return load(texts[0], file, default_port=default_port, mistakes=mistakes)
+
+    report = check(load_text)
+    for text in texts:
+        report.lines += migration.lines(clean(text), clean(file), os.environ, report.mistakes.found)
+    return report
+
+
 def _place(error: FastdnsError) -> tuple[str, int]:
-    return (error.file, error.line) if isinstance(error, CorefileError) else ("", 0)
+    return (error.file, error.line) if isinstance(error, CorefileError | PluginError) else ("", 0)
 
 
 def problem_lines(report: Report) -> list[str]:
@@ -87,36 +106,97 @@ def difference_lines(report: Report) -> list[str]:
     return [f"{difference.plugin}: {difference.text}" for difference in report.differences]
 
 
-def as_json(report: Report) -> str:
-    """The report as JSON. Every key is always there."""
+# What ``-json`` prints, and the schema of it. Keys are added in later versions; none is removed or changed.
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake. file, line, plugin: where it is known."""
+
+    file: str | None
+    line: int | None
+    plugin: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone of a listener: its plugins, and where its server block begins."""
+
+    zone: str
+    view: str | None
+    plugins: list[str]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where zones are served. address: "" for every address."""
+
+    transport: str
+    address: str
+    port: int
+    zones: list[Zone]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """right: whether the Corefile can be served. lines: what becomes of each line that CoreDNS has served."""
+
+    right: bool
+    problems: list[Problem]
+    problems_left_out: int
+    warnings: list[str]
+    differences: list[Difference]
+    lines: list[migration.Line]
+    verdicts: dict[Verdict, int]
+    listeners: list[Listener]
+    sha512: str | None
+
+
+def document(report: Report) -> Document:
+    """The report as it is told to programs."""
     config = report.config
-    made = {
-        "right": report.right,
-        "problems": [_problem(error) for error in report.mistakes.found],
-        "problems_left_out": report.mistakes.left_out,
-        "warnings": report.warnings,
-        "differences": [{"plugin": each.plugin, "text": each.text} for each in report.differences],
-        "listeners": [] if config is None else [
-            {
-                "transport": listener.transport, "address": listener.address, "port": listener.port,
-                "zones": [
-                    {
-                        "zone": zone, "view": config.blocks[index].settings.view,
-                        "plugins": list(config.blocks[index].plugins),
-                        "file": config.blocks[index].file, "line": config.blocks[index].line,
-                    }
-                    for zone, index in listener.zones
-                ],
-            }
+    return Document(
+        report.right,
+        [_problem(error) for error in report.mistakes.found],
+        report.mistakes.left_out,
+        report.warnings,
+        report.differences,
+        report.lines,
+        migration.counts(report.lines),
+        [] if config is None else [
+            Listener(
+                listener.transport, listener.address, listener.port,
+                [_zone(zone, config.blocks[index]) for zone, index in listener.zones],
+            )
             for listener in config.listeners
         ],
-        "sha512": None if config is None else config.sha512,
-    }  # fmt: skip
-    return json.dumps(made, indent=2)
+        None if config is None else config.sha512,
+    )  # fmt: skip
 
 
-def _problem(error: FastdnsError) -> dict[str, Any]:
-    if isinstance(error, CorefileError):
-        place = {"file": error.file or None, "line": error.line or None}
-        return {**place, "plugin": error.plugin, "message": error.message}
-    return {"file": None, "line": None, "plugin": None, "message": str(error)}
+def as_json(report: Report) -> str:
+    """The report as JSON. Every key is always there."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(document(report)), indent=2).decode()
+
+
+def schema() -> str:
+    """The JSON schema of as_json."""
+    import msgspec
+
+    made = msgspec.json.encode(msgspec.json.schema(Document), order="sorted")
+    return msgspec.json.format(made, indent=2).decode()
+
+
+def _zone(zone: str, block: ServerBlock) -> Zone:
+    return Zone(zone, block.settings.view, list(block.plugins), block.file, block.line)
+
+
+def _problem(error: FastdnsError) -> Problem:
+    if isinstance(error, CorefileError | PluginError):
+        return Problem(error.file or None, error.line or None, error.plugin, error.message)
+    return Problem(None, None, None, str(error))

@@ -1,6 +1,7 @@
 """The command line: CoreDNS's flags, spelled as it spells them, and ``check`` and ``demo``.
 
-Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong command line or after SIGINT.
+Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong command line or after SIGINT, 3 of
+``check -strict`` where a line is different.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastdns import __version__, check
+from fastdns import __version__, check, migration
 from fastdns.check import name_warnings
 from fastdns.corefile import ServerConfig, default_config, load, load_file
-from fastdns.corefile.mistakes import Mistakes
+from fastdns.corefile.config import read_corefile
 from fastdns.errors import FastdnsError
 from fastdns.inherited import check_process, open_standard_streams, take_signals
 from fastdns.plugins import order
+from fastdns.terminal import wants_colour, width_of
 
 USAGE = """\
 Usage: fastdns [flags]                serve
@@ -51,16 +53,24 @@ Environment:
 """
 
 CHECK_USAGE = """\
-Usage: fastdns check [-conf FILE] [-dns.port PORT] [-differences] [-json]
+Usage: fastdns check [-conf FILE] [-dns.port PORT] [-differences] [-strict] [-json] [-schema]
 
 Reads a Corefile and the files that its plugins read. Names each mistake with its file and line and exits with 1, or
 prints what would be served and exits with 0. Serves nothing and connects to nothing.
+Then it says what becomes of each line of a Corefile that CoreDNS has served:
+  same         as with CoreDNS
+  better       nothing to do: what CoreDNS did right has not changed
+  different    read the reason: somebody may rely on CoreDNS's way
+  unsupported  fastdns does not have it (exit code 1)
+  error        it has to be corrected (exit code 1)
 
 Flags, with one or two dashes:
   -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
   -dns.port, -p N   port of server blocks that name none (default 53)
   -differences      print, too, what each plugin of the Corefile does otherwise than CoreDNS's
-  -json             print JSON: right, problems, problems_left_out, warnings, differences, listeners, sha512
+  -strict           exit with 3 where a line is different, and none is unsupported or an error
+  -json             print one JSON object in place of text
+  -schema           print the JSON schema of that object
 """
 DEMO_USAGE = """\
 Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
@@ -119,8 +129,10 @@ class Flags:
         return int(text)
 
 
-BOOLEANS = {"quiet", "version", "plugins", "json", "differences", "help", "h"}
+BOOLEANS = {"quiet", "version", "plugins", "json", "differences", "strict", "schema", "help", "h"}
 SERVE_FLAGS = {"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version", "help", "h"}
+CHECK_FLAGS = {"conf", "dns.port", "p", "differences", "strict", "json", "schema", "help", "h"}
+DIFFERENT = 3
 TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
 
@@ -247,41 +259,48 @@ def main_check(arguments: list[str]) -> int:
     The files that plugins read are checked, too. The connection to a cluster is not: its account and credentials
     belong to the host that serves.
     """
-    flags = parse_flags(arguments, {"conf", "dns.port", "p", "differences", "json", "help", "h"})
+    flags = parse_flags(arguments, CHECK_FLAGS)
     if flags.on("help") or flags.on("h"):
         print(CHECK_USAGE, end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]; name the Corefile with -conf")
-    report = check.check(what_to_check(flags))
+    if flags.on("schema"):
+        print(check.schema())
+        return 0
+    report = check.check_text(*what_to_check(flags), flags.port(53))
     if flags.on("json"):
         print(check.as_json(report))
     else:
         served = check.served_lines(report)
         if flags.on("differences"):
             served += check.difference_lines(report)
+        if report.lines:
+            colour, width = wants_colour(sys.stdout), width_of(sys.stdout)
+            served += ["", *migration.shown(report.lines, colour=colour, width=width)]
         for lines, output in ((check.problem_lines(report), sys.stderr), (served, sys.stdout)):
             print("".join(f"{line}\n" for line in lines), end="", file=output, flush=True)
-    return 0 if report.right else 1
+    if not report.right:
+        return 1
+    return DIFFERENT if flags.on("strict") and migration.counts(report.lines)["different"] else 0
 
 
-def what_to_check(flags: Flags) -> Callable[[Mistakes], ServerConfig]:
-    """A function that reads the Corefile. A missing one is a mistake here, though the server has a default."""
-    port = flags.port(53)
+def what_to_check(flags: Flags) -> tuple[Callable[[], str], str]:
+    """A function that reads the Corefile, and its name. A missing one is a mistake; the server has a default."""
     name = flags.get("conf") or DEFAULT_FILE
 
-    def read(mistakes: Mistakes) -> ServerConfig:
+    def read() -> str:
         if name == "stdin":
             text = "" if sys.stdin.isatty() else sys.stdin.read()
             if not text.strip():
                 raise FastdnsError("stdin: no Corefile in it")
-            return load(text, "stdin", default_port=port, mistakes=mistakes)
+            return text
         if not Path(name).exists():
             hint = "" if flags.get("conf") else "; name the Corefile with -conf"
             raise FastdnsError(f"{name}: no such file{hint}")
-        return load_file(name, default_port=port, mistakes=mistakes)
+        return read_corefile(name)
 
-    return read
+    return read, name
 
 
 def demo_manifests() -> Path:

@@ -31,6 +31,26 @@ class CorefileError(FastdnsError):
         return f"{where}Error during parsing: {self.message}" if where else self.message
 
 
+class UnsupportedError(CorefileError):
+    """CoreDNS has it and fastdns does not. what: what that is. todo: what to do instead."""
+
+    def __init__(self, what: str, todo: str, file: str = "", line: int = 0, plugin: str | None = None) -> None:
+        self.what = what
+        self.todo = todo
+        super().__init__(f"{what}: {todo}", file, line, plugin)
+
+
+class PluginError(FastdnsError):
+    """What a plugin finds wrong behind the Corefile, such as in a file that it reads; the directive's place."""
+
+    def __init__(self, message: str, file: str, line: int, plugin: str) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.plugin = plugin
+        super().__init__(f"plugin/{plugin}: {file}:{line} - {message}")
+
+
 class StoreFull(FastdnsError):
     """The zone store has reached its bound; what was published before is still served."""
 

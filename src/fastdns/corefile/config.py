@@ -19,7 +19,7 @@ from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
 from fastdns.corefile.settings import together
 from fastdns.corefile.values import clean, read_text
-from fastdns.errors import CorefileError, FastdnsError
+from fastdns.errors import CorefileError, FastdnsError, UnsupportedError
 from fastdns.plugins import order
 from fastdns.transports.table import DEFAULT_PORTS, DEFAULT_SCHEME, SERVED_SCHEMES
 
@@ -38,12 +38,16 @@ def load_file(
     mistakes: Mistakes | None = None,
 ) -> ServerConfig:
     """Loads a Corefile from disk; see load. Raises CorefileError if it cannot be read, too."""
+    return load(read_corefile(path), path, default_port=default_port, environ=environ, mistakes=mistakes)
+
+
+def read_corefile(path: str) -> str:
+    """The text of a Corefile. Raises CorefileError if it cannot be read."""
     try:
-        text = read_text(path, pipe=True)
+        return read_text(path, pipe=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CorefileError(f"cannot read the Corefile {path}: {reason}") from None
-    return load(text, path, default_port=default_port, environ=environ, mistakes=mistakes)
 
 
 def default_config(port: int = DEFAULT_PORT) -> ServerConfig:
@@ -106,8 +110,9 @@ def _key(token: Token) -> Key:
     except KeyProblem as problem:
         raise CorefileError(str(problem), token.file, token.line) from None
     if key.scheme not in SERVED_SCHEMES:
-        raise CorefileError(
+        raise UnsupportedError(
             f"{token.text!r}: the transport {key.scheme} is not available in this version of fastdns",
+            "remove the zone, or keep CoreDNS for this block",
             token.file,
             token.line,
         )
@@ -181,8 +186,9 @@ def _check_views(block: RawBlock, configured: dict[str, Any]) -> None:
 def _look_for(name: str, tokens: list[Token]) -> None:
     """Raises CorefileError where there is no plugin of that name, or it cannot be used."""
     if not order.is_available(name):
-        raise CorefileError(
-            "it is not available in this version of fastdns: remove it, or keep CoreDNS for this block",
+        raise UnsupportedError(
+            "it is not available in this version of fastdns",
+            order.INSTEAD.get(name, "remove it, or keep CoreDNS for this block"),
             tokens[0].file,
             tokens[0].line,
             name,

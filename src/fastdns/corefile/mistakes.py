@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fastdns.errors import FastdnsError
+from fastdns.errors import FastdnsError, PluginError
 
 if TYPE_CHECKING:
     from fastdns.corefile.model import ServerBlock
@@ -22,7 +22,7 @@ def said_of(name: str, block: ServerBlock) -> Iterator[None]:
         yield
     except FastdnsError as error:
         file, line = block.places[name]
-        raise FastdnsError(f"plugin/{name}: {file}:{line} - {error}") from None
+        raise PluginError(str(error), file, line, name) from None
 
 
 class Mistakes:
