@@ -191,6 +191,16 @@ class BuildExtensions(build_ext):
         self.progress.count(len(self.extensions), extension.name)
 
 
+def manual_pages() -> list[tuple[str, list[str]]]:
+    """The pages of the manual, which a wheel installs below share/man."""
+    if "bdist_wheel" not in sys.argv:
+        return []
+    sys.path.insert(0, str(FOLDER.resolve()))
+    from fastdns import manual
+
+    return manual.write(Path("build"))
+
+
 in_tests: dict[str, object] = {}
 if FOR_TESTS:
     # A folder of its own: what is built in build/lib becomes part of the next wheel.
@@ -198,6 +208,7 @@ if FOR_TESTS:
 
 setup(
     ext_modules=extensions(),
+    data_files=manual_pages(),
     cmdclass={"build_ext": BuildExtensions},
     **in_tests,
     long_description=readme(),

@@ -156,7 +156,9 @@ def test_help_of_bench_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_of_nothing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "chek"]) == 1
-    assert capsys.readouterr().err == "fastdns: no command 'chek': one of bench, check, demo expected\n"
+    assert capsys.readouterr().err == (
+        "fastdns: no command 'chek': one of check, demo, bench, completion, man, help, version expected\n"
+    )
 
 
 def test_a_wrong_flag_of_a_command_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:

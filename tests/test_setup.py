@@ -108,14 +108,18 @@ def test_packages_with_what_only_tests_use_are_refused(tmp_path: Path) -> None:
         return path
 
     sources, packed = ("src/fastdns/a.py", "src/fastdns/_b.pyx"), ("fastdns/a.py", "fastdns/_b.cpython-311-x86.so")
-    check_contents(sdist(*sources), wheel(*packed, "fastdns-1.dist-info/RECORD"))
+    manual = "fastdns-1.data/data/share/man"
+    pages = (f"{manual}/man1/fastdns.1", f"{manual}/man5/corefile.5", f"{manual}/man7/fastdns-kubernetes.7")
+    check_contents(sdist(*sources), wheel(*packed, *pages, "fastdns-1.dist-info/RECORD"))
+    with pytest.raises(SystemExit, match=r"lacks pages of the manual: it has none"):
+        check_contents(sdist(*sources), wheel(*packed))
     for added, to_wheel, message in (
         ("tests/_c.pyx", (), "fastdns-1.tar.gz has what only tests use: tests/_c.pyx"),
         ("README.md", ("fastdns/_c.cpython-311-x86.so",), "has what no source of fastdns makes: fastdns/_c.so"),
         ("README.md", ("tests/_c.cpython-311-x86.so",), "has what no source of fastdns makes: tests/_c.so"),
     ):
         with pytest.raises(SystemExit, match=re.escape(message)):
-            check_contents(sdist(*sources, added), wheel(*packed, *to_wheel))
+            check_contents(sdist(*sources, added), wheel(*packed, *pages, *to_wheel))
     with pytest.raises(SystemExit, match=r"lacks fastdns/_b\.so"):
         check_contents(sdist(*sources), wheel("fastdns/a.py"))
 

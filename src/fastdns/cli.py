@@ -1,4 +1,4 @@
-"""The command line: CoreDNS's flags, spelled as it spells them, and ``check`` and ``demo``.
+"""The command line: CoreDNS's flags, spelled as it spells them, and the commands of ``commands.py``.
 
 Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong command line or after SIGINT, 3 of
 ``check -strict`` where a line is different.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fastdns import __version__, check, migration
 from fastdns.check import name_warnings
+from fastdns.commands import BENCH, CHECK, COMMANDS, COMPLETION, DEMO, MAN, SERVE, overview, usage
 from fastdns.corefile import ServerConfig, default_config, load, load_file
 from fastdns.corefile.config import read_corefile
 from fastdns.errors import FastdnsError
@@ -23,65 +24,7 @@ from fastdns.inherited import check_process, open_standard_streams, take_signals
 from fastdns.plugins import order
 from fastdns.terminal import wants_colour, width_of
 
-USAGE = """\
-Usage: fastdns [flags]                serve
-       fastdns check [-conf FILE]     name each mistake of a Corefile, or print what would be served
-       fastdns demo [-dns.port PORT] [-manifests PATH]
-                                      serve an example cluster on 127.0.0.1
-       fastdns bench [options]        load a DNS server and measure it; -h lists the options
-       fastdns help [COMMAND]         print this, or the usage of a command
-       fastdns version                print the version and what it runs on
-
-Flags, with one or two dashes:
-  -conf FILE        Corefile to load; "stdin" reads standard input (default "Corefile")
-  -dns.port, -p N   port of server blocks that name none (default 53)
-  -pidfile FILE     write the process id there
-  -plugins          list the plugins and exit
-  -quiet            print no start-up lines
-  -version          print the version and exit
-
-Environment:
-  FASTDNS_WORKERS              worker processes (default: CPUs by affinity, cgroup quota and memory)
-  FASTDNS_STORE_MIB            MiB of the zone store, at most (default 512)
-  FASTDNS_MAX_TCP_CONNECTIONS  TCP connections of a worker, at most (default 4096)
-  FASTDNS_MAX_TCP_MIB          MiB that TCP connections of all workers hold, at most (default 32)
-  FASTDNS_MAX_HTTP_CONNECTIONS connections of each HTTP endpoint, at most (default 256)
-  FASTDNS_METRICS_MAX_AGE_MS   age of /metrics in ms, at most (default 1000)
-  FASTDNS_MAX_IN_FLIGHT        outstanding queries of all workers to upstreams, at most (default 16384)
-  FASTDNS_MAX_PYTHON_QUERIES   queries of all workers that steps in Python work on, at most (default 4096)
-  FASTDNS_LOG_LINES_S          lines of log a second of each serving thread, at most (default 100000)
-"""
-
-CHECK_USAGE = """\
-Usage: fastdns check [-conf FILE] [-dns.port PORT] [-differences] [-strict] [-json] [-schema]
-
-Reads a Corefile and the files that its plugins read. Names each mistake with its file and line and exits with 1, or
-prints what would be served and exits with 0. Serves nothing and connects to nothing.
-Then it says what becomes of each line of a Corefile that CoreDNS has served:
-  same         as with CoreDNS
-  better       nothing to do: what CoreDNS did right has not changed
-  different    read the reason: somebody may rely on CoreDNS's way
-  unsupported  fastdns does not have it (exit code 1)
-  error        it has to be corrected (exit code 1)
-
-Flags, with one or two dashes:
-  -conf FILE        Corefile to check; "stdin" reads standard input (default "Corefile")
-  -dns.port, -p N   port of server blocks that name none (default 53)
-  -differences      print, too, what each plugin of the Corefile does otherwise than CoreDNS's
-  -strict           exit with 3 where a line is different, and none is unsupported or an error
-  -json             print one JSON object in place of text
-  -schema           print the JSON schema of that object
-"""
-DEMO_USAGE = """\
-Usage: fastdns demo [-dns.port PORT] [-manifests PATH]
-
-Serves an example cluster on 127.0.0.1, UDP and TCP, with /health on port 8080, /ready on 8181 and /metrics on 9153.
-The manifests are watched: a change in them shows in answers at once.
-
-Flags, with one or two dashes:
-  -dns.port, -p N   port (default 1053)
-  -manifests PATH   a file or folder of YAML or JSON (default: the example that comes with fastdns)
-"""
+USAGE = overview()
 DEFAULT_FILE = "Corefile"
 DEMO_PORT = 1053
 DEMO_HTTP_PORTS = (8080, 8181, 9153)
@@ -129,9 +72,9 @@ class Flags:
         return int(text)
 
 
-BOOLEANS = {"quiet", "version", "plugins", "json", "differences", "strict", "schema", "help", "h"}
-SERVE_FLAGS = {"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version", "help", "h"}
-CHECK_FLAGS = {"conf", "dns.port", "p", "differences", "strict", "json", "schema", "help", "h"}
+BOOLEANS = {flag.names[0] for command in (SERVE, *COMMANDS) for flag in command.flags if not flag.value}
+BOOLEANS |= {"help", "h"}
+SERVE_FLAGS = SERVE.known
 DIFFERENT = 3
 TRUTHS = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
@@ -259,9 +202,9 @@ def main_check(arguments: list[str]) -> int:
     The files that plugins read are checked, too. The connection to a cluster is not: its account and credentials
     belong to the host that serves.
     """
-    flags = parse_flags(arguments, CHECK_FLAGS)
+    flags = parse_flags(arguments, CHECK.known)
     if flags.on("help") or flags.on("h"):
-        print(CHECK_USAGE, end="")
+        print(usage(CHECK), end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]; name the Corefile with -conf")
@@ -326,9 +269,9 @@ def is_taken(port: int, kind: socket.SocketKind) -> bool:
 
 def main_demo(arguments: list[str]) -> int:
     """``fastdns demo``: an example cluster on the loopback, with health, ready and metrics."""
-    flags = parse_flags(arguments, {"dns.port", "p", "manifests", "help", "h"})
+    flags = parse_flags(arguments, DEMO.known)
     if flags.on("help") or flags.on("h"):
-        print(DEMO_USAGE, end="")
+        print(usage(DEMO), end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
@@ -375,16 +318,50 @@ def main_bench(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def main_completion(arguments: list[str]) -> int:
+    """``fastdns completion SHELL``: the script that makes a shell complete words."""
+    from fastdns.completion import SCRIPTS
+
+    if arguments and arguments[0] in ("-h", "-help", "--help"):
+        print(usage(COMPLETION), end="")
+        return 0
+    if len(arguments) != 1 or arguments[0] not in SCRIPTS:
+        raise UsageError(f"one of {', '.join(SCRIPTS)} expected, got {' '.join(arguments) or 'nothing'!r}")
+    print(SCRIPTS[arguments[0]], end="")
+    return 0
+
+
+def main_complete(arguments: list[str]) -> int:
+    """What the scripts of completion call."""
+    from fastdns.completion import candidates
+
+    print("".join(f"{line}\n" for line in candidates(arguments)), end="")
+    return 0
+
+
+def main_man(arguments: list[str]) -> int:
+    """``fastdns man [PAGE]``: a page of the manual."""
+    from fastdns import manual
+
+    if arguments and arguments[0] in ("-h", "-help", "--help"):
+        print(usage(MAN), end="")
+        return 0
+    if len(arguments) > 1:
+        return fatal(f"extra command line arguments: [{' '.join(arguments[1:])}]")
+    return manual.show(arguments[0] if arguments else "fastdns")
+
+
 def main_help(arguments: list[str]) -> int:
     """``fastdns help``: the usage of everything, or of one command."""
     if not arguments:
         print(USAGE, end="")
         return 0
-    if arguments[0] == "bench":
+    if arguments[0] == BENCH.name:
         return main_bench(["-h"])
-    if arguments[0] not in USAGES:
-        return fatal(f"no command {arguments[0]!r}: one of bench, {', '.join(USAGES)} expected")
-    print(USAGES[arguments[0]], end="")
+    known = {command.name: command for command in COMMANDS}
+    if arguments[0] not in known:
+        return fatal(f"no command {arguments[0]!r}: one of {', '.join(known)} expected")
+    print(usage(known[arguments[0]]), end="")
     return 0
 
 
@@ -393,9 +370,9 @@ def main_version(arguments: list[str]) -> int:
     return main_serve(["-version", *arguments])
 
 
-USAGES = {"check": CHECK_USAGE, "demo": DEMO_USAGE}
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "bench": main_bench, "check": main_check, "demo": main_demo, "help": main_help, "version": main_version,
+MAINS: dict[str, Callable[[list[str]], int]] = {
+    "__complete": main_complete, "bench": main_bench, "check": main_check, "completion": main_completion,
+    "demo": main_demo, "help": main_help, "man": main_man, "version": main_version,
 }  # fmt: skip
 
 
@@ -403,11 +380,12 @@ def main(arguments: list[str] | None = None) -> int:
     """The entry point; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     open_standard_streams()
-    command = words[0] if words and words[0] in COMMANDS else ""
+    name = words[0] if words and words[0] in MAINS else ""
     try:
-        return COMMANDS[command](words[1:]) if command else main_serve(words)
+        return MAINS[name](words[1:]) if name else main_serve(words)
     except UsageError as error:
-        print(f"{error}\n{USAGES.get(command, USAGE)}", file=sys.stderr, end="", flush=True)
+        text = next((usage(command) for command in COMMANDS if command.name == name), USAGE)
+        print(f"{error}\n{text}", file=sys.stderr, end="", flush=True)
         return 2
     except FastdnsError as error:
         return fatal(error)

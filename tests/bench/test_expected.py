@@ -12,10 +12,11 @@ import pytest
 
 from fastdns.bench._answers import said
 from fastdns.bench._questions import Questions
+from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.expected import Expected, as_answer, parse_expected
 from fastdns.bench.messages import message
-from fastdns.bench.runner import How, Server, run
+from fastdns.bench.runner import How, run
 from tests.bench.servers import udp
 
 pytestmark = pytest.mark.native

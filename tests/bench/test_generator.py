@@ -15,11 +15,12 @@ import pytest
 
 from fastdns.bench import runner
 from fastdns.bench._questions import Questions
+from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.exchange import query
 from fastdns.bench.messages import Query, edns, message
 from fastdns.bench.result import Result
-from fastdns.bench.runner import How, Server, part
+from fastdns.bench.runner import How, part
 from tests.bench.servers import answered, bound, in_process, label, right, tcp, udp
 from tests.support import children, wait_until
 

@@ -10,6 +10,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from fastdns.bench import pictures, report
+from fastdns.bench.address import Server
 from fastdns.bench.messages import RCODES
 from fastdns.bench.result import (
     BUCKETS,
@@ -22,7 +23,7 @@ from fastdns.bench.result import (
     merge_histograms,
     percentile_ns,
 )
-from fastdns.bench.runner import Server, difference
+from fastdns.bench.runner import difference
 from fastdns.bench.usage import Usage
 from fastdns.bench.versus import Series, Turn, in_turn
 

@@ -74,6 +74,9 @@ def check_contents(sdist: Path, wheel: Path) -> None:
     expected = {name.replace(".pyx", ".so") for name in sources if name.endswith((".py", ".pyx", ".pyi", ".yaml"))}
     if missing := sorted(expected - there):
         raise SystemExit(f"package: {wheel.name} lacks {', '.join(missing)}")
+    pages = [name.rpartition("/")[2] for name in names if "/share/man/" in name]
+    if not {"fastdns.1", "corefile.5", "fastdns-kubernetes.7"} <= set(pages):
+        raise SystemExit(f"package: {wheel.name} lacks pages of the manual: it has {', '.join(pages) or 'none'}")
     if tests := sorted(name for name in packed if name == "tests" or name.startswith("tests/")):
         raise SystemExit(f"package: {sdist.name} has what only tests use: {', '.join(tests)}")
     foreign = {name for name in there if not name.startswith(("fastdns/", "fastdns-"))}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fastdns import cli
+from fastdns import cli, commands
 from tests.docs.fences import ROOT
 
 SOURCES = [path.read_text() for path in sorted((ROOT / "src/fastdns").rglob("*.py"))]
@@ -29,7 +29,11 @@ def test_variables_have_the_defaults_of_the_help() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "usage"),
-    [("`fastdns`", cli.USAGE), ("`fastdns check`", cli.CHECK_USAGE), ("`fastdns demo`", cli.DEMO_USAGE)],
+    [
+        ("`fastdns`", cli.USAGE),
+        ("`fastdns check`", commands.usage(commands.CHECK)),
+        ("`fastdns demo`", commands.usage(commands.DEMO)),
+    ],
 )
 def test_flags_are_those_of_the_help(heading: str, usage: str) -> None:
     page = (REFERENCE / "command-line.md").read_text()
@@ -44,4 +48,5 @@ def test_flags_are_those_of_the_help(heading: str, usage: str) -> None:
 
 def test_commands_are_those_that_there_are() -> None:
     page = (REFERENCE / "command-line.md").read_text()
-    assert set(re.findall(r"^\| `fastdns ([a-z]+)", page, re.MULTILINE)) == set(cli.COMMANDS)
+    listed = set(re.findall(r"^\| `fastdns ([a-z]+)", page, re.MULTILINE))
+    assert listed == {command.name for command in commands.COMMANDS}

@@ -136,8 +136,8 @@ def options_of(how: argparse.Namespace, asked: Any, load: Any) -> dict[str, Any]
 def run_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
     """Measure one server. Raises BenchError."""
     from fastdns.bench import progress, versus
+    from fastdns.bench.address import Server
     from fastdns.bench.report import run_report
-    from fastdns.bench.runner import Server
 
     load = how_to_ask(how, len(asked.queries))
     server = Server(how.server or "127.0.0.1", how.port or 53)

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchUsageError
-from fastdns.bench.runner import Server
 
 DESCRIPTION = """\
 Loads a DNS server and measures it: queries a second, latencies, rcodes, losses.

@@ -23,6 +23,7 @@ from fastdns.bench._counts import COUNTS_BYTES, read_result
 from fastdns.bench._counts import stop as stop_counting
 from fastdns.bench._load import Load
 from fastdns.bench._questions import Questions
+from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
 from fastdns.children import die_with_parent
@@ -37,17 +38,6 @@ MAX_WATCH_S = 1.0
 INTERVALS = 100
 MAX_WINDOW = 16384
 OPEN_LOOP_MORE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The server to ask; a host name or an address."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from fastdns.bench import runner
 from fastdns.bench._questions import Questions
+from fastdns.bench.address import Server
 from fastdns.bench.result import Result
-from fastdns.bench.runner import How, Server
+from fastdns.bench.runner import How
 from fastdns.bench.usage import Meter, Usage
 
 T = TypeVar("T")
