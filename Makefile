@@ -14,7 +14,7 @@ TEST_SOURCES := $(shell find tests -name '*.pyx' -o -name '*.pxd')
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .PHONY: run build providers debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck package \
-	bench clean
+	docs bench clean
 
 # Installs only what a server needs; packages are fetched while the compiler works.
 run: | $(VENV)/.tools
@@ -125,6 +125,15 @@ lint: build
 
 typecheck: build
 	$(BIN)/mypy
+
+# The site of the documentation, into build/docs/site; a link that leads nowhere is an error. It needs no build.
+$(VENV)/.docs: pyproject.toml | $(VENV)/.tools
+	@$(PIP) $$($(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	@touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/site.py
 
 # Builds source distribution and wheel into dist/, installs each into an empty environment, and asks it.
 package: $(VENV)/.dev

@@ -10,6 +10,7 @@ import subprocess
 from fastdns import cli
 from fastdns.bench.cluster.options import parse as parse_cluster
 from fastdns.bench.options import parse as parse_bench
+from fastdns.commands import COMMANDS
 from fastdns.errors import FastdnsError
 from tests.docs.fences import ROOT, Block, commands_of
 
@@ -20,11 +21,13 @@ PROGRAMS: dict[str, set[str]] = {
     "aws": {"eks"},
     "cd": set(),
     "coredns": set(),
+    "curl": set(),
     "dig": set(),
     "docker": {"build", "run", "tag", "push"},
-    "fastdns": {"bench", "check", "demo", "help", "version"},
+    "etcdctl": {"put"},
+    "fastdns": {command.name for command in COMMANDS},
     "git": {"clone", "pull"},
-    "go": {"install"},
+    "go": {"install", "tool"},
     "ip": {"link", "address"},
     "helm": {"install", "rollback", "upgrade"},
     "kind": {"load", "create"},
@@ -109,13 +112,12 @@ def fastdns_problems(rest: list[str]) -> list[str]:
             parse_cluster(rest[2:])
         elif rest[:1] == ["bench"]:
             parse_bench(rest[1:])
-        elif rest[:1] == ["check"]:
-            cli.parse_flags(rest[1:], {"conf", "dns.port", "p", "json", "help", "h"})
-        elif rest[:1] == ["demo"]:
-            cli.parse_flags(rest[1:], {"dns.port", "p", "manifests", "help", "h"})
-        elif rest and not rest[0].startswith("-") and rest[0] not in PROGRAMS["fastdns"]:
-            return [f"no command {rest[0]!r}"]
-        elif rest and rest[0].startswith("-"):
+        elif rest and not rest[0].startswith("-"):
+            command = next((command for command in COMMANDS if command.name == rest[0]), None)
+            if command is None:
+                return [f"no command {rest[0]!r}"]
+            cli.parse_flags(rest[1:], command.known)
+        else:
             cli.parse_flags(rest, cli.SERVE_FLAGS)
     except (FastdnsError, SystemExit) as error:
         return [str(error)]

@@ -14,6 +14,9 @@ from tests.docs.fences import LANGUAGES, PAGES, ROOT, Block, blocks_of, commands
 from tests.docs.statics import problems
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+# Tests of their own boot the Corefiles of plugins' READMEs. They have few commands, and none that is run.
+READMES = sorted((ROOT / "src/fastdns/plugins").glob("*/README.md"))
+OF_READMES = [block for page in READMES for block in blocks_of(page) if block.language in ("console", "sh")]
 # What the Corefiles of the pages take from the environment.
 ENVIRON = {"DNS_PORT": "1053"}
 # A metric of ours, of CoreDNS or of the process: the first word of what follows it is not one.
@@ -41,10 +44,15 @@ def test_a_block_has_commands(block: Block) -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [pytest.param(block, id=block.place) for block in BLOCKS if "not-run" in block.words]
+    "block",
+    [pytest.param(block, id=block.place) for block in BLOCKS + OF_READMES if "not-run" in block.words],
 )
 def test_commands_that_are_not_run_are_right_as_far_as_one_can_see(block: Block) -> None:
     assert problems(block) == []
+
+
+def test_commands_of_readmes_say_that_they_are_not_run() -> None:
+    assert [block.place for block in OF_READMES if "not-run" not in block.words] == []
 
 
 @pytest.mark.parametrize("block", of("corefile"))
