@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.plugin_lines import FILES, LINES
@@ -105,6 +105,15 @@ def with_plugins(*names: str) -> Callable[[Task, Path], Setup | None]:
         return Setup(files, words, {"FASTDNS_WORKERS": str(task.workers)})
 
     return setup
+
+
+def with_lines(task: Task, home: Path) -> Setup | None:
+    """An authority that writes a line for each query: into a file, as its standard output is one here."""
+    setup = with_plugins()(task, home)
+    if setup is None:
+        return None
+    text = setup.files["Corefile"].replace("    bind", "    log\n    bind")
+    return replace(setup, files={"Corefile": text}, environ={**setup.environ, "FASTDNS_LOG_LINES_S": "10000000"})
 
 
 def coredns(task: Task, home: Path) -> Setup | None:
@@ -272,7 +281,10 @@ SERVERS = {
             "fastdns+everything",
             "",
             _fastdns(
-                "bind 127.0.0.1", "loadbalance", "prometheus 127.0.0.1:{port}", "cache 30",
+                "bind 127.0.0.1",
+                "loadbalance",
+                "prometheus 127.0.0.1:{port}",
+                "cache 30",
                 "forward . 127.0.0.1:{port}",
             ),
             False,
@@ -281,6 +293,7 @@ SERVERS = {
         Server("fastdns+none", "", with_plugins(), False),
         *(Server(f"fastdns+{name}", "", with_plugins(name), False) for name in LINES),
         Server("fastdns+all", "", with_plugins(*LINES), False),
+        Server("fastdns+lines", "", with_lines, False),
         # A listener on every address, as in a pod, reads and sends IP_PKTINFO.
         Server("fastdns+wildcard", "", _fastdns("loadbalance"), False),
         Server("knot", "knotd", knot),
