@@ -27,6 +27,7 @@ LINES = {
     "cache": ["cache 30"],
     "cancel": ["cancel"],
     "chaos": ["chaos"],
+    "ddr": ["ddr dns.example"],
     "dns64": ["dns64"],
     "erratic": ["erratic"],
     "errors": ["errors"],

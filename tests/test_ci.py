@@ -17,7 +17,8 @@ INSTALLED = [
     "zsh", "curl", "procps",
 ]  # fmt: skip
 STEPS = [
-    "make providers", "make test", "make lint", "make typecheck", "make docs", "make fuzz FUZZ_PACKETS=50000", "make package",
+    "make providers", "make test", "make lint", "make typecheck", "make docs", "make fuzz FUZZ_PACKETS=50000",
+    "make package",
 ]  # fmt: skip
 
 
