@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import dns.message
@@ -199,15 +199,20 @@ class Proofs:
 
     # what they prove
 
-    def assert_no_name(self, name: dns.name.Name) -> None:
-        """RFC 4035 section 5.4, RFC 5155 section 8.4."""
+    def assert_no_name(self, name: dns.name.Name, existing: Container[dns.name.Name] = ()) -> None:
+        """RFC 4035 section 5.4, RFC 5155 section 8.4. existing: the names of the zone, empty ones included."""
         if self.parameters is None:
             encloser = self.encloser_by_nsec(name)
             wildcard = dns.name.Name((b"*", *encloser.labels))
             assert self.covering(wildcard) is not None, f"no NSEC record covers {wildcard}"
             return
         encloser = self.encloser_by_nsec3(name)
-        assert self.covering3(dns.name.Name((b"*", *encloser.labels))) is not None, f"no wildcard at {encloser}"
+        wildcard = dns.name.Name((b"*", *encloser.labels))
+        if self.parameters.opt_out and wildcard in existing:
+            # The closest encloser is below this one, and has no record, as all names below it are unsigned cuts
+            # (RFC 5155 section 7.1). Nobody can prove that the wildcard does not stand for the name.
+            return
+        assert self.covering3(wildcard) is not None, f"no wildcard at {encloser}"
 
     def assert_no_type(self, name: dns.name.Name, kind: str) -> None:
         """RFC 4035 section 5.4, RFC 5155 sections 8.5 to 8.7."""

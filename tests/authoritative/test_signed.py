@@ -70,7 +70,8 @@ def check(served: Served, zone: Zone, parameters: Parameters | None, name: Label
         else:
             proofs.assert_no_ds(cut)
     elif wanted.rcode == "NXDOMAIN":
-        proofs.assert_no_name(whole(wanted.last))
+        existing = {whole(one[at:]) for one in zone for at in range(len(one) + 1)}
+        proofs.assert_no_name(whole(wanted.last), existing)
     elif wanted.authority == "soa":
         proofs.assert_no_type(whole(wanted.last), kind)
 
@@ -90,6 +91,18 @@ def test_replies_prove_themselves(
     for name, kind in [*questions, *near]:
         if wire_bytes(name + ORIGIN) <= 255:
             check(served, zone, parameters, name, kind)
+
+
+def test_a_wildcard_beside_an_empty_name_above_unsigned_cuts() -> None:
+    """With opt-out, b has no record: the closest encloser that can be proved has a wildcard, which exists."""
+    content: dict[Labels, list[tuple[str, list[object]]]] = {
+        (): [("TXT", ['"t"'])],
+        ("a", "*"): [("TXT", ['"t"'])],
+        ("a", "c", "b"): [("NS", [("z", "test")])],
+    }
+    test_replies_prove_themselves.hypothesis.inner_test(  # type: ignore[attr-defined]
+        content, Parameters(0, b"", True), [(("a", "b"), "CNAME")]
+    )
 
 
 @given(names, st.integers(0, 20), st.binary(max_size=255))
