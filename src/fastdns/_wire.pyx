@@ -19,6 +19,8 @@ cdef enum:
     SUFFIX_SLOTS = 256              # power of two
     MAX_SUFFIXES = 160
     OPTION_SUBNET = 8
+    OPTION_PADDING = 12
+    OPTION_HEAD_BYTES = 4           # code and length
     OPTION_NONE = 0                 # reserved (RFC 6891 section 9): no option has it
     FAMILY_NONE = 0                 # address families of a client subnet (RFC 7871 section 6)
     FAMILY_IPV4 = 1
@@ -509,7 +511,29 @@ cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept 
     return size
 
 
+cdef inline bint has_padding(const uint8_t* options, uint32_t length) noexcept nogil:
+    return options_without(options, length, OPTION_PADDING, NULL) != length
+
+
+cdef inline uint32_t padding_bytes(const Query* q, const uint8_t* options, uint32_t length, uint32_t size,
+                                   uint32_t max_bytes, uint32_t block) noexcept nogil:
+    """The size of the Padding option of a reply that has size bytes without it; 0 where it gets none."""
+    cdef uint32_t padded = size + OPTION_HEAD_BYTES + block - 1
+    if not has_padding(q.msg + q.opt_at + OPT_FIXED_BYTES, q.opt_len - OPT_FIXED_BYTES):
+        return 0
+    # RFC 7830 section 3: one at most. A rule may have set one.
+    if size + OPTION_HEAD_BYTES > max_bytes or has_padding(options, length):
+        return 0
+    padded -= padded % block
+    return (padded if padded < max_bytes else max_bytes) - size
+
+
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil:
+    return write_padded(q, r, out, max_bytes, 0)
+
+
+cdef uint32_t write_padded(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes,
+                           uint32_t block) noexcept nogil:
     """Write the whole reply into at most max_bytes (at least 512); returns its size.
 
     Records that do not fit are left out from the first such one on, in the order answer, authority,
@@ -518,6 +542,7 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
     """
     cdef Writer w
     cdef uint32_t opt_bytes = 0
+    cdef uint32_t padding = 0
     cdef const uint8_t* options = r.options if r.options != NULL else q.opt_echo
     cdef uint16_t options_len = r.options_len if r.options != NULL else q.opt_echo_len
     cdef bint opt = q.has_opt and not r.no_opt
@@ -538,7 +563,7 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
                 options_len = join_options(options, options_len, r, joined)
                 options = joined
         if w.pos + OPT_FIXED_BYTES + options_len > max_bytes:
-            # Only padding can make options so large; they are the first thing to go.
+            # They are the first thing to go.
             options_len = 0
         opt_bytes = OPT_FIXED_BYTES + options_len
     w.limit = max_bytes - opt_bytes
@@ -546,8 +571,16 @@ cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_b
              and write_section(&w, q, rrclass, &r.authority, out + 8)
              and write_section(&w, q, rrclass, &r.additional, out + 10))
     if opt:
+        if block:
+            padding = padding_bytes(q, options, options_len, w.pos + opt_bytes, max_bytes, block)
         write_opt(q, q.udp_bytes, r.rcode, options, options_len, out + w.pos)
         w.pos += opt_bytes
+        if padding:
+            put_u16(out + w.pos - options_len - 2, options_len + padding)
+            put_u16(out + w.pos, OPTION_PADDING)
+            put_u16(out + w.pos + 2, padding - OPTION_HEAD_BYTES)
+            memset(out + w.pos + OPTION_HEAD_BYTES, 0, padding - OPTION_HEAD_BYTES)
+            w.pos += padding
         put_u16(out + 10, ((<uint16_t>out[10] << 8) | out[11]) + 1)
     flags = 0
     if r.aa:

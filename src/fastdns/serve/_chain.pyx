@@ -8,20 +8,23 @@ from fastdns.metrics._stats cimport (
     zone_counters,
 )
 from fastdns.serve._context cimport (
-    ANSWERED, DROPPED, NEXT, NO_SLOT, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question, over_stream,
-    proto_of,
+    ANSWERED, DROPPED, NEXT, NO_SLOT, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question, encrypted,
+    over_stream, proto_of,
 )
 from fastdns.serve._errors cimport put_error
 from fastdns.serve._question cimport restore_question
 from fastdns.serve._zones cimport select_zone
 from fastdns._wire cimport (
     ACCEPTED, BADVERS, CLASS_ANY, CLASS_IN, HEADER_BYTES, IGNORED, MAX_NAME_BYTES, MIN_UDP_BYTES, NOTIMP,
-    OPT_FIXED_BYTES, REFUSED, REJECTED, SERVFAIL, Reply, accept, reply_reset, write_bare, write_reply,
+    OPT_FIXED_BYTES, REFUSED, REJECTED, SERVFAIL, Reply, accept, reply_reset, write_bare,
+    write_padded, write_reply,
 )
 
 cdef enum:
     # RFC 6895 section 3.2: from here on no class that data may be in.
     CLASS_NONE = 254
+    # RFC 8467 section 4.1: of replies to queries that are padded.
+    PADDING_BLOCK_BYTES = 468
     # A reply without records, but for OPT.
     LEAST_REPLY_BYTES = HEADER_BYTES + MAX_NAME_BYTES + 4 + OPT_FIXED_BYTES
 
@@ -241,7 +244,7 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
     cdef Query* q = ctx.q
     cdef Reply* reply = ctx.reply
     cdef Outcome outcome
-    cdef uint32_t limit, size
+    cdef uint32_t limit, size, block
     if ctx.inside and verdict == ACCEPTED:
         reset(ctx, msg, q.msg_len)
         return write_inside(ctx, answer_inside(ctx, zone), out, room)
@@ -270,10 +273,11 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
         limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES
         if limit > room:
             limit = room
+    block = PADDING_BLOCK_BYTES if encrypted(ctx.transport) else 0
     if zone == NULL or zone.chain.finish_count == 0:
-        return write_reply(q, reply, out, limit)
+        return write_padded(q, reply, out, limit, block)
     size = limit - ctx.finish_bytes if ctx.finish_bytes + LEAST_REPLY_BYTES < limit else LEAST_REPLY_BYTES
-    return finish(ctx, zone.chain, out, write_reply(q, reply, out, size), limit)
+    return finish(ctx, zone.chain, out, write_padded(q, reply, out, size, block), limit)
 
 
 cdef int32_t serve(Context* ctx, const uint8_t* msg, uint32_t length, uint8_t* out, uint32_t room) noexcept nogil:

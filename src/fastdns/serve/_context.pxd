@@ -199,6 +199,10 @@ cdef struct Server:
 cdef inline bint over_stream(uint8_t transport) noexcept nogil:
     return transport != OVER_UDP
 
+# Whether others on the way see of a message how long it is, and nothing else.
+cdef inline bint encrypted(uint8_t transport) noexcept nogil:
+    return transport >= OVER_TLS
+
 # The protocol of its sockets, as counters and CoreDNS's label proto have it: 0 is UDP, 1 is TCP.
 cdef inline uint32_t proto_of(uint8_t transport) noexcept nogil:
     return transport != OVER_UDP and transport != OVER_HTTPS3 and transport != OVER_QUIC

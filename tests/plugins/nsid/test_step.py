@@ -10,7 +10,7 @@ from tests.serve.support import options_of, parse, query, trial, wire
 
 pytestmark = pytest.mark.native
 
-NSID, COOKIE, PADDING = 3, 10, 12
+NSID, KEEPALIVE, COOKIE = 3, 11, 10
 ANSWER = Answer(wire("example.org."), bytes([192, 0, 2, 1]))
 
 
@@ -20,10 +20,10 @@ ANSWER = Answer(wire("example.org."), bytes([192, 0, 2, 1]))
         ({NSID: b""}, {NSID: b"me"}),
         ({NSID: b"x" * 300}, {NSID: b"me"}),
         (
-            {COOKIE: b"12345678", NSID: b"", PADDING: b"\0" * 20},
-            {COOKIE: b"12345678", PADDING: b"\0" * 20, NSID: b"me"},
+            {COOKIE: b"12345678", NSID: b"", KEEPALIVE: b"\0" * 20},
+            {COOKIE: b"12345678", KEEPALIVE: b"\0" * 20, NSID: b"me"},
         ),
-        ({PADDING: b"\0" * 500, NSID: b""}, {NSID: b"me", PADDING: b"\0" * 500}),
+        ({KEEPALIVE: b"\0" * 500, NSID: b""}, {NSID: b"me", KEEPALIVE: b"\0" * 500}),
         ({COOKIE: b"12345678"}, {COOKIE: b"12345678"}),
         ({}, {}),
     ],

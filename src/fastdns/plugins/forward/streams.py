@@ -12,6 +12,7 @@ from functools import partial
 from fastdns.plugins.forward.asks import Ask, Done
 from fastdns.plugins.forward.config import DNS, HTTPS, TLS, Stanza
 from fastdns.plugins.forward.dial import context_for
+from fastdns.plugins.forward.padding import padded
 from fastdns.plugins.forward.pool import Pool, kind_of
 from fastdns.plugins.forward.texts import STOPPED, request_prefix
 from fastdns.plugins.forward.upstreams import Shortage, Upstream
@@ -23,6 +24,8 @@ SWEEP_S = 1.0
 
 # The proto label of CoreDNS's metrics of upstreams.
 PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https"}
+# Queries are padded there: nothing but their length can be seen.
+ENCRYPTED = (TLS, HTTPS)
 
 
 class Streams:
@@ -73,6 +76,8 @@ class Streams:
             done = partial(_tell_with_prefix, done, self.stanza.doh_method, pool.to)
         if self.closed or pool.is_full():
             return self.loop.call_soon(done, None, STOPPED if self.closed else pool.full_error).cancel
+        if pool.upstream.transport in ENCRYPTED:
+            message = padded(message)
         ask = Ask(self.loop, message, timeout_s, done)
         pool.start(ask)
         return ask.cancel
