@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fastdns.plugins.kubernetes.metrics import MEASURES
+from tests.certificates import write_certificate
 from tests.docs.fences import ROOT
 from tests.plugins.python.support import install, path_to
 from tests.support import MANIFESTS, WEB, Server
@@ -35,6 +36,11 @@ COREFILE = """\
     inner 5
     loop
 }
+tls://.:READY_PORT {
+    bind 127.0.0.1
+    tls cert.pem key.pem
+    whoami
+}
 zone.test:DNS_PORT {
     bind 127.0.0.1
     file missing.db
@@ -60,6 +66,7 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> str:
     # A plugin of another package, whose step is in Python.
     environ = path_to(install(tmp_path_factory.mktemp("packages")))
     folder = tmp_path_factory.mktemp("server")
+    write_certificate(folder)
     with Server(folder, COREFILE, manifests=MANIFESTS, workers=1, environ=environ) as server:
         server.query(WEB)
         server.query(WEB, tcp=True)

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from fastdns.metrics._stats import Stats
+from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.servertls import ServerTls, made
 from fastdns.tls import bare_client_context
 from fastdns.transports import clients
@@ -70,7 +71,8 @@ class Listening:
         self.address = listening.getsockname()
         connect = partial(TcpConnection, self.serve, self.limits, self.clients)
         self.server = await loop.create_server(
-            partial(TlsConnection, connect, lambda: self.context, Handshakes(loop)), sock=listening
+            partial(TlsConnection, connect, lambda: self.context, Handshakes(loop, HandshakeCounts())),
+            sock=listening,
         )
         return self
 
@@ -280,7 +282,7 @@ def test_hostile_records_after_the_handshake(authority: Authority) -> None:
     """Bits that are flipped anywhere, records that are left out or repeated: the connection ends, and no other."""
 
     async def main() -> None:
-        async with Listening(authority, read_s=5, idle_s=5) as listening:
+        async with Listening(authority, read_s=25, idle_s=25) as listening:
             reader, writer = await listening.connect()
             rng = random.Random(11)
             for _ in range(60):

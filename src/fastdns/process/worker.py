@@ -322,11 +322,12 @@ class WorkerProcess:
         self, connect: Callable[..., TcpConnection], files: ServerTls
     ) -> Callable[..., asyncio.BufferedProtocol]:
         """What makes connections with TLS around those of connect."""
+        from fastdns.metrics.handshakes import handshakes
         from fastdns.servertls import served
         from fastdns.transports.tls import Handshakes, TlsConnection
 
         if self.handshakes is None:
-            self.handshakes = Handshakes(asyncio.get_running_loop())
+            self.handshakes = Handshakes(asyncio.get_running_loop(), handshakes())
         certificates = served(files)
         certificates.accept()
         return partial(TlsConnection, connect, lambda: certificates.context, self.handshakes)

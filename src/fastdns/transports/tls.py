@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
+from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.transports import Peer
 from fastdns.transports.tcp import READ_BYTES, TcpConnection
 
@@ -26,16 +27,30 @@ PLAIN_BYTES = 64 * 1024
 # What OpenSSL and Python keep for an idle connection, as measured: 24.5 KiB. It counts as held.
 SESSION_BYTES = 25 * 1024
 
+# How OpenSSL's reasons begin where client and server cannot agree (sslerr.h).
+NO_COMMON = ("NO_SHARED_", "NO_SUITABLE_", "NO_PROTOCOLS_AVAILABLE", "UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW")
+
 BUFFER = bytearray(READ_BYTES)
 RECEIVED = memoryview(BUFFER)
 PLAIN = memoryview(bytearray(PLAIN_BYTES))
 
 
-class Handshakes:
-    """The connections whose next step of a handshake can be made."""
+def failure(error: OSError) -> str:
+    """Why a handshake has failed: a reason of metrics/handshakes.py."""
+    reason = getattr(error, "reason", None) or ""
+    if "ALERT" in reason:
+        return "alert"
+    if reason.startswith(NO_COMMON):
+        return "no_common"
+    return "certificate" if "CERT" in reason else "malformed"
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+
+class Handshakes:
+    """The connections whose next step of a handshake can be made. counts: what became of others."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, counts: HandshakeCounts) -> None:
         self.loop = loop
+        self.counts = counts
         self.waiting: deque[TlsConnection] = deque()
 
     def add(self, connection: TlsConnection) -> None:
@@ -75,6 +90,8 @@ class TlsConnection(asyncio.BufferedProtocol):
         # A step of the handshake waits for its turn.
         self.queued = False
         self.shaken = False
+        # Why the handshake has failed.
+        self.refused = ""
         # The connection inside takes nothing for now.
         self.blocked = False
         self.pumping = False
@@ -94,6 +111,8 @@ class TlsConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.raw = None
         self.get_write_buffer_size = lambda: 0
+        if not self.shaken:
+            self.handshakes.counts.failed(self.refused or "closed")
         self.inner.connection_lost(exc)
 
     def get_buffer(self, sizehint: int) -> bytearray:
@@ -132,12 +151,15 @@ class TlsConnection(asyncio.BufferedProtocol):
         except ssl.SSLWantReadError:
             self.send()
             return
-        except OSError:
+        except OSError as error:
+            self.refused = failure(error)
             # The alert says why.
             self.send()
             self.inner.close("peer")
             return
         self.shaken = True
+        resumed = self.tls._sslobj.session_reused  # type: ignore[attr-defined]
+        self.handshakes.counts.complete(self.tls.version() or "", resumed)
         self.send()
         self.pump()
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.edns
 import dns.message
 import dns.query
 import dns.rdatatype
@@ -104,6 +105,83 @@ def test_kdig(server: Server, authority: Authority) -> None:
     ]  # fmt: skip
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
     assert "TLS session (TLS1.3)" in told and "192.0.2.1" in told and told.count("status: NOERROR") == 2, told
+
+
+@pytest.mark.parametrize("kind", ["A", "TXT", "MX"])
+def test_padding(server: Server, authority: Authority, kind: str) -> None:
+    """RFC 8467 section 4.1: replies to padded queries are multiples of 468 bytes, and nobody else's."""
+    query = dns.message.make_query("www.example.org", kind, use_edns=0, pad=128)
+    port = server.ports["OTHER_PORT"]
+    context = trusting(authority)
+    padded = dns.query.tls(query, "127.0.0.1", 5, port, server_hostname=NAME, ssl_context=context)
+    assert dns.edns.OptionType.PADDING in {option.otype for option in padded.options}
+    assert len(padded.wire or b"") == 468
+    clear = dns.query.tcp(query, "127.0.0.1", 5, server.ports["DNS_PORT"])
+    assert not clear.options
+    assert clear.answer == padded.answer
+    unasked = dns.message.make_query("www.example.org", kind, use_edns=0)
+    reply = dns.query.tls(unasked, "127.0.0.1", 5, port, server_hostname=NAME, ssl_context=context)
+    assert not reply.options
+
+
+def test_kdig_with_padding(server: Server, authority: Authority) -> None:
+    kdig = shutil.which("kdig")
+    if kdig is None:
+        pytest.skip("there is no kdig")
+    command = [
+        kdig, "@127.0.0.1", "-p", str(server.ports["OTHER_PORT"]), f"+tls-ca={authority.ca}",
+        f"+tls-hostname={NAME}", "+padding", "a.example.org", "TXT",
+    ]  # fmt: skip
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
+    assert "PADDING" in told and "Received 468 B" in told, told
+
+
+def test_handshakes_are_counted(server: Server, authority: Authority) -> None:
+    """By version and resumption; those that fail by reason."""
+    port = server.ports["OTHER_PORT"]
+
+    def count(what: str, **labels: str) -> float:
+        return server.total(f"fastdns_tls_handshakes{what}_total", **labels)
+
+    def shake(context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSession | None:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname=NAME, session=session) as tls,
+        ):
+            query = dns.message.make_query("www.example.org", "A").to_wire()
+            tls.sendall(len(query).to_bytes(2, "big") + query)
+            assert tls.recv(65536)
+            return tls.session
+
+    def send(data: bytes) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            plain.sendall(data)
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(4096):
+                pass
+
+    before = count("", version="1.3", resumed="yes"), count("", version="1.2", resumed="no")
+    context = trusting(authority)
+    shake(context, shake(context))
+    old = trusting(authority)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    shake(old)
+    send(b"GET / HTTP/1.1\r\n\r\n")
+    send(b"\x16\x03\x01")
+    with pytest.raises(ssl.SSLError):
+        shake(bare_client_context())
+    wait_until(lambda: count("", version="1.3", resumed="yes") >= before[0] + 1)
+    wait_until(lambda: count("", version="1.2", resumed="no") >= before[1] + 1)
+    for reason in ("malformed", "closed", "alert"):
+        wait_until(lambda reason=reason: count("_failed", reason=reason) >= 1)  # type: ignore[misc]
+
+
+def test_a_client_without_a_certificate_is_counted(tmp_path: Path, authority: Authority) -> None:
+    put(authority, tmp_path)
+    with Server(tmp_path, corefile("require_and_verify", str(authority.ca)), workers=1) as server:
+        with pytest.raises((OSError, EOFError)):
+            ask(server, trusting(authority))
+        wait_until(lambda: server.total("fastdns_tls_handshakes_failed_total", reason="certificate") == 1)
 
 
 def test_it_is_counted_as_tcp(server: Server, authority: Authority) -> None:

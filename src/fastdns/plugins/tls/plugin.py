@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
+from fastdns.corefile.model import ServerConfig
 from fastdns.corefile.settings import Settings
-from fastdns.plugins.api import Check, Plugin
+from fastdns.plugins.api import Check, InSupervisor, Plugin, SupervisorView
 
 if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
     from fastdns.servertls import ServerTls
+
+
+class Counting(InSupervisor):
+    """Shows what became of handshakes."""
+
+    async def prepare(self, config: ServerConfig) -> None:
+        from fastdns.metrics.handshakes import handshakes
+
+        handshakes()
+
+    def families(self) -> Iterator[Metric]:
+        from fastdns.metrics.handshakes import handshakes
+        from fastdns.plugins.tls.metrics import families
+
+        return families(handshakes())
 
 
 class Tls(Plugin):
@@ -26,6 +45,9 @@ class Tls(Plugin):
 
     def settings(self, config: ServerTls) -> Settings:
         return Settings(tls=config)
+
+    def in_supervisor(self, supervisor: SupervisorView) -> InSupervisor:
+        return Counting()
 
     def check(self, check: Check) -> None:
         from fastdns.servertls import served
