@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from fastdns.errors import SourceError
-from fastdns.plugins.kubernetes.api.kubeconfig import read_plain
+from fastdns.plugins.kubernetes.api import connection
+from fastdns.plugins.kubernetes.api.connection import from_kubeconfig
+from fastdns.plugins.kubernetes.api.kubeconfig import NotPlain, read_plain
 from fastdns.plugins.kubernetes.api.package import ask_package
 
 PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
@@ -77,9 +79,7 @@ PLAIN: list[tuple[str, dict[str, Any], str | None]] = [
 async def test_plain_ones_are_read_alike(folder: Path, content: dict[str, Any], context: str | None) -> None:
     path = folder / "config"
     path.write_text(yaml.safe_dump(content))
-    found = read_plain(path, context)
-    assert found is not None
-    assert found == await ask_package(path, context)
+    assert read_plain(path, context) == await ask_package(path, context)
 
 
 OTHERS: list[tuple[str, dict[str, Any], str | None]] = [
@@ -107,22 +107,52 @@ OTHERS: list[tuple[str, dict[str, Any], str | None]] = [
 def test_others_are_left_to_the_package(folder: Path, content: dict[str, Any], context: str | None) -> None:
     path = folder / "config"
     path.write_text(yaml.safe_dump(content))
-    assert read_plain(path, context) is None
+    with pytest.raises(NotPlain, match=r"."):
+        read_plain(path, context)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "clusters: {", "\x00", "a: *b", "1: 2"])
 def test_what_is_no_kubeconfig_is_left_to_the_package(folder: Path, text: str) -> None:
     (folder / "config").write_text(text)
-    assert read_plain(folder / "config", None) is None
+    with pytest.raises(NotPlain, match=r"."):
+        read_plain(folder / "config", None)
 
 
 def test_a_list_of_files_is_left_to_the_package(folder: Path) -> None:
     path = folder / "one:two"
     path.write_text(yaml.safe_dump(config()))
-    assert read_plain(path, None) is None
+    with pytest.raises(NotPlain, match="a list"):
+        read_plain(path, None)
 
 
 async def test_the_package_says_what_is_wrong(folder: Path) -> None:
     (folder / "config").write_text(yaml.safe_dump(config(HTTPS | {"certificate-authority": "absent"})))
     with pytest.raises(SourceError, match="File does not exist"):
         await ask_package(folder / "config", None)
+
+
+WITHOUT: list[tuple[dict[str, Any], str]] = [
+    (config(HTTPS, {"exec": {"command": "true"}}), "its user has exec"),
+    (config(HTTPS | {"proxy-url": "http://proxy:3128"}), "its cluster has proxy-url"),
+    (config(HTTPS | {"certificate-authority": "absent"}), "absent"),
+    (config(HTTPS | {"certificate-authority-data": "%%%"}), "certificate-authority-data is no base64"),
+    (config(users=[]), "users has 0 entries with the name 'u'"),
+]
+
+
+@pytest.mark.parametrize(("content", "why"), WITHOUT, ids=[why for _, why in WITHOUT])
+async def test_without_the_package_the_error_says_why_it_is_needed_and_how_to_get_it(
+    folder: Path, content: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "is_installed", lambda: False)
+    (folder / "config").write_text(yaml.safe_dump(content))
+    with pytest.raises(SourceError) as raised:
+        await from_kubeconfig(folder / "config", None)
+    assert why in str(raised.value)
+    assert "pip install 'fastdns[kubernetes]'" in str(raised.value)
+
+
+async def test_without_the_package_a_plain_one_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "is_installed", lambda: False)
+    (folder / "config").write_text(yaml.safe_dump(config(HTTPS, {"token": "t"})))
+    assert (await from_kubeconfig(folder / "config", None)).host_url == "https://api.test:6443"

@@ -6,7 +6,7 @@ Rules:
 - The service account's token stays a file: it is read again when the file changes, at least every 60 s, and
   when the server refuses it.
 - A kubeconfig of plain data is read in this process (kubeconfig.py). Any other one is read by the ``kubernetes``
-  package in a child process (package.py).
+  package in a child process (package.py), which is an extra. Without it, such a file is an error.
 - A missing or invalid file ends the start (``check``), as in CoreDNS. If the server is unreachable, or a credential
   plugin fails, the source tries again.
 - Every error is a SourceError that names the file or option and what was expected there. If CoreDNS has the same
@@ -27,8 +27,8 @@ from urllib.parse import urlsplit
 from fastdns import tls
 from fastdns.errors import SourceError
 from fastdns.plugins.kubernetes.api.files import TokenFile, read_pem
-from fastdns.plugins.kubernetes.api.kubeconfig import read_plain
-from fastdns.plugins.kubernetes.api.package import CREDENTIALS_TIMEOUT_S, ask_package
+from fastdns.plugins.kubernetes.api.kubeconfig import NotPlain, read_plain
+from fastdns.plugins.kubernetes.api.package import CREDENTIALS_TIMEOUT_S, ask_package, is_installed
 from fastdns.plugins.kubernetes.api.proxies import checked_proxy, proxy_from_environment
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -186,8 +186,14 @@ async def from_kubeconfig(
 ) -> Connection:
     """A context of a kubeconfig; see resolve."""
     read_pem(path, "a kubeconfig")
-    found = read_plain(path, context)
-    if found is None:
+    try:
+        found = read_plain(path, context)
+    except NotPlain as why:
+        if not is_installed():
+            raise SourceError(
+                f"{path}: {why}; without the Python package kubernetes, a kubeconfig may have certificates, keys "
+                "and tokens only: pip install 'fastdns[kubernetes]' (the image X.Y.Z-all has it)"
+            ) from None
         found = await ask_package(path, context, environ=environ, timeout_s=timeout_s, plugins=plugins)
     return Connection(
         host_url=checked_url(found.host_url, str(path)),

@@ -1,7 +1,8 @@
 """Reads kubeconfigs with plain data: certificates, keys and tokens, in the file or in files that it names.
 
-For any other file, and for a file with a mistake, read_plain returns None. Then the kubernetes package reads it;
-its import takes most of a second. read_plain returns the same values as the package (tests compare both).
+For any other file, and for a file with a mistake, read_plain raises NotPlain. Then the kubernetes package reads it,
+if it is installed: an extra of 126 MiB, whose import takes most of a second. read_plain returns the same values as
+the package (tests compare both).
 """
 
 from __future__ import annotations
@@ -42,21 +43,23 @@ class Credentials:
 
 
 class NotPlain(Exception):
-    """This file needs the kubernetes package."""
+    """This file needs the kubernetes package; the text says why."""
 
 
-def read_plain(path: Path, context: str | None) -> Credentials | None:
-    """The credentials of a context (None: the current one). Returns None if the file is not plain."""
+def read_plain(path: Path, context: str | None) -> Credentials:
+    """The credentials of a context (None: the current one). Raises NotPlain."""
     import yaml
 
     if ":" in str(path) or str(path).startswith("~"):
         # The package accepts a list of files, and expands home directories.
-        return None
+        raise NotPlain("its path is a list, or begins with ~")
     try:
         content = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
         return Plain(content, context, path.resolve().parent).credentials()
-    except (NotPlain, OSError, ValueError, yaml.YAMLError, SourceError):
-        return None
+    except yaml.YAMLError as error:
+        raise NotPlain(f"no YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, SourceError) as error:
+        raise NotPlain(str(error)) from error
 
 
 class Plain:
@@ -95,7 +98,7 @@ class Plain:
         """A boolean of the cluster; False if it is missing."""
         value = self.cluster.get(key, False)
         if not isinstance(value, bool):
-            raise NotPlain
+            raise NotPlain(f"{key} is neither true nor false")
         return value
 
     def pem(self, where: dict[str, Any], key: str, expected: str) -> str | None:
@@ -104,7 +107,7 @@ class Plain:
             try:
                 return base64.b64decode(text(where, f"{key}-data"), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
-                raise NotPlain from None
+                raise NotPlain(f"{key}-data is no base64") from None
         if key not in where:
             return None
         return read_pem(Path(os.path.normpath(self.folder / text(where, key))), expected)
@@ -113,7 +116,7 @@ class Plain:
 def mapping(value: Any) -> dict[str, Any]:
     """A mapping with names as keys."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise NotPlain
+        raise NotPlain("a mapping of names was expected")
     return value
 
 
@@ -121,7 +124,7 @@ def text(where: dict[str, Any], key: str) -> str:
     """A string that is not empty."""
     value = where.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise NotPlain
+        raise NotPlain(f"{key} is no text")
     return value
 
 
@@ -129,16 +132,16 @@ def named(content: dict[str, Any], section: str, name: str) -> dict[str, Any]:
     """The only entry of a section with this name."""
     entries = content.get(section)
     if not isinstance(entries, list):
-        raise NotPlain
+        raise NotPlain(f"{section} is no list")
     found = [mapping(entry) for entry in entries if mapping(entry).get("name") == name]
     if len(found) != 1:
-        raise NotPlain
+        raise NotPlain(f"{section} has {len(found)} entries with the name {name!r}")
     return found[0]
 
 
 def only(entry: dict[str, Any], key: str, known: set[str]) -> dict[str, Any]:
     """The mapping in an entry. Raises NotPlain if it has other keys than the known ones."""
     held = mapping(entry.get(key))
-    if not held.keys() <= known:
-        raise NotPlain
+    if others := sorted(held.keys() - known):
+        raise NotPlain(f"its {key} has {', '.join(others)}")
     return held

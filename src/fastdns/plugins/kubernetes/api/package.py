@@ -1,7 +1,7 @@
 """Resolves a kubeconfig with the ``kubernetes`` package, in a short-lived child process (credentials.py).
 
 Importing the package takes about 60 MB and most of a second. In a child process, exec plugins also run outside of
-the watcher.
+the watcher. The package is an extra: ``is_installed`` says whether it is there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastdns.errors import SourceError
@@ -20,6 +21,11 @@ from fastdns.plugins.kubernetes.api.kubeconfig import Credentials
 
 # An exec plugin may request a token from a cloud. client-go waits without a limit.
 CREDENTIALS_TIMEOUT_S = 60.0
+
+
+def is_installed() -> bool:
+    """Whether the kubernetes package is there. It is not imported."""
+    return find_spec("kubernetes") is not None
 
 
 async def ask_package(
