@@ -14,7 +14,7 @@ TEST_SOURCES := $(shell find tests -name '*.pyx' -o -name '*.pxd')
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .PHONY: run build providers debug sanitize fuzz test test-many test-alone test-sanitized compare chaos soak lint typecheck package \
-	docs bench clean
+	docs bench clean lock image try-image
 
 # Installs only what a server needs; packages are fetched while the compiler works.
 run: | $(VENV)/.tools
@@ -40,9 +40,11 @@ $(VENV)/.dev: $(VENV)/.installed
 	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The libraries of azure, clouddns and route53, without which their tests are skipped. They take pip a minute.
+# The libraries of azure, clouddns and route53, and a validator of bills of materials, without which their tests are
+# skipped. They take pip a minute.
 providers: build
-	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[azure,clouddns,route53]'
+	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[azure,clouddns,route53]' \
+		'cyclonedx-python-lib[json-validation]>=8'
 
 $(VENV)/.built: $(SOURCES) | $(VENV)/.tools
 	@$(BIN)/python setup.py --quiet build_ext --inplace
@@ -138,6 +140,21 @@ docs: $(VENV)/.docs
 # Builds source distribution and wheel into dist/, installs each into an empty environment, and asks it.
 package: $(VENV)/.dev
 	$(BIN)/python -m tests.deploy.package
+
+# Pins what the image has, with hashes, to the newest versions that pyproject.toml allows. It needs uv.
+LOCK = uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13 --no-emit-index-url \
+	--no-annotate --no-header
+lock:
+	$(LOCK) pyproject.toml --extra dnssec --extra scripts -o deploy/requirements/image.txt
+	$(LOCK) pyproject.toml --extra aws_secretsmanager --extra azure --extra clouddns --extra dnssec --extra kubernetes --extra route53 --extra scripts -o deploy/requirements/image-all.txt
+	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires']))" \
+		| $(LOCK) - -o deploy/requirements/build.txt
+
+# The root file system of the image, and a run of it as a pod's container. Both need Debian; the second needs root.
+image:
+	deploy/image build/image
+try-image: image build
+	deploy/try-image build/image
 
 # Measures all installed servers side by side; writes a section of bench/RESULTS.md and the README's chart.
 compare: build

@@ -16,31 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PORT = 1053
-# Asks the demo until it answers, then says what: run by the Python of the environment that is tried.
-ASK = """\
-import socket, subprocess, sys, time
-from dnslib import DNSRecord, QTYPE
-server = subprocess.Popen([*sys.argv[1:], "demo", "-p", "{port}"], stdout=subprocess.DEVNULL)
-try:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(0.5)
-            try:
-                client.connect(("127.0.0.1", {port}))
-                client.send(DNSRecord.question("kubernetes.default.svc.cluster.local", "A").pack())
-                reply = DNSRecord.parse(client.recv(4096))
-            except OSError:
-                time.sleep(0.05)
-                continue
-        if reply.rr:
-            print(" ".join(str(record.rdata) for record in reply.rr if record.rtype == QTYPE.A))
-            break
-finally:
-    server.terminate()
-    server.wait(10)
-"""
+ASKING = ROOT / "deploy" / "tools" / "asking.py"
 
 
 def run(*words: str | Path, cwd: Path | None = None, environ: dict[str, str] | None = None) -> str:
@@ -100,9 +76,7 @@ def ask_installed(what: Path, folder: Path) -> str:
     run(python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", what)
     away = folder / "away"
     away.mkdir()
-    script = away / "ask.py"
-    script.write_text(ASK.format(port=PORT))
-    command = [*own_network(), python, script, folder / "venv" / "bin" / "fastdns"]
+    command = [*own_network(), python, ASKING, folder / "venv" / "bin" / "fastdns"]
     return run(*command, cwd=away, environ={"PYTHONPATH": "", "FASTDNS_WORKERS": "1"}).strip()
 
 

@@ -196,13 +196,6 @@ def test_example_cluster_has_no_mistake_and_ships_with_the_package() -> None:
     assert (ROOT / "src" / "fastdns" / "example.yaml").read_text() == example.read_text()
 
 
-def test_image_runs_as_nobody_special_and_starts_fastdns() -> None:
-    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
-    assert 'ENTRYPOINT ["/opt/fastdns/bin/fastdns"]' in lines
-    assert [line for line in lines if line.startswith("USER ")] == ["USER 65532:65532"]
-    assert sum(line.startswith("FROM ") for line in lines) == 2
-
-
 @pytest.mark.parametrize("path", [*FILES, ROOT / "deploy" / "example" / "cluster.yaml"], ids=lambda path: path.name)
 def test_manifests_are_what_the_api_takes(path: Path) -> None:
     """The example had two addresses in a Service without ipFamilyPolicy, which a real API server refuses."""

@@ -23,9 +23,10 @@ PROGRAMS: dict[str, set[str]] = {
     "coredns": set(),
     "curl": set(),
     "dig": set(),
-    "docker": {"build", "run", "tag", "push"},
+    "docker": {"build", "cp", "create", "push", "rm", "run", "tag"},
     "etcdctl": {"put"},
     "fastdns": {command.name for command in COMMANDS},
+    "gh": {"attestation"},
     "git": {"clone", "pull"},
     "go": {"install", "tool"},
     "ip": {"link", "address"},
@@ -79,6 +80,8 @@ def problems_of(words: list[str]) -> list[str]:
     program, rest = words[0], words[1:]
     if program.startswith("build/") or program.startswith("./"):
         return []
+    if is_of_the_checkout(program):
+        return [] if (ROOT / program).exists() else [f"there is no {program}"]
     if program not in PROGRAMS:
         return [f"no program {program!r} is known to tests/docs/statics.py"]
     found = [f"there is no {word}" for word in rest if is_of_the_checkout(word) and not (ROOT / word).exists()]
