@@ -104,7 +104,7 @@ LAYERS = (
     Layer(
         "commands", "what the words of a command line start", "nothing imports them",
         ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.commands", "fastdns.completion",
-         "fastdns.differences", "fastdns.manual",
+         "fastdns.demo", "fastdns.differences", "fastdns.manual",
          "fastdns.migration"),
     ),
 )  # fmt: skip

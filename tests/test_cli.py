@@ -22,7 +22,7 @@ from fastdns import __version__
 from fastdns.cli import SERVE_FLAGS, Flags, main, parse_flags, version_lines
 from fastdns.errors import FastdnsError
 from fastdns.plugins.order import available
-from tests.support import COREFILE, Server, free_port, http_get, wait_until
+from tests.support import COREFILE, Server, free_port, wait_until
 
 WHOAMI = """\
 . {
@@ -466,21 +466,6 @@ def test_a_corefile_from_standard_input(tmp_path: Path) -> None:
         assert server.addresses() == ["10.96.0.20"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-
-
-def test_demo(tmp_path: Path) -> None:
-    with Server(tmp_path, arguments=("demo", "-manifests", "MANIFESTS", "-p", "DNS_PORT"), wait=False) as server:
-        wait_until(lambda: "End with Ctrl-C" in server.log or server.process.poll() is not None, 20)
-        if " is taken, " in server.log:
-            pytest.skip("its fixed ports are taken here")
-        assert server.addresses() == ["10.96.0.20"]
-        assert http_get(8181, "/ready") == (200, "OK")
-        assert f"dig @127.0.0.1 -p {server.port} kubernetes.default" in server.log
-        # A second one shared the ports of the first, and each had some of the requests.
-        second = run(tmp_path, "demo", "-p", str(free_port()))
-        assert second.returncode == 1
-        assert second.stderr == "fastdns: 127.0.0.1:8080 is taken, perhaps by another demo; end that program\n"
-        assert server.stop(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize(

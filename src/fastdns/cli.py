@@ -6,9 +6,7 @@ Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong 
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,23 +24,6 @@ from fastdns.terminal import wants_colour, width_of
 
 USAGE = overview()
 DEFAULT_FILE = "Corefile"
-DEMO_PORT = 1053
-DEMO_HTTP_PORTS = (8080, 8181, 9153)
-
-DEMO_COREFILE = """\
-cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
-    bind 127.0.0.1
-    errors
-    health 127.0.0.1:8080
-    ready 127.0.0.1:8181
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
-        manifests "{manifests}"
-        pods insecure
-    }}
-    prometheus 127.0.0.1:9153
-    loadbalance
-}}
-"""
 
 
 class UsageError(FastdnsError):
@@ -246,69 +227,30 @@ def what_to_check(flags: Flags) -> tuple[Callable[[], str], str]:
     return read, name
 
 
-def demo_manifests() -> Path:
-    """The example cluster: the checkout's file in a checkout, else the file of the package."""
-    from importlib import resources
-
-    local = Path("deploy/example/cluster.yaml")
-    return local if local.exists() else Path(str(resources.files("fastdns") / "example.yaml"))
-
-
-def is_taken(port: int, kind: socket.SocketKind) -> bool:
-    """Whether a program has a port of 127.0.0.1. Two servers of one user would share the port and its queries."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            # Ignore connections that have ended (TIME_WAIT).
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return False
-
-
 def main_demo(arguments: list[str]) -> int:
     """``fastdns demo``: an example cluster on the loopback, with health, ready and metrics."""
+    from fastdns import demo
+
     flags = parse_flags(arguments, DEMO.known)
     if flags.on("help") or flags.on("h"):
         print(usage(DEMO), end="")
         return 0
     if flags.rest:
         return fatal(f"extra command line arguments: [{' '.join(flags.rest)}]")
-    port = flags.port(DEMO_PORT)
-    manifests = Path(flags.get("manifests") or demo_manifests())
-    if not manifests.exists():
-        return fatal(f"{manifests}: no such file or folder")
-    text = DEMO_COREFILE.format(port=port, manifests=manifests.resolve())
-    stream, both = (socket.SOCK_STREAM,), (socket.SOCK_STREAM, socket.SOCK_DGRAM)
-    for taken, kinds in ((port, both), *((http_port, stream) for http_port in DEMO_HTTP_PORTS)):
-        if any(is_taken(taken, kind) for kind in kinds):
-            hint = " or give -dns.port another port" if taken == port else ""
-            return fatal(f"127.0.0.1:{taken} is taken, perhaps by another demo; end that program{hint}")
+    asked = flags.port(demo.DNS_PORT) if flags.get("dns.port") else None
+    ports = demo.choose_ports(asked)
+    with demo.temporary_folder() as folder:
+        manifests = Path(flags.get("manifests") or demo.example(Path(folder)))
+        if not manifests.exists():
+            return fatal(f"{manifests}: no such file or folder")
+        text = demo.corefile(ports, manifests)
 
-    def announce(config: ServerConfig) -> None:
-        at = f"@127.0.0.1 -p {port}"
-        print(
-            "\n".join(
-                [
-                    *zone_lines(config),
-                    *version_lines(),
-                    "",
-                    f"The cluster in {manifests} is served on 127.0.0.1:{port}, UDP and TCP. Try:",
-                    f"  dig {at} kubernetes.default.svc.cluster.local",
-                    f"  dig {at} +tcp web.shop.svc.cluster.local AAAA",
-                    f"  dig {at} _http._tcp.web.shop.svc.cluster.local SRV",
-                    f"  dig {at} db.shop.svc.cluster.local",
-                    f"  dig {at} -x 10.96.0.1",
-                    f"Edit {manifests} and ask again: the answer changes at once.",
-                    "Probes: http://127.0.0.1:8080/health http://127.0.0.1:8181/ready",
-                    "Metrics: http://127.0.0.1:9153/metrics    End with Ctrl-C.",
-                ]
-            ),
-            flush=True,
-        )
+        def announce(config: ServerConfig) -> None:
+            lines = [*zone_lines(config), *version_lines(), *demo.told(ports, manifests, asked)]
+            print("\n".join(lines), flush=True)
+            demo.start_telling(ports["dns"], manifests)
 
-    return serve(flags, lambda: load(text, "demo", default_port=port), announce)
+        return serve(flags, lambda: load(text, "demo", default_port=ports["dns"]), announce)
 
 
 def main_bench(arguments: list[str]) -> int:

@@ -87,10 +87,11 @@ DEMO = Command(
     ("serve an example cluster on 127.0.0.1",),
     """\
 Serves an example cluster on 127.0.0.1, UDP and TCP, with /health on port 8080, /ready on 8181 and /metrics on 9153.
-The manifests are watched: a change in them shows in answers at once.
+Free ports take the place of those that other programs have. The manifests are watched: each answer that a change of
+them changes is printed, with the time from the change to the answer.
 """,
     (
-        Flag(("dns.port", "p"), "N", "port (default 1053)"),
+        Flag(("dns.port", "p"), "N", "port (default 1053, or a free one)"),
         Flag(
             ("manifests",), "PATH",
             "a file or folder of YAML or JSON (default: the example that comes with fastdns)", files=True,
