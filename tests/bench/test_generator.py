@@ -236,7 +236,7 @@ def test_nobody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(BenchError, match=f"127.0.0.1:{port}: Connection refused"):
+        with pytest.raises(BenchError, match=f"127.0.0.1:{port}: connection refused"):
             ask(port, replace(ONCE, tcp=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -23,7 +24,7 @@ from fastdns.bench.result import (
     merge_histograms,
     percentile_ns,
 )
-from fastdns.bench.runner import difference
+from fastdns.bench.runner import Watch, difference
 from fastdns.bench.usage import Usage
 from fastdns.bench.versus import Series, Turn, in_turn
 
@@ -114,11 +115,14 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def test_a_report_of_nothing_has_every_line() -> None:
+def test_a_report_of_nothing_has_no_zeros() -> None:
     nothing = report.run_report(OPTIONS, a_result(), [], None, [], False)
     text = report.run_text(nothing)
-    assert "queries a second                 0" in text
-    assert len(pictures.run_plots(nothing)) == 1
+    zeros = [line.split("  ")[0] for line in text.splitlines() if line.endswith(" 0")]
+    assert zeros == ["queries sent", "answered"]
+    assert "latency" not in text
+    assert report.run_opening(nothing)[-1] == "No answer to 0 queries."
+    assert pictures.run_plots(nothing) == []
     json.dumps(nothing)
 
 
@@ -156,6 +160,51 @@ def test_no_round_was_whole() -> None:
     assert list(made["servers"][0]["rcodes"]) == list(RCODES)
     assert "ended before its time" in report.versus_text(made)
     assert pictures.versus_plots(made) == []
+    assert report.versus_opening(made)[-1] == "No round was whole."
+
+
+def test_the_opening_says_what_on_what_and_the_result() -> None:
+    made = report.run_report(OPTIONS, a_result(answered=99, sent=100, lost=1, elapsed_s=2.0), [], None, [], False)
+    what, machine, said = report.run_opening(made)
+    assert what == "udp to 127.0.0.1:53: closed loop; 1 queries of file"
+    assert "CPUs" in machine and "Linux" in machine
+    assert re.fullmatch(r"50 queries a second; p50 .*, p99 .*; 1% lost", said)
+    first = Series("first", Server("a", 1), 1, [turn(1000)])
+    second = Series("second", Server("b", 2), 2, [turn(2000)])
+    opened = report.versus_opening(report.versus_report(OPTIONS, [first, second], False))
+    assert "first (a:1) and second (b:2)" in opened[0]
+    assert opened[-1] == "first 1,000 queries a second; second 2,000 queries a second (2.00 x first)"
+
+
+def test_comparisons_are_drawn_once() -> None:
+    both = [Series(name, Server("a", 1), 1, [turn(1000, 4), turn(900, 5)]) for name in ("one", "two")]
+    made = report.versus_report(OPTIONS, both, False)
+    drawn = pictures.versus_plots(made)
+    assert len(drawn) == sum(made["servers"][0][key] is not None for key, *_ in report.COLUMNS)
+    assert all(re.search(r", (us|MiB)</title>|a second</title>", plot) for plot in drawn)
+
+
+def mark(sent: int, answered: int) -> Result:
+    return a_result(sent=sent, answered=answered, histogram=((10, answered),))
+
+
+def test_what_is_left_of_an_interval_is_part_of_the_one_before() -> None:
+    """The last point of a plot was 0: a thousandth of a second without an answer."""
+    watch = Watch()
+    watch.add(mark(10, 10), 1.0)
+    watch.add(mark(20, 20), 2.0)
+    assert watch.end(mark(21, 21), 2.001, 1.0) is None
+    assert [(one.end_s, one.length_s, one.answered) for one in watch.intervals] == [
+        (1.0, 1.0, 10), (2.001, pytest.approx(1.001), 11),
+    ]  # fmt: skip
+
+
+def test_a_long_rest_is_an_interval() -> None:
+    watch = Watch()
+    watch.add(mark(10, 10), 1.0)
+    rest = watch.end(mark(18, 18), 1.8, 1.0)
+    assert rest is not None and rest.answered == 8
+    assert [one.end_s for one in watch.intervals] == [1.0, 1.8]
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, "abc"), (1, "bca"), (5, "cab")])

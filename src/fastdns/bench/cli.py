@@ -51,7 +51,7 @@ def run(how: argparse.Namespace) -> int:
     from fastdns.bench import sources
     from fastdns.bench.page import page
     from fastdns.bench.pictures import run_plots, versus_plots
-    from fastdns.bench.report import run_text, versus_text
+    from fastdns.bench.report import run_opening, run_text, versus_opening, versus_text
 
     asked = sources.read(how)
     report = versus_of(how, asked) if how.versus else run_of(how, asked)
@@ -59,8 +59,10 @@ def run(how: argparse.Namespace) -> int:
     if how.html is not None:
         plots = versus_plots(report) if how.versus else run_plots(report)
         title = " and ".join(name for name, _ in how.versus) if how.versus else report["options"]["server"]
+        opening = versus_opening(report) if how.versus else run_opening(report)
+        made = page(f"{title}: fastdns bench", opening, plots, text.splitlines(), report)
         try:
-            how.html.write_text(page(f"{title}: fastdns bench", plots, text.splitlines(), report), encoding="utf-8")
+            how.html.write_text(made, encoding="utf-8")
         except OSError as error:
             raise BenchError(f"{how.html}: {error.strerror}") from None
     print(json.dumps(report, indent=2) if how.json else text, flush=True)

@@ -98,8 +98,11 @@ def bars(title: str, groups: Sequence[Group], *, digits: int = 2, unit: str = ""
     return svg(y, title, parts)
 
 
-def shares(title: str, values: Sequence[float], *, unit: str) -> str:
-    """The distribution of values: for each value, the percentage that does not exceed it. Logarithmic axis."""
+def shares(title: str, values: Sequence[float], *, unit: str, x_label: str = "", y_label: str = "") -> str:
+    """The distribution of values: for each value, the percentage that does not exceed it. Logarithmic axis.
+
+    x_label, y_label: what the axes show.
+    """
     ordered = sorted(max(value, 1e-6) for value in values)
     left, right, top, bottom = 60.0, WIDTH - 20.0, float(HEAD), 280.0
     first = math.floor(math.log10(ordered[0])) if ordered else 0
@@ -119,7 +122,9 @@ def shares(title: str, values: Sequence[float], *, unit: str) -> str:
     # Neighbours that fall on the same tenth of a pixel are one point.
     unique = list(dict.fromkeys(points))
     parts.append(f'<polyline fill="none" stroke="{COLOURS[0]}" stroke-width="2" points="{" ".join(unique)}"/>')
-    return svg(bottom + 30, title, parts)
+    parts += [text(8, top - 4, y_label)] if y_label else []
+    parts += [text(right, bottom + 34, x_label, anchor="end")] if x_label else []
+    return svg(bottom + (44 if x_label else 30), title, parts)
 
 
 # ------------------------------------------------------------------------------------------------------ lines
@@ -172,8 +177,8 @@ def logarithmic(values: Sequence[float], write: Callable[[float], str]) -> Axis:
     return Axis(10.0 ** powers[0], 10.0 ** powers[-1], [10.0**power for power in powers], write, True)
 
 
-def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis) -> str:
-    """Lines over two axes; with labels above them if there are several."""
+def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis, *, x_label: str = "", y_label: str = "") -> str:
+    """Lines over two axes; with labels above them if there are several. x_label, y_label: what the axes show."""
 
     def at(value: tuple[float, float]) -> tuple[float, float]:
         wide, high = PLOT_RIGHT - PLOT_LEFT, PLOT_BOTTOM - PLOT_TOP
@@ -200,4 +205,8 @@ def lines(title: str, drawn: Sequence[Line], x: Axis, y: Axis) -> str:
             legend -= 7 * len(one.label) + 26
             parts.append(f'<rect fill="{colour}" x="{number(legend)}" y="11" width="10" height="10"/>')
             parts.append(text(legend + 14, 20, one.label))
-    return svg(PLOT_BOTTOM + 30, title, parts)
+    if y_label:
+        parts.append(text(8, PLOT_TOP - 4, y_label))
+    if x_label:
+        parts.append(text(PLOT_RIGHT, PLOT_BOTTOM + 34, x_label, anchor="end"))
+    return svg(PLOT_BOTTOM + (44 if x_label else 30), title, parts)

@@ -69,10 +69,11 @@ class Stages:
 
 def line(interval: Interval) -> str:
     """An interval as a line."""
-    rate = interval.answered / interval.length_s if interval.length_s > 0 else 0.0
+    if not interval.answered or interval.length_s <= 0:
+        return f"{interval.end_s:9.1f} s  {'no answers':>22}{'':30}  lost {interval.lost:,}"
     return (
-        f"{interval.end_s:9.1f} s  {rate:12,.0f} answers/s  p50 {duration(interval.p50_us):>9}  "
-        f"p99 {duration(interval.p99_us):>9}  lost {interval.lost:,}"
+        f"{interval.end_s:9.1f} s  {interval.answered / interval.length_s:12,.0f} answers/s  "
+        f"p50 {duration(interval.p50_us):>9}  p99 {duration(interval.p99_us):>9}  lost {interval.lost:,}"
     )
 
 

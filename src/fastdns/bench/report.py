@@ -1,4 +1,4 @@
-"""Reports as JSON and as text: always the same fields in the same order, so that two reports can be compared.
+"""Reports as JSON and as text. JSON has always the same keys; text has no line for what did not happen.
 
 The JSON is the whole report; text and page are made from it. ``SCHEMA`` changes if a key is removed or changes its
 meaning; new keys may be added.
@@ -19,8 +19,6 @@ from fastdns.bench.versus import Series, Turn
 SCHEMA = "fastdns-bench/1"
 # The percentiles of the latency curve.
 CURVE = (0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 100)
-# Rcodes that are always printed; others are printed if they occurred.
-ALWAYS = ("NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED")
 # From here on the generator may be the limit.
 BUSY = 0.95
 JSON = dict[str, Any]
@@ -227,40 +225,90 @@ def run_text(report: JSON) -> str:
         row("run time", f"{result['elapsed_s']:.3f} s"),
         row("queries sent", f"{sent:,}"),
         share("answered", answered, sent),
-        share("lost", result["lost"], sent),
-        share("interrupted", result["interrupted"], sent),
-        row("not sent in time", f"{result['unsent']:,}"),
-        row("late answers", f"{result['late']:,}"),
-        row("duplicate answers", f"{result['duplicates']:,}"),
-        row("mismatched answers", f"{result['mismatched']:,}"),
-        row("truncated answers", f"{result['truncated']:,}"),
-        row("answers checked", f"{result['checked']:,}"),
-        row("wrong answers", f"{result['wrong']:,}"),
-        row("socket errors", f"{result['socket_errors']:,}"),
-        row("reconnects", f"{result['reconnects']:,}"),
+        # What did not happen has no line.
+        *(share(name, result[key], sent) for key, name in (("lost", "lost"), ("interrupted", "interrupted"))
+          if result[key]),
+        *(row(name, f"{result[key]:,}") for key, name in EVENTS.items() if result[key]),
         "",
-        row("queries a second", f"{result['queries_per_second']:,.0f}"),
-        row("bytes of a query", f"{result['query_bytes'] / sent if sent else 0:.1f}"),
-        row("bytes of an answer", f"{result['answer_bytes'] / answered if answered else 0:.1f}"),
+        *answered_lines(result),
         row("generator busy", f"{100 * result['generator']['busy']:.1f}%"),
-        row("its CPU a query", f"{result['generator']['cpu_us_per_query']:.2f} us"),
+        *([row("its CPU a query", f"{result['generator']['cpu_us_per_query']:.2f} us")] if answered else []),
         *usage_lines(report["process"]),
-        "",
-        *(
-            share(name, count, answered)
-            for name, count in result["rcodes"].items()
-            if count or name in ALWAYS
-        ),
-        "",
+        *([""] if answered else []),
+        *(share(name, count, answered) for name, count in result["rcodes"].items() if count),
+        *([""] if answered else []),
         *(
             row(f"latency {key.removesuffix('_us')}", duration(us))
             for key, us in times.items()
-            if key.endswith("_us")
+            if key.endswith("_us") and answered
         ),
         *wrong_lines(report["wrong_answers"]),
         *notes(report),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+EVENTS = {
+    "unsent": "not sent in time",
+    "late": "late answers",
+    "duplicates": "duplicate answers",
+    "mismatched": "mismatched answers",
+    "truncated": "truncated answers",
+    "checked": "answers checked",
+    "wrong": "wrong answers",
+    "socket_errors": "socket errors",
+    "reconnects": "reconnects",
+}
+
+
+def answered_lines(result: JSON) -> list[str]:
+    """Throughput and sizes; none without an answer."""
+    if not result["answered"]:
+        return []
+    return [
+        row("queries a second", f"{result['queries_per_second']:,.0f}"),
+        row("bytes of a query", f"{result['query_bytes'] / result['sent']:.1f}"),
+        row("bytes of an answer", f"{result['answer_bytes'] / result['answered']:.1f}"),
+    ]
+
+
+def machine_line(report: JSON) -> str:
+    """What it was run on."""
+    machine = report["machine"]
+    return (
+        f"{machine['cpus']} CPUs, {machine['model'] or 'of an unknown model'}, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, load {machine['load'][0]:.2f}"
+    )
+
+
+def run_opening(report: JSON) -> list[str]:
+    """What was run, on what, and the result: a line each."""
+    options, result, times = report["options"], report["result"], report["result"]["latency"]
+    what = f"{options['transport']} to {options['server']}: {options['load']}; {options['queries']:,} queries of "
+    if not result["answered"]:
+        said = f"No answer to {result['sent']:,} queries."
+    else:
+        lost = 100 * result["lost"] / result["sent"]
+        said = (
+            f"{result['queries_per_second']:,.0f} queries a second; p50 {duration(times['p50_us'])}, "
+            f"p99 {duration(times['p99_us'])}; {lost:.3g}% lost"
+        )
+    return [what + options["source"], machine_line(report), said]
+
+
+def versus_opening(report: JSON) -> list[str]:
+    """The same of servers side by side: each one's throughput, and the others' as a multiple of the first's."""
+    options, servers = report["options"], report["servers"]
+    names = " and ".join(f"{server['name']} ({server['server']})" for server in servers)
+    what = f"{options['transport']} to {names}: {options['load']}; {report['rounds']} interleaved rounds"
+    said = []
+    for server in servers:
+        rate, ratio = server["queries_per_second"], server["of_first"]["queries_per_second"]
+        if rate is None:
+            continue
+        times = f" ({ratio['median']:.2f} x {servers[0]['name']})" if ratio and server is not servers[0] else ""
+        said.append(f"{server['name']} {rate['median']:,.0f} queries a second{times}")
+    return [what, machine_line(report), "; ".join(said) or "No round was whole."]
 
 
 def usage_lines(process: JSON | None) -> list[str]:
@@ -335,14 +383,16 @@ def versus_text(report: JSON) -> str:
         for server in servers:
             ratio = cell(server["of_first"][key], 3)
             lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {cell(server[key], digits, unit):>34} {ratio:>24}")
-    lines += ["", f"{'counts':<{NAME_WIDTH}}" + "".join(f" {title:>10}" for title in COUNTS.values())]
+    # What happened to none has no column.
+    counts = [key for key in COUNTS if key in ("sent", "answered") or any(server[key] for server in servers)]
+    lines += ["", f"{'counts':<{NAME_WIDTH}}" + "".join(f" {COUNTS[key]:>10}" for key in counts)]
     for server in servers:
-        cells = "".join(f" {server[key]:>10,}" for key in COUNTS)
+        cells = "".join(f" {server[key]:>10,}" for key in counts)
         lines.append(f"  {server['name']:<{NAME_WIDTH - 2}}{cells}")
     lines += ["", "rcodes"]
     for server in servers:
-        counts = ", ".join(f"{name} {count:,}" for name, count in server["rcodes"].items() if count)
-        lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {counts or 'none'}")
+        rcodes = ", ".join(f"{name} {count:,}" for name, count in server["rcodes"].items() if count)
+        lines.append(f"  {server['name']:<{NAME_WIDTH - 2}} {rcodes or 'none'}")
     busy = [server["name"] for server in servers
             if server["generator_busy"] and server["generator_busy"]["median"] > BUSY]  # fmt: skip
     if busy and options["loop"] == "closed":

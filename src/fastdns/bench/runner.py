@@ -7,6 +7,7 @@ runs. They begin at one moment, and end with this process, whatever ends it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import select
@@ -33,6 +34,8 @@ FAILED = b"-"
 # Delay from the moment when all are ready to the common start.
 START_NS = 10_000_000
 WATCH_S = 0.2
+# A host says within this time that nobody listens on a port.
+PROBE_S = 0.3
 MAX_WATCH_S = 1.0
 # Number of intervals of a run of known length.
 INTERVALS = 100
@@ -192,16 +195,28 @@ class Watch:
 
     def __init__(self) -> None:
         self.intervals: list[Interval] = []
-        self._end_s = 0.0
-        self._before: Result | None = None
+        # The end of each interval, and the counts then; the first is the start.
+        self._marks: list[tuple[float, Result | None]] = [(0.0, None)]
+
+    def end(self, now: Result, at_s: float, interval_s: float) -> Interval | None:
+        """The last interval. What is left of one, at the end, is part of the interval before it.
+
+        Returns what has happened since the last call; None if that is too little for a rate, and nothing was lost.
+        """
+        rest = self.add(now, at_s)
+        if rest.length_s >= interval_s / 2 or len(self.intervals) < 2:
+            return rest
+        del self.intervals[-2:], self._marks[-2:]
+        self.add(now, at_s)
+        return rest if rest.lost else None
 
     def add(self, now: Result, at_s: float) -> Interval:
         """The interval since the last call. at_s: seconds from the start."""
-        before = self._before
+        began_s, before = self._marks[-1]
         fresh = difference(now.histogram, before.histogram if before else ())
         interval = Interval(
             end_s=at_s,
-            length_s=at_s - self._end_s,
+            length_s=at_s - began_s,
             sent=now.sent - (before.sent if before else 0),
             answered=now.answered - (before.answered if before else 0),
             lost=now.lost - (before.lost if before else 0),
@@ -210,7 +225,7 @@ class Watch:
             max_us=percentile_ns(fresh, 100) / 1000,
         )
         self.intervals.append(interval)
-        self._end_s, self._before = at_s, now
+        self._marks.append((at_s, now))
         return interval
 
 
@@ -262,11 +277,11 @@ def run(
             try:
                 child.wait_until_ready()
             except BenchError as error:
-                raise BenchError(f"{server}: {error}") from None
+                raise BenchError(f"{server}: {in_words(str(error), how.tcp)}") from None
         begin_ns = time.monotonic_ns() + START_NS
         for child in children:
             child.start(begin_ns)
-        watch = watch_until_end(children, begin_ns, interval_s, seen, tell)
+        watch = watch_until_end(children, begin_ns, interval_s, seen, tell, lambda: is_refused(server, how))
         for child in children:
             child.check()
         result = merge(read_result(child.counters) for child in children)
@@ -274,10 +289,19 @@ def run(
 
 
 def watch_until_end(
-    children: list[Child], begin_ns: int, interval_s: float, seen: list[int], tell: Tell | None
+    children: list[Child],
+    begin_ns: int,
+    interval_s: float,
+    seen: list[int],
+    tell: Tell | None,
+    refused: Callable[[], str],
 ) -> Watch:
-    """Read the counters at each interval, until every process has closed its pipe."""
+    """Read the counters at each interval, until every process has closed its pipe.
+
+    refused: says why nobody answers where it is known, else "". Raises BenchError with it.
+    """
     watch = Watch()
+    asked_why = False
     running = {child.said for child in children}
     due_s = interval_s
     stopped = False
@@ -290,9 +314,44 @@ def watch_until_end(
             for child in children:
                 stop_counting(child.counters)
         now_s = (time.monotonic_ns() - begin_ns) / 1e9
+        if now_s < due_s and running and (asked_why or now_s < WATCH_S):
+            continue
+        now = merge(read_result(child.counters) for child in children)
+        if not asked_why and now.sent:
+            asked_why = True
+            if now.errors and not now.answered and (why := refused()):
+                raise BenchError(why)
         if now_s >= due_s or not running:
-            interval = watch.add(merge(read_result(child.counters) for child in children), now_s)
+            interval = watch.add(now, now_s) if running else watch.end(now, now_s, interval_s)
             due_s = now_s + interval_s
-            if tell:
-                tell(merge(read_result(child.counters) for child in children), interval)
+            if tell and interval is not None:
+                tell(now, interval)
     return watch
+
+
+def in_words(reason: str, tcp: bool) -> str:
+    """Why a server cannot be asked, and what that says of it."""
+    if reason == os.strerror(errno.ECONNREFUSED):
+        return f"connection refused: no program listens there over {'TCP' if tcp else 'UDP'}"
+    return reason
+
+
+def is_refused(server: Server, how: How) -> str:
+    """Why a server that has not answered over UDP cannot be asked: its host says that nobody listens; else ""."""
+    if how.tcp:
+        return ""
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        server.host, server.port, how.family, socket.SOCK_DGRAM
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.settimeout(PROBE_S)
+            try:
+                probe.connect(address)
+                # No message at all: a server passes it over.
+                probe.send(b"")
+                probe.recv(1)
+            except TimeoutError:
+                return ""
+            except OSError as error:
+                return f"{server}: {in_words(error.strerror or str(error), tcp=False)}"
+    return ""

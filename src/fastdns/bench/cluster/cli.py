@@ -6,7 +6,7 @@ import importlib.util
 import json
 
 from fastdns.bench.cluster.options import parse
-from fastdns.bench.cluster.report import plots, text
+from fastdns.bench.cluster.report import opening, plots, text
 from fastdns.bench.cluster.run import run
 from fastdns.bench.errors import BenchError
 from fastdns.bench.page import page
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     lines = text(report)
     if how.html is not None:
         try:
-            how.html.write_text(page("fastdns bench cluster", plots(report), lines, report))
+            how.html.write_text(page("fastdns bench cluster", opening(report), plots(report), lines, report))
         except OSError as error:
             raise BenchError(f"{how.html}: {error.strerror}") from error
     print(json.dumps(report, indent=2) if how.json else "\n".join(lines))
