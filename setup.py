@@ -30,6 +30,7 @@ COLD = (
     "fastdns.bench._answers",
     "fastdns.bench._counts",
     "fastdns.bench._questions",
+    "fastdns.library.",
     "fastdns.regex._table",
     "tests.",
 )

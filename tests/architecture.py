@@ -102,6 +102,10 @@ LAYERS = (
         ("fastdns.bench.*",),
     ),
     Layer(
+        "library", "messages, Corefiles and load, for other programs", "it is made of the server's parts",
+        ("fastdns.library.*",),
+    ),
+    Layer(
         "commands", "what the words of a command line start", "nothing imports them",
         ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.commands", "fastdns.completion",
          "fastdns.demo", "fastdns.differences", "fastdns.manual",

@@ -24,6 +24,7 @@ UPWARD: dict[tuple[str, str], str] = {}
 CIRCLES: dict[frozenset[str], str] = {}
 # Imports of a module whose name is only known when the server runs: the reader of imports does not see them.
 DYNAMIC = {
+    "__init__.py": "the public names, when one is used",
     "plugins/order.py": "the plugin that a Corefile names",
     "plugins/steps.py": "what the steps of a configuration import, before the workers are forked",
 }

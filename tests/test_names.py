@@ -88,6 +88,7 @@ ALLOWED = {
     ("regex/unicode.py", "cache"): "functools.cache",
 }
 ALLOWED |= {
+    ("demo.py", "metadata"): "of a Kubernetes object",
     ("dns/_signatures.pxd", "tsig"): "the type of records (RFC 8945)",
     ("dns/_signatures.pyx", "tsig"): "the type of records (RFC 8945)",
     ("expr/_program.pyx", "loop"): "a function with a predicate",
