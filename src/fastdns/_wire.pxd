@@ -244,8 +244,8 @@ cdef uint32_t options_without(const uint8_t* options, uint32_t length, uint16_t 
 
 # Whether a reply repeats an option of the query.
 cdef inline bint echoed_option(uint16_t code) noexcept nogil:
-    # NSID, EXPIRE, COOKIE, TCP-KEEPALIVE: what CoreDNS repeats to the client; ECS is not. It repeats PADDING as well,
-    # which has a length of its own in a reply, and no place in one that is not encrypted (RFC 7830 sections 4 and 6).
+    # NSID, EXPIRE, COOKIE, TCP-KEEPALIVE: what CoreDNS repeats to the client; ECS is not. It repeats PADDING as
+    # well, which has a length of its own in a reply, and no place in a plain one (RFC 7830 sections 4 and 6).
     return code == 3 or (code >= 9 and code <= 11)
 
 # The options that upstreams are told.
@@ -256,8 +256,8 @@ cdef Accept accept(const uint8_t* msg, uint32_t length, Query* q) noexcept nogil
 # Take what the OPT record at q.opt_at of q.msg says, in place of what was read before. False: it is malformed.
 cdef bint read_options(Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
-# The same, padded to a multiple of block bytes where the query has asked for that with a Padding option (RFC 7830);
-# what a reply of max_bytes has no room for is left out of the padding. block 0: as write_reply.
+# The same, padded to a multiple of block bytes where the query has asked for that with a Padding option (RFC
+# 7830); what a reply of max_bytes has no room for is left out of the padding. block 0: as write_reply.
 cdef uint32_t write_padded(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes, uint32_t block) noexcept nogil
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
 cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil

@@ -14,7 +14,7 @@ LENGTH_AT = 9
 
 
 def padded(message: bytes) -> bytes:
-    """The query, of a size that is a multiple of BLOCK_BYTES; as it is without an OPT record, or if it is padded."""
+    """The query, of a size that is a multiple of BLOCK_BYTES; as it is if it has no OPT record, or is padded."""
     if message[4:12] != COUNTS:
         return message
     at = 12
