@@ -29,6 +29,7 @@ LINES = {
     "chaos": ["chaos"],
     "ddr": ["ddr dns.example"],
     "dns64": ["dns64"],
+    "dnstap": ["dnstap {home}/nobody.sock"],
     "erratic": ["erratic"],
     "errors": ["errors"],
     "file": [f"file {{home}}/zone.db {ELSEWHERE}"],

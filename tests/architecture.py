@@ -213,7 +213,7 @@ def order(edge: tuple[str, str]) -> tuple[int, int]:
 
 
 # Modules of plugins that are no plugins.
-SHARED = {"api", "order", "python", "steps", "tasks", "values"}
+SHARED = {"api", "observers", "order", "python", "steps", "tasks", "values"}
 
 
 def plugins(edge: tuple[str, str]) -> tuple[str, str] | None:

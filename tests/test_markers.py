@@ -52,6 +52,7 @@ NOT_NATIVE = {
     "plugins/autopath/test_clients.py": SERVERS,
     "plugins/autopath/test_reload.py": SERVERS,
     "plugins/dns64/test_answers.py": SERVERS,
+    "plugins/dnstap/test_process.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,
     "plugins/test_alike.py": SERVERS,

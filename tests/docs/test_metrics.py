@@ -24,6 +24,7 @@ COREFILE = """\
     bind 127.0.0.1
     errors
     log
+    dnstap listen tap.sock
     health 127.0.0.1:HEALTH_PORT
     kubernetes cluster.local {
         manifests "MANIFESTS"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fastdns.metrics.delays import LoopDelays
     from fastdns.metrics.measured import Family
     from fastdns.plugins.python import PythonStep
+    from fastdns.serve._exchanges import NativeObserver
     from fastdns.serve._search import NativeSearch
     from fastdns.serve._suspend import NativeService
     from fastdns.serve._transfers import NativeTransfer
@@ -208,6 +209,9 @@ class SupervisorView(Protocol):
     @property
     def reload_failed(self) -> int: ...
 
+    def count_workers(self, config: ServerConfig) -> int:
+        """How many workers serve a configuration. Raises FastdnsError."""
+
     def first_counter(self, name: str) -> int:
         """Where in a zone the counters of a plugin begin."""
 
@@ -291,6 +295,9 @@ class InSupervisor:
 
     async def leave(self) -> None:
         """The server is about to end, and still answers. All plugins together have 10 s for this."""
+
+    async def close(self) -> None:
+        """All workers have ended, and the server does so now. All plugins together have a second for this."""
 
     def counters_in_use(self) -> int:
         """How many rows of the upstreams' counters may hold anything."""
@@ -461,6 +468,10 @@ class Plugin:
 
     def value(self, name: str, config: Any, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
         """The value of that name, ``plugin/name``, where the plugin provides it: see serve/_values.pxd."""
+        return None
+
+    def observer(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeObserver | None:
+        """What is told of each exchange of the block's plugins with other servers: see serve/_exchanges.pxd."""
         return None
 
     def search(self, config: Any, block: ServerBlock, runtime: Runtime) -> NativeSearch | None:

@@ -93,6 +93,14 @@ class Parts:
             except Exception:
                 log.exception("plugin/%s: what it does before the end has failed", name)
 
+    async def close(self) -> None:
+        """What they do when all workers have ended, those that have served included. A failure ends no other."""
+        for name, part in self.of.items():
+            try:
+                await part.close()
+            except Exception:
+                log.exception("plugin/%s: its end has failed", name)
+
     def stop(self) -> None:
         """End all of that."""
         for task in self.tasks.values():

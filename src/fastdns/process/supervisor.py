@@ -34,6 +34,8 @@ log = logging.getLogger("fastdns")
 
 # What plugins do before the end, all together: a pod has 30 s, and queries are still to be drained.
 LEAVE_S = 10.0
+# And when the workers have ended.
+CLOSE_S = 1.0
 
 
 def share_with_children() -> None:
@@ -170,6 +172,9 @@ class Supervisor(Reloading):
             if child.pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.parts.close()
         await self.admin.close_all()
         self.remove_pidfile()
 

@@ -23,6 +23,7 @@ from fastdns.dns._replies cimport parse_reply
 from fastdns.plugins.forward.engine._stanza cimport (
     MAX_STANZAS, MAX_UPSTREAMS, RANDOM, ROUND_ROBIN, SEQUENTIAL, Stanza,
 )
+from fastdns.serve._exchanges cimport BlockObservers
 from fastdns.serve._replies cimport find_reply
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._suspend cimport Service, suspend
@@ -202,7 +203,7 @@ cdef class ForwardStep(NativeStep):
 
     number, zone, excepted, upstreams (places in the table of the thread), policy, force_tcp, prefer_udp,
     max_fails, max_attempts, max_concurrent, read_timeout_s, probe_interval_s, probe_name, probe_rd, next_rcodes,
-    next_on_nodata, failover_rcodes, failfast, randomize_case.
+    next_on_nodata, failover_rcodes, failfast, randomize_case, observers (BlockObservers).
     """
     cdef Conf conf
     cdef list keep
@@ -232,6 +233,7 @@ cdef class ForwardStep(NativeStep):
 
     cdef int fill(self, Stanza* s, dict given) except -1:
         cdef uint32_t i
+        cdef BlockObservers observers
         if not 0 <= given["number"] < MAX_STANZAS:
             raise ValueError(f"at most {MAX_STANZAS} forward stanzas in a Corefile")
         if not 0 < len(given["upstreams"]) <= MAX_UPSTREAMS:
@@ -268,4 +270,6 @@ cdef class ForwardStep(NativeStep):
             s.excepted[i] = <const uint8_t*><bytes>excepted[i]
             (<uint16_t*>s.excepted_len)[i] = len(excepted[i])
         s.except_count = len(excepted)
+        observers = given["observers"]
+        s.observers = observers.observers
         return 0

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("plugin/forward")
 
+# The value that names the upstream that has replied.
+UPSTREAM = "forward/upstream"
 # The text of an error for which the streams may know a better one.
 STREAM_ERROR = "{}: connection failed"
 
@@ -92,6 +94,8 @@ class Forwarding(InWorker):
             self.routes.table(), self.routes.shared, self.worker.stats, slot, room,
             max(1, len(self.routes.stanzas)), sockets=self.worker.allowed("sockets"),
         )  # fmt: skip
+        # All workers of a thread have the same in their slots.
+        engine.serve_with(self.worker.slow_workers[0] if slot == self.worker.slow_slot else self.worker.hot_worker)
         self.engines.append(engine)
         return engine
 
@@ -166,11 +170,12 @@ class Forward(Plugin):
     def step(self, config: Config, block: ServerBlock, runtime: Runtime) -> NativeStep:
         from fastdns.plugins.forward._step import ForwardStep
         from fastdns.plugins.forward.stanzas import for_step
+        from fastdns.plugins.observers import observers_of
 
-        return ForwardStep(for_step(config, block, routes_of(runtime)))
+        return ForwardStep(for_step(config, block, routes_of(runtime), observers_of(block, runtime, UPSTREAM)))
 
     def value(self, name: str, config: Config, block: ServerBlock, runtime: Runtime) -> NativeValue | None:
-        if name != "forward/upstream":
+        if name != UPSTREAM:
             return None
         from fastdns.plugins.forward._step import UpstreamValue
 

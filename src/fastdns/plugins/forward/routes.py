@@ -16,12 +16,13 @@ from functools import partial
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.netaddrs import interface_index, socket_address, zone_of
-from fastdns.plugins.forward.config import DNS, Address, HostName, Stanza
+from fastdns.plugins.forward.config import DNS, HTTPS, TLS, Address, HostName, Stanza
 from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
 from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
 from fastdns.skipped import SkippedLines
 from fastdns.threads import in_thread
+from fastdns.transports import table
 
 log = logging.getLogger("plugin/forward")
 
@@ -29,9 +30,12 @@ log = logging.getLogger("plugin/forward")
 MAX_SLOTS = 128
 
 
-# Address, source address, whether it is asked only over streams, slot.
+# The numbers of the transports of servers that are asked only over streams.
+STREAMS = {DNS: 0, TLS: table.TLS.number, HTTPS: table.HTTPS.number}
+
+# Address, source address, one of STREAMS, slot.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
-TableEntry = tuple[SocketAddress, SocketAddress | None, bool, int]
+TableEntry = tuple[SocketAddress, SocketAddress | None, int, int]
 
 Seen = tuple[FileState | int, ...]
 
@@ -61,7 +65,7 @@ class Route:
         """The entry for ForwardEngine."""
         address = socket_address(self.upstream.address, self.upstream.port)
         source = None if source_address is None else socket_address(source_address, 0)
-        return address, source, self.upstream.transport != DNS, self.slot
+        return address, source, STREAMS[self.upstream.transport], self.slot
 
 
 @dataclass(frozen=True, slots=True)

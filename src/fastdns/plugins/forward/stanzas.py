@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastdns.corefile.model import ServerBlock
 from fastdns.dns.names import wire_name
 from fastdns.plugins.forward.config import Config
 from fastdns.plugins.forward.routes import Routes
 
+if TYPE_CHECKING:
+    from fastdns.serve._exchanges import BlockObservers
 
-def for_step(config: Config, block: ServerBlock, routes: Routes) -> list[dict[str, Any]]:
+
+def for_step(
+    config: Config, block: ServerBlock, routes: Routes, observers: BlockObservers
+) -> list[dict[str, Any]]:
     """All stanzas of a block; see ForwardStep."""
     stanzas = []
     for place, stanza in enumerate(config.stanzas):
@@ -36,5 +41,6 @@ def for_step(config: Config, block: ServerBlock, routes: Routes) -> list[dict[st
             "failover_rcodes": stanza.failover_rcodes,
             "failfast": stanza.failfast_all_unhealthy_upstreams,
             "randomize_case": stanza.randomize_case,
+            "observers": observers,
         })  # fmt: skip
     return stanzas

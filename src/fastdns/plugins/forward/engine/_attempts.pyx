@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
+from fastdns.plugins.forward.engine._observed cimport is_observed, tell_sent
 from fastdns.plugins.forward.engine._reasons cimport IN_FLIGHT, SEND_FAILED
 from fastdns._wire cimport put_u16
 from fastdns.memory._random cimport random_u32
@@ -104,6 +105,8 @@ cdef bint start_stream(Engine* e, uint32_t place, uint32_t which) noexcept nogil
         return False
     e.service.unsent = True
     a.state = OVER_STREAM
+    if is_observed(o):
+        tell_sent(e, o, which)
     o.hedge_ns = e.now_ns + STREAM_SILENCE_NS
     return True
 

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastdns.memory._clock cimport monotonic_ns
+from fastdns.plugins.forward.engine._observed cimport is_observed, tell_sent
 from fastdns.plugins.forward.engine._reasons cimport CONNECTION_REFUSED, SEND_FAILED
 from fastdns.memory._syscalls cimport MSG_DONTWAIT, MSG_TRUNC, iovec, mmsghdr, recvmmsg, sendmmsg
 from fastdns._wire cimport FLAG_TC, HEADER_BYTES, MAX_ASKED_UDP_BYTES
@@ -133,6 +134,9 @@ cdef void send_all(Engine* e, Outgoing* group, uint32_t count, uint32_t upstream
         sent = send_group(e, &group[first], count - first, s.fd)
         if sent > 0:
             s.sent += sent
+            for i in range(first, first + <uint32_t>sent):
+                if is_observed(&e.table[group[i].place]):
+                    tell_sent(e, &e.table[group[i].place], group[i].attempt)
             first += sent
             continue
         if errno == EINTR:

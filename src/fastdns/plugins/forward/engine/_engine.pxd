@@ -6,6 +6,7 @@ from fastdns.plugins.forward.engine._shared cimport Upstreams
 from fastdns.plugins.forward.engine._state cimport Engine
 from fastdns.plugins.forward.engine._streams cimport StreamRings
 from fastdns.serve._suspend cimport NativeService
+from fastdns.serve._worker cimport Worker
 
 
 cdef class ForwardEngine(NativeService):
@@ -13,4 +14,5 @@ cdef class ForwardEngine(NativeService):
     cdef readonly Stats stats
     cdef readonly StreamRings streams
     cdef Upstreams shared
+    cdef Worker worker
     cdef int take_upstream(self, uint32_t number, tuple given) except -1

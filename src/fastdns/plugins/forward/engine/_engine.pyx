@@ -30,6 +30,7 @@ from fastdns.plugins.forward.engine._state cimport NONE, OVER_STREAM, Ended, Out
 from fastdns.plugins.forward.engine._streams cimport HAD_NO_ROOM, StreamTicket, end_answer, next_answer
 from fastdns.plugins.forward.engine._timers cimport turn_wheel, until_turn_ms
 from fastdns.serve._suspend cimport resume_fn
+from fastdns.serve._worker cimport Worker
 
 cdef enum:
     MAX_ROOM = 1 << 20
@@ -120,10 +121,10 @@ cdef int put_address(uint8_t* out, tuple address) except -1:
 cdef class ForwardEngine(NativeService):
     """One thread's engine.
 
-    upstreams: (address as socket_address makes it, source address likewise | None, stream only, slot) each; stanzas
-    name them by their place in this list. stats, counter_slot: this thread's counters. room: the most outstanding
-    queries. stanzas: how many share the room. socket_s: a UDP socket that is older is replaced before it is used
-    again. sockets: the most to one upstream.
+    upstreams: (address as socket_address makes it, source address likewise | None, the number of its transport if
+    it is asked only over that stream and else 0, slot) each; stanzas name them by their place in this list. stats,
+    counter_slot: this thread's counters. room: the most outstanding queries. stanzas: how many share the room.
+    socket_s: a UDP socket that is older is replaced before it is used again. sockets: the most to one upstream.
     """
 
     def __cinit__(self, list upstreams, Upstreams shared not None, Stats stats not None, uint32_t counter_slot,
@@ -200,7 +201,7 @@ cdef class ForwardEngine(NativeService):
         u.shared = self.shared.of(slot)
         u.counters = &self.engine.counters.upstreams[<uint32_t>slot]
         u.slot = slot
-        u.stream_only = stream_only
+        u.stream_only = <uint8_t>stream_only
         u.pool.address_len = put_address(u.pool.address, address)
         if source is not None:
             u.pool.source_len = put_address(u.pool.source, source)
@@ -223,6 +224,11 @@ cdef class ForwardEngine(NativeService):
         if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.streams.reply_fd, &event) != 0:
             raise OSError(errno, "epoll_ctl")
         return MAX_UPSTREAMS * SOCKETS + 1
+
+    def serve_with(self, Worker worker not None):
+        """Have the exchanges seen by what this worker's plugins have for its thread, which is the engine's."""
+        self.worker = worker
+        self.engine.slots = worker.slots
 
     @property
     def outstanding(self):

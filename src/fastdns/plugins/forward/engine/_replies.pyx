@@ -14,6 +14,7 @@ from fastdns.memory._slabs cimport MAX_BLOCK_BYTES, give_block, take_block
 from fastdns.plugins.forward.engine._attempts cimport start_attempt, stream_failed
 from fastdns.plugins.forward.engine._delivery cimport end_with
 from fastdns.plugins.forward.engine._health cimport measure, usual_ns
+from fastdns.plugins.forward.engine._observed cimport is_observed, tell_reply
 from fastdns.plugins.forward.engine._probes cimport probe_answered
 from fastdns.plugins.forward.engine._retries cimport ask_next, attempt_failed, go_on
 from fastdns.plugins.forward.engine._shared cimport avoids_streams, stream_works
@@ -119,6 +120,8 @@ cdef void without_question(Engine* e, uint32_t place, uint32_t which, const uint
     if is_bare_error(msg, size) and a.error_flags == 0:
         a.error_flags = (<uint16_t>msg[2] << 8) | msg[3]
         a.error_ns = e.now_ns
+        if is_observed(&e.table[place]):
+            tell_reply(e, &e.table[place], which, msg, size)
         if over_datagrams:
             # As long as the upstream's own reply may take, if others have shown that.
             wait_for_better(e, place, which, usual_ns(&u.health) if u.health.srtt_ns else MALFORMED_NS)
@@ -147,6 +150,8 @@ cdef void on_reply(Engine* e, uint32_t place, uint32_t which, uint8_t* msg, uint
     if not answers_question(msg, size, e.query.name, e.query.name_len, e.query.qtype, e.query.qclass):
         without_question(e, place, which, msg, size)
         return
+    if is_observed(o):
+        tell_reply(e, o, which, msg, size)
     if (over_datagrams and o.stanza.randomize_case
             and memcmp(msg + HEADER_BYTES, o.query + HEADER_BYTES, o.name_len) != 0):
         # Forged, or the upstream does not keep the case: a stream decides, where nobody forges.

@@ -24,6 +24,8 @@ cdef struct UdpSocket:
     uint32_t sent                   # datagrams, since it was opened
     uint64_t opened_ns
     uint32_t first                  # list of the attempts that are out on it; NO_ATTEMPT: none is
+    bint local_known
+    uint8_t local[ADDRESS_BYTES]    # struct sockaddr, where an observer wants to know it
 
 cdef struct SocketPool:
     uint8_t address[ADDRESS_BYTES]  # struct sockaddr
@@ -48,6 +50,8 @@ cdef void close_pool(SocketPool* pool) noexcept nogil
 cdef uint32_t choose_socket(SocketPool* pool, const SocketRules* rules, Random* random,
                             uint64_t now_ns) noexcept nogil
 cdef void close_socket(UdpSocket* s) noexcept nogil
+# The address that a socket sends from, as struct sockaddr; asked of the kernel once. NULL: it is not known.
+cdef const uint8_t* local_address(UdpSocket* s) noexcept nogil
 
 # Whether a call failed as this process or host has too little of something. That says nothing of the upstream.
 cdef bint is_shortage(int error) noexcept nogil

@@ -4,9 +4,12 @@ from libc.errno cimport EADDRINUSE, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENO
 
 from fastdns.memory._syscalls cimport (
     EPOLL_CTL_ADD, EPOLLIN, SO_RCVBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, c_bind, c_close,
-    c_connect, c_socket, epoll_ctl, epoll_event, setsockopt, sockaddr,
+    c_connect, c_socket, epoll_ctl, epoll_event, setsockopt, sockaddr, socklen_t,
 )
 from fastdns.memory._random cimport random_u32
+
+cdef extern from "sys/socket.h" nogil:
+    int c_getsockname "getsockname"(int fd, sockaddr* address, socklen_t* size)
 
 cdef enum:
     RECEIVE_BUFFER_BYTES = 1048576
@@ -30,6 +33,14 @@ cdef void close_socket(UdpSocket* s) noexcept nogil:
     if s.fd >= 0:
         c_close(s.fd)
     s.fd = NOT_OPEN
+
+
+cdef const uint8_t* local_address(UdpSocket* s) noexcept nogil:
+    cdef socklen_t size = ADDRESS_BYTES
+    if not s.local_known and (s.fd < 0 or c_getsockname(s.fd, <sockaddr*>s.local, &size) != 0):
+        return NULL
+    s.local_known = True
+    return s.local
 
 
 cdef bint is_shortage(int error) noexcept nogil:
@@ -56,6 +67,7 @@ cdef bint open_socket(SocketPool* pool, uint32_t which, const SocketRules* rules
         close_socket(s)
         return False
     s.sent = 0
+    s.local_known = False
     s.opened_ns = now_ns
     return True
 

@@ -1,6 +1,7 @@
 """What a forward stanza of the Corefile says. It is the conf of the forward step, and never changes."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from fastdns.serve._exchanges cimport Observers
 
 cdef enum:
     MAX_UPSTREAMS = 128             # of one worker
@@ -37,3 +38,4 @@ cdef struct Stanza:
     uint16_t except_count
     const uint8_t** excepted
     const uint16_t* excepted_len
+    Observers observers             # of the block

@@ -34,7 +34,7 @@ cdef struct Upstream:
     SharedUpstream* shared
     UpstreamCounters* counters
     uint16_t slot                   # in the shared table and the counters
-    bint stream_only                # TLS, HTTPS
+    uint8_t stream_only             # OVER_TLS or OVER_HTTPS; 0: datagrams, and TCP
     SocketPool pool
 
 # A client query that waits. Its message follows the struct.
@@ -141,6 +141,7 @@ cdef struct Engine:
     uint8_t* received               # a batch of datagrams
     void* headers
     void* iovecs
+    void** slots                    # what plugins have for this thread: see serve/_slots.pxd; NULL: none
 
 # The number that the server counts a ForwardReason by.
 cdef inline uint16_t reason_of(const Engine* e, uint8_t reason) noexcept nogil:

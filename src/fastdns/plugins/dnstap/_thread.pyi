@@ -1,0 +1,6 @@
+from fastdns.plugins.dnstap._ring import TapRing
+from fastdns.serve._worker import Worker
+
+class ThreadTaps:
+    def __init__(self, rings: list[TapRing]) -> None: ...
+    def attach(self, worker: Worker) -> None: ...
