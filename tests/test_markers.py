@@ -57,6 +57,7 @@ NOT_NATIVE = {
     "plugins/rewrite/test_answers.py": SERVERS,
     "plugins/test_alike.py": SERVERS,
     "plugins/rewrite/test_edns0.py": SERVERS,
+    "plugins/trace/test_process.py": SERVERS,
     "plugins/sign/test_signing.py": "what is native is tested by tests/zonefiles and tests/rrsets",
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",
 }

@@ -34,7 +34,7 @@ PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__ini
 WORDS = {
     "any", "auto", "bind", "cancel", "chaos", "debug", "dnssec", "errors", "file", "header", "health", "hosts",
     "local", "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
-    "sign", "template", "timeouts", "transfer", "view",
+    "sign", "template", "timeouts", "trace", "transfer", "view",
 }  # fmt: skip
 # Protocols that more than the plugin of that name speaks: only imports of that are looked for.
 PROTOCOLS = {"tls"}
@@ -103,6 +103,8 @@ ALLOWED |= {
     ("expr/types.py", "any"): "a type of which nothing is known",
     ("plugins/acl/metrics.py", "view"): "a label of metrics",
     ("plugins/cache/metrics.py", "view"): "a label of metrics",
+    ("plugins/pprof/page.py", "trace"): "a page that Go's runtime has",
+    ("plugins/pprof/plugin.py", "trace"): "a page that Go's runtime has",
     ("plugins/prometheus/families.py", "view"): "a label of metrics",
     ("plugins/prometheus/queries.py", "view"): "a label of metrics",
     ("plugins/transfer/metrics.py", "view"): "a label of metrics",

@@ -25,6 +25,7 @@ COREFILE = """\
     errors
     log
     dnstap listen tap.sock
+    trace 127.0.0.1:OTHER_PORT
     health 127.0.0.1:HEALTH_PORT
     kubernetes cluster.local {
         manifests "MANIFESTS"

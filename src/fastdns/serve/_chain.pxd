@@ -15,8 +15,21 @@ cdef struct Ahead:
     uint64_t* hashes            # one for each step of a chain that fetches ahead
     Query q
 
+cdef enum:
+    MAX_TIMED_STEPS = 64
+
+# When steps of a chain began and ended, by their places: CLOCK_MONOTONIC; 0: it was not its turn. A step whose
+# after runs ends with that. Steps behind MAX_TIMED_STEPS have none.
+cdef struct StepTimes:
+    uint64_t began_ns[MAX_TIMED_STEPS]
+    uint64_t ended_ns[MAX_TIMED_STEPS]
+
 # The chain from step first on, there and back.
 cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogil
+
+# The same, and when each of these steps began and ended. A step may run the steps behind it so, and return what
+# comes of it.
+cdef Outcome run_timed(Context* ctx, const Chain* chain, uint32_t first, StepTimes* times) noexcept nogil
 
 # Fill ctx.reply for ctx.q: the checks that no plugin sees, then the chain of the zone.
 cdef Outcome answer(Context* ctx) noexcept nogil

@@ -62,7 +62,13 @@ cdef void report_error(Context* ctx, uint16_t block) noexcept nogil:
     put_error(ctx.errors, ctx.counters, ctx.q, ctx.reply.rcode, ctx.error, ctx.error_upstream, block)
 
 
-cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogil:
+cdef inline void note_time(uint64_t* times, uint32_t place) noexcept nogil:
+    if place < MAX_TIMED_STEPS:
+        times[place] = monotonic_ns()
+
+
+cdef inline Outcome run_steps(Context* ctx, const Chain* chain, uint32_t first, StepTimes* times) noexcept nogil:
+    """times: NULL: nobody asks for them."""
     cdef Outcome outcome = NEXT
     cdef const Chain* outer_chain = ctx.chain
     cdef uint32_t outer_step = ctx.step
@@ -75,7 +81,11 @@ cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogi
         step = &chain.steps[i]
         if step.before != NULL:
             ctx.step = i
+            if times != NULL:
+                note_time(times.began_ns, i)
             outcome = step.before(ctx, step.conf)
+            if times != NULL:
+                note_time(times.ended_ns, i)
             if outcome != NEXT:
                 break
         i += 1
@@ -91,7 +101,11 @@ cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogi
             restore_question(ctx)
         if step.after != NULL:
             ctx.step = i
+            if times != NULL and i < MAX_TIMED_STEPS and times.began_ns[i] == 0:
+                times.began_ns[i] = monotonic_ns()
             step.after(ctx, step.conf)
+            if times != NULL:
+                note_time(times.ended_ns, i)
             if ctx.suspended:
                 outcome = SUSPENDED
     if outcome == SUSPENDED:
@@ -102,6 +116,14 @@ cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogi
     ctx.chain = outer_chain
     ctx.step = outer_step
     return outcome
+
+
+cdef Outcome run(Context* ctx, const Chain* chain, uint32_t first) noexcept nogil:
+    return run_steps(ctx, chain, first, NULL)
+
+
+cdef Outcome run_timed(Context* ctx, const Chain* chain, uint32_t first, StepTimes* times) noexcept nogil:
+    return run_steps(ctx, chain, first, times)
 
 
 cdef Outcome run_below(Context* ctx) noexcept nogil:

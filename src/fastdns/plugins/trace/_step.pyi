@@ -1,0 +1,19 @@
+from fastdns.serve._values import NativeValue
+from fastdns.serve._worker import Worker
+from fastdns.serve._zones import NativeStep
+
+Span = tuple[int, bool, int, int]
+Event = tuple[int, bytes, int, int, bytes, int, int, bytes, int, int, list[Span]]
+
+class TraceIdValue(NativeValue):
+    def __init__(self) -> None: ...
+
+class TraceStep(NativeStep):
+    def __init__(self, block: int, every: int) -> None: ...
+
+class TraceRing:
+    def __init__(self, seed: int) -> None: ...
+    def attach(self, worker: Worker) -> None: ...
+    @property
+    def dropped(self) -> int: ...
+    def take(self) -> Event | None: ...
