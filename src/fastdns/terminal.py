@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
@@ -30,6 +29,9 @@ def coloured(text: str, colour: str, wanted: bool) -> str:
 
 def wrapped(text: str, indent: str, width: int) -> Iterator[str]:
     """The lines of a text, each behind the indent. Words longer than a line stay whole."""
+    # A server has no use for it.
+    import textwrap
+
     yield from textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,
