@@ -73,7 +73,7 @@ def test_benches_have_each_option(called: str, capsys: pytest.CaptureFixture[str
 MARKDOWN = """\
 # example
 
-Text with `a-b\\c`, *emphasis*, **strength**, a [link](there.md) and [another](https://example.org/).
+Text with `a-b\\c`, *emphasis*, **strength**, a [`link`](there.md#x) and [another](https://example.org/).
 
 ## A `title`
 
@@ -97,7 +97,7 @@ Text with `a-b\\c`, *emphasis*, **strength**, a [link](there.md) and [another](h
 """
 TROFF = r""".TH "EXAMPLE" "7" "2026-01-02" "fastdns VERSION" "fastdns"
 .PP
-Text with \fBa\-b\ec\fP, \fIemphasis\fP, \fBstrength\fP, a link and another (https://example.org/).
+Text with \fBa\-b\ec\fP, \fIemphasis\fP, \fBstrength\fP, a \fBlink\fP and another (https://example.org/).
 .SH "A TITLE"
 \&.begins with a dot
 .IP "\(bu" 2

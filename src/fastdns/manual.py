@@ -237,12 +237,13 @@ def _plain(text: str) -> str:
 def _inline(text: str) -> str:
     """Code and emphasis as fonts; of links what is shown, and addresses of other servers."""
     made = []
+    # What a link shows may be code.
+    link = r"\[((?:`[^`]*`|[^]`])*)\]\(([^)\s]+)\)"
+    text = re.sub(link, lambda found: f"{found[1]} ({found[2]})" if ":" in found[2] else found[1], text)
     for piece in re.split(r"(`+[^`]+`+)", text.replace("\0", "|")):
         if piece.startswith("`"):
             made.append(rf"\fB{_escaped(piece.strip('`'))}\fP")
             continue
-        piece = re.sub(r"\[([^\]]*)\]\((https?:[^)]*)\)", r"\1 (\2)", piece)
-        piece = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", piece)
         piece = re.sub(r"\\([|*_<>])", r"\1", piece)
         piece = _escaped(piece)
         piece = re.sub(r"\*\*([^*]+)\*\*", r"\\fB\1\\fP", piece)
