@@ -75,8 +75,7 @@ def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
 
 def _fastdns() -> str:
     parts = [
-        "# fastdns\n\n## Name\n\n"
-        "fastdns - a cluster DNS server for Kubernetes that drops in where CoreDNS runs\n",
+        "# fastdns\n\n## Name\n\nfastdns - a cluster DNS server for Kubernetes that drops in where CoreDNS runs\n",
         "## Synopsis\n\n" + "".join(f"    {command.synopsis}\n" for command in (SERVE, *COMMANDS)),
         "## Description\n\n"
         "fastdns reads a Corefile, and answers DNS queries as it says. Without a command it serves.\n",
