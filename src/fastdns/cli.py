@@ -6,6 +6,7 @@ Exit codes: 0 after an orderly end, 1 if the server cannot start, 2 for a wrong 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -146,6 +147,8 @@ def fatal(message: object) -> int:
 
 def serve(flags: Flags, load_config: Callable[[], ServerConfig], announce: Callable[[ServerConfig], None]) -> int:
     """Run the server; returns the exit code."""
+    # What is made until the first fork stays: the supervisor looks for garbage once, then, and turns this on again.
+    gc.disable()
     from fastdns import log
     from fastdns.process.server import Settings
     from fastdns.process.supervisor import run

@@ -44,6 +44,8 @@ def share_with_children() -> None:
     immortalize()
     gc.freeze()
     fill_holes()
+    # The command line has turned it off for the start.
+    gc.enable()
 
 
 class Supervisor(Reloading):
