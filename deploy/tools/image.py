@@ -38,10 +38,13 @@ PACKAGES = (
     f"libpython{PYTHON}-minimal",
     f"libpython{PYTHON}-stdlib",
     "libssl3t64",
+    "libstdc++6",
     "libzstd1",
     f"python{PYTHON}-minimal",
     "zlib1g",
 )
+# Libraries that only some of the locks' packages ask for: if none does, they are not in the image.
+OPTIONAL = {"libstdc++6": "libstdc++.so.6"}
 # Of the standard library: what only people at a terminal, tests and installers use, and databases.
 UNUSED = (
     "__pycache__", "_pyrepl", "config-*", "curses", "dbm", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
@@ -229,6 +232,8 @@ def make(folder: Path, work: Path, architecture: str, lock: Path, wheel: Path | 
     copy_python(staged, folder, triplet)
     install(folder, python, machine, lock, wheel)
     copy_libraries(staged, folder, triplet)
+    there = {path.name for path in (folder / "usr/lib" / triplet).iterdir()}
+    packages = [one for one in packages if OPTIONAL.get(one.name) in (None, *there)]
     write_configuration(staged, folder)
     write_start(folder)
     write_packages(staged, folder, packages)

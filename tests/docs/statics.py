@@ -19,6 +19,7 @@ PROGRAMS: dict[str, set[str]] = {
     "apt": {"install"},
     "apt-get": {"install"},
     "aws": {"eks"},
+    "buildah": {"build"},
     "cd": set(),
     "coredns": set(),
     "curl": set(),

@@ -14,7 +14,8 @@ FILES = {
     path.relative_to(ROOT).as_posix()
     for folder in ("src", "tests", "bench", "docs", "deploy")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in SUFFIXES or path.is_dir()
+    # Folders, and commands such as deploy/image.
+    if path.suffix in SUFFIXES or not path.suffix
 } | {path.name for path in ROOT.iterdir()}
 # Files that belong to the reader of a page.
 THEIRS = {"cluster.yaml", "example.yaml"}
