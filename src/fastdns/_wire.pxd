@@ -258,7 +258,8 @@ cdef bint read_options(Query* q) noexcept nogil
 cdef uint32_t write_reply(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes) noexcept nogil
 # The same, padded to a multiple of block bytes where the query has asked for that with a Padding option (RFC
 # 7830); what a reply of max_bytes has no room for is left out of the padding. block 0: as write_reply.
-cdef uint32_t write_padded(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes, uint32_t block) noexcept nogil
+cdef uint32_t write_padded(const Query* q, Reply* r, uint8_t* out, uint32_t max_bytes,
+                           uint32_t block) noexcept nogil
 cdef uint32_t write_bare(const Query* q, uint16_t rcode, uint8_t* out) noexcept nogil
 cdef uint32_t uncompressed_bytes(const Query* q, const Reply* r) noexcept nogil
 cdef bint parse_question_name(const uint8_t* wire, uint32_t length, Query* q) noexcept nogil
