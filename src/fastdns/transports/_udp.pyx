@@ -117,7 +117,7 @@ cdef inline void begin_datagram(Context* ctx, const msghdr* datagram, const Prox
     cdef const uint8_t* client = address_of(peer, &client_len)
     cdef uint16_t port = port_of(peer)
     if proxied != NULL:
-        client = proxied.address
+        client = <const uint8_t*>&proxied.address[0]
         client_len = proxied.address_len
         port = proxied.port
     begin_message(ctx, OVER_UDP, received_ns, token, client, client_len, port, peer, datagram.msg_namelen,
