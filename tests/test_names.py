@@ -67,6 +67,7 @@ ALLOWED = {
     ("plugins/forward/metrics.py", "timeouts"): "a counter of attempts that had no reply in time",
     ("plugins/geoip/config.py", "file"): "a field: the database",
     ("plugins/sign/config.py", "file"): "a source of keys",
+    ("metrics/handshakes.py", "cache"): "functools.cache",
     ("plugins/sign/signing.py", "cache"): "functools.cache",
     ("plugins/template/metrics.py", "view"): "a label of metrics",
     ("plugins/hosts/config.py", "reload"): "an option: reload DURATION",
