@@ -55,7 +55,10 @@ class ClusterMetrics:
         self.recorder = recorder
 
     def observe_latency(self, kind: str, seconds: float) -> None:
-        """Time from a change of endpoints to its publication. kind: "cluster_ip" or "headless_with_selector"."""
+        """Time from a change to its publication, by the kind of Service.
+
+        kind: "cluster_ip", "headless_with_selector", "headless_without_selector" or "external_name".
+        """
         self.recorder.observe(LATENCY, (kind,), seconds)
 
     def request(self, verb: str, host: str, code: str, method: str, seconds: float) -> None:

@@ -18,6 +18,8 @@ class Metadata(msgspec.Struct, gc=False):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     deletionTimestamp: str | None = None
+    # RFC 3339 in JSON; seconds since 1970 where it came as protobuf.
+    creationTimestamp: str | None = None
 
 
 class Port(msgspec.Struct, gc=False):

@@ -223,33 +223,119 @@ def test_latency_of_a_slice_is_told():
     cluster, seen = latencies(OBJECTS)
     assert seen == []
     # NOW is 2023-11-14T22:13:20Z.
-    cluster.block.upsert(stamped(cluster, "db-1", "2023-11-14T22:13:18.5Z"))
+    cluster.block.now = NOW + 4
+    one = stamped(cluster, "db-1", "2023-11-14T22:13:22.5Z")
+    one["endpoints"][0]["addresses"] = ["10.244.0.9"]
+    cluster.block.upsert(one)
     assert seen == [("headless_with_selector", 1.5)]
-    cluster.block.upsert(stamped(cluster, "db-1", "2023-11-14T22:13:20.000000001Z", "web"))
+    cluster.block.upsert(stamped(cluster, "db-1", "2023-11-14T22:13:24.000000001Z", "web"))
     assert seen[1][0] == "cluster_ip"
     assert seen[1][1] == pytest.approx(0, abs=1e-5)
 
 
-def test_latency_of_a_deletion_is_told():
+def test_latency_of_a_deletion_is_not_told():
+    """What its annotation says is when its last change was, which may be days ago."""
     cluster, seen = latencies(OBJECTS)
-    cluster.block.delete(stamped(cluster, "db-1", "2023-11-14T23:13:19+01:00"))
-    assert seen == [("headless_with_selector", 1.0)]
+    cluster.block.delete(stamped(cluster, "db-1", "2023-11-14T22:13:20Z"))
+    assert seen == []
 
 
-def test_latency_of_the_first_listing_is_told():
+def test_a_change_from_before_the_start_is_not_told():
+    """A listing has stamps of days ago: they tell of the controller's past, not of this server."""
     stamp = f"annotations: {{{TRIGGER}: '2023-11-14T22:13:10Z'}}, labels: {{kubernetes.io/service-name: db}}"
     _, seen = latencies(OBJECTS.replace("labels: {kubernetes.io/service-name: db}", stamp))
-    assert seen == [("headless_with_selector", 10.0)] * 2
+    assert seen == []
+
+
+def test_a_change_of_nothing_that_is_answered_is_not_told():
+    """The same slice again, as a listing or a change of its labels brings it, with the stamp of its last change."""
+    cluster, seen = latencies(OBJECTS)
+    one = stamped(cluster, "db-1", "2023-11-14T22:13:20Z")
+    one["endpoints"][0]["addresses"] = ["10.244.0.9"]
+    cluster.block.upsert(one)
+    assert seen == [("headless_with_selector", 0.0)]
+    cluster.block.now = NOW + 60
+    one["metadata"]["labels"]["a"] = "b"
+    cluster.block.upsert(one)
+    assert len(seen) == 1
+
+
+def made(name: str, at: str = "2023-11-14T22:13:21Z", **spec: Any) -> dict[str, Any]:
+    """A Service of prod that is created at a time."""
+    meta = {"name": name, "namespace": "prod", "creationTimestamp": at}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def slice_of(service: str, addresses: list[str], stamp: str | None) -> dict[str, Any]:
+    """A slice of prod with ready endpoints."""
+    meta: dict[str, Any] = {
+        "name": f"{service}-x", "namespace": "prod", "creationTimestamp": "2023-11-14T22:13:21Z",
+        "labels": {"kubernetes.io/service-name": service},
+    }  # fmt: skip
+    if stamp is not None:
+        meta["annotations"] = {TRIGGER: stamp}
+    return {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
+    }  # fmt: skip
+
+
+STAMP = "2023-11-14T22:13:22Z"
+HEADLESS = {"clusterIP": "None"}
+# What happens 4 s after the start, and what is told of it.
+KINDS: list[tuple[str, list[dict[str, Any]], list[tuple[str, float]]]] = [
+    ("a new Service with an address", [made("new", clusterIP="10.96.0.77")], [("cluster_ip", 3.0)]),
+    ("a new external name", [made("new", type="ExternalName", externalName="one.test")], [("external_name", 3.0)]),
+    ("a new Service without an address: nothing is answered yet", [made("new", **HEADLESS)], []),
+    (
+        "the first endpoint of a headless Service",
+        [made("new", **HEADLESS), slice_of("new", ["10.244.7.1"], STAMP)],
+        [("headless_with_selector", 2.0)],
+    ),
+    (
+        "its last endpoint",
+        [
+            made("new", **HEADLESS), slice_of("new", ["10.244.7.1"], STAMP),
+            slice_of("new", [], "2023-11-14T22:13:23Z"),
+        ],
+        [("headless_with_selector", 2.0), ("headless_with_selector", 1.0)],
+    ),
+    (
+        "endpoints of a Service with an address",
+        [made("new", clusterIP="10.96.0.77"), slice_of("new", ["10.244.7.1"], STAMP)],
+        [("cluster_ip", 3.0), ("cluster_ip", 2.0)],
+    ),
+    (
+        "the endpoints that an operator writes, when they are new",
+        [made("new", **HEADLESS), slice_of("new", ["10.244.7.1"], None), slice_of("new", ["10.244.7.2"], None)],
+        [("headless_without_selector", 3.0)],
+    ),
+    ("a Service that changes: its creation is no time of that", [made("web", clusterIP="10.96.0.99")], []),
+    ("one that is older than this server", [made("new", "2023-11-14T10:00:00Z", clusterIP="10.96.0.77")], []),
+    ("one as protobuf has it", [made("new", str(NOW + 1), clusterIP="10.96.0.77")], [("cluster_ip", 3.0)]),
+    ("one without a time", [made("new", "", clusterIP="10.96.0.77")], []),
+]
+
+
+@pytest.mark.parametrize(("objects", "told"), [case[1:] for case in KINDS], ids=[case[0] for case in KINDS])
+def test_latency_of_each_kind(objects, told):
+    cluster, seen = latencies(OBJECTS)
+    cluster.block.now = NOW + 4
+    for one in objects:
+        cluster.block.upsert(one)
+    assert seen == told
 
 
 @pytest.mark.parametrize(
     "stamp, service",
-    [("2023-11-14T22:13:18Z", "nobody"), ("yesterday", "db"), ("2023-11-14T22:13:18", "db"), ("", "db")],
+    [("2023-11-14T22:13:20Z", "nobody"), ("yesterday", "db"), ("2023-11-14T22:13:20", "db"), ("", "db")],
     ids=["no Service", "no time", "no offset", "empty"],
 )
 def test_latency_is_not_told(stamp, service):
     cluster, seen = latencies(OBJECTS)
-    cluster.block.upsert(stamped(cluster, "db-1", stamp, service))
+    one = stamped(cluster, "db-1", stamp, service)
+    one["endpoints"][0]["addresses"] = ["10.244.0.9"]
+    cluster.block.upsert(one)
     assert seen == []
 
 

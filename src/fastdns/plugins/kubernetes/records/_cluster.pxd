@@ -11,6 +11,7 @@ cdef class ClusterRecords:
     cdef object clock
     cdef dict slices            # slice id -> service key; what no record says: which service a slice was in
     cdef dict pods              # (ns, name) -> its address
+    cdef uint64_t changes       # times that a record of a Service, a namespace or a pod has changed
     cdef bint full
     cdef bint doubtful          # references may disagree with what they refer to
 

@@ -94,6 +94,7 @@ cdef class ClusterRecords:
         return hash_bytes(source_state(self.writer.h, self.source).id_seed, text, len(text))
 
     cdef int changed(self, int multicluster) except -1:
+        self.changes += 1
         self.writer.set_source(self.source + multicluster, soa_serial=int(self.clock()))
         return 0
 

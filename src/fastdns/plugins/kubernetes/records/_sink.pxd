@@ -15,6 +15,7 @@ cdef class ClusterWriter:
     cdef tuple described
     cdef object on_latency
     cdef object clock
+    cdef double begun_at        # Unix seconds
     cdef Packing packing
 
     cdef object slice_id(self, object resource, object meta)
@@ -25,7 +26,10 @@ cdef class ClusterWriter:
     cdef int upsert_service(self, obj) except -1
     cdef int upsert_import(self, obj) except -1
     cdef int upsert_slice(self, obj, int kind) except -1
-    cdef int observe_latency(self, bytes key, meta) except -1
+    cdef int svc_type_of(self, bytes key) except -1
+    cdef int observe_slice(self, bytes key, object meta, bint first) except -1
+    cdef int observe_service(self, int svc_type, object meta) except -1
+    cdef int observe(self, str kind, object seconds) except -1
     cdef int upsert_namespace(self, obj) except -1
     cdef int upsert_pod(self, obj) except -1
     cdef bytes description_of(self, meta)

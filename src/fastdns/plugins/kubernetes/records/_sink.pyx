@@ -3,7 +3,7 @@
 import logging
 import time
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.memory._store cimport Record, Writer, find, record_payload
@@ -22,7 +22,7 @@ from fastdns.plugins.kubernetes.records._slices cimport (
 from fastdns.errors import SourceError, StoreFull
 from fastdns.plugins.kubernetes.records._names import address_bytes, label, wire_name
 from fastdns.plugins.kubernetes.records.left_out import LeftOut
-from fastdns.plugins.kubernetes.records.times import seconds_since
+from fastdns.plugins.kubernetes.records.times import seconds_since, seconds_since_creation
 from fastdns.plugins.kubernetes.sink import Resource
 
 log = logging.getLogger("plugin/kubernetes")
@@ -47,9 +47,8 @@ cdef class ClusterWriter:
     source: 0 to 62; multicluster objects count their serial on source + 1. needed: the resources that make
     the cluster synced. exposed: the records say where Services are reached from outside. described: what they say
     of pods, as Config has it. on_latency(kind, seconds)
-    gets the DNS programming latency of a slice's change: from the time in its annotation (what triggered the
-    change) to now, where the annotation is there and one Service matches; kind is cluster_ip or
-    headless_with_selector. on_left_out(resource, what) gets each object of which a part cannot be served: what is
+    gets the DNS programming latency of each change that answers show, where its time is known (see observe_slice
+    and observe_service). on_left_out(resource, what) gets each object of which a part cannot be served: what is
     object, addresses, names, ports or zones. guard: decides whether a listing that lacks much of what is known is
     followed at once (see guard.py); None: always.
 
@@ -69,6 +68,7 @@ cdef class ClusterWriter:
         self.described = tuple(described)
         self.on_latency = on_latency
         self.clock = clock
+        self.begun_at = clock()
 
     def __dealloc__(self):
         free_slice(&self.packing)
@@ -134,10 +134,8 @@ cdef class ClusterWriter:
         try:
             if kind == SLICE or kind == IMPORT_SLICE:
                 slice_id = self.slice_id(resource, meta)
-                key = self.records.slices.get(slice_id)
+                # What its annotation says is the time of an earlier change.
                 self.records.drop_slice(slice_id)
-                if key is not None and kind == SLICE:
-                    self.observe_latency(key, meta)
             elif kind == SERVICE:
                 self.records.set_head(self.records.service_key(KIND_SERVICE, meta.namespace, meta.name), None)
             elif kind == IMPORT:
@@ -155,6 +153,8 @@ cdef class ClusterWriter:
     # -------------------------------------------------------------------------------------- Services, imports
 
     cdef int upsert_service(self, obj) except -1:
+        cdef uint64_t before
+        cdef int was
         spec = obj.spec
         key = self.records.service_key(KIND_SERVICE, obj.metadata.namespace, obj.metadata.name)
         self.listings.saw(Resource.SERVICE, key)
@@ -183,7 +183,11 @@ cdef class ClusterWriter:
         self.say_ports(Resource.SERVICE, obj.metadata)
         addresses = self.cluster_addresses(Resource.SERVICE, obj.metadata, addresses)
         exposed = self.exposed_of(obj) if self.exposed else b""
+        was = self.svc_type_of(key)
+        before = self.records.changes
         self.records.set_head(key, pack_head(svc_type, addresses, &self.packing.ports, external, exposed))
+        if was == TYPE_SLICES_ONLY and self.records.changes != before:
+            self.observe_service(svc_type, obj.metadata)
         return 0
 
     cdef bytes exposed_of(self, obj):
@@ -241,6 +245,8 @@ cdef class ClusterWriter:
 
     cdef int upsert_slice(self, obj, int kind) except -1:
         cdef bytes cluster_id
+        cdef uint64_t before = self.records.changes
+        cdef bint first
         meta = obj.metadata
         resource = Resource.SLICE if kind == KIND_SERVICE else Resource.IMPORT_SLICE
         slice_id = self.slice_id(resource, meta)
@@ -251,6 +257,7 @@ cdef class ClusterWriter:
             self.records.drop_slice(slice_id)
             return 0
         key = self.records.service_key(kind, meta.namespace, service)
+        first = slice_id not in self.records.slices
         self.records.move_slice(slice_id, key)
         cluster = labels.get(IMPORT_CLUSTER_LABEL, "") if kind == KIND_IMPORT else ""
         cluster_id = (<str>cluster).encode()
@@ -263,27 +270,53 @@ cdef class ClusterWriter:
         section = finish_slice(&self.packing, slice_id, cluster_id, <uint32_t>len(cluster_id))
         self.say_slice(resource, meta)
         self.records.set_section(key, slice_id, section)
-        if kind == KIND_SERVICE:
-            self.observe_latency(key, meta)
+        if kind == KIND_SERVICE and self.records.changes != before:
+            self.observe_slice(key, meta, first)
         return 0
 
-    cdef int observe_latency(self, bytes key, meta) except -1:
-        cdef const Record* record
-        if self.on_latency is None or not meta.annotations:
+    # ------------------------------------------------------------------------------------ programming latency
+
+    cdef int svc_type_of(self, bytes key) except -1:
+        """The type of a Service by its key; TYPE_SLICES_ONLY where there is no such object."""
+        cdef const Record* record = find(
+            self.records.writer.h, hash_bytes(self.records.writer.h.seed, key, len(key)), key, len(key)
+        )
+        return TYPE_SLICES_ONLY if record == NULL else (<const ServiceHead*>record_payload(record)).svc_type
+
+    cdef int observe_slice(self, bytes key, object meta, bint first) except -1:
+        """A slice has changed what is answered: the controller has stamped when, or it is new and has no controller."""
+        cdef int svc_type
+        if self.on_latency is None:
             return 0
-        stamp = meta.annotations.get(TRIGGER_TIME)
-        if not stamp:
+        svc_type = self.svc_type_of(key)
+        if svc_type == TYPE_SLICES_ONLY:
             return 0
-        record = find(self.records.writer.h, hash_bytes(self.records.writer.h.seed, key, len(key)), key, len(key))
-        if record == NULL or (<const ServiceHead*>record_payload(record)).svc_type == TYPE_SLICES_ONLY:
+        stamp = (meta.annotations or {}).get(TRIGGER_TIME)
+        if stamp:
+            seconds = seconds_since(stamp, self.clock())
+            if seconds is None:
+                log.warning("the programming latency of %s/%s is unknown: %s is %r, not an RFC 3339 time",
+                            meta.namespace, meta.name, TRIGGER_TIME, stamp)
+            return self.observe("headless_with_selector" if svc_type == TYPE_HEADLESS else "cluster_ip", seconds)
+        if not first:
             return 0
-        seconds = seconds_since(stamp, self.clock())
-        if seconds is None:
-            log.warning("the programming latency of %s/%s is unknown: %s is %r, not an RFC 3339 time",
-                        meta.namespace, meta.name, TRIGGER_TIME, stamp)
+        seconds = seconds_since_creation(meta.creationTimestamp, self.clock())
+        return self.observe("headless_without_selector" if svc_type == TYPE_HEADLESS else "cluster_ip", seconds)
+
+    cdef int observe_service(self, int svc_type, object meta) except -1:
+        """A Service is new. One without an address of its own answers its endpoints, which have their own times."""
+        if self.on_latency is None or svc_type == TYPE_HEADLESS:
             return 0
-        headless = (<const ServiceHead*>record_payload(record)).svc_type == TYPE_HEADLESS
-        self.on_latency("headless_with_selector" if headless else "cluster_ip", seconds)
+        seconds = seconds_since_creation(meta.creationTimestamp, self.clock())
+        return self.observe("external_name" if svc_type == TYPE_EXTERNAL_NAME else "cluster_ip", seconds)
+
+    cdef int observe(self, str kind, object seconds) except -1:
+        """A change that took so long. One from before this writer's start says nothing of it.
+
+        Stamps are mostly whole seconds, so that one of the second of the start may be of a change after it.
+        """
+        if seconds is not None and self.clock() - seconds > self.begun_at - 1:
+            self.on_latency(kind, seconds)
         return 0
 
     # ------------------------------------------------------------------------------------ namespaces, pods

@@ -57,6 +57,7 @@ cdef object metadata_of(const Field* f):
     cdef str namespace = ""
     cdef str version = ""
     cdef object deleted = None
+    cdef object created = None
     cdef dict labels = None
     cdef dict annotations = None
     while next_field(&c, &part):
@@ -66,18 +67,20 @@ cdef object metadata_of(const Field* f):
             namespace = text_of(&part)
         elif part.number == 6:
             version = text_of(&part)
+        elif part.number == 8:
+            created = seconds_of(&part)
         elif part.number == 9:
-            deleted = deletion_of(&part)
+            deleted = seconds_of(&part)
         elif part.number == 11:
             labels = with_pair(&part, labels)
         elif part.number == 12:
             annotations = with_pair(&part, annotations)
     whole(&c)
-    return Metadata(name, namespace, version, labels, annotations, deleted)
+    return Metadata(name, namespace, version, labels, annotations, deleted, created)
 
 
-cdef object deletion_of(const Field* f):
-    """A meta/v1 Time, of which only matters that it is there."""
+cdef object seconds_of(const Field* f):
+    """A meta/v1 Time, as text: its seconds since 1970."""
     cdef Cursor c = inside(f)
     cdef Field part
     cdef uint64_t seconds = 0
