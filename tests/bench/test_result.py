@@ -126,6 +126,11 @@ def test_a_report_of_nothing_has_no_zeros() -> None:
     json.dumps(nothing)
 
 
+def test_that_no_answer_was_wrong_is_said() -> None:
+    checked = report.run_report(OPTIONS, a_result(sent=3, answered=3, checked=3), [], None, [], False)
+    assert re.search(r"^answers checked +3\nwrong answers +0$", report.run_text(checked), re.MULTILINE)
+
+
 def test_the_generator_that_was_the_limit_is_said() -> None:
     busy = report.run_report(OPTIONS, a_result(busy=1.0, answered=1, sent=1), [], None, [], False)
     assert "the generator was busy all the time" in report.run_text(busy)

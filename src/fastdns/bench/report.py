@@ -225,10 +225,11 @@ def run_text(report: JSON) -> str:
         row("run time", f"{result['elapsed_s']:.3f} s"),
         row("queries sent", f"{sent:,}"),
         share("answered", answered, sent),
-        # What did not happen has no line.
+        # What did not happen has no line; that no answer was wrong is a result, where answers were checked.
         *(share(name, result[key], sent) for key, name in (("lost", "lost"), ("interrupted", "interrupted"))
           if result[key]),
-        *(row(name, f"{result[key]:,}") for key, name in EVENTS.items() if result[key]),
+        *(row(name, f"{result[key]:,}") for key, name in EVENTS.items()
+          if result[key] or (key == "wrong" and result["checked"])),
         "",
         *answered_lines(result),
         row("generator busy", f"{100 * result['generator']['busy']:.1f}%"),
