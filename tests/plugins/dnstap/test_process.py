@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dns.message
+import dns.query
 import pytest
 
 from tests.certificates import write_certificate
+from tests.plugins.beside import COREDNS, CoreDNS
 from tests.plugins.dnstap.collector import CONTENT_TYPE, Collector, control
 from tests.plugins.dnstap.protobuf import (
     CLIENT_QUERY,
@@ -323,6 +325,45 @@ def wants(server: Server, *collectors: Collector) -> bool:
     """Whether all collectors have been told of a query."""
     ask(server, 1)
     return all(len(collector.messages) >= 2 for collector in collectors)
+
+
+# ------------------------------------------------------------------------------------------- beside CoreDNS
+
+LABELS = "{name} {type} {class} {proto} {size} {remote} {>id} {>opcode} {>do} {>bufsize} {rcode} {what}"
+ALIKE = f"""\
+.:DNS_PORT {{
+    bind 127.0.0.1
+    dnstap SOCKET full {{
+        identity a
+        version b
+        extra "{LABELS}"
+    }}
+    whoami
+}}
+"""
+
+
+def told(collector: Collector, port: int) -> list[tuple[object, ...]]:
+    """What a server says of three queries, but for its reply: that has the port of the client in it."""
+    for number, tcp in enumerate((False, True, False)):
+        query = dns.message.make_query("Www.Example.", "AAAA", id=number, use_edns=number == 2)
+        (dns.query.tcp if tcp else dns.query.udp)(query, "127.0.0.1", 5, port)
+    messages = collector.wait_for(6)
+    assert all(m.query_port and m.query_ns for m in messages)
+    assert all((m.response is not None) == (m.response_ns is not None) for m in messages)
+    return sorted(
+        (m.type, m.identity, m.version, m.extra, m.family, m.protocol, m.query_address, m.query or b"")
+        for m in messages
+    )
+
+
+@pytest.mark.skipif(COREDNS is None, reason="CoreDNS is not in PATH")
+def test_coredns_says_the_same(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.sock", tmp_path / "theirs.sock"
+    with Collector(ours) as collector, Server(tmp_path, ALIKE.replace("SOCKET", str(ours)), workers=1) as server:
+        said = told(collector, server.port)
+    with Collector(theirs) as collector, CoreDNS(tmp_path, ALIKE.replace("SOCKET", str(theirs))) as coredns:
+        assert told(collector, coredns.port) == said
 
 
 # ---------------------------------------------------------------------------------- readers of other makers
