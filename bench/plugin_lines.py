@@ -57,6 +57,7 @@ LINES = {
     "template": [f"template IN A {ELSEWHERE} {{", '    answer "{{ .Name }} 60 IN A 192.0.2.1"', "}"],
     "timeouts": ["timeouts {", "    read 5s", "}"],
     "trace": ["trace 127.0.0.1:{port} {", "    every 1000", "}"],
+    "top": ["top {", "    address 127.0.0.1:{port}", "}"],
     "transfer": ["transfer {", "    to 192.0.2.53", "}"],
     "tsig": ["tsig {", "    secret key.example. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=", "}"],
     "view": ["view local {", "    expr incidr(client_ip(), '127.0.0.0/8')", "}"],

@@ -106,6 +106,10 @@ LAYERS = (
         ("fastdns.library.*",),
     ),
     Layer(
+        "top", "the view of a running server", "it asks servers over HTTP, and is no part of one",
+        ("fastdns.top.*",),
+    ),
+    Layer(
         "commands", "what the words of a command line start", "nothing imports them",
         ("fastdns.__main__", "fastdns.check", "fastdns.cli", "fastdns.commands", "fastdns.completion",
          "fastdns.demo", "fastdns.differences", "fastdns.manual",

@@ -157,7 +157,7 @@ def test_help_of_bench_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_of_nothing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "chek"]) == 1
     assert capsys.readouterr().err == (
-        "fastdns: no command 'chek': one of check, demo, bench, completion, man, help, version expected\n"
+        "fastdns: no command 'chek': one of check, demo, bench, top, completion, man, help, version expected\n"
     )
 
 

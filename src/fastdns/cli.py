@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from fastdns import __version__, check, migration
 from fastdns.check import name_warnings
-from fastdns.commands import BENCH, CHECK, COMMANDS, COMPLETION, DEMO, MAN, SERVE, overview, usage
+from fastdns.commands import BENCH, CHECK, COMMANDS, COMPLETION, DEMO, MAN, SERVE, TOP, overview, usage
 from fastdns.corefile import ServerConfig, default_config, load, load_file
 from fastdns.corefile.config import read_corefile
 from fastdns.errors import FastdnsError
@@ -296,6 +297,26 @@ def main_man(arguments: list[str]) -> int:
     return manual.show(arguments[0] if arguments else "fastdns")
 
 
+def main_top(arguments: list[str]) -> int:
+    """``fastdns top``: what a running server does."""
+    flags = parse_flags(arguments, TOP.known)
+    if flags.on("help") or flags.on("h"):
+        print(usage(TOP), end="")
+        return 0
+    if flags.rest:
+        raise UsageError(f"extra command line arguments: [{' '.join(flags.rest)}]")
+    from fastdns.top.reading import base_url, default_url
+    from fastdns.top.screen import How, run
+
+    interval, rows = flags.get("interval", "2").removesuffix("s"), flags.get("n", "10")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", interval) or not 1 <= float(interval) <= 3600:
+        raise UsageError(f'invalid value "{interval}" for flag -interval: 1 to 3600 seconds expected')
+    if not rows.isdecimal() or not 1 <= int(rows) <= 100:
+        raise UsageError(f'invalid value "{rows}" for flag -n: 1 to 100 expected')
+    url = base_url(flags.get("url")) if flags.get("url") else default_url()
+    return run(How(url, float(interval), int(rows), flags.on("json")))
+
+
 def main_help(arguments: list[str]) -> int:
     """``fastdns help``: the usage of everything, or of one command."""
     if not arguments:
@@ -317,7 +338,7 @@ def main_version(arguments: list[str]) -> int:
 
 MAINS: dict[str, Callable[[list[str]], int]] = {
     "__complete": main_complete, "bench": main_bench, "check": main_check, "completion": main_completion,
-    "demo": main_demo, "help": main_help, "man": main_man, "version": main_version,
+    "demo": main_demo, "help": main_help, "man": main_man, "top": main_top, "version": main_version,
 }  # fmt: skip
 
 

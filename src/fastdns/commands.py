@@ -102,6 +102,25 @@ BENCH = Command(
     "bench", "fastdns bench [options]", ("load a DNS server and measure it; -h lists the options",), "",
     words=("cluster",),
 )  # fmt: skip
+TOP = Command(
+    "top",
+    "fastdns top [-url URL] [-interval SECONDS] [-n ROWS] [-json]",
+    ("show what a running server does, on a terminal or as JSON",),
+    """\
+Shows what a running server does: rates, latency, cache, workers, upstreams, and who asks most where its Corefile
+has top. It reads /metrics and /top of the server. On a terminal it goes on until q is pressed; elsewhere it prints
+once, after an interval. NO_COLOR in the environment: without colour.
+""",
+    (
+        Flag(
+            ("url",), "URL",
+            "address of top or prometheus in the Corefile (default http://localhost:6054, or :9153)",
+        ),
+        Flag(("interval",), "SECONDS", "time between two readings, 1 to 3600 (default 2)"),
+        Flag(("n",), "ROWS", "rows of each table of top, 1 to 100 (default 10)"),
+        Flag(("json",), "", "print JSON, once"),
+    ),
+)  # fmt: skip
 COMPLETION = Command(
     "completion",
     "fastdns completion bash|fish|zsh",
@@ -126,7 +145,7 @@ terminal, where there is one; else the page is printed in troff's form, for `fas
 HELP = Command("help", "fastdns help [COMMAND]", ("print this, or the usage of a command",), "")
 VERSION = Command("version", "fastdns version", ("print the version and what it runs on",), "")
 
-COMMANDS = (CHECK, DEMO, BENCH, COMPLETION, MAN, HELP, VERSION)
+COMMANDS = (CHECK, DEMO, BENCH, TOP, COMPLETION, MAN, HELP, VERSION)
 
 # Name, meaning, default: of the variables of the environment that operators set.
 ENVIRONMENT = (
@@ -165,7 +184,9 @@ def overview() -> str:
     """What ``fastdns -h`` prints."""
     lines: list[str] = []
     for command in (SERVE, *COMMANDS):
-        synopsis = {"check": "fastdns check [-conf FILE]", "demo": "fastdns demo [flags]"}.get(
+        synopsis = {
+            "check": "fastdns check [-conf FILE]", "demo": "fastdns demo [flags]", "top": "fastdns top [flags]",
+        }.get(
             command.name, command.synopsis
         )
         head = "Usage: " if not lines else " " * 7

@@ -33,6 +33,7 @@ def test_variables_have_the_defaults_of_the_help() -> None:
         ("`fastdns`", cli.USAGE),
         ("`fastdns check`", commands.usage(commands.CHECK)),
         ("`fastdns demo`", commands.usage(commands.DEMO)),
+        ("`fastdns top`", commands.usage(commands.TOP)),
     ],
 )
 def test_flags_are_those_of_the_help(heading: str, usage: str) -> None:

@@ -12,6 +12,10 @@ def search_path_of(plugin: str) -> str:
     return f"the search paths of clients, of {plugin}"
 
 
+# What is asked of plugins that know clients by name, such as pods: to keep these names.
+CLIENT_NAMES = "the names of clients"
+
+
 class Secondaries(NamedTuple):
     """Who transfers zones of a block, and is told when they change.
 

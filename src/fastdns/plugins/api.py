@@ -239,6 +239,18 @@ class SupervisorView(Protocol):
     def http_address(self, path: str) -> tuple[str, int] | None:
         """Where this server serves a path; None where it does not."""
 
+    def most_slots(self, config: ServerConfig) -> int:
+        """Threads of a configuration, and of the one that serves, have counter slots below this.
+
+        Not so where a third generation still drains: who counts by slot does without theirs.
+        """
+
+    def worker_queries(self) -> Mapping[int, int]:
+        """How many queries each worker has had, by its process id."""
+
+    def owner_of(self, address: bytes) -> Mapping[str, str]:
+        """Whose address this is, as the plugins that serve know it; see InSupervisor.owner."""
+
     def plugin_families(self) -> Iterator[Metric]:
         """The metrics of the plugins that serve."""
 
@@ -285,6 +297,13 @@ class InSupervisor:
     def tls(self, file: str) -> SSLContext | None:
         """The TLS of an endpoint of this plugin with this tls_config_file. Raises FastdnsError."""
         return None
+
+    def owner(self, address: bytes) -> Mapping[str, str]:
+        """Whose address this is: names by what they are of, such as ``pod``. Empty: the plugin does not know.
+
+        It is called on the supervisor's loop, a hundred times in turn.
+        """
+        return {}
 
     def lameduck_s(self) -> float:
         """How long queries are answered after the call to stop."""

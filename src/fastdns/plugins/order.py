@@ -51,6 +51,7 @@ ORDER = (
     "errors",
     "log",
     "dnstap",
+    "top",
     "local",
     "dns64",
     "any",

@@ -127,6 +127,10 @@ class Parts:
             found.update(part.handlers())
         return found
 
+    def owner(self, address: bytes) -> Mapping[str, str]:
+        """Whose address this is, of the first plugin that knows."""
+        return next(filter(None, (part.owner(address) for _, part in self.serving())), {})
+
     def tls(self, file: str) -> SSLContext:
         """The TLS of an endpoint with this file. Raises FastdnsError."""
         for part in self.of.values():

@@ -211,6 +211,22 @@ class Server:
         """Where this server serves a path; None where it does not."""
         return self.admin.address_of(path)
 
+    def most_slots(self, config: ServerConfig) -> int:
+        """Threads of a configuration, and of the one that serves, have counter slots below this, as a rule."""
+        return self.slots.most(max(self.workers, self.count_workers(config)))
+
+    def worker_queries(self) -> Mapping[int, int]:
+        """How many queries each worker has had, by its process id."""
+        return {
+            child.pid: sum(self.stats.thread(slot)["queries"] for slot in (slots.hot, slots.slow))
+            for key, child in self.children.items()
+            if child.pid is not None and key in self.running and (slots := self.running[key].slots) is not None
+        }
+
+    def owner_of(self, address: bytes) -> Mapping[str, str]:
+        """Whose address this is, as the plugins that serve know it."""
+        return self.parts.owner(address)
+
     def plugin_families(self) -> Iterator[Metric]:
         """The families of the plugins that serve."""
         return self.parts.families()

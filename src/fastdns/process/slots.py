@@ -18,6 +18,10 @@ class SlotTable:
         self.free = list(range(self.total - 1, 0, -1))
         self.used: set[int] = set()
 
+    def most(self, workers: int) -> int:
+        """Where at most so many workers run in each of two generations, all slots that are taken are below this."""
+        return min(self.total, 1 + 4 * workers)
+
     def take(self) -> Slots:
         """Two slots. Raises FastdnsError where there are none."""
         if len(self.free) < 2:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastdns.corefile.context import BlockContext, search_path_of
+from fastdns.corefile.context import CLIENT_NAMES, BlockContext, search_path_of
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import is_below_reverse_root, is_reverse
 from fastdns.corefile.options import (
@@ -135,6 +135,8 @@ def _described(d: Dispenser, block: BlockContext, fields: dict[str, Any]) -> tup
         block.warnings.append(f"plugin/kubernetes: {read[0][0]} is always empty: pods are known with pods verified")
         return ()
     found = {match[1] or "" for match in read if not match[0].endswith("client-namespace")}
+    if CLIENT_NAMES in block.asked and fields.get("pods") == "verified":
+        found.add("")
     if len(found) > MAX_DESCRIBED:
         raise d.error(f"at most {MAX_DESCRIBED} values of the pods that ask can be read, got {len(found)}")
     return tuple(sorted(found))

@@ -109,6 +109,18 @@ class Following(InSupervisor):
             if age_s
         ]
 
+    def owner(self, address: bytes) -> dict[str, str]:
+        """The namespace of the pod that has an address, and its name; without such a pod, the Service that has the
+        address as an endpoint. What is kept of pods is for the configuration to say."""
+        from fastdns.plugins.kubernetes.answers._owner import owner_of
+
+        store = self.supervisor.store
+        for number, config in self.supervisor.active_sources("kubernetes").items():
+            name_at = config.described.index("") if "" in config.described else None
+            if found := owner_of(store, number, address, name_at):
+                return found
+        return {}
+
     def families(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily
 

@@ -53,6 +53,7 @@ class Prometheus(Plugin):
     """A step that counts, and a page."""
 
     name = "prometheus"
+    offers = ("page",)
     worker_modules = ("_step",)
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

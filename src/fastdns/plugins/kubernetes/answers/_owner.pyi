@@ -1,0 +1,3 @@
+from fastdns.memory._store import Store
+
+def owner_of(store: Store, source: int, address: bytes, name_at: int | None) -> dict[str, str]: ...
