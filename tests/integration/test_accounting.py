@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dns.edns
 import dns.message
 import dns.opcode
+import dns.query
 import dns.rdataclass
 import dns.rdatatype
 import pytest
 
+from fastdns.metrics.reasons import REASONS
+from fastdns.plugins.order import load
 from tests.plugins.forward.engine.bursts import send_batch
 from tests.plugins.forward.engine.support import (
     Client,
@@ -74,6 +78,8 @@ cluster.local:DNS_PORT test:DNS_PORT {
     }
 }
 """
+# Its reasons are known once it is loaded.
+load("forward")
 # Of all tables; a quarter of it over TCP.
 IN_FLIGHT = 64
 
@@ -157,7 +163,8 @@ def fastdns(tmp_path_factory: pytest.TempPathFactory, up: Upstream) -> Iterator[
 
     def garbage(asked: object) -> bytes:
         wire: bytes = asked.wire  # type: ignore[attr-defined]
-        return wire[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + wire[12:] + b"\xc0"
+        end = wire.index(b"\0", 12) + 5
+        return wire[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + wire[12:end] + b"\xc0"
 
     with (
         Upstream(says, tcp=says) as well,  # type: ignore[arg-type]
@@ -255,6 +262,35 @@ def test_each_query_is_answered_or_counted(fastdns: Server, case: Case, tcp: boo
         reasons = OVER_TCP.get(case.reason, {case.reason}) if tcp else {case.reason}
         assert books.grown().keys() <= {(reason, case.rcode or "none") for reason in reasons}
         assert sum(books.grown().values()) == 3
+
+
+def extended(reply: dns.message.Message) -> list[tuple[int, str | None]]:
+    """The extended errors of a reply: codes and texts (RFC 8914)."""
+    return [(int(one.code), one.text) for one in reply.options if isinstance(one, dns.edns.EDEOption)]
+
+
+# What is read as a whole message of EDNS version 0.
+EXPLAINED = [
+    case for case in CASES
+    if case.reason not in (None, "short", "response", "malformed", "not_implemented", "edns_version")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EXPLAINED, ids=lambda case: case.why)
+def test_a_client_with_edns_learns_why(fastdns: Server, case: Case) -> None:
+    """By the code of the reason; without EDNS, there is no OPT record for it."""
+    reason = REASONS[first_of(case.reason or "", case.rcode or "")]
+    asked = dns.message.from_wire(case.wire)
+    if asked.edns < 0:
+        assert dns.query.udp(asked, "127.0.0.1", 8, port=fastdns.port).edns < 0
+        asked.use_edns(0)
+    assert reason.ede is not None
+    assert extended(dns.query.udp(asked, "127.0.0.1", 8, port=fastdns.port)) == [(reason.ede, reason.name)]
+
+
+def first_of(name: str, reply: str) -> int:
+    """The number of the first reason with a name, of the server's own or a plugin's."""
+    return next(number for number, one in enumerate(REASONS) if (one.name, one.reply) == (name, reply))
 
 
 def test_more_than_fits(fastdns: Server) -> None:

@@ -12,6 +12,15 @@ from dataclasses import dataclass
 
 from fastdns.errors import FastdnsError
 
+# Codes of extended DNS errors (RFC 8914 section 4).
+OTHER_ERROR = 0
+NOT_READY = 14
+NOT_AUTHORITATIVE = 20
+NOT_SUPPORTED = 21
+NO_REACHABLE_AUTHORITY = 22
+NETWORK_ERROR = 23
+INVALID_DATA = 24
+
 # As _stats.MAX_REASONS.
 MAX_REASONS = 256
 
@@ -21,22 +30,24 @@ class Reason:
     """One of them. name, reply: as metrics label it; reply: the code that the client gets, or "none".
 
     text: what the errors plugin logs; {} stands for what the plugin explains, {step} for the plugin of a step in
-    Python. Without one it logs nothing.
+    Python. Without one it logs nothing. ede: the code of the extended DNS error that a client with EDNS gets, by
+    RFC 8914 section 4; its text is the name. None: none, as the reply says all, or nothing more is known.
     """
 
     name: str
     reply: str
     text: str = ""
+    ede: int | None = None
 
 
 # By number; 0 is none. In the order of the enum Failure in _stats.pxd.
 REASONS: list[Reason] = [
     Reason("", ""),
-    Reason("no_next_plugin", "SERVFAIL", "no next plugin found"),
-    Reason("replays", "SERVFAIL", "upstream answers changed too often"),
-    Reason("in_flight", "SERVFAIL", "too many queries in flight"),
-    Reason("too_long", "SERVFAIL", "query is too long to be forwarded"),
-    Reason("no_zone", "REFUSED"),
+    Reason("no_next_plugin", "SERVFAIL", "no next plugin found", OTHER_ERROR),
+    Reason("replays", "SERVFAIL", "upstream answers changed too often", OTHER_ERROR),
+    Reason("in_flight", "SERVFAIL", "too many queries in flight", OTHER_ERROR),
+    Reason("too_long", "SERVFAIL", "query is too long to be forwarded", OTHER_ERROR),
+    Reason("no_zone", "REFUSED", ede=NOT_AUTHORITATIVE),
     Reason("edns_version", "BADVERS"),
     Reason("short", "none"),
     Reason("response", "none"),
@@ -44,21 +55,23 @@ REASONS: list[Reason] = [
     Reason("not_implemented", "NOTIMP"),
     Reason("plugin", "none"),
     Reason("plugin", "SERVFAIL"),
-    Reason("plugin", "REFUSED"),
-    Reason("plugin", "NOTIMP"),
+    Reason("plugin", "REFUSED", ede=NOT_SUPPORTED),
+    Reason("plugin", "NOTIMP", ede=NOT_SUPPORTED),
     Reason("plugin", "other"),
     Reason("send", "none"),
     Reason("disconnected", "none"),
     Reason("unread", "none"),
     Reason("unserved", "none"),
     Reason("worker_died", "none"),
-    Reason("step_timeout", "SERVFAIL", "plugin/{step}: no answer in time"),
-    Reason("panic", "SERVFAIL", "plugin/{step}: exception"),
-    Reason("step_reply", "SERVFAIL", "plugin/{step}: no reply to the question"),
-    Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
-    Reason("deadline", "SERVFAIL", "context deadline exceeded"),
+    Reason("step_timeout", "SERVFAIL", "plugin/{step}: no answer in time", OTHER_ERROR),
+    Reason("panic", "SERVFAIL", "plugin/{step}: exception", OTHER_ERROR),
+    Reason("step_reply", "SERVFAIL", "plugin/{step}: no reply to the question", OTHER_ERROR),
+    Reason("client_share", "SERVFAIL", "client has too many queries in flight", OTHER_ERROR),
+    Reason("deadline", "SERVFAIL", "context deadline exceeded", OTHER_ERROR),
     Reason("evicted", "none"),
 ]
+# Those of the server, before any plugin is loaded.
+OWN = tuple(REASONS)
 _first: dict[str, int] = {}
 
 

@@ -16,7 +16,7 @@ from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
 from fastdns.hostedzones.config import Config
 from fastdns.metrics.measured import Measure
-from fastdns.metrics.reasons import Reason, first_reason
+from fastdns.metrics.reasons import INVALID_DATA, Reason, first_reason
 from fastdns.plugins.api import Check, Plugin, Recorder, Runtime, Source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class HostedZonesPlugin(Plugin):
     """
 
     worker_modules = ("fastdns.hostedzones._step",)
-    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded"),)
+    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded", INVALID_DATA),)
     waiting = "waiting for hosted zones before starting server"
     unlisted = "starting server while hosted zones are still being listed"
     provider = ""

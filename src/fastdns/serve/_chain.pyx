@@ -11,7 +11,7 @@ from fastdns.serve._context cimport (
     ANSWERED, DROPPED, NEXT, NO_SLOT, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question, encrypted,
     over_stream, proto_of,
 )
-from fastdns.serve._errors cimport put_error
+from fastdns.serve._errors cimport explain, put_error
 from fastdns.serve._question cimport restore_question
 from fastdns.serve._zones cimport select_zone
 from fastdns._wire cimport (
@@ -290,6 +290,8 @@ cdef inline int32_t serve_accepted(Context* ctx, Accept verdict, const ZoneEntry
         count_failed(ctx.counters, failure_of(ctx))
         if reply.rcode == BADVERS:
             return write_bare(q, BADVERS, out)
+        if q.has_opt:
+            explain(reply, failure_of(ctx))
     limit = room
     if not over_stream(ctx.transport):
         limit = q.udp_bytes if q.udp_bytes > MIN_UDP_BYTES else MIN_UDP_BYTES

@@ -12,6 +12,7 @@ from fastdns.metrics._stats cimport Stats
 from fastdns.serve._chain cimport begin_message, serve
 from fastdns.serve._context cimport OVER_TCP, OVER_UDP
 from fastdns.serve._errors cimport take_events
+from fastdns.serve._errors import learn_reasons
 from fastdns._wire cimport MAX_MESSAGE_BYTES
 
 # What the queries of a thread may keep of what they have waited for; as much as 128 of the longest messages.
@@ -35,6 +36,7 @@ cdef class Worker:
         if store is not None:
             expect_reader(store.header, reader_slot)
         self.kept.most_bytes = MOST_KEPT_BYTES
+        learn_reasons()
         self.ctx.q = &self.query
         self.ctx.reply = self.reply
         self.ctx.server = &table.server

@@ -9,7 +9,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
 from fastdns.metrics.measured import Measure
-from fastdns.metrics.reasons import Reason
+from fastdns.metrics.reasons import INVALID_DATA, Reason
 from fastdns.plugins.api import Check, Plugin, Recorder, Runtime, Source
 from fastdns.plugins.auto.config import Config, parse
 
@@ -28,7 +28,7 @@ class Auto(Plugin):
     name = "auto"
     worker_modules = ("step",)
     has_zones = True
-    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded"),)
+    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded", INVALID_DATA),)
     measures = {LOADS: Measure("Number of times that a zone file was read, by result.", ("result",))}
     waiting = "waiting for a directory of zone files to be read before starting server"
     unlisted = "starting server while zone files are still being read"

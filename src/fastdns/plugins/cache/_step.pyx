@@ -21,6 +21,7 @@ from fastdns.plugins.cache._cache cimport (
 )
 from fastdns.serve._chain cimport run_below
 from fastdns.serve._context cimport ANSWERED, NEXT, NO_SLOT, Context, Outcome, ServiceReply, written
+from fastdns.serve._errors cimport CACHED_ERROR, STALE_ANSWER, STALE_NXDOMAIN, add_extended_error
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport (
     CLASS_IN, FLAG_AD, FLAG_CD, FLAG_RD, NOERROR, NXDOMAIN, OPCODE_QUERY, SCRATCH_BYTES, SERVFAIL, Query, Reply,
@@ -216,6 +217,9 @@ cdef Outcome answer_with(const Conf* c, Context* ctx, const Hit* hit) noexcept n
         return NEXT
     if hit.left_s <= 0:
         count(ctx, c, CACHE_SERVED_STALE)
+        add_extended_error(r, STALE_NXDOMAIN if record.rcode == NXDOMAIN else STALE_ANSWER)
+    elif record.rcode == SERVFAIL:
+        add_extended_error(r, CACHED_ERROR)
     # Some stub resolvers take an answer without AA for none.
     r.aa = True
     r.ad = r.ad and wants_ad(ctx.q)

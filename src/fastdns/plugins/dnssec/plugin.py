@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
-from fastdns.metrics.reasons import Reason, first_reason
+from fastdns.metrics.reasons import OTHER_ERROR, Reason, first_reason
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.dnssec.config import Config, parse
 
@@ -46,7 +46,7 @@ class Dnssec(Plugin):
     name = "dnssec"
     worker_modules = ("_step", "signing")
     counters = ("hits", "misses")
-    reasons = (Reason("dnssec_too_large", "SERVFAIL", "the reply has too much to sign"),)
+    reasons = (Reason("dnssec_too_large", "SERVFAIL", "the reply has too much to sign", OTHER_ERROR),)
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

@@ -11,7 +11,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
 from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
-from fastdns.metrics.reasons import Reason, first_reason
+from fastdns.metrics.reasons import NOT_READY, Reason, first_reason
 from fastdns.plugins.api import Check, Plugin, Recorder, Runtime, Source
 from fastdns.plugins.etcd.config import Config, parse
 from fastdns.plugins.etcd.metrics import MEASURES
@@ -26,7 +26,7 @@ class Etcd(Plugin):
 
     name = "etcd"
     worker_modules = ("_step",)
-    reasons = (Reason("etcd_unread", "SERVFAIL", "etcd has not been read yet"),)
+    reasons = (Reason("etcd_unread", "SERVFAIL", "etcd has not been read yet", NOT_READY),)
     measures = MEASURES
     waiting = "waiting for etcd before starting server"
     unlisted = "starting server before etcd has been read"

@@ -11,7 +11,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.errors import FastdnsError
-from fastdns.metrics.reasons import Reason
+from fastdns.metrics.reasons import NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER_ERROR, Reason
 from fastdns.plugins.api import Check, Demand, InSupervisor, InWorker, Plugin, Runtime, SupervisorView, WorkerView
 from fastdns.plugins.forward.config import Config, parse
 
@@ -133,16 +133,16 @@ class Forward(Plugin):
     worker_modules = ("_step", "desk", "engine._engine", "stanzas")
     # In the order of ForwardReason in engine/_reasons.pxd.
     reasons = (
-        Reason("no_healthy_upstream", "SERVFAIL", "no healthy proxies"),
-        Reason("upstream_timeout", "SERVFAIL", "read udp {}: i/o timeout"),
-        Reason("upstream_refused", "SERVFAIL", "read udp {}: connection refused"),
-        Reason("upstream_malformed", "SERVFAIL", "{}: malformed reply"),
-        Reason("max_concurrent", "REFUSED", "concurrent queries exceeded maximum"),
-        Reason("in_flight", "SERVFAIL", "too many queries in flight"),
-        Reason("upstream_stream", "SERVFAIL", STREAM_ERROR),
-        Reason("upstream_send", "SERVFAIL", "write udp {}: send failed"),
-        Reason("client_share", "SERVFAIL", "client has too many queries in flight"),
-        Reason("too_long", "SERVFAIL", "query is too long to be forwarded"),
+        Reason("no_healthy_upstream", "SERVFAIL", "no healthy proxies", NO_REACHABLE_AUTHORITY),
+        Reason("upstream_timeout", "SERVFAIL", "read udp {}: i/o timeout", NO_REACHABLE_AUTHORITY),
+        Reason("upstream_refused", "SERVFAIL", "read udp {}: connection refused", NETWORK_ERROR),
+        Reason("upstream_malformed", "SERVFAIL", "{}: malformed reply", NETWORK_ERROR),
+        Reason("max_concurrent", "REFUSED", "concurrent queries exceeded maximum", OTHER_ERROR),
+        Reason("in_flight", "SERVFAIL", "too many queries in flight", OTHER_ERROR),
+        Reason("upstream_stream", "SERVFAIL", STREAM_ERROR, NETWORK_ERROR),
+        Reason("upstream_send", "SERVFAIL", "write udp {}: send failed", NETWORK_ERROR),
+        Reason("client_share", "SERVFAIL", "client has too many queries in flight", OTHER_ERROR),
+        Reason("too_long", "SERVFAIL", "query is too long to be forwarded", OTHER_ERROR),
     )
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

@@ -19,6 +19,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastdns.memory._atomics cimport load
 from fastdns.memory._hash cimport hash_bytes
 from fastdns.serve._context cimport ANSWERED, NEXT, bare, Context, Outcome, written
+from fastdns.serve._errors cimport NOT_READY, add_extended_error
 from fastdns.serve._nested cimport WHOLE_SERVER, Found as Elsewhere, add_answer_of_alias, nested
 from fastdns.serve._values cimport NativeValue
 from fastdns.serve._zones cimport NativeStep
@@ -246,6 +247,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     if found == NAME_ERROR:
         if not load(&source_state(ctx.store, conf.source).synced) & 1:
             # The name may exist: neither a denial nor an upstream may answer yet.
+            add_extended_error(ctx.reply, NOT_READY)
             return negative(ctx, conf, r, SERVFAIL)
         for i in range(conf.fall_count):
             if in_zone(ctx.q, conf.fall[i].name, conf.fall[i].name_len):

@@ -10,7 +10,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.dns.names import wire_name
-from fastdns.metrics.reasons import Reason, first_reason
+from fastdns.metrics.reasons import NOT_READY, Reason, first_reason
 from fastdns.plugins.api import InSupervisor, Plugin, Recorder, Runtime, Source, SupervisorView
 from fastdns.plugins.nomad.config import Config, parse
 from fastdns.plugins.nomad.metrics import COUNTERS, MEASURES
@@ -54,7 +54,7 @@ class Nomad(Plugin):
     name = "nomad"
     worker_modules = ("_step",)
     counters = COUNTERS
-    reasons = (Reason("nomad_unread", "SERVFAIL", "Nomad has not been read yet"),)
+    reasons = (Reason("nomad_unread", "SERVFAIL", "Nomad has not been read yet", NOT_READY),)
     measures = MEASURES
     waiting = "waiting for Nomad before starting server"
     unlisted = "starting server before Nomad has been read"

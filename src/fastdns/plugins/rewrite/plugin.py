@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
-from fastdns.metrics.reasons import Reason
+from fastdns.metrics.reasons import OTHER_ERROR, Reason
 from fastdns.plugins.api import Plugin, Runtime
 from fastdns.plugins.rewrite.config import Config, parse
 from fastdns.plugins.rewrite.edns0 import VARIABLES, OptionRule
@@ -23,8 +23,8 @@ class Rewrite(Plugin):
     worker_modules = ("_step",)
     # In the order of the enums of _step.pyx and _reply.pyx.
     reasons = (
-        Reason("invalid_name", "SERVFAIL", "invalid name after rewrite"),
-        Reason("invalid_answer", "SERVFAIL", "invalid name in a reply after rewrite"),
+        Reason("invalid_name", "SERVFAIL", "invalid name after rewrite", OTHER_ERROR),
+        Reason("invalid_answer", "SERVFAIL", "invalid name in a reply after rewrite", OTHER_ERROR),
     )
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:

@@ -9,7 +9,7 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock
 from fastdns.metrics.measured import Measure
-from fastdns.metrics.reasons import Reason
+from fastdns.metrics.reasons import INVALID_DATA, Reason
 from fastdns.plugins.api import Plugin, Recorder, Runtime, Source
 from fastdns.plugins.secondary.config import Config, parse
 
@@ -29,7 +29,7 @@ class Secondary(Plugin):
     name = "secondary"
     worker_modules = ("step",)
     has_zones = True
-    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded"),)
+    reasons = (Reason("zone_not_loaded", "SERVFAIL", "zone is not loaded", INVALID_DATA),)
     measures = {
         LOOKS: Measure("Number of times that primaries were asked for a zone, by result.", ("result",)),
         EXPIRED: Measure("Number of times that a zone has expired.", ()),

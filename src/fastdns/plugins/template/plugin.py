@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
-from fastdns.metrics.reasons import Reason, first_reason
+from fastdns.metrics.reasons import OTHER_ERROR, Reason, first_reason
 from fastdns.plugins.api import Check, InSupervisor, InWorker, Plugin, Runtime, SupervisorView, WorkerView
 from fastdns.plugins.template.config import Config, parse
 from fastdns.plugins.template.expressions import Expressions
@@ -66,7 +66,10 @@ class TemplatePlugin(Plugin):
 
     name = "template"
     worker_modules = ("_step", "python_step")
-    reasons = (Reason("template", "SERVFAIL", TEMPLATE_FAILED), Reason("template_rr", "SERVFAIL", NO_RECORD))
+    reasons = (
+        Reason("template", "SERVFAIL", TEMPLATE_FAILED, OTHER_ERROR),
+        Reason("template_rr", "SERVFAIL", NO_RECORD, OTHER_ERROR),
+    )
 
     def parse(self, tokens: Dispenser, context: BlockContext) -> Config:
         return parse(tokens, context)

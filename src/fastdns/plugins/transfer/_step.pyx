@@ -22,6 +22,7 @@ from fastdns.metrics._stats cimport PLUGIN_COUNTERS, zone_counters
 from fastdns.plugins.transfer.counters import NAMES
 from fastdns.plugins.transfer.said import Said
 from fastdns.serve._context cimport NEXT, NO_SLOT, Context, Outcome, bare, over_stream, written
+from fastdns.serve._errors cimport PROHIBITED, add_extended_error
 from fastdns.serve._following cimport (
     ALL_SENT, CLIENT_CLOSED, CLIENT_READS_TOO_SLOWLY, FOLLOWING_WORDS, Following, following_of,
 )
@@ -293,6 +294,7 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
     if not is_allowed(conf, rule, ctx):
         refused(ctx, conf, FAILED_NOT_ALLOWED)
         ctx.reply.rcode = REFUSED
+        add_extended_error(ctx.reply, PROHIBITED)
         return written(ctx)
     if q.qtype == TYPE_IXFR and not read_serial(q, &serial):
         refused(ctx, conf, FAILED_SERIAL)

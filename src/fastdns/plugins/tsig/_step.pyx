@@ -11,6 +11,7 @@ from fastdns.dns._signatures cimport (
 )
 from fastdns.memory._clock cimport clock_gettime, monotonic_ns, timespec
 from fastdns.serve._context cimport NEXT, Context, Outcome, bare, written
+from fastdns.serve._errors cimport PROHIBITED, add_extended_error
 from fastdns.serve._signed cimport add_signing, find_signing
 from fastdns.serve._zones cimport NativeStep
 
@@ -101,7 +102,10 @@ cdef Outcome before(Context* ctx, const void* opaque) noexcept nogil:
         return NEXT
     how = look(ctx, conf, &signing)
     if how == UNSIGNED:
-        return refuse(ctx, REFUSED) if must_be_signed(conf, ctx.q) else NEXT
+        if not must_be_signed(conf, ctx.q):
+            return NEXT
+        add_extended_error(ctx.reply, PROHIBITED)
+        return refuse(ctx, REFUSED)
     if how == MALFORMED:
         return refuse(ctx, FORMERR)
     kept = add_signing(ctx)

@@ -284,7 +284,7 @@ cdef class ClusterWriter:
         return TYPE_SLICES_ONLY if record == NULL else (<const ServiceHead*>record_payload(record)).svc_type
 
     cdef int observe_slice(self, bytes key, object meta, bint first) except -1:
-        """A slice has changed what is answered: the controller has stamped when, or it is new and has no controller."""
+        """A slice has changed what is answered: its controller has stamped when, or it is new and has none."""
         cdef int svc_type
         if self.on_latency is None:
             return 0
