@@ -40,10 +40,10 @@ $(VENV)/.dev: $(VENV)/.installed
 	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The libraries of azure, clouddns and route53, and a validator of bills of materials, without which their tests are
-# skipped. They take pip a minute.
+# The libraries of azure, clouddns and route53, a validator of bills of materials, and what writes the dashboard: without
+# them, tests are skipped. They take pip a minute.
 providers: build
-	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[azure,clouddns,route53]' \
+	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[azure,clouddns,monitoring,route53]' \
 		'cyclonedx-python-lib[json-validation]>=8'
 
 $(VENV)/.built: $(SOURCES) | $(VENV)/.tools

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 INSTALLED = [
     "ccache", "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "etcd-server",
     "dnsperf", "faketime", "iproute2", "mount", "util-linux", "man-db", "mandoc", "fish",
-    "zsh", "curl", "procps",
+    "zsh", "prometheus", "curl", "procps",
 ]  # fmt: skip
 STEPS = [
     "make providers", "make test", "make lint", "make typecheck", "make docs", "make fuzz FUZZ_PACKETS=50000",

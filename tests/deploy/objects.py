@@ -26,14 +26,21 @@ MODELS = {
     "discovery.k8s.io/v1": "V1", "networking.k8s.io/v1": "V1", "autoscaling/v2": "V2",
 }  # fmt: skip
 # Of the Prometheus Operator, which no client's model has: the fields of monitoring.coreos.com/v1 that may be used.
-MONITOR: dict[str, Any] = {
+MONITORING: dict[str, dict[str, Any]] = {"ServiceMonitor": {
     "namespaceSelector": {"matchNames": list, "any": bool},
     "selector": {"matchLabels": dict, "matchExpressions": list},
     "endpoints": [{
         "port": str, "interval": str, "scrapeTimeout": str, "scheme": str, "honorLabels": bool, "tlsConfig": dict,
         "relabelings": list, "metricRelabelings": list,
     }],
-}  # fmt: skip
+}, "PrometheusRule": {
+    "groups": [{
+        "name": str,
+        "rules": [{
+            "record": str, "alert": str, "expr": str, "for": str, "labels": dict, "annotations": dict,
+        }],
+    }],
+}}  # fmt: skip
 
 
 class _Once(yaml.SafeLoader):
@@ -67,7 +74,7 @@ def problems(one: Object) -> list[str]:
     where = f"{one['kind']} {one['metadata']['name']}"
     if one["apiVersion"] == "monitoring.coreos.com/v1":
         found = unknown_fields("V1ObjectMeta", one["metadata"], f"{where}.metadata")
-        found += _differs(MONITOR, one["spec"], f"{where}.spec")
+        found += _differs(MONITORING[one["kind"]], one["spec"], f"{where}.spec")
     else:
         found = unknown_fields(MODELS[one["apiVersion"]] + one["kind"], one, where)
     return found + [f"{where}: {text}" for text in (*refusals(one), *bad_names(one))]
