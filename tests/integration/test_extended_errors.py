@@ -1,4 +1,4 @@
-"""What a client with EDNS is told of replies that are no failures of the server: see docs/reference/extended-errors.md.
+"""What a client with EDNS is told of replies that are no failures of the server: docs/reference/extended-errors.md.
 
 test_accounting.py asks for the failures that have a reason.
 """
