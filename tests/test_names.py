@@ -35,8 +35,7 @@ PLUGINS = sorted(path.parent.name for path in (SOURCE / "plugins").glob("*/__ini
 WORDS = {
     "any", "auto", "bind", "cancel", "chaos", "debug", "dnssec", "errors", "file", "header", "health", "hosts",
     "local", "log", "loop", "metadata", "minimal", "on", "ready", "reload", "rewrite", "root", "secondary", "shed",
-    "sign", "template", "timeouts", "trace", "transfer", "view",
-    "sign", "template", "timeouts", "top", "transfer", "view",
+    "sign", "template", "timeouts", "top", "trace", "transfer", "view",
 }  # fmt: skip
 # Protocols that more than the plugin of that name speaks: only imports of that are looked for.
 PROTOCOLS = {"tls"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fastdns import migration
 from fastdns.corefile import ServerConfig, load
-from fastdns.corefile.keys import is_preferred
+from fastdns.corefile.keys import name_warnings
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock
 from fastdns.corefile.values import clean
@@ -35,12 +35,6 @@ class Report:
     def right(self) -> bool:
         """Whether it can be served."""
         return self.config is not None
-
-
-def name_warnings(zone: str) -> list[str]:
-    """The lines that CoreDNS prints before a zone with an unusual name. They are not log lines, as in CoreDNS."""
-    spelled = zone.replace("\\", "\\\\").replace('"', '\\"')
-    return [] if is_preferred(zone) else [f'Warning: Domain "{spelled}" does not follow RFC1035 preferred syntax']
 
 
 def check(load: Callable[[Mistakes], ServerConfig]) -> Report:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastdns import __version__, check, migration
-from fastdns.check import name_warnings
+from fastdns import __version__
 from fastdns.commands import BENCH, CHECK, COMMANDS, COMPLETION, DEMO, MAN, SERVE, TOP, overview, usage
 from fastdns.corefile import ServerConfig, default_config, load, load_file
 from fastdns.corefile.config import read_corefile
+from fastdns.corefile.keys import name_warnings
 from fastdns.errors import FastdnsError
 from fastdns.inherited import check_process, open_standard_streams, take_signals
 from fastdns.plugins import order
@@ -187,6 +187,8 @@ def main_check(arguments: list[str]) -> int:
     The files that plugins read are checked, too. The connection to a cluster is not: its account and credentials
     belong to the host that serves.
     """
+    from fastdns import check, migration
+
     flags = parse_flags(arguments, CHECK.known)
     if flags.on("help") or flags.on("h"):
         print(usage(CHECK), end="")

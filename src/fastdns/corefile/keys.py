@@ -85,6 +85,12 @@ def is_preferred(zone: str) -> bool:
     return zone == "." or is_reverse(zone) or _PREFERRED.fullmatch(zone) is not None
 
 
+def name_warnings(zone: str) -> list[str]:
+    """The lines that CoreDNS prints before a zone with an unusual name. They are not log lines, as in CoreDNS."""
+    spelled = zone.replace("\\", "\\\\").replace('"', '\\"')
+    return [] if is_preferred(zone) else [f'Warning: Domain "{spelled}" does not follow RFC1035 preferred syntax']
+
+
 def _split_scheme(text: str) -> tuple[str, str]:
     scheme, separator, rest = text.partition("://")
     return (scheme, rest) if separator and scheme in SCHEMES else (DEFAULT_SCHEME, text)
