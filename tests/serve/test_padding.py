@@ -5,9 +5,13 @@ from __future__ import annotations
 import dns.edns
 import dns.message
 import pytest
+from dnslib.dns import RCODE
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastdns.transports.table import TRANSPORTS, UDP
 from tests.serve.served import Served
+from tests.serve.support import options_of, parse
 
 pytestmark = pytest.mark.native
 
@@ -86,3 +90,25 @@ def test_it_stays_within_a_message() -> None:
 
 def test_every_transport_is_known() -> None:
     assert UDP.name in IN_CLEAR and len(TRANSPORTS) == 7
+
+
+SERVED = Served(COREFILE.replace("TEXT", "text"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([3, 8, 10, 11, 12, 65001]), st.binary(max_size=300)), max_size=6),
+    st.integers(0, 700),
+)
+def test_whatever_options_a_query_has(options: list[tuple[int, bytes]], cut_bytes: int) -> None:
+    """Several Padding options, malformed ones, a message that ends too early: a whole reply, or none."""
+    query = dns.message.make_query("a.example.org", "TXT", use_edns=0)
+    query.use_edns(0, options=[dns.edns.GenericOption(code, data) for code, data in options])
+    wire = query.to_wire()
+    found = SERVED.slow.serve(0, wire[: max(12, len(wire) - cut_bytes)], b"\x7f\0\0\1", 5353, None, transport=2)
+    assert isinstance(found, bytes)
+    said = parse(found)
+    paddings = [data for code, data in options_of(said) if code == PADDING]
+    if said.header.rcode == RCODE.NOERROR and cut_bytes == 0:
+        assert len(paddings) == any(code == PADDING for code, _ in options)
+    if paddings:
+        assert len(found) % BLOCK_BYTES == 0
