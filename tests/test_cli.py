@@ -189,7 +189,7 @@ example.org { # 1
     cache 0
 }
 quic://example.net { # 10
-    dnstap
+    grpc
     kubernetes {
         upstream
         pods sometimes
@@ -204,7 +204,7 @@ def test_check_names_every_mistake(capsys: pytest.CaptureFixture[str], tmp_path:
     path.write_text(WRONG)
     assert main(["check", "-conf", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert "dns port" not in out and "unsupported      dnstap" in out
+    assert "dns port" not in out and "unsupported      grpc" in out
     lines = [int(re.search(r"Corefile:(\d+) - ", line)[1]) for line in err.splitlines()]  # type: ignore[index]
     assert lines == [2, 4, 5, 8, 10, 11, 13, 14]
     assert "'proxy'; CoreDNS has removed it: use forward" in err
@@ -271,7 +271,7 @@ BROKEN = [
     pytest.param(". {\n    whoami\n", ":1", id="a block without its end"),
     pytest.param(". {\n    errors {\n        stack\n    }\n}\n", ":3", id="an unknown option"),
     pytest.param(".:0x35 {\n    whoami\n}\n", ":1", id="a wrong port"),
-    pytest.param(". {\n    dnstap\n}\n", ":2", id="a plugin of CoreDNS that is not here yet"),
+    pytest.param(". {\n    grpc\n}\n", ":2", id="a plugin of CoreDNS that is not here yet"),
 ]
 
 
