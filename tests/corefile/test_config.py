@@ -152,7 +152,7 @@ BAD = [
     Bad("https://. {\n}", "the transport https is not available", why="https"),
     Bad("https3://. {\n}", "the transport https3 is not available", why="https3"),
     Bad("grpc://. {\n}", "the transport grpc is not available", why="grpc"),
-    Bad(". {\n\ntrace\n}", "plugin/trace: Corefile:3 - ", why="a plugin of another version"),
+    Bad(". {\n\ngrpc\n}", "plugin/grpc: Corefile:3 - ", why="a plugin of another version"),
     Bad(". {\nforword . 192.0.2.1\n}", "Corefile:2 - Error during parsing: unknown directive 'forword'; "
         "did you mean 'forward'?", why="a misspelled plugin"),
     Bad(". {\nwhoami\nready x\nbufsize x\n}", "plugin/bufsize: Corefile:4 - ",

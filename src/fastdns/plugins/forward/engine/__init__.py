@@ -27,6 +27,7 @@ The modules, from the bottom up; each imports only modules above it in this list
     _claims      of all threads of all workers one asks a question; the others follow it
     _streams     the rings to the event-loop thread and back
     _state       the structs: Attempt, Waiter, Outstanding, Upstream, Engine
+    _observed    what is asked and answered is told to observers
     _questions   which questions are equal
     _table       outstanding queries by question, attempts by socket and ID
     _selection   which upstream is next, by the stanza's policy
