@@ -31,6 +31,7 @@ WHOLE_MACHINE = (
 )
 NOT_ALONE = {
     "bench/test_load.py": "asks a few thousand queries at a time, and waits for their end",
+    "deploy/monitoring/test_queries.py": "asks a few hundred times a second, so that a scraper sees something",
     "integration/faults/test_api_server.py": "asks 500 times a second; what fails is the API server",
     "integration/faults/test_leftovers.py": "asks next to nothing: it looks for what is left",
     "integration/test_accounting.py": "sends one burst, and waits until everything is counted",
@@ -40,6 +41,8 @@ NOT_ALONE = {
 }
 SERVERS = "starts whole servers, and waits shorter than a server under sanitizers takes"
 NOT_NATIVE = {
+    "deploy/monitoring/test_queries.py": SERVERS,
+    "integration/test_extended_errors.py": SERVERS,
     "fuzz/test_fuzz.py": "make fuzz runs the same under sanitizers, and longer",
     "integration/faults/test_hostile.py": SERVERS,
     "integration/faults/test_loops.py": SERVERS,

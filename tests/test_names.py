@@ -48,8 +48,8 @@ ORDER = SOURCE / "plugins" / "order.py"
 
 ALLOWED = {
     ("bench/population.py", "kubernetes"): "fills a store as the watcher does, to measure a store of that size",
-    ("check.py", "file"): "a key of the JSON report: the Corefile",
     ("cli.py", "top"): "a command",
+    ("commands.py", "top"): "a command",
     ("http/server.py", "file"): "tls_config_file: the TLS of an endpoint",
     ("listening.py", "cache"): "functools.cache",
     ("log.py", "kubernetes"): "the logger of the package kubernetes",

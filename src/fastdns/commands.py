@@ -105,22 +105,20 @@ BENCH = Command(
 TOP = Command(
     "top",
     "fastdns top [-url URL] [-interval SECONDS] [-n ROWS] [-json]",
-    ("show what a running server does, on a terminal or as JSON",),
+    ("show what a running server does, as it goes on",),
     """\
 Shows what a running server does: rates, latency, cache, workers, upstreams, and who asks most where its Corefile
 has top. It reads /metrics and /top of the server. On a terminal it goes on until q is pressed; elsewhere it prints
-once, after an interval. NO_COLOR in the environment: without colour.
+once, after an interval. Without -url it looks for top at http://localhost:6054, then for prometheus at
+http://localhost:9153. NO_COLOR in the environment: without colour.
 """,
     (
-        Flag(
-            ("url",), "URL",
-            "address of top or prometheus in the Corefile (default http://localhost:6054, or :9153)",
-        ),
+        Flag(("url",), "URL", "address of top or prometheus in the server's Corefile"),
         Flag(("interval",), "SECONDS", "time between two readings, 1 to 3600 (default 2)"),
         Flag(("n",), "ROWS", "rows of each table of top, 1 to 100 (default 10)"),
         Flag(("json",), "", "print JSON, once"),
     ),
-)  # fmt: skip
+)
 COMPLETION = Command(
     "completion",
     "fastdns completion bash|fish|zsh",
@@ -161,6 +159,10 @@ ENVIRONMENT = (
 )
 
 
+# Synopses that are too long for the overview.
+SHORT = {"check": "fastdns check [-conf FILE]", "demo": "fastdns demo [flags]", "top": "fastdns top [flags]"}
+
+
 def flag_text(flag: Flag) -> str:
     """``-dns.port, -p N``."""
     return ", ".join(f"-{name}" for name in flag.names) + (f" {flag.value}" if flag.value else "")
@@ -184,11 +186,7 @@ def overview() -> str:
     """What ``fastdns -h`` prints."""
     lines: list[str] = []
     for command in (SERVE, *COMMANDS):
-        synopsis = {
-            "check": "fastdns check [-conf FILE]", "demo": "fastdns demo [flags]", "top": "fastdns top [flags]",
-        }.get(
-            command.name, command.synopsis
-        )
+        synopsis = SHORT.get(command.name, command.synopsis)
         head = "Usage: " if not lines else " " * 7
         first, *more = command.does
         lines += [f"{head}{synopsis:<32} {first}", *(f"{'':<40}{line}" for line in more)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fastdns.top.reading import Reading
-from fastdns.top.screen import has_colour
 from fastdns.top.summary import summary
 from fastdns.top.view import lines, number, seconds
 from tests.top.readings import TABLES, reading
@@ -53,10 +52,6 @@ def test_without_top_it_says_so() -> None:
     shown = lines(summary("http://x", Reading(1.0), Reading(2.0), 9, 0.0))
     assert shown[-1] == "Who asks most is not counted: the Corefile has no top."
     assert shown[0] == "fastdns - at http://x, up -"
-
-
-def test_no_color() -> None:
-    assert has_colour({}) and has_colour({"NO_COLOR": ""}) and not has_colour({"NO_COLOR": "1"})
 
 
 def test_numbers_and_durations() -> None:

@@ -10,12 +10,13 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from fastdns.errors import FastdnsError
+from fastdns.terminal import wants_colour
 from fastdns.top.reading import Reading, read
 from fastdns.top.summary import summary
 from fastdns.top.view import WIDTH, lines
@@ -39,11 +40,6 @@ class How:
 def is_live(how: How) -> bool:
     """Whether there is a terminal on which to stay."""
     return not how.json and sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def has_colour(environ: Mapping[str, str]) -> bool:
-    """See https://no-color.org."""
-    return not environ.get("NO_COLOR")
 
 
 def compare(how: How, before: Reading, after: Reading) -> dict[str, Any]:
@@ -95,7 +91,7 @@ def is_ended(until_s: float) -> bool:
 
 def live(how: How) -> None:
     """Until a key ends it. A server that does not answer for a while is waited for."""
-    colour = has_colour(os.environ)
+    colour = wants_colour(sys.stdout)
     # A server that was never there is an error.
     before = read(how.url)
     with other_screen():
