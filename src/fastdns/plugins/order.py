@@ -1,9 +1,9 @@
 """Which plugins there are, and in which order they run: a line for each.
 
 The order is that of CoreDNS's plugin.cfg, with those in between that are fastdns's own (top, ddr). Configurations
-are parsed, and steps run, in this order. Other packages add plugins by entry points in the group ``fastdns.plugins``:
-the name of one is the directive, and its object is a Plugin that says before or after which plugin it runs. They
-are looked for only where a Corefile names none of the order.
+are parsed, and steps run, in this order. Other packages add plugins by entry points in the group
+``fastdns.plugins``: the name of one is the directive, and its object is a Plugin that says before or after which
+plugin it runs. They are looked for only where a Corefile names none of the order.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from fastdns.serve._context cimport (
     ANSWERED, DROPPED, NEXT, NO_SLOT, SUSPENDED, Changed, ServiceReply, Step, bare, begin_question, encrypted,
     over_stream, proto_of,
 )
-from fastdns.serve._errors cimport explain, put_error
+from fastdns.serve._errors cimport explain, explanation_bytes, put_error
 from fastdns.serve._question cimport restore_question
 from fastdns.serve._zones cimport select_zone
 from fastdns._wire cimport (
@@ -54,7 +54,7 @@ cdef void count_refused(Context* ctx) noexcept nogil:
     cdef uint32_t size = HEADER_BYTES + ctx.q.name_len + 4
     ctx.error = ERROR_NO_ZONE
     if ctx.q.has_opt:
-        size += OPT_FIXED_BYTES + ctx.q.opt_echo_len
+        size += OPT_FIXED_BYTES + ctx.q.opt_echo_len + explanation_bytes(ERROR_NO_ZONE)
     count_query(ctx, ctx.server.dropped_slot, REFUSED, False, size)
 
 

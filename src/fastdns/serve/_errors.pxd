@@ -42,5 +42,8 @@ cdef list take_events(ErrorRing* ring)
 # Say the extended error of a reason to a client with EDNS, if it has one and the reply has none yet.
 cdef void explain(Reply* r, uint32_t reason) noexcept nogil
 
+# The bytes of the option that explain adds.
+cdef uint32_t explanation_bytes(uint32_t reason) noexcept nogil
+
 # Say an extended error to a client with EDNS, in place of another.
 cdef void add_extended_error(Reply* r, uint16_t code) noexcept nogil

@@ -63,6 +63,10 @@ cdef void explain(Reply* r, uint32_t reason) noexcept nogil:
         add_option(r, OPTION_EDE, explained[reason], explained_len[reason])
 
 
+cdef uint32_t explanation_bytes(uint32_t reason) noexcept nogil:
+    return 4 + explained_len[reason] if explained_len[reason] else 0
+
+
 cdef void add_extended_error(Reply* r, uint16_t code) noexcept nogil:
     cdef uint8_t option[2]
     option[0] = <uint8_t>(code >> 8)

@@ -13,6 +13,7 @@ import dns.rcode
 from fastdns.corefile import load
 from fastdns.metrics._labelled import LabelledCounters
 from fastdns.metrics._stats import Stats
+from fastdns.metrics.reasons import REASONS
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.python import Request
 from fastdns.plugins.template import counters as counting
@@ -91,10 +92,15 @@ class Both:
 
 
 def summary(reply: dns.message.Message) -> tuple[object, ...]:
-    """All of a reply but its size."""
+    """All of a reply but its size, and what the chain says of a failure: the name of its reason."""
     sections = [
         sorted(rrset.to_text() for rrset in section)
         for section in (reply.answer, reply.authority, reply.additional)
     ]
-    errors = [(int(one.code), one.text) for one in reply.options if isinstance(one, dns.edns.EDEOption)]
+    reasons = {reason.name for reason in REASONS}
+    errors = [
+        (int(one.code), one.text)
+        for one in reply.options
+        if isinstance(one, dns.edns.EDEOption) and one.text not in reasons
+    ]
     return (dns.rcode.to_text(reply.rcode()), reply.flags & (dns.flags.AA | dns.flags.TC), sections, errors)

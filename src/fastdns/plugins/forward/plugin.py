@@ -130,7 +130,7 @@ class Forward(Plugin):
 
     name = "forward"
     offers = ("config", "desk", "engine._shared", "engine._stanza", "routes", "upstreams")
-    worker_modules = ("_step", "desk", "engine._engine", "stanzas")
+    worker_modules = ("_step", "desk", "engine._engine", "stanzas", "fastdns.plugins.observers")
     # In the order of ForwardReason in engine/_reasons.pxd.
     reasons = (
         Reason("no_healthy_upstream", "SERVFAIL", "no healthy proxies", NO_REACHABLE_AUTHORITY),
