@@ -95,7 +95,7 @@ def documented_metrics() -> set[str]:
     return names | {f"{name}_{series}" for name in names for series in ("bucket", "count", "sum")}
 
 
-# Decisions are records of their day, and this page has metrics that CoreDNS once had: tests/deploy/monitoring looks.
+# Decisions are records of their day. Of what public dashboards ask, some is of old versions of CoreDNS.
 CURRENT = [page for page in PAGES if page.parent.name != "decisions" and page.name != "dashboards.md"]
 
 
