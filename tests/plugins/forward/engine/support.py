@@ -289,11 +289,18 @@ def closed_port(host: str = HOST):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Held over both, so that no other test takes it by chance; a connected socket hears only its peer, and what
     # others send there is refused.
-    with socket.socket(family, socket.SOCK_STREAM) as stream, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
-        stream.bind((host, 0))
-        datagrams.bind((host, stream.getsockname()[1]))
-        datagrams.connect((host, 1))
-        yield f"{host}:{stream.getsockname()[1]}"
+    while True:
+        with socket.socket(family, socket.SOCK_STREAM) as stream, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
+            stream.bind((host, 0))
+            port = stream.getsockname()[1]
+            try:
+                datagrams.bind((host, port))
+            except OSError:
+                continue
+            datagrams.connect((host, 1))
+            yield f"{host}:{port}"
+            return
+
 
 
 def forward(*to: str, zone: str = ".", **options: object) -> str:
