@@ -40,7 +40,7 @@ from fastdns.serve._worker import Worker
 from fastdns.serve._zones import NativeStep, ServerTable
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 
 HOST = "127.0.0.1"
 NAME = "www.example.org."
@@ -287,20 +287,17 @@ def big_buffer(sock: socket.socket, size: int = 64 << 20) -> None:
 def closed_port(host: str = HOST):
     """The address and port of nobody: what is sent there is refused."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    port = free_port()
     # Held over both, so that no other test takes it by chance; a connected socket hears only its peer, and what
     # others send there is refused.
-    while True:
-        with socket.socket(family, socket.SOCK_STREAM) as stream, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
-            stream.bind((host, 0))
-            port = stream.getsockname()[1]
-            try:
-                datagrams.bind((host, port))
-            except OSError:
-                continue
-            datagrams.connect((host, 1))
-            yield f"{host}:{port}"
-            return
-
+    with (
+        socket.socket(family, socket.SOCK_STREAM) as stream,
+        socket.socket(family, socket.SOCK_DGRAM) as datagrams,
+    ):
+        stream.bind((host, port))
+        datagrams.bind((host, port))
+        datagrams.connect((host, 1))
+        yield f"{host}:{port}"
 
 
 def forward(*to: str, zone: str = ".", **options: object) -> str:
