@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -141,7 +142,8 @@ class Pod:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):
+            # Also one that is killed in the middle of a reply.
             return 0, ""
 
     def is_ready(self) -> bool:

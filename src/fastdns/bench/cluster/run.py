@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import os
 import signal
 import tempfile
@@ -67,7 +68,10 @@ def wait_until_ready(port: int, timeout_s: float) -> float | None:
     """Poll /ready until it is 200; returns time.monotonic of that moment, or None if it never was."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
+        with (
+            contextlib.suppress(OSError, http.client.HTTPException),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1),
+        ):
             return time.monotonic()
         time.sleep(0.01)
     return None
