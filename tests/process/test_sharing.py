@@ -92,9 +92,11 @@ def test_zeros_are_given_back_and_the_rest_stays() -> None:
     assert printed.split() == ["True"] * 5, printed
 
 
-# Makes a heap full of holes, forks, and prints the pages that a child takes for what it allocates.
+# Makes a heap full of holes, forks, and prints the pages that a child takes for what it allocates. The collector
+# would write to what is shared, whenever its turn comes.
 SCATTERED = """
-import os, re
+import gc, os, re
+gc.disable()
 kept = [[bytes(size) for _ in range(16)] for _ in range(300) for size in (100, 300, 700, 900)]
 kept = [some[1:] for some in kept]
 def private_kib():
