@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from bench.calls import cpu_ns
 from bench.limits import query
 from fastdns.corefile import load
 from fastdns.plugins.api import Runtime
@@ -55,14 +55,6 @@ class Tapped:
         for ring in self.rings.of_thread(0, HOT):
             while ring.used_bytes:
                 ring.take(BATCH_BYTES)
-
-
-def cpu_ns(call: Callable[[], object], count: int) -> float:
-    """The CPU time of one call."""
-    begun = time.thread_time_ns()
-    for _ in range(count):
-        call()
-    return (time.thread_time_ns() - begun) / count
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
+from bench.calls import cpu_ns
 from bench.limits import query
 from fastdns.corefile import load
 from fastdns.plugins.api import Runtime
@@ -87,14 +87,6 @@ def in_python(name: str) -> Callable[[], object]:
         raise AssertionError("the step waits")
 
     return call
-
-
-def cpu_ns(call: Callable[[], object], count: int) -> float:
-    """The CPU time of one call."""
-    begun = time.thread_time_ns()
-    for _ in range(count):
-        call()
-    return (time.thread_time_ns() - begun) / count
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
