@@ -95,14 +95,18 @@ test:
 # Rewritten assertions are kept between runs, whatever the environment says: each process of a run would make them anew.
 test-many test-alone: export PYTHONDONTWRITEBYTECODE =
 
+# pytest's status is 1 where tests have failed. What it says of them stays on the screen.
+TESTS := -m pytest -q --cache-clear
+AGAIN = { test $$? = 1 && $(BIN)/python -m tests.again; }
+
 # Most tests wait more than they compute: twice as many processes as there are cores run them, file by file, in the
 # order of tests/conftest.py.
 test-many: build
-	$(BIN)/python -m pytest -q -m "not alone" --numprocesses $$((2 * $(JOBS))) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python $(TESTS) -m "not alone" --numprocesses $$((2 * $(JOBS))) --dist loadfile --no-loadscope-reorder || $(AGAIN)
 
 # Tests that need the whole machine. Only their files are read: to read all takes as long as a dozen of them.
 test-alone: build
-	$(BIN)/python -m pytest -q -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests | sort)
+	$(BIN)/python $(TESTS) -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests | sort) || $(AGAIN)
 
 # Every fault, for CHAOS_S seconds each. The results go to build/chaos.txt.
 CHAOS_S ?= 60

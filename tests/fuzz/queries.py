@@ -34,7 +34,9 @@ def make_worker(*, shuffle: bool = True, manifest: Path = EXAMPLE) -> Worker:
     """A worker over an example cluster. Without shuffle, answers repeat."""
     store = Store(1 << 24)
     writer = Writer(store)
-    ManifestSource([str(manifest)], ClusterWriter(writer, 0, RESOURCES), resources=RESOURCES).refresh()
+    # A clock that stands: workers that are made in two seconds say the same serial.
+    sink = ClusterWriter(writer, 0, RESOURCES, clock=lambda: 1.0)
+    ManifestSource([str(manifest)], sink, resources=RESOURCES).refresh()
     zones = ["cluster.local.", "in-addr.arpa.", "ip6.arpa."]
     options = AnswerOptions(
         source=0,
