@@ -132,6 +132,7 @@ cdef extern from *:
     uint32_t find_tag "fdt_find"(const uint32_t* tags, uint32_t tag) noexcept nogil
     uint32_t least_count "fdt_least"(const uint32_t* counts) noexcept nogil
     int lowest_bit "__builtin_ctz"(uint32_t bits) noexcept nogil
+    void prefetch "__builtin_prefetch"(const void* at) noexcept nogil
 
 # A query came at this time (CLOCK_MONOTONIC): has the tables of its window, or of a later one, in use.
 cdef inline void enter_window(Sketch* s, uint64_t now_ns) noexcept nogil:
@@ -147,11 +148,22 @@ cdef inline uint64_t next_random(Sketch* s) noexcept nogil:
     s.random = x
     return x * <uint64_t>0x2545F4914F6CDD1D
 
+cdef inline uint32_t set_of(const Sketch* s, uint64_t hash) noexcept nogil:
+    return <uint32_t>(((hash >> 32) * s.sets) >> 32)
+
+# Of what will be counted soon: its set comes meanwhile.
+cdef inline void expect(const Sketch* s, Kind kind, uint64_t hash) noexcept nogil:
+    cdef const Table* t = &s.tables[<uint32_t>kind]
+    cdef uint32_t at = set_of(s, hash)
+    prefetch(&t.states[at])
+    prefetch(&t.ways[at].tags[0])
+    prefetch(&t.ways[at].counts[0])
+
 # One more of what has this hash. It is data, of at most 255 bytes.
 cdef inline void count_one(Sketch* s, Kind kind, uint64_t hash, const uint8_t* data,
                            uint32_t length) noexcept nogil:
     cdef Table* t = &s.tables[<uint32_t>kind]
-    cdef uint32_t at = <uint32_t>(((hash >> 32) * s.sets) >> 32)
+    cdef uint32_t at = set_of(s, hash)
     cdef Ways* ways = &t.ways[at]
     cdef uint32_t found
     if load_relaxed(&t.states[at].stamp) >> 32 == s.window:

@@ -364,6 +364,6 @@ cdef class ThreadSketch:
         """For tests: as if the thread was killed while it changed the set of some data."""
         cdef Table* t = &self.sketch.tables[<uint32_t>KIND_NAMES.index(kind)]
         cdef uint64_t hash = hash_bytes(self.sketch.seed, data, <uint32_t>len(data))
-        cdef uint32_t at = <uint32_t>(((hash >> 32) * self.sketch.sets) >> 32)
+        cdef uint32_t at = set_of(&self.sketch, hash)
         self.sketch.head.changing = t.first_set + at
         t.states[at].stamp |= 1

@@ -8,7 +8,7 @@ from fastdns.serve._context cimport Context
 from fastdns.serve._slots cimport slot_of
 from fastdns.serve._zones cimport NativeStep
 from fastdns._wire cimport NXDOMAIN
-from fastdns.plugins.top._sketch cimport CLIENTS, NAMES, NXDOMAINS, SLOW, Sketch, count_one, enter_window
+from fastdns.plugins.top._sketch cimport CLIENTS, NAMES, NXDOMAINS, SLOW, Sketch, count_one, enter_window, expect
 
 cdef struct Conf:
     uint32_t slot               # of the thread's sketch
@@ -24,13 +24,14 @@ cdef void after(Context* ctx, const void* opaque) noexcept nogil:
         return
     enter_window(s, ctx.received_ns)
     hash = hash_bytes(s.seed, ctx.q.name, ctx.q.name_len)
+    expect(s, NAMES, hash)
+    count_one(s, CLIENTS, hash_bytes(s.seed, ctx.client, ctx.client_len), ctx.client, ctx.client_len)
     count_one(s, NAMES, hash, ctx.q.name, ctx.q.name_len)
     if ctx.reply.rcode == NXDOMAIN:
         count_one(s, NXDOMAINS, hash, ctx.q.name, ctx.q.name_len)
     # What did not wait was answered from memory: the time of that is the server's, not the name's.
     if ctx.replays != 0 and monotonic_ns() - ctx.received_ns >= conf.slow_ns:
         count_one(s, SLOW, hash, ctx.q.name, ctx.q.name_len)
-    count_one(s, CLIENTS, hash_bytes(s.seed, ctx.client, ctx.client_len), ctx.client, ctx.client_len)
 
 
 cdef class TopStep(NativeStep):
