@@ -148,8 +148,8 @@ def test_mistakes_are_said_with_their_place(bad: Bad) -> None:
         ("a {name} b", (Piece(literal="a "), Piece(label="{name}"), Piece(literal=" b"))),
         ("up: {/forward/upstream}", (Piece(literal="up: "), Piece(value="forward/upstream"))),
         ("{ {name} }", (Piece(literal="{ "), Piece(label="{name}"), Piece(literal=" }"))),
-        ("{what} {rcode}", (Piece(literal="{what} "), Piece(literal="-"))),
-        ("} {/}", (Piece(literal="} "), Piece(literal="-"))),
+        ("{what} {rcode}", (Piece(literal="{what} -"),)),
+        ("} {/}", (Piece(literal="} -"),)),
     ],
 )
 def test_extra_is_split_as_coredns_splits_it(text: str, expected: tuple[Piece, ...]) -> None:

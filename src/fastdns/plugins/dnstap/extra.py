@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastdns.plugins.placeholders import placeholders
+
 # Of a query. What CoreDNS knows only of a reply is always EMPTY here, as it is there.
 LABELS = (
     "{type}", "{name}", "{class}", "{proto}", "{size}", "{remote}", "{port}", "{local}", "{>id}", "{>opcode}",
@@ -24,28 +26,20 @@ class Piece:
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
-    """The pieces of a text. A closing brace belongs to the last opening one before it."""
+    """The pieces of a text."""
     found: list[Piece] = []
     literal = ""
-    at = 0
-    while (end := text.find("}", at) + 1) > 0:
-        start = max(text.rfind("{", at, end), at)
-        word = text[start:end]
-        made = None
+    for before, word in placeholders(text):
+        literal += before
         if word in LABELS:
             made = Piece(label=word)
-        elif word.startswith(VALUE) and len(word) > len(VALUE) + 1:
+        elif word.startswith(VALUE) and word != VALUE + "}":
             made = Piece(value=word[len(VALUE) : -1])
-        elif word in UNKNOWN or word.startswith(VALUE):
-            made = Piece(literal=EMPTY)
-        if made is None:
-            literal += text[at:end]
         else:
-            literal += text[at:start]
-            found += [Piece(literal=literal), made] if literal else [made]
-            literal = ""
-        at = end
-    literal += text[at:]
+            literal += EMPTY if word in UNKNOWN or word.startswith(VALUE) else word
+            continue
+        found += [Piece(literal=literal), made] if literal else [made]
+        literal = ""
     return (*found, Piece(literal=literal)) if literal else tuple(found)
 
 

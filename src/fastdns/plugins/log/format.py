@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from fastdns.plugins.placeholders import placeholders
+
 COMMON = (
     '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" '
     "{rcode} {>rflags} {rsize} {duration}"
@@ -55,30 +57,21 @@ class Part:
 
 
 def parse_format(text: str) -> tuple[Part, ...]:
-    """The parts of a format.
-
-    A closing brace is paired with the last opening one before it, so ``{ {name} }`` has one placeholder.
-    """
+    """The parts of a format."""
     parts: list[Part] = []
     literal = ""
-    at = 0
-    while (end := text.find("}", at) + 1) > 0:
-        start = text.rfind("{", at, end)
-        label = text[start:end] if start >= 0 else ""
-        if label in PLACEHOLDERS or (label.startswith(METADATA) and label != METADATA + "}"):
-            literal += text[at:start]
-            parts += [Part("", literal)] if literal else []
-            parts.append(Part(label) if label in PLACEHOLDERS else Part("", value=label[len(METADATA) : -1]))
-            literal = ""
-        elif label.startswith(METADATA):
-            literal += text[at:start] + EMPTY
+    for before, label in placeholders(text):
+        literal += before
+        if label in PLACEHOLDERS:
+            made = Part(label)
+        elif label.startswith(METADATA) and label != METADATA + "}":
+            made = Part("", value=label[len(METADATA) : -1])
         else:
-            literal += text[at:end]
-        at = end
-    literal += text[at:]
-    if literal:
-        parts.append(Part("", literal))
-    return tuple(parts)
+            literal += EMPTY if label.startswith(METADATA) else label
+            continue
+        parts += [Part("", literal), made] if literal else [made]
+        literal = ""
+    return (*parts, Part("", literal)) if literal else tuple(parts)
 
 
 def json_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:
