@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.metrics._stats import Stats
-from fastdns.transports import clients, tcp
+from fastdns.transports import clients, stream
 from fastdns.transports._slow import PARKED
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
-from fastdns.transports.tcp import WRITE_HIGH_BYTES, TcpConnection
+from fastdns.transports.stream import WRITE_HIGH_BYTES
+from fastdns.transports.tcp import TcpConnection
 from tests.transports.support import World, cut, echo, frame
 
 pytestmark = pytest.mark.native
@@ -227,7 +228,7 @@ def test_what_was_asked_before_is_not_kept_without_bound_for_who_does_not_read()
     connection.data_received(frame(b"q") * 30)
     gone = [deliver(b"r" * 60000) for deliver in delivers].count(False)
     assert transport.ended == "aborted"
-    assert transport.waiting <= tcp.WRITE_MOST_BYTES + 2 * 60002
+    assert transport.waiting <= stream.WRITE_MOST_BYTES + 2 * 60002
     assert gone > 10
     assert world.stats.failed(0) == {("unread", "none"): 30 - gone}
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
     from fastdns.servertls import ServerTls
     from fastdns.transports._proxies import Proxies
+    from fastdns.transports.stream import ClientStream
     from fastdns.transports.tls import Handshakes
 
 log = logging.getLogger("fastdns")
@@ -319,7 +320,7 @@ class WorkerProcess:
                 yield pair.tcp, connect
 
     def encrypted(
-        self, connect: Callable[..., TcpConnection], files: ServerTls
+        self, connect: Callable[..., ClientStream], files: ServerTls
     ) -> Callable[..., asyncio.BufferedProtocol]:
         """What makes connections with TLS around those of connect."""
         from fastdns.metrics.handshakes import handshakes

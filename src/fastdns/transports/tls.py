@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.transports import Peer
-from fastdns.transports.tcp import READ_BYTES, TcpConnection
+from fastdns.transports.stream import READ_BYTES, ClientStream
 
 # What is decrypted before the connection inside is told: some records of 16 KiB at most (RFC 8446 section 5.1).
 PLAIN_BYTES = 64 * 1024
@@ -71,7 +71,7 @@ class TlsConnection(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        connect: Callable[..., TcpConnection],
+        connect: Callable[..., ClientStream],
         context: Callable[[], ssl.SSLContext],
         handshakes: Handshakes,
         peer: Peer | None = None,
