@@ -72,7 +72,7 @@ SANITIZE_ENV = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print
 # ordinary build's results and to files that no longer exist.
 sanitize: $(VENV)/.dev
 	mkdir -p $(SANITIZED)
-	cp -rsn $(abspath $(filter-out build dist,$(wildcard *))) $(SANITIZED)
+	cp -rsn $(abspath $(filter-out build dist,$(wildcard *)) .github) $(SANITIZED)
 	find $(SANITIZED) -type l \( -name '*.so' -o -name '*.c' -o -name '*.pyc' -o -xtype l \) -delete
 	cd $(SANITIZED) && FASTDNS_SANITIZE=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 	cd $(SANITIZED) && FASTDNS_SANITIZE=1 FASTDNS_TESTS=1 $(abspath $(BIN))/python setup.py --quiet build_ext --inplace

@@ -384,7 +384,8 @@ def test_probes_go_over_tcp_where_questions_must() -> None:
 
 def test_many_at_once() -> None:
     """More than there are connections, and more than one event carries."""
-    with Upstream(truncated, tcp=echo) as up, Forwarder(forward(up.to), room=4096) as forwarder:
+    options = {"read_timeout": "10s"}
+    with Upstream(truncated, tcp=echo) as up, Forwarder(forward(up.to, **options), room=4096) as forwarder:
         client = forwarder.client()
         for number in range(600):
             client.send(question(number))
@@ -422,7 +423,8 @@ def test_the_slow_thread_takes_a_part_of_a_burst_at_a_time(monkeypatch: pytest.M
 
 def test_the_slow_thread_truncates_nothing() -> None:
     """A long reply to a client over TCP with prefer_udp: the datagram is too long for us, not for the client."""
-    with Upstream(big, tcp=big) as up, Forwarder(forward(up.to, prefer_udp="")) as forwarder:
+    options = {"prefer_udp": "", "read_timeout": "10s"}
+    with Upstream(big, tcp=big) as up, Forwarder(forward(up.to, **options)) as forwarder:
         assert sorted_addresses(forwarder.ask_over_tcp()) == many(400)
         assert forwarder.counters(SLOW) == {"queries": 1, "parked": 1}
         assert up.questions[0].name == NAME
