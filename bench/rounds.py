@@ -46,7 +46,7 @@ class How:
             outstanding=self.outstanding,
             sockets=self.sockets,
             timeout_s=self.lost_s,
-            tcp=self.tcp,
+            transport="tcp" if self.tcp else "udp",
             rate=self.rate,
         )
 

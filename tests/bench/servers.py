@@ -7,9 +7,14 @@ import os
 import select
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from fastdns.tls import server_context
+from tests.certificates import write_certificate
 
 # A query in; messages out, each after so many seconds.
 Answer = Callable[[bytes], list[tuple[float, bytes]]]
@@ -99,10 +104,34 @@ def udp(
     return in_process(work, bound(socket.SOCK_DGRAM, address))
 
 
+def server_tls(folder: Path) -> ssl.SSLContext:
+    """TLS with a certificate for localhost, which is put into the folder."""
+    write_certificate(folder)
+    context = server_context()
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.set_alpn_protocols(["dot"])
+    return context
+
+
 def tcp(
-    answer: Answer = right, *, close_after: int = 0, bytewise: bool = False, address: str = "127.0.0.1"
+    answer: Answer = right,
+    *,
+    close_after: int = 0,
+    bytewise: bool = False,
+    address: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
 ) -> AbstractContextManager[int]:
     """A TCP server. close_after: it closes a connection after so many answers. bytewise: it writes in pieces."""
+
+    def accepted(served: socket.socket) -> socket.socket:
+        made = served.accept()[0]
+        return made if tls is None else tls.wrap_socket(made, server_side=True)
+
+    def received(one: socket.socket) -> bytes:
+        data = one.recv(65536)
+        while isinstance(one, ssl.SSLSocket) and one.pending():
+            data += one.recv(65536)
+        return data
 
     def work(served: socket.socket) -> None:
         clients: dict[socket.socket, tuple[bytearray, list[int]]] = {}
@@ -110,11 +139,12 @@ def tcp(
             ready, _, _ = select.select([served, *clients], [], [])
             for one in ready:
                 if one is served:
-                    clients[served.accept()[0]] = (bytearray(), [0])
+                    with contextlib.suppress(OSError):
+                        clients[accepted(served)] = (bytearray(), [0])
                     continue
                 room, count = clients[one]
                 try:
-                    data = one.recv(65536)
+                    data = received(one)
                     room += data
                     while data and len(room) >= 2 and len(room) >= 2 + (size := int.from_bytes(room[:2], "big")):
                         message = bytes(room[2 : 2 + size])
@@ -131,6 +161,9 @@ def tcp(
                     data = b""
                 if not data:
                     del clients[one]
+                    if isinstance(one, ssl.SSLSocket):
+                        with contextlib.suppress(OSError):
+                            one = one.unwrap()
                     one.close()
 
     return in_process(work, bound(socket.SOCK_STREAM, address))

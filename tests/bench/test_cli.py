@@ -20,7 +20,7 @@ import pytest
 from fastdns.bench.cli import main
 from fastdns.bench.options import REFUSED, host_and_port, parse
 from fastdns.bench.report import SCHEMA
-from tests.bench.servers import answered, label, tcp, udp
+from tests.bench.servers import answered, label, server_tls, tcp, udp
 from tests.support import WEB, Server
 
 FILE = "\n".join(f"n{i}.example {kind}" for i in range(5) for kind in ("A", "AAAA", "TXT")) + "\n"
@@ -59,8 +59,10 @@ def run(*words: object, stdin: str | None = None) -> subprocess.CompletedProcess
         ("-q 0", "argument -q/--outstanding: a whole number of 1 to 16777216 expected, got '0'"),
         ("-p 65536", "argument -p/--port: a whole number of 1 to 65535 expected"),
         ("-Q -1", "argument -Q/--rate"),
-        ("-m dot", "-m dot is not supported: udp or tcp"),
-        ("-m smoke", "-m: udp or tcp expected, got 'smoke'"),
+        ("-m smoke", "-m: one of udp, tcp, dot expected, got 'smoke'"),
+        ("--tls-name a", "--tls-name needs an encrypted transport: -m dot"),
+        ("-m tcp --resume", "--resume needs an encrypted transport: -m dot"),
+        ("-m dot --tls-cert a", "--tls-cert and --tls-key belong together"),
         ("-f inet5", "argument -f/--family: invalid choice"),
         ("-u", "-u: dynamic updates are not supported"),
         ("-d a --template x", "-d and --template are two sources of queries"),
@@ -69,7 +71,7 @@ def run(*words: object, stdin: str | None = None) -> subprocess.CompletedProcess
         ("--rounds 5", "--rounds needs --versus"),
         ("--ndots 5", "--ndots needs --pod or --search"),
         ("--pod a --search b", "--pod and --search are two search lists"),
-        ("--queries-per-connection 5", "--queries-per-connection needs -m tcp"),
+        ("--queries-per-connection 5", "--queries-per-connection needs connections: -m tcp or dot"),
         ("-T 17", "-T 17 needs at least as many clients: -c 17"),
         ("--versus a=127.0.0.1", "--versus: at least two servers with different names expected"),
         ("--versus a=127.0.0.1 --versus a=127.0.0.2", "--versus: at least two servers with different names"),
@@ -226,9 +228,13 @@ def test_the_json_of_a_run_keeps_its_shape(data: Path, tmp_path: Path) -> None:
             **dict.fromkeys(["socket_errors", "reconnects", "query_bytes", "answer_bytes"], "number"),
             "rcodes": dict.fromkeys(RCODES, "number"),
             "latency": {**dict.fromkeys(numbers, "number"), "curve": [["number"]], "hdr": "str"},
+            "connections": "NoneType",
             "generator": {"processes": "number", "busy": "number", "cpu_us_per_query": "number"},
         },
-        "process": dict.fromkeys(["cpu_us_per_query", "cpu_s", "pss_kib", "processes"], "number"),
+        "process": {
+            **dict.fromkeys(["cpu_us_per_query", "cpu_s", "pss_kib", "processes"], "number"),
+            "cpu_us_per_connection": "NoneType",
+        },
         "wrong_answers": [dict.fromkeys(["where", "name", "type", "expected", "got"], "str")],
         "course": [dict.fromkeys(
             ["end_s", "answers_per_second", "sent", "answered", "lost", "p50_us", "p99_us", "max_us"], "number"
@@ -262,11 +268,13 @@ def test_the_json_of_servers_side_by_side_keeps_its_shape(data: Path) -> None:
         "server": "str",
         **dict.fromkeys(figures, SPREAD),
         **dict.fromkeys([*COUNTED, "socket_errors", "reconnects"], "number"),
+        **dict.fromkeys(["set_up_p50_us", "cpu_us_per_connection"], "NoneType"),
         "generator_busy": SPREAD,
         "rcodes": dict.fromkeys(RCODES, "number"),
     }
-    of_first = {**dict.fromkeys(figures, SPREAD), **unknown}
-    in_round = dict.fromkeys(figures, "number")
+    none = dict.fromkeys(["set_up_p50_us", "cpu_us_per_connection"], "NoneType")
+    of_first = {**dict.fromkeys(figures, SPREAD), **unknown, **none}
+    in_round = dict.fromkeys(figures, "number") | none
     assert [shape(one) for one in report["servers"]] == [
         server | unknown | {"pid": "NoneType", "of_first": of_first, "rounds": [in_round | unknown]},
         server | measured | {
@@ -472,11 +480,12 @@ def test_nothing_of_the_server_is_imported() -> None:
 
 
 @pytest.mark.skipif(shutil.which("dnsperf") is None, reason="dnsperf is not installed")
-@pytest.mark.parametrize("mode", ["udp", "tcp"])
+@pytest.mark.parametrize("mode", ["udp", "tcp", "dot"])
 def test_dnsperf_counts_the_same(data: Path, mode: str) -> None:
     """The same file, twice through, to a server with rcodes of its own; over UDP it loses a fifth."""
     serve = udp(rcode_by_name) if mode == "udp" else tcp(
-        lambda message: [(0.0, answered(message, rcode=3 if label(message) == b"n3" else 0))])  # fmt: skip
+        lambda message: [(0.0, answered(message, rcode=3 if label(message) == b"n3" else 0))],
+        tls=server_tls(data.parent) if mode == "dot" else None)  # fmt: skip
     words = ["-s", "127.0.0.1", "-d", str(data), "-n", "2", "-q", "30", "-c", "2", "-t", "1", "-m", mode]
     with serve as port:
         words += ["-p", str(port)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +23,9 @@ from fastdns.bench.exchange import query
 from fastdns.bench.messages import Query, edns, message
 from fastdns.bench.result import Result
 from fastdns.bench.runner import How, part
-from tests.bench.servers import answered, bound, in_process, label, right, tcp, udp
+from fastdns.bench.transport import TlsOptions
+from tests.bench.servers import answered, bound, in_process, label, right, server_tls, tcp, udp
+from tests.certificates import write_certificate
 from tests.support import children, wait_until
 
 pytestmark = pytest.mark.native
@@ -51,7 +55,7 @@ def is_whole(result: Result) -> bool:
 def test_a_right_server_answers_everything(serve: Callable[..., object], host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with serve(address=host.replace("localhost", "127.0.0.1")) as port:  # type: ignore[attr-defined]
-        result = ask(port, replace(PATIENT, tcp=serve is tcp, family=family), host)
+        result = ask(port, replace(PATIENT, transport=serve.__name__, family=family), host)
     assert (result.sent, result.answered, result.lost, result.mismatched) == (70, 70, 0, 0)
     assert is_whole(result)
     assert result.query_bytes == sum(map(len, QUERIES)) * 10 == result.answer_bytes
@@ -66,7 +70,8 @@ def test_processes_share_the_work(serve: Callable[..., object], processes: int) 
         return [(0.0, answered(message, rcode=int(label(message)[1:])))]
 
     with serve(rcode_by_name) as port:  # type: ignore[attr-defined]
-        result = ask(port, replace(PATIENT, processes=processes, clients=3, outstanding=7, tcp=serve is tcp))
+        how = replace(PATIENT, processes=processes, clients=3, outstanding=7, transport=serve.__name__)
+        result = ask(port, how)
     assert result.rcodes == (10,) * 7 + (0,) * 9
     assert (result.processes, is_whole(result)) == (processes, True)
 
@@ -123,7 +128,7 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
 def test_what_does_not_fit_answers_nothing(serve: Callable[..., object], wrong: Callable[[bytes], bytes]) -> None:
     with serve(lambda message: [(0.0, wrong(message)), *right(message)]) as port:  # type: ignore[attr-defined]
-        result = ask(port, replace(PATIENT, tcp=serve is tcp))
+        result = ask(port, replace(PATIENT, transport=serve.__name__))
     assert (result.answered, result.lost, result.mismatched) == (70, 0, 70)
     assert is_whole(result)
 
@@ -139,7 +144,7 @@ def test_long_queries_arrive_whole(serve: Callable[..., AbstractContextManager[i
         return [(0.0, answered(asked, rcode=0 if asked[2:] in (long[2:], short[2:]) else 1))]
 
     with serve(answer) as port:
-        result = ask(port, replace(PATIENT, tcp=serve is tcp), queries=[short, long, long, short, short])
+        result = ask(port, replace(PATIENT, transport=serve.__name__), queries=[short, long, long, short, short])
     assert (result.rcodes[0], result.query_bytes) == (70, 14 * (3 * len(short) + 2 * len(long)))
 
 
@@ -210,13 +215,13 @@ def test_a_count_ends_an_open_loop() -> None:
 
 def test_answers_in_pieces() -> None:
     with tcp(bytewise=True) as port:
-        result = ask(port, replace(PATIENT, tcp=True))
+        result = ask(port, replace(PATIENT, transport="tcp"))
     assert (result.answered, result.mismatched, result.reconnects) == (70, 0, 0)
 
 
 def test_a_connection_that_is_closed_is_made_anew_and_what_was_under_way_is_lost() -> None:
     with tcp(close_after=10) as port:
-        result = ask(port, replace(PATIENT, tcp=True, clients=1))
+        result = ask(port, replace(PATIENT, transport="tcp", clients=1))
     assert result.answered + result.lost == 70
     assert result.answered >= 35
     assert result.reconnects >= result.answered // 10 - 1
@@ -225,7 +230,7 @@ def test_a_connection_that_is_closed_is_made_anew_and_what_was_under_way_is_lost
 
 @pytest.mark.parametrize(("limit", "clients"), [(1, 1), (1, 4), (7, 2)])
 def test_a_connection_has_so_many_queries(limit: int, clients: int) -> None:
-    how = replace(PATIENT, tcp=True, clients=clients, queries_per_connection=limit)
+    how = replace(PATIENT, transport="tcp", clients=clients, queries_per_connection=limit)
     with tcp(close_after=limit) as port:
         result = ask(port, how)
     assert (result.answered, result.lost) == (70, 0)
@@ -237,7 +242,7 @@ def test_nobody_listens() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         with pytest.raises(BenchError, match=f"127.0.0.1:{port}: connection refused"):
-            ask(port, replace(ONCE, tcp=True))
+            ask(port, replace(ONCE, transport="tcp"))
 
 
 def test_a_server_that_goes_away_ends_a_run_of_a_count() -> None:
@@ -249,9 +254,97 @@ def test_a_server_that_goes_away_ends_a_run_of_a_count() -> None:
         time.sleep(60)
 
     with in_process(accept_one, bound(socket.SOCK_STREAM)) as port:
-        result = ask(port, replace(ONCE, tcp=True, clients=1, outstanding=1))
+        result = ask(port, replace(ONCE, transport="tcp", clients=1, outstanding=1))
     assert result.sent + result.unsent == 70
     assert (result.answered, result.unsent > 0) == (0, True)
+
+
+# ------------------------------------------------------------------------------------------------------ TLS
+
+
+DOT = replace(PATIENT, transport="dot")
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_over_tls_the_same(tmp_path: Path, bytewise: bool) -> None:
+    with tcp(bytewise=bytewise, tls=server_tls(tmp_path)) as port:
+        result = ask(port, DOT)
+    assert (result.sent, result.answered, result.mismatched, result.reconnects) == (70, 70, 0, 0)
+    assert (result.set_ups.count, result.first_connections, result.resumed) == (2, 2, 0)
+    assert 0 < result.set_ups.min_ns <= result.set_ups.max_ns <= result.set_ups.sum_ns
+    assert is_whole(result)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("resumes", [False, True])
+def test_sessions_are_resumed_where_that_is_wanted(
+    tmp_path: Path, resumes: bool, version: ssl.TLSVersion
+) -> None:
+    context = server_tls(tmp_path)
+    context.maximum_version = version
+    with tcp(tls=context) as port:
+        result = ask(port, replace(DOT, queries_per_connection=7, tls=TlsOptions(resumes=resumes)))
+    assert (result.answered, result.lost) == (70, 0)
+    assert 8 <= result.reconnects <= 10
+    assert result.set_ups.count == result.reconnects + 2
+    assert result.resumed == (result.reconnects if resumes else 0)
+
+
+def test_a_certificate_is_verified_where_that_is_wanted(tmp_path: Path) -> None:
+    context = server_tls(tmp_path)
+    write_certificate(tmp_path, "other")
+    right = TlsOptions(name="localhost", authorities=tmp_path / "cert.pem")
+    with tcp(tls=context) as port:
+        assert ask(port, replace(DOT, tls=right)).answered == 70
+        assert ask(port, replace(DOT, tls=replace(right, name="")), "localhost").answered == 70
+        for wrong, says in (
+            (replace(right, name="elsewhere"), "[Hh]ostname mismatch"),
+            (replace(right, name=""), "IP address mismatch"),
+            (replace(right, authorities=tmp_path / "othercert.pem"), "self.signed certificate"),
+        ):
+            with pytest.raises(BenchError, match=f":{port}: TLS: {says}"):
+                ask(port, replace(DOT, tls=wrong))
+
+
+def test_a_server_that_wants_a_certificate_gets_one(tmp_path: Path) -> None:
+    context = server_tls(tmp_path)
+    write_certificate(tmp_path, "client")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "clientcert.pem")
+    files = TlsOptions(certificate=tmp_path / "clientcert.pem", key=tmp_path / "clientkey.pem")
+    with tcp(tls=context) as port:
+        assert ask(port, replace(DOT, tls=files)).answered == 70
+        assert ask(port, replace(DOT, count=7, timeout_s=0.3)).answered == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"authorities": "key.pem"}, "key.pem: certificates in PEM format expected"),
+        ({"certificate": "key.pem", "key": "key.pem"}, "key.pem: a certificate in PEM format expected"),
+        ({"certificate": "cert.pem", "key": "otherkey.pem"}, "otherkey.pem: the key of .*cert.pem, in PEM "),
+        ({"certificate": "none.pem", "key": "key.pem"}, "none.pem: No such file or directory"),
+    ],
+)
+def test_files_that_are_not_what_they_should_be_are_said(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    write_certificate(tmp_path)
+    write_certificate(tmp_path, "other")
+    options = TlsOptions(name="localhost", **{name: tmp_path / file for name, file in files.items()})
+    with tcp() as port, pytest.raises(BenchError, match=says):
+        ask(port, replace(DOT, tls=options))
+
+
+def test_a_server_that_speaks_no_tls_is_said() -> None:
+    def talk(served: socket.socket) -> None:
+        while True:
+            served.accept()[0].sendall(b"220 hello\r\n" * 4)
+
+    with in_process(talk, bound(socket.SOCK_STREAM)) as port, pytest.raises(BenchError, match="TLS: wrong version"):
+        ask(port, DOT)
+    with tcp(lambda message: []) as port, pytest.raises(BenchError, match="Connection timed out"):
+        ask(port, replace(DOT, timeout_s=0.2))
 
 
 # ------------------------------------------------------------------------------------------------ the ends

@@ -18,6 +18,7 @@ from fastdns.bench.result import (
     DIGITS,
     MAX_NS,
     PERCENTILES,
+    Latencies,
     Result,
     encoded,
     merge,
@@ -86,7 +87,7 @@ def a_result(**fields: object) -> Result:
     counts = {
         one.name: 0
         for one in dataclasses.fields(Result)
-        if one.name not in ("rcodes", "histogram", "wrong_samples")
+        if one.name not in ("rcodes", "histogram", "wrong_samples", "set_ups")
     }
     made = {**counts, "rcodes": (0,) * 16, "histogram": (), "processes": 1, **fields}
     return Result(**made)  # type: ignore[arg-type]
@@ -102,6 +103,16 @@ def test_processes_are_added() -> None:
     assert (both.elapsed_s, both.min_ns, both.max_ns, both.busy) == (3.0, 10, 50, 0.3)
     assert (both.rcodes[0], both.histogram, both.per_second) == (4, ((10, 4),), 4 / 3.0)
     assert merge([one]) == one
+
+
+def test_connections_are_added() -> None:
+    one = a_result(set_ups=Latencies(((10, 2), (20, 1)), 9, 21, 40), resumed=1, reconnects=1)
+    two = a_result(set_ups=Latencies(((10, 1),), 11, 11, 11))
+    both = merge([one, two, a_result()])
+    assert both.set_ups == Latencies(((10, 3), (20, 1)), 9, 21, 51)
+    assert (both.set_ups.count, both.first_connections, both.resumed) == (4, 3, 1)
+    assert (both.set_ups.percentile_us(50), both.set_ups.mean_us) == (0.01, 51 / 4 / 1000)
+    assert (Latencies().percentile_us(50), Latencies().mean_us) == (0, 0)
 
 
 def test_mean_and_deviation() -> None:

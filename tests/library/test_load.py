@@ -14,7 +14,8 @@ QUERIES = [("www.example.org", "A"), ("example.org", "MX")]
 @pytest.mark.parametrize("over_tcp", [False, True])
 def test_a_server_is_measured(over_tcp: bool) -> None:
     with (tcp if over_tcp else udp)() as port:
-        result = measure("127.0.0.1", QUERIES, port=port, count=60, clients=4, tcp=over_tcp)
+        transport = "tcp" if over_tcp else "udp"
+        result = measure("127.0.0.1", QUERIES, port=port, count=60, clients=4, transport=transport)
     assert (result.sent, result.answered, result.lost) == (60, 60, 0)
     assert sum(result.rcodes) == 60 and result.per_second > 0
     assert 0 < result.percentile_us(50) <= result.percentile_us(99)

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastdns.bench._answers cimport Said, read_said
-from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, bucket_of
+from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, add_latency
 from fastdns.bench._lanes cimport (
     ANSWERED, GONE, NO_PLACE, UNDER_WAY, Gone, Lane, Place, release_place, remember_gone,
 )
@@ -39,7 +39,6 @@ cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t si
                        uint64_t now) noexcept nogil:
     """Find the query of an answer. Of a longer answer only the first room bytes are there."""
     cdef uint16_t at
-    cdef uint64_t took
     cdef Place* place
     cdef const Question* question
     if size < HEADER_BYTES or not answer[2] & QR:
@@ -52,20 +51,13 @@ cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t si
             or not same_question(question, answer, size)):
         sort_out(a, lane, place, answer, size)
         return
-    took = now - place.due_ns
-    a.counts.answered += 1
     a.counts.answer_bytes += size
     a.counts.rcodes[answer[3] & 0xF] += 1
     if answer[2] & TC:
         a.counts.truncated += 1
     elif question.expects != NOTHING and size <= room:
         compare(a, question, place.question, answer, size)
-    a.counts.buckets[bucket_of(took)] += 1
-    a.counts.sum_ns += took
-    if took > a.counts.max_ns:
-        a.counts.max_ns = took
-    if took < a.counts.min_ns or a.counts.answered == 1:
-        a.counts.min_ns = took
+    add_latency(&a.counts.answers, now - place.due_ns)
     a.under_way -= 1
     release_place(lane, at, ANSWERED)
 

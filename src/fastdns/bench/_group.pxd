@@ -5,10 +5,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastdns.bench._asking cimport Asking
 from fastdns.bench._lanes cimport Lane
 from fastdns.bench._sockets cimport pollfd, sockaddr, socklen_t
+from fastdns.bench._tls cimport Tls
 
 cdef enum:
     INCOMING_BYTES = 66000      # of a connection: a whole message
-    OUTGOING_BYTES = 32768
+    OUTGOING_BYTES = 66000      # the same
     RETRY_NS = 100000000        # before a lane that could not be opened is tried again
 
 cdef struct LaneGroup:
@@ -16,6 +17,7 @@ cdef struct LaneGroup:
     pollfd* polls               # one a lane
     uint32_t lane_count
     bint over_tcp
+    Tls* tls                    # of connections; NULL: none
     int family
     int buffer_bytes            # 0: by how many answers may come at once
     const sockaddr* peer_at

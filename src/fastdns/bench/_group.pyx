@@ -10,6 +10,7 @@ from fastdns.bench._sockets cimport (
     IPPROTO_TCP, POLLIN, POLLOUT, SO_RCVBUF, SO_SNDBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
     SOL_SOCKET, TCP_NODELAY, bind, close, connect, pollfd, ppoll, setsockopt, socket, timespec,
 )
+from fastdns.bench._tls cimport end_tls, free_tls
 
 cdef enum:
     BUFFER_BYTES_PER_QUERY = 4096
@@ -44,6 +45,8 @@ cdef void close_lanes(LaneGroup* g) noexcept nogil:
     """Close the sockets, and free everything."""
     cdef uint32_t i
     for i in range(g.lane_count):
+        if g.tls != NULL:
+            free_tls(g.tls, &g.lanes[i])
         if g.lanes[i].fd >= 0:
             close(g.lanes[i].fd)
         free_lane(&g.lanes[i])
@@ -83,6 +86,7 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
         a.counts.errors += 1
         return
     lane.fd = fd
+    lane.opening_ns = now
     g.polls[at].fd = fd
     g.polls[at].events = POLLOUT if g.over_tcp else POLLIN
     lane.state = CONNECTING if g.over_tcp else OPEN
@@ -91,6 +95,8 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
 cdef void close_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t retry_ns) noexcept nogil:
     """Close a connection. Its outstanding queries are lost."""
     cdef Lane* lane = &g.lanes[at]
+    if g.tls != NULL:
+        end_tls(g.tls, lane)
     close(lane.fd)
     lane.fd = g.polls[at].fd = -1
     g.polls[at].revents = 0

@@ -23,7 +23,8 @@ cdef enum:
 cdef enum:
     CLOSED = 0
     CONNECTING = 1
-    OPEN = 2
+    HANDSHAKING = 2
+    OPEN = 3
 
 cdef struct Place:
     uint64_t due_ns             # the latency of its answer counts from here
@@ -55,6 +56,9 @@ cdef struct Lane:
     Gone gone[GONE]
     # For a connection.
     uint64_t retry_ns           # it is not opened before this time
+    uint64_t opening_ns         # it has been opened since
+    void* tls                   # OpenSSL's SSL; NULL: none
+    void* session               # OpenSSL's SSL_SESSION, to be resumed; NULL: none
     uint64_t connections
     uint64_t asked              # queries on this connection
     uint64_t heard              # messages that arrived on it

@@ -3,6 +3,7 @@ from mmap import mmap
 
 from fastdns.bench._questions import Questions
 from fastdns.bench.result import Result
+from fastdns.bench.transport import TlsOptions
 
 class Load:
     def __init__(
@@ -14,7 +15,7 @@ class Load:
         outstanding: int = 256,
         sockets: int = 16,
         timeout_s: float = 1.0,
-        tcp: bool = False,
+        transport: str = "udp",
         rate: float = 0.0,
         first: int = 0,
         step: int = 1,
@@ -22,6 +23,7 @@ class Load:
         local_address: str | None = None,
         buffer_bytes: int = 0,
         queries_per_connection: int = 0,
+        tls: TlsOptions | None = None,
         counters: mmap | bytearray | None = None,
     ) -> None: ...
     def run(self, *, seconds: float = 0.0, count: int = 0, start_ns: int = 0) -> Result: ...

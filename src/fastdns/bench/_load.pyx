@@ -1,4 +1,4 @@
-"""The load generator: queries over many UDP sockets or TCP connections, in batches, without the GIL.
+"""The load generator: queries over many UDP sockets or connections, in batches, without the GIL.
 
 Closed loop: a fixed number of queries is outstanding, over all lanes. Open loop: query k is due k/rate after the
 start. The latency of an answer counts from then, however late the query was sent, so that a server that stalls is
@@ -10,20 +10,23 @@ import os
 import socket as py_socket
 import struct as py_struct
 
-from libc.errno cimport ETIMEDOUT
-from libc.stdint cimport uint32_t, uint64_t
+from libc.errno cimport EPROTO, ETIMEDOUT
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastdns.bench._asking cimport Asking, due_by, due_ns, forget, give_up
 from fastdns.bench._counts cimport Counts, counts_in
+from fastdns.bench._connections cimport connect_all, give_up_opening, go_on_opening, nobody_accepts
 from fastdns.bench._datagrams cimport Datagrams, free_datagrams, make_datagrams, send_queries, take_answers
 from fastdns.bench._group cimport LaneGroup, close_lane, close_lanes, make_lanes, open_lane, sleep_ns
-from fastdns.bench._lanes cimport CLOSED, CONNECTING, MAX_WINDOW, NO_PLACE, OPEN, Lane
+from fastdns.bench._lanes cimport CLOSED, MAX_WINDOW, NO_PLACE, OPEN, Lane
 from fastdns.bench._questions cimport Questions
 from fastdns.bench._sockets cimport BATCH, monotonic_ns, sockaddr, thread_cpu_ns
-from fastdns.bench._streams cimport connect_all, connected, flush_all, nobody_accepts, take_stream, write_queries
+from fastdns.bench._streams cimport flush_all, take_stream, write_queries
+from fastdns.bench._tls cimport TlsClient
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
+from fastdns.bench.transport import ALPN, ENCRYPTED, PORTS, TlsOptions
 
 cdef extern from "sched.h" nogil:
     int sched_yield()
@@ -60,8 +63,9 @@ cdef class Load:
     queries: whole messages, or Questions; asked in this order, again and again, every step-th from first on; their
     IDs are replaced. outstanding: the number of outstanding queries, over all sockets. timeout_s: when a query is
     lost. rate: queries a second of all processes together, 0 for the closed loop; first and step are then this
-    process's place among them. counters: memory of COUNTS_BYTES that other processes may read. Use from one thread
-    at a time. Raises ValueError; OSError if no socket can be opened or no connection is accepted.
+    process's place among them. tls: TlsOptions, for transports that are encrypted. counters: memory of COUNTS_BYTES
+    that other processes may read. Use from one thread at a time. Raises ValueError; BenchError for files of TLS;
+    OSError if no socket can be opened or no connection is accepted.
     """
 
     cdef Questions questions
@@ -72,20 +76,24 @@ cdef class Load:
     cdef LaneGroup group
     cdef Asking asking
     cdef Datagrams datagrams
+    cdef TlsClient tls
+    cdef bint has_run
     cdef uint32_t turn
     cdef uint64_t queries_per_connection
     cdef bint asks              # whether there is more to ask in this run
 
     def __cinit__(self, str host not None, int port, queries not None, *, uint32_t outstanding=256,
-                  uint32_t sockets=16, double timeout_s=1.0, bint tcp=False, double rate=0.0, uint64_t first=0,
+                  uint32_t sockets=16, double timeout_s=1.0, str transport="udp", double rate=0.0, uint64_t first=0,
                   uint64_t step=1, int family=0, str local_address=None, int buffer_bytes=0,
-                  uint64_t queries_per_connection=0, counters=None):
+                  uint64_t queries_per_connection=0, tls=None, counters=None):
         cdef uint32_t i, window, there
         if not 1 <= sockets <= MAX_LANES:
             raise ValueError(f"sockets must be 1 to {MAX_LANES}, got {sockets}")
         window = (outstanding + sockets - 1) // sockets
         if not 1 <= window <= MAX_WINDOW:
             raise ValueError(f"outstanding must be 1 to {MAX_WINDOW} for each socket, got {outstanding}")
+        if transport not in PORTS:
+            raise ValueError(f"transport: one of {', '.join(PORTS)} expected, got {transport!r}")
         if rate < 0 or step < 1:
             raise ValueError("rate must be 0 or more, and step at least 1")
         self.questions = queries if isinstance(queries, Questions) else Questions(list(queries))
@@ -102,7 +110,10 @@ cdef class Load:
         self.asking.timeout_ns = <uint64_t>(timeout_s * 1e9)
         self.asking.random = int.from_bytes(os.urandom(8), "little") | 1
         self.asking.counts = self.counts
-        self.group.over_tcp = tcp
+        self.group.over_tcp = transport != "udp"
+        if transport in ENCRYPTED:
+            self.tls = TlsClient(TlsOptions() if tls is None else tls, ALPN[transport])
+            self.group.tls = &self.tls.tls
         self.group.buffer_bytes = buffer_bytes
         self.group.family, self.peer, _ = packed_address(host, port, family)
         self.local = packed_address(local_address, 0, self.group.family)[1] if local_address is not None else b""
@@ -112,16 +123,18 @@ cdef class Load:
         self.group.local_size = len(self.local)
         if make_datagrams(&self.datagrams) < 0 or make_lanes(&self.group, sockets, window) < 0:
             raise MemoryError
+        opening_ns = monotonic_ns()
         for i in range(sockets):
-            open_lane(&self.group, &self.asking, i, 0)
-            if self.group.lanes[i].state == CLOSED and not tcp:
+            open_lane(&self.group, &self.asking, i, opening_ns)
+            if self.group.lanes[i].state == CLOSED and not self.group.over_tcp:
                 raise OSError(self.group.open_errno, os.strerror(self.group.open_errno))
-        if tcp:
+        if self.group.over_tcp:
             with nogil:
                 there = connect_all(&self.group, &self.asking)
             if there == 0:
                 failed = self.group.open_errno if self.group.open_errno else ETIMEDOUT
-                raise OSError(failed, os.strerror(failed))
+                said = f"TLS: {self.tls.tls.why.decode()}" if failed == EPROTO else os.strerror(failed)
+                raise OSError(failed, said)
 
     def __dealloc__(self):
         close_lanes(&self.group)
@@ -140,7 +153,10 @@ cdef class Load:
             raise ValueError("neither seconds nor count")
         if self.group.lane_count == 0:
             raise ValueError("closed")
-        memset(self.counts, 0, sizeof(Counts))
+        # The connections of the first run are there already.
+        memset(self.counts, 0, sizeof(Counts) if self.has_run
+               else <uint8_t*>&self.counts.resumed - <uint8_t*>self.counts)
+        self.has_run = True
         with nogil:
             prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
             self.asking.begin_ns = monotonic_ns()
@@ -223,6 +239,8 @@ cdef class Load:
                 give_up_at = now + GIVE_UP_EVERY_NS
                 for i in range(g.lane_count):
                     give_up(a, &g.lanes[i], now)
+                    if g.over_tcp:
+                        give_up_opening(g, a, i, now)
             if not self.asks and a.under_way == 0:
                 return
             idle = 0 if moved else idle + 1
@@ -254,9 +272,7 @@ cdef class Load:
         cdef Asking* a = &self.asking
         if not g.over_tcp:
             return take_answers(&self.datagrams, a, &g.lanes[at])
-        if g.lanes[at].state == CONNECTING:
-            return connected(g, a, at)
-        return take_stream(g, a, at) if g.lanes[at].state == OPEN else 0
+        return take_stream(g, a, at) if g.lanes[at].state == OPEN else go_on_opening(g, a, at)
 
     cdef inline uint32_t give_to(self, uint32_t at, uint64_t most, uint64_t now) noexcept nogil:
         """Send the next queries on a lane, as many as it has room for. Returns their number."""

@@ -1,4 +1,4 @@
-"""Queries and answers over TCP: connections that are made, written to, read from, and made anew."""
+"""Queries and answers over connections: written to, and read from."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -7,9 +7,6 @@ from fastdns.bench._group cimport LaneGroup
 from fastdns.bench._lanes cimport Lane
 
 
-cdef uint32_t connected(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil
-cdef uint32_t connect_all(LaneGroup* g, Asking* a) noexcept nogil
-cdef bint nobody_accepts(LaneGroup* g, const Asking* a, uint64_t now) noexcept nogil
 cdef uint32_t write_queries(Asking* a, Lane* lane, uint32_t n, uint64_t now) noexcept nogil
 cdef uint32_t flush_all(LaneGroup* g, Asking* a) noexcept nogil
 cdef uint32_t take_stream(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil

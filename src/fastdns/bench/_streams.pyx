@@ -1,63 +1,38 @@
-"""Sends queries on connections and takes their answers: RFC 1035 section 4.2.2, pipelined."""
+"""Sends queries on connections and takes their answers: RFC 1035 section 4.2.2, pipelined.
+
+Over TLS the same (RFC 7858 section 3.3).
+"""
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from fastdns.bench._asking cimport Asking, match_answer, prepare, under_way_now
-from fastdns.bench._group cimport INCOMING_BYTES, OUTGOING_BYTES, RETRY_NS, LaneGroup, close_lane, sleep_ns
-from fastdns.bench._lanes cimport CONNECTING, OPEN, Lane, Place, next_place
-from fastdns.bench._sockets cimport (
-    MSG_DONTWAIT, MSG_NOSIGNAL, POLLIN, SO_ERROR, SOL_SOCKET, getsockopt, monotonic_ns, recv, send, socklen_t,
-)
+from fastdns.bench._group cimport INCOMING_BYTES, OUTGOING_BYTES, RETRY_NS, LaneGroup, close_lane
+from fastdns.bench._lanes cimport OPEN, Lane, Place, next_place
+from fastdns.bench._sockets cimport MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, recv, send
+from fastdns.bench._tls cimport BROKEN, NOT_NOW, read_tls, write_tls
 
 cdef enum:
     LENGTH_BYTES = 2            # before a message
-    LOOK_NS = 1000000           # between two looks at connections that are being made
 
 
-cdef uint32_t connected(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
-    """A connection is established, or has failed."""
-    cdef Lane* lane = &g.lanes[at]
-    cdef int failed = 0
-    cdef socklen_t size = sizeof(int)
-    getsockopt(lane.fd, SOL_SOCKET, SO_ERROR, &failed, &size)
-    if failed:
-        g.open_errno = failed
-        a.counts.errors += 1
-        close_lane(g, a, at, monotonic_ns() + RETRY_NS)
-        return 0
-    lane.state = OPEN
-    g.polls[at].events = POLLIN
-    lane.connections += 1
-    if lane.connections > 1:
-        a.counts.reconnects += 1
-    return 1
+cdef inline ssize_t read_some(LaneGroup* g, Lane* lane, void* room, uint32_t size) noexcept nogil:
+    """The number of bytes that have come; 0 at the end of the connection, NOT_NOW, or BROKEN."""
+    cdef ssize_t got
+    if g.tls != NULL:
+        return read_tls(g.tls, lane, room, size)
+    got = recv(lane.fd, room, size, MSG_DONTWAIT)
+    return got if got >= 0 else NOT_NOW if errno == EAGAIN or errno == EINTR else BROKEN
 
 
-cdef uint32_t connect_all(LaneGroup* g, Asking* a) noexcept nogil:
-    """Wait until each lane is connected or has failed, a timeout at most. Returns how many are connected."""
-    cdef uint32_t i, connecting = 1, there = 0
-    cdef uint64_t end_ns = monotonic_ns() + a.timeout_ns
-    while connecting and monotonic_ns() < end_ns:
-        sleep_ns(g, LOOK_NS, g.lane_count)
-        connecting = there = 0
-        for i in range(g.lane_count):
-            if g.lanes[i].state == CONNECTING and g.polls[i].revents:
-                connected(g, a, i)
-            connecting += g.lanes[i].state == CONNECTING
-            there += g.lanes[i].state == OPEN
-    return there
-
-
-cdef bint nobody_accepts(LaneGroup* g, const Asking* a, uint64_t now) noexcept nogil:
-    """Whether for a whole timeout no lane has had a connection."""
-    cdef uint32_t i
-    for i in range(g.lane_count):
-        if g.lanes[i].state == OPEN:
-            g.accepted_ns = now
-            return False
-    return now > g.accepted_ns + a.timeout_ns
+cdef inline ssize_t write_some(LaneGroup* g, Lane* lane, const void* data, uint32_t size) noexcept nogil:
+    """The number of bytes that were taken; 0 at the end of the connection, NOT_NOW, or BROKEN."""
+    cdef ssize_t sent
+    if g.tls != NULL:
+        return write_tls(g.tls, lane, data, size)
+    sent = send(lane.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+    return sent if sent >= 0 else NOT_NOW if errno == EAGAIN or errno == EINTR else BROKEN
 
 
 cdef uint32_t write_queries(Asking* a, Lane* lane, uint32_t n, uint64_t now) noexcept nogil:
@@ -95,12 +70,13 @@ cdef uint32_t flush_all(LaneGroup* g, Asking* a) noexcept nogil:
         lane = &g.lanes[i]
         if lane.state != OPEN or lane.outgoing_sent == lane.outgoing_size:
             continue
-        sent = send(lane.fd, lane.outgoing + lane.outgoing_sent, lane.outgoing_size - lane.outgoing_sent,
-                    MSG_DONTWAIT | MSG_NOSIGNAL)
-        if sent < 0:
-            if errno != EAGAIN and errno != EINTR:
-                a.counts.errors += 1
-                close_lane(g, a, i, monotonic_ns() + (0 if lane.heard else RETRY_NS))
+        sent = write_some(
+            g, lane, lane.outgoing + lane.outgoing_sent, lane.outgoing_size - lane.outgoing_sent)
+        if sent == NOT_NOW:
+            continue
+        if sent <= 0:
+            a.counts.errors += 1
+            close_lane(g, a, i, monotonic_ns() + (0 if lane.heard else RETRY_NS))
             continue
         moved += 1
         lane.outgoing_sent += <uint32_t>sent
@@ -114,13 +90,13 @@ cdef uint32_t take_stream(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
     cdef Lane* lane = &g.lanes[at]
     cdef uint32_t size, begin = 0, came = 0
     cdef uint64_t now
-    cdef ssize_t got = recv(lane.fd, lane.incoming + lane.incoming_size, INCOMING_BYTES - lane.incoming_size,
-                            MSG_DONTWAIT)
-    if got < 0 and (errno == EAGAIN or errno == EINTR):
+    cdef ssize_t got = read_some(
+        g, lane, lane.incoming + lane.incoming_size, INCOMING_BYTES - lane.incoming_size)
+    if got == NOT_NOW:
         return 0
     now = monotonic_ns()
     if got <= 0:
-        if got < 0:
+        if got == BROKEN:
             a.counts.errors += 1
         # A server that closes each connection before an answer is not asked as fast as connections can be made.
         close_lane(g, a, at, now if lane.heard else now + RETRY_NS)

@@ -80,6 +80,7 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
     """The runner's How."""
     from fastdns.bench.options import FAMILIES, VERSUS_SECONDS
     from fastdns.bench.runner import How
+    from fastdns.bench.transport import TlsOptions
 
     seconds = how.limit or (VERSUS_SECONDS if how.versus and not how.runs else 0.0)
     runs = how.runs or (0 if seconds else 1)
@@ -91,7 +92,8 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
         processes=how.threads,
         timeout_s=how.timeout,
         rate=how.rate or 0.0,
-        tcp=how.mode == "tcp",
+        transport=how.mode,
+        tls=TlsOptions(how.tls_name or "", how.tls_ca, how.tls_cert, how.tls_key, how.resume),
         family=FAMILIES[how.family],
         local_address=how.local_address,
         buffer_bytes=(how.buffer or 0) * KIB,
@@ -140,9 +142,10 @@ def run_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
     from fastdns.bench import progress, versus
     from fastdns.bench.address import Server
     from fastdns.bench.report import run_report
+    from fastdns.bench.transport import PORTS
 
     load = how_to_ask(how, len(asked.queries))
-    server = Server(how.server or "127.0.0.1", how.port or 53)
+    server = Server(how.server or "127.0.0.1", how.port or PORTS[how.mode])
     pid = how.pid[0][1] if how.pid else None
     with progress.live(load.seconds, not (how.no_progress or how.interval)) as display:
         tell = progress.print_line if how.interval else display

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchUsageError
+from fastdns.bench.transport import CONNECTED, ENCRYPTED, PORTS
 
 DESCRIPTION = """\
 Loads a DNS server and measures it: queries a second, latencies, rcodes, losses.
@@ -104,7 +105,7 @@ def _named_server(text: str) -> tuple[str, Server]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"NAME=HOST:PORT expected, got {text!r}")
     try:
-        return name, host_and_port(where)
+        return name, host_and_port(where, 0)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -161,10 +162,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument_group("whom to ask").add_argument
     add("-s", "--server", metavar="SERVER", help="name or address (default 127.0.0.1)")
-    add("-p", "--port", metavar="PORT", type=_count(1, 65535), help="port (default 53)")
+    add("-p", "--port", metavar="PORT", type=_count(1, 65535), help="port (default 53; dot 853)")
     add("-f", "--family", choices=FAMILIES, default="any", help="address family (default any)")
-    add("-m", "--mode", default="udp", metavar="udp|tcp", help="transport (default udp)")
+    add("-m", "--mode", default="udp", metavar="|".join(PORTS), help="transport (default udp)")
     add("-a", "--local-address", metavar="ADDRESS", help="ask from this local address")
+
+    add = made.add_argument_group("TLS").add_argument
+    add("--tls-ca", metavar="FILE", type=Path, help="the server's certificate has to be signed by one of these "
+        "authorities, and to have its name (default: it is not verified)")  # fmt: skip
+    add("--tls-name", metavar="NAME", help="name of the server (default: SERVER)")
+    add("--tls-cert", metavar="FILE", type=Path, help="the client's certificate and its chain")
+    add("--tls-key", metavar="FILE", type=Path, help="the key of the client's certificate")
+    add("--resume", action="store_true", help="a client's next connection resumes the TLS session of its last")
 
     add = made.add_argument_group("what to ask: one of").add_argument
     add("-d", "--data", metavar="FILE", type=Path, help="query file: lines of NAME TYPE (default: standard input)")
@@ -199,7 +208,7 @@ def parser() -> argparse.ArgumentParser:
     add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="a query is lost then (default 5)")
     add("-b", "--buffer", metavar="KIB", type=_count(1, 1 << 20), help="buffers of the sockets, each way")
     add("--queries-per-connection", metavar="N", type=_count(1, 2**31),
-        help="with -m tcp: connect again after this many queries")  # fmt: skip
+        help="connect again after this many queries")  # fmt: skip
     add("--cpus", metavar="LIST", type=_cpus, help="CPUs of the generator, such as 1,3-4")
     add("--warm", metavar="SECONDS", type=_seconds, help="duration of a run before, which is not counted")
 
@@ -226,23 +235,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read and check the command line, without its files. Raises BenchUsageError; SystemExit(0) after -h."""
     how = parser().parse_args(arguments)
     check(how)
+    # The port of a server that has none depends on an option that may come later.
+    how.versus = [(name, Server(one.host, one.port or PORTS[how.mode])) for name, one in how.versus]
     return how
 
 
 def check(how: argparse.Namespace) -> None:
     """Check the options that depend on each other. Raises BenchUsageError."""
-    if how.mode in ("dot", "doh", "tls", "https"):
-        raise BenchUsageError(f"-m {how.mode} is not supported: udp or tcp")
-    if how.mode not in ("udp", "tcp"):
-        raise BenchUsageError(f"-m: udp or tcp expected, got {how.mode!r}")
+    if how.mode not in PORTS:
+        raise BenchUsageError(f"-m: one of {', '.join(PORTS)} expected, got {how.mode!r}")
     sources = [flag for flag, name in SOURCES.items() if getattr(how, name) is not None]
     if len(sources) > 1:
         raise BenchUsageError(f"{' and '.join(sources)} are two sources of queries: give one of them")
     for flag, name, needs in DEPENDENT:
         if getattr(how, name) is not None and not getattr(how, needs.lstrip("-").replace("-", "_")):
             raise BenchUsageError(f"{flag} needs {needs}")
-    if how.queries_per_connection is not None and how.mode != "tcp":
-        raise BenchUsageError("--queries-per-connection needs -m tcp")
+    if how.queries_per_connection is not None and how.mode not in CONNECTED:
+        raise BenchUsageError(f"--queries-per-connection needs connections: -m {' or '.join(CONNECTED)}")
+    check_tls(how)
     if how.pod is not None and how.search is not None:
         raise BenchUsageError("--pod and --search are two search lists: give one of them")
     if how.ndots is not None and how.pod is None and how.search is None:
@@ -250,6 +260,16 @@ def check(how: argparse.Namespace) -> None:
     if how.threads > how.clients:
         raise BenchUsageError(f"-T {how.threads} needs at least as many clients: -c {how.threads}")
     check_versus(how)
+
+
+def check_tls(how: argparse.Namespace) -> None:
+    """Check the options of TLS. Raises BenchUsageError."""
+    for flag, value in (("--tls-ca", how.tls_ca), ("--tls-name", how.tls_name), ("--tls-cert", how.tls_cert),
+                        ("--resume", how.resume or None)):  # fmt: skip
+        if value is not None and how.mode not in ENCRYPTED:
+            raise BenchUsageError(f"{flag} needs an encrypted transport: -m {' or '.join(ENCRYPTED)}")
+    if (how.tls_cert is None) != (how.tls_key is None):
+        raise BenchUsageError("--tls-cert and --tls-key belong together: give both")
 
 
 def check_versus(how: argparse.Namespace) -> None:

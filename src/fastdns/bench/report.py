@@ -19,6 +19,7 @@ from fastdns.bench.versus import Series, Turn
 SCHEMA = "fastdns-bench/1"
 # The percentiles of the latency curve.
 CURVE = (0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 100)
+SET_UP_PERCENTILES = (50.0, 99.0)
 # From here on the generator may be the limit.
 BUSY = 0.95
 JSON = dict[str, Any]
@@ -27,6 +28,11 @@ JSON = dict[str, Any]
 def percent_name(percent: float) -> str:
     """p50, p99.9."""
     return f"p{percent:g}"
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """A figure that may be missing."""
+    return None if value is None else round(value, digits)
 
 
 def spread(values: Sequence[float], digits: int) -> dict[str, float]:
@@ -54,6 +60,21 @@ def latency(result: Result) -> JSON:
     }
 
 
+def connections(result: Result) -> JSON | None:
+    """Connections that were made, and how long that took; None where there are none."""
+    times = result.set_ups
+    if not times.histogram:
+        return None
+    return {
+        "made": times.count,
+        "resumed": result.resumed,
+        "min_us": round(times.min_ns / 1000, 3),
+        "mean_us": round(times.mean_us, 3),
+        **{f"{percent_name(percent)}_us": round(times.percentile_us(percent), 3) for percent in SET_UP_PERCENTILES},
+        "max_us": round(times.max_ns / 1000, 3),
+    }
+
+
 def figures(result: Result) -> JSON:
     """The figures of a result. Every key is always there."""
     return {
@@ -76,6 +97,7 @@ def figures(result: Result) -> JSON:
         "answer_bytes": result.answer_bytes,
         "rcodes": dict(zip(RCODES, result.rcodes, strict=True)),
         "latency": latency(result),
+        "connections": connections(result),
         "generator": {
             "processes": result.processes,
             "busy": round(result.busy, 3),
@@ -84,13 +106,14 @@ def figures(result: Result) -> JSON:
     }
 
 
-def usage_figures(usage: Usage | None, answered: int) -> JSON | None:
+def usage_figures(usage: Usage | None, result: Result) -> JSON | None:
     """CPU and memory of a server's processes; None if they were not measured."""
     if usage is None:
         return None
     return {
-        "cpu_us_per_query": round(usage.us_per_answer(answered), 3),
+        "cpu_us_per_query": round(usage.us_per_answer(result.answered), 3),
         "cpu_s": round(usage.cpu_ns / 1e9, 6),
+        "cpu_us_per_connection": rounded(usage.us_per_connection(result.first_connections), 3),
         "pss_kib": usage.pss_kib,
         "processes": usage.processes,
     }
@@ -136,7 +159,7 @@ def run_report(
     return {
         **head("run", options, interrupted),
         "result": figures(result),
-        "process": usage_figures(usage, result.answered),
+        "process": usage_figures(usage, result),
         "wrong_answers": [dict(one) for one in wrong],
         "course": course_figures(course),
     }
@@ -149,6 +172,11 @@ COMPARED: dict[str, tuple[int, Callable[[Turn], float | None]]] = {
     "p99_us": (3, lambda turn: turn.result.percentile_us(99)),
     "p99.9_us": (3, lambda turn: turn.result.percentile_us(99.9)),
     "cpu_us_per_query": (3, lambda turn: turn.usage.us_per_answer(turn.result.answered) if turn.usage else None),
+    "set_up_p50_us": (3, lambda turn: turn.result.set_ups.percentile_us(50) or None),
+    "cpu_us_per_connection": (
+        3,
+        lambda turn: turn.usage.us_per_connection(turn.result.first_connections) if turn.usage else None,
+    ),
     "pss_kib": (0, lambda turn: turn.usage.pss_kib if turn.usage else None),
 }
 
@@ -173,7 +201,7 @@ def series_figures(one: Series, first: Series) -> JSON:
     counts = zip(*(turn.result.rcodes for turn in one.turns), strict=True)
     made["rcodes"] = dict(zip(RCODES, map(sum, counts) if one.turns else [0] * len(RCODES), strict=True))
     made["rounds"] = [
-        {name: None if (value := read(turn)) is None else round(value, digits)
+        {name: rounded(read(turn), digits)
          for name, (digits, read) in COMPARED.items()}
         for turn in one.turns
     ]  # fmt: skip
@@ -243,6 +271,7 @@ def run_text(report: JSON) -> str:
             for key, us in times.items()
             if key.endswith("_us") and answered
         ),
+        *connection_lines(result["connections"], result["reconnects"]),
         *wrong_lines(report["wrong_answers"]),
         *notes(report),
     ]  # fmt: skip
@@ -258,7 +287,6 @@ EVENTS = {
     "checked": "answers checked",
     "wrong": "wrong answers",
     "socket_errors": "socket errors",
-    "reconnects": "reconnects",
 }
 
 
@@ -270,6 +298,19 @@ def answered_lines(result: JSON) -> list[str]:
         row("queries a second", f"{result['queries_per_second']:,.0f}"),
         row("bytes of a query", f"{result['query_bytes'] / result['sent']:.1f}"),
         row("bytes of an answer", f"{result['answer_bytes'] / result['answered']:.1f}"),
+    ]
+
+
+def connection_lines(made: JSON | None, reconnects: int) -> list[str]:
+    """Connections, and how long it took to make them; none where there are none."""
+    if made is None:
+        return []
+    counts = {"connections": made["made"], "reconnects": reconnects, "sessions resumed": made["resumed"]}
+    times = {key.removesuffix("_us"): us for key, us in made.items() if key.endswith("_us")}
+    return [
+        "",
+        *(row(name, f"{count:,}") for name, count in counts.items() if count),
+        *(row(f"set-up {name}", duration(us)) for name, us in times.items()),
     ]
 
 
@@ -318,6 +359,8 @@ def usage_lines(process: JSON | None) -> list[str]:
         return []
     return [
         row("server CPU a query", f"{process['cpu_us_per_query']:.2f} us"),
+        *([] if process["cpu_us_per_connection"] is None else
+          [row("its CPU a set-up", f"{process['cpu_us_per_connection']:.1f} us")]),
         row("server memory (PSS)", f"{process['pss_kib'] / 1024:.1f} MiB"),
         row("server processes", f"{process['processes']:,}"),
     ]
@@ -353,6 +396,8 @@ NAME_WIDTH = 16
 COLUMNS = (
     ("queries_per_second", "queries/s", 0, 1),
     ("cpu_us_per_query", "CPU us", 2, 1),
+    ("set_up_p50_us", "set-up p50 us", 1, 1),
+    ("cpu_us_per_connection", "CPU us a set-up", 1, 1),
     ("p50_us", "p50 us", 1, 1),
     ("p99_us", "p99 us", 1, 1),
     ("p99.9_us", "p99.9 us", 1, 1),

@@ -51,6 +51,19 @@ def merge_histograms(histograms: Iterable[Histogram]) -> Histogram:
     return tuple(sorted(merged.items()))
 
 
+def merge_latencies(parts: Iterable[Latencies]) -> Latencies:
+    """All times of all parts."""
+    some = [part for part in parts if part.histogram]
+    if not some:
+        return Latencies()
+    return Latencies(
+        merge_histograms(part.histogram for part in some),
+        min(part.min_ns for part in some),
+        max(part.max_ns for part in some),
+        sum(part.sum_ns for part in some),
+    )
+
+
 def encoded(histogram: Histogram) -> str | None:
     """The histogram as HdrHistogram's compressed text (V2, base64), unit nanoseconds, for its tools and libraries.
 
@@ -65,6 +78,31 @@ def encoded(histogram: Histogram) -> str | None:
         made.record_value(min(bucket_limit_ns(bucket) - 1, MAX_NS), count)
     text: bytes = made.encode()
     return text.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Times that were counted, in nanoseconds."""
+
+    # (bucket, times) of the buckets that have any, in ascending order.
+    histogram: Histogram = ()
+    min_ns: int = 0
+    max_ns: int = 0
+    sum_ns: int = 0
+
+    @property
+    def count(self) -> int:
+        """The number of times."""
+        return sum(count for _, count in self.histogram)
+
+    @property
+    def mean_us(self) -> float:
+        """The mean, in microseconds; 0 without times."""
+        return self.sum_ns / self.count / 1000 if self.histogram else 0.0
+
+    def percentile_us(self, percent: float) -> float:
+        """The time that this percentage does not exceed, in microseconds; 0 without times."""
+        return min(percentile_ns(self.histogram, percent), self.max_ns) / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +146,11 @@ class Result:
     unsent: int = 0
     late: int = 0
     duplicates: int = 0
-    # Connections made after the first one of each client; TCP only.
+    # Connections made after the first one of each client.
     reconnects: int = 0
+    # Connections from the first packet until queries can be sent; and how many of them resumed a TLS session.
+    set_ups: Latencies = Latencies()
+    resumed: int = 0
     # Answers that were compared with expected ones, and answers that differed.
     checked: int = 0
     wrong: int = 0
@@ -120,6 +161,11 @@ class Result:
     cpu_ns: int = 0
     # Number of the generator's processes.
     processes: int = 1
+
+    @property
+    def first_connections(self) -> int:
+        """The connections that were made before the run."""
+        return self.set_ups.count - self.reconnects
 
     @property
     def per_second(self) -> float:
@@ -146,7 +192,7 @@ class Result:
 
 
 # Fields that are not sums.
-_OTHER = {"elapsed_s", "max_ns", "min_ns", "rcodes", "histogram", "wrong_samples", "busy"}
+_OTHER = {"set_ups", "elapsed_s", "max_ns", "min_ns", "rcodes", "histogram", "wrong_samples", "busy"}
 _SUMS = [one.name for one in fields(Result) if one.name not in _OTHER]
 MAX_SAMPLES = 8
 
@@ -164,6 +210,7 @@ def merge(results: Iterable[Result]) -> Result:
         min_ns=min((part.min_ns for part in parts if part.answered), default=0),
         rcodes=tuple(map(sum, zip(*(part.rcodes for part in parts), strict=True))),
         histogram=merge_histograms(part.histogram for part in parts),
+        set_ups=merge_latencies(part.set_ups for part in parts),
         wrong_samples=tuple(sample for part in parts for sample in part.wrong_samples)[:MAX_SAMPLES],
         busy=sum(part.busy * part.processes for part in parts) / processes,
     )

@@ -27,6 +27,7 @@ from fastdns.bench._questions import Questions
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
+from fastdns.bench.transport import CONNECTED, PLAIN_TLS, TlsOptions
 from fastdns.children import die_with_parent
 
 READY = b"+"
@@ -59,7 +60,8 @@ class How:
     processes: int = 1
     timeout_s: float = 5.0
     rate: float = 0.0
-    tcp: bool = False
+    transport: str = "udp"
+    tls: TlsOptions = PLAIN_TLS
     family: int = socket.AF_UNSPEC
     local_address: str | None = None
     buffer_bytes: int = 0
@@ -129,7 +131,8 @@ class Child:
                 outstanding=part(how.most_outstanding, number, how.processes),
                 sockets=part(how.clients, number, how.processes),
                 timeout_s=how.timeout_s,
-                tcp=how.tcp,
+                transport=how.transport,
+                tls=how.tls.towards(server.host),
                 rate=how.rate,
                 first=number,
                 step=how.processes,
@@ -139,7 +142,7 @@ class Child:
                 queries_per_connection=how.queries_per_connection,
                 counters=self.counters,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, BenchError) as error:
             os.write(said, FAILED + str(getattr(error, "strerror", None) or error).encode())
             return
         os.write(said, READY)
@@ -260,11 +263,18 @@ def interrupts() -> Iterator[list[int]]:
 
 
 def run(
-    server: Server, questions: Questions, how: How, *, tell: Tell | None = None, interval_s: float | None = None
+    server: Server,
+    questions: Questions,
+    how: How,
+    *,
+    tell: Tell | None = None,
+    interval_s: float | None = None,
+    start: Callable[[], None] | None = None,
 ) -> Outcome:
     """Ask a server. tell: called with the progress at each interval. Raises BenchError if it cannot be asked.
 
-    Ctrl-C ends the run at once; the outcome has the counts until then.
+    start: called when all connections are made, just before the first query. Ctrl-C ends the run at once; the
+    outcome has the counts until then.
     """
     if interval_s is None:
         interval_s = min(MAX_WATCH_S, max(WATCH_S, how.seconds / INTERVALS))
@@ -277,7 +287,9 @@ def run(
             try:
                 child.wait_until_ready()
             except BenchError as error:
-                raise BenchError(f"{server}: {in_words(str(error), how.tcp)}") from None
+                raise BenchError(f"{server}: {in_words(str(error), how.transport)}") from None
+        if start is not None:
+            start()
         begin_ns = time.monotonic_ns() + START_NS
         for child in children:
             child.start(begin_ns)
@@ -329,16 +341,16 @@ def watch_until_end(
     return watch
 
 
-def in_words(reason: str, tcp: bool) -> str:
+def in_words(reason: str, transport: str) -> str:
     """Why a server cannot be asked, and what that says of it."""
     if reason == os.strerror(errno.ECONNREFUSED):
-        return f"connection refused: no program listens there over {'TCP' if tcp else 'UDP'}"
+        return f"connection refused: no program listens there over {'TCP' if transport in CONNECTED else 'UDP'}"
     return reason
 
 
 def is_refused(server: Server, how: How) -> str:
     """Why a server that has not answered over UDP cannot be asked: its host says that nobody listens; else ""."""
-    if how.tcp:
+    if how.transport in CONNECTED:
         return ""
     for family, kind, protocol, _, address in socket.getaddrinfo(
         server.host, server.port, how.family, socket.SOCK_DGRAM
@@ -353,5 +365,5 @@ def is_refused(server: Server, how: How) -> str:
             except TimeoutError:
                 return ""
             except OSError as error:
-                return f"{server}: {in_words(error.strerror or str(error), tcp=False)}"
+                return f"{server}: {in_words(error.strerror or str(error), how.transport)}"
     return ""

@@ -61,7 +61,8 @@ def ask(
         if before.interrupted:
             return before, None
     meter = Meter(pid) if pid is not None else None
-    outcome = runner.run(server, questions, how, tell=tell, interval_s=interval_s)
+    start = meter.start if meter is not None else None
+    outcome = runner.run(server, questions, how, tell=tell, interval_s=interval_s, start=start)
     return outcome, meter.read() if meter is not None else None
 
 

@@ -26,14 +26,14 @@ def measure(
     clients: int = 16,
     processes: int = 1,
     timeout_s: float = 5.0,
-    tcp: bool = False,
+    transport: str = "udp",
     dnssec_ok: bool = False,
 ) -> LoadResult:
     """Ask a server these queries, names and types, again and again, for so many seconds or so many times.
 
     rate: queries a second, whatever the server does (open loop): a latency counts from when its query was due. 0:
     the next query is sent when one is answered (closed loop). outstanding: queries that are not answered yet, at
-    most; 100 in a closed loop. clients: sockets, or connections with tcp.
+    most; 100 in a closed loop. transport: ``udp``, ``tcp`` or ``dot``. clients: sockets, or connections.
 
     The generator runs in processes that are forked: call it before threads are started. Ctrl-C ends the run, and
     the result is what there is. Raises BenchError where the server cannot be asked.
@@ -57,6 +57,6 @@ def measure(
         processes=processes,
         timeout_s=timeout_s,
         rate=rate,
-        tcp=tcp,
+        transport=transport,
     )
     return run(Server(host, port), Questions(messages), how).result
