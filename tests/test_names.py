@@ -38,7 +38,7 @@ WORDS = {
     "sign", "template", "timeouts", "top", "trace", "transfer", "view",
 }  # fmt: skip
 # Protocols that more than the plugin of that name speaks: only imports of that are looked for.
-PROTOCOLS = {"tls"}
+PROTOCOLS = {"https", "tls"}
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.
@@ -71,6 +71,8 @@ ALLOWED = {
     ("plugins/geoip/config.py", "file"): "a field: the database",
     ("plugins/sign/config.py", "file"): "a source of keys",
     ("metrics/handshakes.py", "cache"): "functools.cache",
+    ("metrics/responses.py", "cache"): "functools.cache",
+    ("transports/doh.py", "cache"): "functools.lru_cache",
     ("plugins/sign/signing.py", "cache"): "functools.cache",
     ("plugins/template/metrics.py", "view"): "a label of metrics",
     ("plugins/hosts/config.py", "reload"): "an option: reload DURATION",

@@ -19,6 +19,7 @@ from fastdns.errors import CorefileError, FastdnsError, PluginError
 from fastdns.plugins.api import Check
 from fastdns.plugins.order import named
 from fastdns.skipped import SkippedLines
+from fastdns.transports import kinds
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ def check(load: Callable[[Mistakes], ServerConfig]) -> Report:
     report = Report(mistakes)
     with mistakes.noted():
         config = load(mistakes)
+        with mistakes.noted():
+            kinds.prepare({listener.transport for listener in config.listeners})
         look = Check(config, SkippedLines(), mistakes)
         for plugin in named(config):
             plugin.check(look)

@@ -52,12 +52,13 @@ class ServerTls:
 
 
 class Served:
-    """The context of one ServerTls in this process."""
+    """The context of one ServerTls in this process. alpn: the protocols that it negotiates, the best first."""
 
-    def __init__(self, files: ServerTls) -> None:
+    def __init__(self, files: ServerTls, alpn: tuple[str, ...]) -> None:
         self.files = files
+        self.alpn = alpn
         self.seen = seen(files)
-        self.context = made(files)
+        self.context = made(files, alpn)
         self.looked_at = time.monotonic()
         self.said = ""
         # This process accepts connections with it. One that is forked does not, until it says so.
@@ -88,7 +89,7 @@ class Served:
         try:
             now = seen(self.files)
             if now != self.seen:
-                fresh = made(self.files)
+                fresh = made(self.files, self.alpn)
                 if now[2:] == self.seen[2:]:
                     # The keys of session tickets stay, which all workers share.
                     self.context.load_cert_chain(self.files.certificate, self.files.key)
@@ -105,14 +106,15 @@ class Served:
 
 
 # Of this process, and of those that it forks.
-SERVED: dict[ServerTls, Served] = {}
+SERVED: dict[tuple[ServerTls, tuple[str, ...]], Served] = {}
 
 
-def served(files: ServerTls) -> Served:
-    """The context for these files, as they are now. Raises FastdnsError."""
-    found = SERVED.get(files)
+def served(files: ServerTls, alpn: tuple[str, ...] = ()) -> Served:
+    """The context for these files, as they are now. Protocols that differ have contexts of their own, so that no
+    session of one of them is taken for another's. Raises FastdnsError."""
+    found = SERVED.get((files, alpn))
     if found is None:
-        found = SERVED[files] = Served(files)
+        found = SERVED[files, alpn] = Served(files, alpn)
     else:
         found.look()
     return found
@@ -141,12 +143,12 @@ def seen(files: ServerTls) -> list[tuple[int, int, int]]:
     return found
 
 
-def made(files: ServerTls) -> ssl.SSLContext:
+def made(files: ServerTls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """A context. Raises FastdnsError naming the file and what was expected."""
     context = server_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # RFC 7858 has none; RFC 9103 and the registry of ALPN have this.
-    context.set_alpn_protocols(["dot"])
+    if alpn:
+        context.set_alpn_protocols(alpn)
     try:
         context.load_cert_chain(files.certificate, files.key)
     except ssl.SSLError as error:

@@ -149,7 +149,7 @@ BAD = [
     Bad(", a {\n}", "the zone is empty", why="a comma first"),
     Bad("\nquic://. {\n}", "Corefile:2 - Error during parsing: 'quic://.': the transport quic is not available",
         why="a transport of another version"),
-    Bad("https://. {\n}", "the transport https is not available", why="https"),
+    Bad("https3://. {\n}", "the transport https3 is not available", why="https3"),
     Bad("https3://. {\n}", "the transport https3 is not available", why="https3"),
     Bad("grpc://. {\n}", "the transport grpc is not available", why="grpc"),
     Bad(". {\n\ngrpc\n}", "plugin/grpc: Corefile:3 - ", why="a plugin of another version"),

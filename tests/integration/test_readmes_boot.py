@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +26,7 @@ from tests.plugins.forward.certificates import Authority
 from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address, wait_until
+from tests.transports.http_clients import Http2Socket
 
 # The ports that plugins take where an example names none.
 DEFAULT_PORTS = {"health": 8080, "pprof": 6053, "ready": 8181, "prometheus": 9153}
@@ -179,6 +181,14 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         for listener in config.listeners:
             at = listener.address or "127.0.0.1"
             for name in asked(listener, config):
+                if listener.transport == "https":
+                    sock: socket.socket = socket.create_connection((at, listener.port), 5)
+                    if any(config.blocks[index].settings.tls for _, index in listener.zones):
+                        sock = client(tmp_path).wrap_socket(sock)
+                    with Http2Socket(sock) as http:
+                        response = http.response(http.client.post(dns.message.make_query(name, "A").to_wire()))
+                    assert dns.message.from_wire(response.content).rcode() in expected, f"{name} at {at}"
+                    continue
                 if listener.transport == "tls":
                     query = dns.message.make_query(name, "A")
                     reply = dns.query.tls(query, at, 5, listener.port, ssl_context=client(tmp_path))

@@ -10,6 +10,7 @@ from fastdns.metrics._stats import Stats
 from fastdns.transports import clients
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
+from fastdns.transports.stream import ClientStream
 from fastdns.transports.tcp import TcpConnection
 
 
@@ -57,7 +58,7 @@ class FakeTransport:
     """Notes what a connection does. A peer that does not read is one with room for so many bytes."""
 
     def __init__(
-        self, protocol: TcpConnection, room: float = float("inf"), peer: Any = ("192.0.2.7", 5353)
+        self, protocol: ClientStream, room: float = float("inf"), peer: Any = ("192.0.2.7", 5353)
     ) -> None:
         self.protocol = protocol
         self.peer = peer
@@ -123,9 +124,13 @@ class World:
 
     def connect(self, serve: Any = echo, **options: Any) -> tuple[TcpConnection, FakeTransport]:
         connection = TcpConnection(serve, self.limits, self.clients)
+        return connection, self.joined(connection, **options)
+
+    def joined(self, connection: ClientStream, **options: Any) -> FakeTransport:
+        """The transport of a connection that begins now."""
         transport = FakeTransport(connection, **options)
         connection.connection_made(cast(asyncio.Transport, transport))
-        return connection, transport
+        return transport
 
 
 def cut(message: bytes, client: bytes, port: int, deliver: object = None) -> bytes | None:

@@ -14,6 +14,7 @@ from fastdns.errors import CorefileError
 from fastdns.transports.table import (
     DATAGRAM,
     DEFAULT_PORTS,
+    HTTPS,
     SCHEMES,
     SERVED,
     SERVED_SCHEMES,
@@ -50,7 +51,7 @@ def test_ports_as_they_are_assigned() -> None:
 def test_native_code_knows_them_by_their_places() -> None:
     """OVER_UDP, OVER_TCP, ...: see serve/_context.pxd."""
     assert [transport.number for transport in TRANSPORTS] == [*range(len(TRANSPORTS))]
-    assert SERVED == (UDP, TCP, TLS)
+    assert SERVED == (UDP, TCP, TLS, HTTPS)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

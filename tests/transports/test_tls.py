@@ -57,7 +57,7 @@ class Listening:
     """A uvloop server on a free port, as a worker has it."""
 
     def __init__(self, authority: Authority, serve: Any = cut, max_connections: int = 200, **limits: Any) -> None:
-        self.context = made(server_files(authority))
+        self.context = made(server_files(authority), ("dot",))
         self.trusting = trusting(authority)
         self.serve = serve
         self.limits = Limits(**limits)
@@ -405,6 +405,6 @@ def test_a_session_is_resumed(authority: Authority) -> None:
 
 
 def test_versions_before_1_2_are_refused(authority: Authority) -> None:
-    context = made(server_files(authority))
+    context = made(server_files(authority), ("dot",))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from fastdns.corefile.model import Listener, ServerBlock
 from fastdns.errors import CorefileError
 from fastdns.netaddrs import WILDCARDS, is_wildcard
-from fastdns.transports.table import TLS
+from fastdns.transports.table import GRPC, HTTPS, TLS
+
+# Without a certificate CoreDNS serves these unencrypted.
+UNENCRYPTED = (TLS.scheme, HTTPS.scheme, GRPC.scheme)
 
 
 class Endpoint(NamedTuple):
@@ -73,7 +76,7 @@ def unencrypted(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) ->
         f"{blocks[listener.zones[0][1]].file}:{blocks[listener.zones[0][1]].line}: no certificate is named for "
         f"{listener.transport}:// on port {listener.port}: messages are not encrypted there, as in CoreDNS"
         for listener in listeners
-        if listener.transport == TLS.scheme and not any(blocks[index].settings.tls for _, index in listener.zones)
+        if listener.transport in UNENCRYPTED and not any(blocks[index].settings.tls for _, index in listener.zones)
     ]
 
 

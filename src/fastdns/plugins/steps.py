@@ -11,6 +11,7 @@ from fastdns.metrics.registry import python_row
 from fastdns.plugins.api import Plugin, Runtime
 from fastdns.plugins.order import in_python, load, used, with_step
 from fastdns.plugins.values import value_of
+from fastdns.transports import kinds
 
 if TYPE_CHECKING:
     from fastdns.serve._zones import NativeFilter, NativeStep
@@ -60,7 +61,9 @@ def build_filters(config: ServerConfig, runtime: Runtime) -> dict[int, NativeFil
 
 
 def import_workers(config: ServerConfig) -> None:
-    """Import what the workers of a configuration will use, before they are forked: they share its memory."""
+    """Import what the workers of a configuration will use, before they are forked: they share its memory. Raises
+    FastdnsError where the host lacks a library."""
+    kinds.prepare({listener.transport for listener in config.listeners})
     for module in PYTHON_MODULES if in_python(config) else ():
         importlib.import_module(module)
     for plugin in used(config):

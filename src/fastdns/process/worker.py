@@ -40,13 +40,14 @@ from fastdns.transports import Deliver, Serve
 from fastdns.transports._slow import PARKED, SlowPath
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.clients import Clients
-from fastdns.transports.table import TCP, TLS, UDP, Transport
+from fastdns.transports.table import HTTPS, TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
     from fastdns.servertls import ServerTls
     from fastdns.transports._proxies import Proxies
+    from fastdns.transports.places import Places
     from fastdns.transports.stream import ClientStream
     from fastdns.transports.tls import Handshakes
 
@@ -79,7 +80,7 @@ class WorkerPlan:
     pairs: the sockets of each listener, by its index. zone_slots: (server name, zone, view) to the slot of its
     counters. files: how many connections and sockets it may have. max_in_flight: this worker's part of the
     questions that may be in flight. max_python_queries: its part of the queries that steps in Python may work on.
-    max_held_bytes: its part of what TCP connections may hold.
+    max_held_bytes: its part of what TCP connections may hold. workers: how many serve the configuration.
     """
 
     config: ServerConfig
@@ -94,6 +95,7 @@ class WorkerPlan:
     max_in_flight: int
     max_python_queries: int
     index: int
+    workers: int
     log_lines_s: int
 
 
@@ -154,6 +156,8 @@ class WorkerProcess:
             for listener, settings in zip(plan.config.listeners, self.settings, strict=True)
         ]
         self.handshakes: Handshakes | None = None
+        # By the index of a listener.
+        self.places: dict[int, Places] = {}
         self.servers: list[asyncio.Server] = []
         self.left: list[socket.socket] = []
         self.done = asyncio.Event()
@@ -307,11 +311,11 @@ class WorkerProcess:
             for pair in pairs:
                 serve = partial(self.serve, index, transport=pair.stream)
                 serve_at = partial(self.serve_at, index, pair.stream) if pair.place.wildcard else None
-                plain = partial(TcpConnection, serve, limits, self.clients, serve_at)
+                plain = partial(self.connection(index, pair.stream), serve, limits, self.clients, serve_at)
                 connect: Callable[..., asyncio.BufferedProtocol] = plain
                 files = self.settings[index].tls
-                if pair.stream is TLS and files is not None:
-                    connect = self.encrypted(plain, files)
+                if pair.stream.alpn and files is not None:
+                    connect = self.encrypted(plain, files, pair.stream.alpn)
                 proxies = self.proxies[index]
                 if proxies is not None:
                     from fastdns.transports.proxied import ProxiedConnection
@@ -319,8 +323,36 @@ class WorkerProcess:
                     connect = partial(ProxiedConnection, connect, proxies, limits, self.clients)
                 yield pair.tcp, connect
 
+    def connection(self, index: int, stream: Transport) -> Callable[..., ClientStream]:
+        """What makes the connections of a transport to a listener."""
+        if stream is not HTTPS:
+            return TcpConnection
+        from fastdns.transports.https import HttpsConnection
+
+        return partial(HttpsConnection, count=self.counter(index, stream), places=self.places_of(index, stream))
+
+    def counter(self, index: int, stream: Transport) -> Callable[[int], object]:
+        """What counts the responses of a listener, where they are counted."""
+        if not self.settings[index].counted:
+            return lambda status: None
+        from fastdns.metrics.responses import responses
+
+        return responses().counter(stream.scheme, server_name(self.plan.config.listeners[index]))
+
+    def places_of(self, index: int, stream: Transport) -> Places:
+        """The connections that a listener may have in this worker, however many sockets it has."""
+        from fastdns.transports.https import MAX_CONNECTIONS
+        from fastdns.transports.places import Places
+
+        if index not in self.places:
+            most = self.settings[index].https_connections
+            most = MAX_CONNECTIONS if most is None else most
+            # Rounded up: no worker has none.
+            self.places[index] = Places(-(-most // self.plan.workers))
+        return self.places[index]
+
     def encrypted(
-        self, connect: Callable[..., ClientStream], files: ServerTls
+        self, connect: Callable[..., ClientStream], files: ServerTls, alpn: tuple[str, ...]
     ) -> Callable[..., asyncio.BufferedProtocol]:
         """What makes connections with TLS around those of connect."""
         from fastdns.metrics.handshakes import handshakes
@@ -329,7 +361,7 @@ class WorkerProcess:
 
         if self.handshakes is None:
             self.handshakes = Handshakes(asyncio.get_running_loop(), handshakes())
-        certificates = served(files)
+        certificates = served(files, alpn)
         certificates.accept()
         return partial(TlsConnection, connect, lambda: certificates.context, self.handshakes)
 

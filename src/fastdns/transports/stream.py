@@ -62,6 +62,7 @@ class ClientStream(asyncio.BufferedProtocol):
         self.layer_bytes = 0
         self.asked = 0
         self.waiting = 0
+        self.max_waiting = MAX_WAITING
         self.paused = False
         # Replies of several messages that are being sent, one after the other. Other queries wait meanwhile.
         self.series: deque[Messages] = deque()
@@ -178,7 +179,7 @@ class ClientStream(asyncio.BufferedProtocol):
         return (
             self.transport is not None
             and not (self.paused or self.closing or self.finishing or self.series)
-            and self.waiting < MAX_WAITING
+            and self.waiting < self.max_waiting
         )
 
     def send(self, data: bytes, replies: int) -> None:
@@ -196,7 +197,7 @@ class ClientStream(asyncio.BufferedProtocol):
 
     def read_on(self) -> None:
         """Read, unless there is enough to do: then what the client sends stays in its own buffers."""
-        wanted = not (self.paused or self.deferred or self.series or self.waiting >= MAX_WAITING)
+        wanted = not (self.paused or self.deferred or self.series or self.waiting >= self.max_waiting)
         if self.transport is not None and wanted != self.reading and not self.ended:
             self.reading = wanted
             if wanted:

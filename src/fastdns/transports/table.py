@@ -21,7 +21,7 @@ class Transport:
 
     scheme: what stands before :// in the key of a server block. default_port: of a key that names no port.
     delivery: STREAM or DATAGRAM. proto: the protocol of its sockets, as CoreDNS's label proto has it. number: what
-    native code knows it by, see serve/_context.pxd.
+    native code knows it by, see serve/_context.pxd. alpn: what TLS negotiates on its streams, the best first.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Transport:
     delivery: str
     proto: str
     number: int
+    alpn: tuple[str, ...] = ()
 
     @property
     def socket_kind(self) -> socket.SocketKind:
@@ -44,16 +45,17 @@ class Transport:
 
 UDP = Transport("udp", "dns", 53, DATAGRAM, "udp", 0)
 TCP = Transport("tcp", "dns", 53, STREAM, "tcp", 1)
-TLS = Transport("tls", "tls", 853, STREAM, "tcp", 2)
-HTTPS = Transport("https", "https", 443, STREAM, "tcp", 3)
+# RFC 7858 names none; RFC 9103 and the registry of ALPN have this.
+TLS = Transport("tls", "tls", 853, STREAM, "tcp", 2, ("dot",))
+HTTPS = Transport("https", "https", 443, STREAM, "tcp", 3, ("h2", "http/1.1"))
 HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp", 4)
 QUIC = Transport("quic", "quic", 853, STREAM, "udp", 5)
-GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6)
+GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6, ("h2",))
 
 # Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 # The transports that this version serves.
-SERVED = (UDP, TCP, TLS)
+SERVED = (UDP, TCP, TLS, HTTPS)
 
 # The scheme of a key that names none.
 DEFAULT_SCHEME = UDP.scheme

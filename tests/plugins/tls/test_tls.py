@@ -399,7 +399,7 @@ def test_time_is_not_spent_on_files_that_stay(authority: Authority, monkeypatch:
     monkeypatch.setattr(servertls.Served, "look", lambda self: looked.append(1))
     one.accept()
     servertls.look_for_changes()
-    assert not looked and servertls.SERVED[files].context is before
+    assert not looked and servertls.SERVED[files, ()].context is before
     monkeypatch.setattr(time, "monotonic", lambda: one.looked_at + servertls.LOOK_S)
     servertls.look_for_changes()
     assert looked

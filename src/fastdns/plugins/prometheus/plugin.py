@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.model import ServerBlock
+from fastdns.corefile.labels import server_name
+from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.http.server import Endpoint
 from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.prometheus.config import Config, parse
+from fastdns.transports.kinds import STATUSES
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -28,6 +30,14 @@ class Telling(InSupervisor):
 
         self.supervisor = supervisor
         self.page = Renderings(self.render, MAX_AGE_MS.of(supervisor.environ) / 1000)
+
+    async def prepare(self, config: ServerConfig) -> None:
+        # What workers count by labels, the supervisor knows before it forks them.
+        for listener in config.listeners:
+            if statuses := STATUSES.get(listener.transport):
+                from fastdns.metrics.responses import responses
+
+                responses().know(listener.transport, server_name(listener), statuses)
 
     async def render(self, form: str, gzip: bool) -> bytes:
         """All metrics as they are now, in one of the page's formats, compressed or not. Raises FastdnsError."""

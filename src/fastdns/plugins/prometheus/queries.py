@@ -11,9 +11,12 @@ from fastdns.corefile.labels import PROTOS, PROTOS_AND_FAMILIES, block_of_zones
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics._stats import DURATION_BOUNDS_S, RCODES, SIZE_BOUNDS, TYPES, layout
 from fastdns.metrics.counters import buckets, part, zones
+from fastdns.metrics.responses import responses as responses_by_status
 from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.order import load, with_step
 
+# CoreDNS's families of these transports: what they say of themselves.
+BY_STATUS = {"https": "Counter of DoH responses per server and http status code."}
 of_zone = partial(part, layout())
 SERVER_LABELS = ("server", "zone", "view")
 
@@ -84,3 +87,19 @@ def queries(server: SupervisorView) -> Iterator[Metric]:
                         (*labels, proto), buckets(SIZE_BOUNDS, counts), of_zone(values, f"{field}_sum", index)
                     )
     yield from (requests, durations, request_sizes, response_sizes, do_requests, responses)
+    yield from by_status(server.config)
+
+
+def by_status(config: ServerConfig) -> Iterator[Metric]:
+    """Responses of the transports that have statuses of their own, where there is such a listener."""
+    served = {listener.transport for listener in config.listeners}
+    counts = responses_by_status().sums()
+    for scheme, help_text in BY_STATUS.items():
+        if scheme not in served:
+            continue
+        family = CounterMetricFamily(f"coredns_dns_{scheme}_responses", help_text, labels=("server", "status"))
+        for labels, count in counts.items():
+            of, server, status = labels
+            if of == scheme:
+                family.add_metric((str(server), str(status)), count)
+        yield family

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.model import ServerConfig
+from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.plugins.api import Check, InSupervisor, Plugin, SupervisorView
+from fastdns.transports.table import of_scheme
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -30,6 +31,14 @@ class Counting(InSupervisor):
         from fastdns.plugins.tls.metrics import families
 
         return families(handshakes())
+
+
+def negotiated(config: ServerConfig, block: ServerBlock) -> set[tuple[str, ...]]:
+    """What clients negotiate with TLS on the streams that a block is served on: ALPN of each transport."""
+    schemes = {one.transport for one in config.listeners if block.index in (index for _, index in one.zones)}
+    found = {one.alpn for scheme in schemes for one in of_scheme(scheme) if one.alpn}
+    # Of others the files are read all the same.
+    return found or {()}
 
 
 class Tls(Plugin):
@@ -54,7 +63,8 @@ class Tls(Plugin):
 
         for block, files in check.config.with_plugin(self.name):
             with check.of(self.name, block):
-                served(files)
+                for alpn in negotiated(check.config, block):
+                    served(files, alpn)
                 if files.keylog:
                     check.warnings.append(f'plugin/tls: Writing TLS Key Log to "{files.keylog}"')
 

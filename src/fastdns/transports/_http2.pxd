@@ -1,0 +1,63 @@
+"""One connection of HTTP/2 (RFC 9113), of the server's side: bytes in, requests out; responses in, bytes out.
+
+libnghttp2 does the protocol. Each request has an Exchange from its first frame until its stream is closed. What is
+kept of a request is its DNS message.
+
+    open      its request is not whole
+    ready     it is whole, or refused, and next has not taken it
+    serving   next has taken it
+
+Bounds: streams that are open at a time, bytes of fields and of a message, and credit. Each frame of the client
+costs one; answers and time give some back. A client without credit, such as one that resets streams as fast as it
+opens them, has the connection ended (RFC 9113 section 10.5).
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cpython.ref cimport PyObject
+from fastdns.transports._doh cimport Method
+from fastdns.transports._nghttp2 cimport DataProvider, NameValue
+
+cdef struct Exchange:
+    Exchange* before                # in one of the lists of the connection
+    Exchange* after
+    int32_t stream
+    uint32_t field_bytes            # of the request, as RFC 9113 section 6.5.2 counts them
+    Method method
+    uint16_t status                 # of a refusal; 0: none yet
+    bint is_open
+    bint is_dns_message             # its content, by the content type
+    bint has_content
+    uint8_t* message                # of the target, or of the content
+    uint32_t message_len
+    uint32_t message_room
+    PyObject* reply                 # bytes, owned
+    uint32_t sent                   # of the reply
+
+cdef class Http2:
+    cdef void* session
+    cdef Exchange open              # heads of the lists
+    cdef Exchange ready
+    cdef Exchange serving
+    cdef readonly Py_ssize_t session_bytes      # what libnghttp2 has
+    cdef readonly Py_ssize_t request_bytes      # what exchanges have, replies that are not sent included
+    cdef readonly Py_ssize_t unsent_bytes       # of replies that the client's windows have no room for
+    cdef int64_t credit
+    cdef uint64_t counted_ns
+    cdef bint ending
+
+    # What a service on HTTP/2 makes of it.
+    cdef void field(self, Exchange* exchange, const uint8_t* name, size_t name_len, const uint8_t* value,
+                    size_t value_len) noexcept
+    # The status of a refusal when all fields have come, or 0.
+    cdef uint16_t fields_over(self, Exchange* exchange) noexcept
+    cdef uint16_t content_over(self, Exchange* exchange) noexcept
+    cdef int respond(self, Exchange* exchange, uint16_t status) except -1
+
+    cdef int submit(self, Exchange* exchange, const NameValue* fields, size_t count,
+                    const DataProvider* content) except -1
+    cdef void give_credit(self, int64_t earned) noexcept
+    cdef void move(self, Exchange* exchange, Exchange* head) noexcept
+    cdef void close_all(self, Exchange* head) noexcept
+    cdef void close(self, Exchange* exchange) noexcept
+    cdef bint keep(self, Exchange* exchange, const uint8_t* data, size_t size, uint32_t most) noexcept
+    cdef void whole(self, Exchange* exchange, uint16_t status) noexcept

@@ -1,0 +1,470 @@
+"""One connection of HTTP/2, of the server's side: see _http2.pxd."""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdio cimport snprintf
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, strlen
+from libc.time cimport time, time_t
+
+from fastdns.dns._numbers cimport MAX_MESSAGE_BYTES
+from fastdns.memory._clock cimport monotonic_ns
+from fastdns.transports._doh cimport (
+    BAD_REQUEST, CONTENT_TOO_LARGE, HEAD, HEADERS_TOO_LARGE, METHOD_NOT_ALLOWED, NOT_FOUND, OK, OTHER_METHOD, POST,
+    UNSUPPORTED_MEDIA_TYPE, is_dns_message, is_question, max_age_s, method_of, read_target,
+)
+from fastdns.transports._nghttp2 cimport (
+    DATA, DATA_FLAG_EOF, ENHANCE_YOUR_CALM, ERR_CALLBACK_FAILURE, ERR_TEMPORAL_CALLBACK_FAILURE, FLAG_END_STREAM,
+    HCAT_REQUEST, HEADERS, NO_ERROR, NV_NO_COPY_NAME, NV_NO_COPY_VALUE, SETTINGS_MAX_CONCURRENT_STREAMS,
+    SETTINGS_MAX_HEADER_LIST_SIZE, SETTINGS_NO_RFC7540_PRIORITIES, DataProvider, Frame, FrameHead, Memory,
+    NameValue, SettingsEntry, Source, nghttp2,
+)
+from fastdns.transports.doh import date_of, refused
+
+cdef extern from "malloc.h" nogil:
+    size_t malloc_usable_size(void* block)
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+cdef enum:
+    MAX_FIELD_BYTES = 16384         # of a request, which is told to clients; above that the status is 431
+    MOST_FIELD_BYTES = 65536        # above that the connection is ended
+    FIELD_EXTRA_BYTES = 32          # RFC 9113 section 6.5.2
+    MAX_FIELDS = 8                  # of a response
+    MOST_CREDIT = 2048              # frames at once
+    CREDIT_EACH = 16                # for a request that is answered
+    CREDIT_S = 64
+    NS_PER_CREDIT = 1000000000 // CREDIT_S
+    PART_BYTES = 4096               # credit is looked at after so many bytes
+    FIRST_BYTES = 512               # of a message's content
+    DATE_BYTES = 29
+    OUT_BYTES = 128 * 1024
+    # What output returns at once may be more by what is left of these.
+    OUT_MOST_BYTES = 64 * 1024
+
+cdef uint8_t* out = <uint8_t*>malloc(OUT_BYTES)
+cdef void* callbacks = NULL
+cdef void* options = NULL
+cdef char date[DATE_BYTES]
+cdef time_t dated = 0
+
+
+# Memory of libnghttp2, counted
+
+cdef void* counted_malloc(size_t size, void* user) noexcept nogil:
+    cdef void* block = malloc(size)
+    (<Py_ssize_t*>user)[0] += malloc_usable_size(block)
+    return block
+
+
+cdef void counted_free(void* block, void* user) noexcept nogil:
+    (<Py_ssize_t*>user)[0] -= malloc_usable_size(block)
+    free(block)
+
+
+cdef void* counted_calloc(size_t count, size_t size, void* user) noexcept nogil:
+    cdef void* block = calloc(count, size)
+    (<Py_ssize_t*>user)[0] += malloc_usable_size(block)
+    return block
+
+
+cdef void* counted_realloc(void* block, size_t size, void* user) noexcept nogil:
+    cdef size_t before = malloc_usable_size(block)
+    cdef void* moved = realloc(block, size)
+    if moved != NULL or size == 0:
+        (<Py_ssize_t*>user)[0] += <Py_ssize_t>malloc_usable_size(moved) - <Py_ssize_t>before
+    return moved
+
+
+# What libnghttp2 calls
+
+cdef int on_begin_frame(void* session, const FrameHead* head, void* user) noexcept:
+    (<Http2>user).credit -= 1
+    return 0
+
+
+cdef int on_begin_headers(void* session, const Frame* frame, void* user) noexcept:
+    cdef Http2 http = <Http2>user
+    cdef Exchange* exchange
+    if frame.category != HCAT_REQUEST:
+        return 0
+    exchange = <Exchange*>calloc(1, sizeof(Exchange))
+    if exchange == NULL:
+        return ERR_CALLBACK_FAILURE
+    exchange.stream = frame.head.stream_id
+    exchange.is_open = True
+    exchange.before = exchange.after = exchange
+    http.request_bytes += sizeof(Exchange)
+    http.move(exchange, &http.open)
+    nghttp2.session_set_stream_user_data(session, exchange.stream, exchange)
+    return 0
+
+
+cdef int on_header(void* session, const Frame* frame, const uint8_t* name, size_t name_len, const uint8_t* value,
+                   size_t value_len, uint8_t flags, void* user) noexcept:
+    cdef Http2 http = <Http2>user
+    cdef Exchange* exchange = <Exchange*>nghttp2.session_get_stream_user_data(session, frame.head.stream_id)
+    if exchange == NULL:
+        return 0
+    exchange.field_bytes += <uint32_t>(name_len + value_len) + FIELD_EXTRA_BYTES
+    if exchange.field_bytes > MOST_FIELD_BYTES:
+        http.credit = -1
+        return ERR_TEMPORAL_CALLBACK_FAILURE
+    if exchange.field_bytes > MAX_FIELD_BYTES:
+        exchange.status = HEADERS_TOO_LARGE
+    elif frame.category == HCAT_REQUEST:
+        http.field(exchange, name, name_len, value, value_len)
+    return 0
+
+
+cdef int on_data(void* session, uint8_t flags, int32_t stream_id, const uint8_t* data, size_t size,
+                 void* user) noexcept:
+    cdef Http2 http = <Http2>user
+    cdef Exchange* exchange = <Exchange*>nghttp2.session_get_stream_user_data(session, stream_id)
+    if exchange == NULL or not exchange.is_open:
+        # It is refused already.
+        return 0
+    if not http.keep(exchange, data, size, MAX_MESSAGE_BYTES):
+        http.whole(exchange, CONTENT_TOO_LARGE)
+    return 0
+
+
+cdef int on_frame_recv(void* session, const Frame* frame, void* user) noexcept:
+    cdef Http2 http = <Http2>user
+    cdef Exchange* exchange
+    if frame.head.type != HEADERS and frame.head.type != DATA:
+        return 0
+    exchange = <Exchange*>nghttp2.session_get_stream_user_data(session, frame.head.stream_id)
+    if exchange == NULL or not exchange.is_open:
+        return 0
+    if frame.head.type == HEADERS and frame.category == HCAT_REQUEST and exchange.status == 0:
+        exchange.status = http.fields_over(exchange)
+    if exchange.status:
+        http.whole(exchange, exchange.status)
+    elif frame.head.flags & FLAG_END_STREAM:
+        http.whole(exchange, http.content_over(exchange))
+    return 0
+
+
+cdef int on_close(void* session, int32_t stream_id, uint32_t code, void* user) noexcept:
+    cdef Exchange* exchange = <Exchange*>nghttp2.session_get_stream_user_data(session, stream_id)
+    if exchange != NULL:
+        (<Http2>user).close(exchange)
+    return 0
+
+
+cdef int on_frame_send(void* session, const Frame* frame, void* user) noexcept:
+    """A response that is over before its request: the client need not send the rest (RFC 9113 section 8.1)."""
+    if (frame.head.flags & FLAG_END_STREAM and (frame.head.type == HEADERS or frame.head.type == DATA)
+            and not nghttp2.session_get_stream_remote_close(session, frame.head.stream_id)):
+        return nghttp2.submit_rst_stream(session, 0, frame.head.stream_id, NO_ERROR)
+    return 0
+
+
+cdef ssize_t read_reply(void* session, int32_t stream_id, uint8_t* to, size_t room, uint32_t* flags, Source* source,
+                        void* user) noexcept:
+    cdef Exchange* exchange = <Exchange*>source.exchange
+    cdef size_t size = PyBytes_GET_SIZE(<bytes>exchange.reply) - exchange.sent
+    if size > room:
+        size = room
+    else:
+        flags[0] |= DATA_FLAG_EOF
+    memcpy(to, PyBytes_AS_STRING(<bytes>exchange.reply) + exchange.sent, size)
+    exchange.sent += <uint32_t>size
+    (<Http2>user).unsent_bytes -= size
+    (<Http2>user).request_bytes -= size
+    return size
+
+
+cdef int prepare() except -1:
+    """Make what all connections share."""
+    global callbacks, options
+    if callbacks == NULL:
+        if nghttp2.session_del == NULL:
+            raise RuntimeError("_nghttp2.load comes before connections")
+        if out == NULL or nghttp2.callbacks_new(&callbacks) or nghttp2.option_new(&options):
+            raise MemoryError
+        nghttp2.set_on_begin_frame(callbacks, on_begin_frame)
+        nghttp2.set_on_begin_headers(callbacks, on_begin_headers)
+        nghttp2.set_on_header(callbacks, on_header)
+        nghttp2.set_on_frame_recv(callbacks, on_frame_recv)
+        nghttp2.set_on_data(callbacks, on_data)
+        nghttp2.set_on_close(callbacks, on_close)
+        nghttp2.set_on_frame_send(callbacks, on_frame_send)
+        nghttp2.option_set_no_closed_streams(options, 1)
+    return 0
+
+
+cdef const char* date_now() except NULL:
+    """The field date: DATE_BYTES that stay as they are until the next call."""
+    global dated
+    cdef time_t now = time(NULL)
+    cdef bytes text
+    if now != dated:
+        text = date_of(now)
+        memcpy(date, PyBytes_AS_STRING(text), min(PyBytes_GET_SIZE(text), <Py_ssize_t>DATE_BYTES))
+        dated = now
+    return date
+
+
+cdef inline void set_field(NameValue* field, const char* name, const char* value, size_t value_len,
+                           uint8_t flags) noexcept:
+    field.name = <uint8_t*>name
+    field.name_len = strlen(name)
+    field.value = <uint8_t*>value
+    field.value_len = value_len
+    field.flags = NV_NO_COPY_NAME | flags
+
+
+cdef class Http2:
+    """max_streams: that the client may have open at a time. The library must be loaded (_nghttp2.load)."""
+
+    def __cinit__(self, uint32_t max_streams):
+        cdef Memory memory
+        cdef SettingsEntry settings[3]
+        self.open.before = self.open.after = &self.open
+        self.ready.before = self.ready.after = &self.ready
+        self.serving.before = self.serving.after = &self.serving
+        self.credit = MOST_CREDIT
+        self.counted_ns = monotonic_ns()
+        prepare()
+        memory.user = &self.session_bytes
+        memory.malloc = counted_malloc
+        memory.free = counted_free
+        memory.calloc = counted_calloc
+        memory.realloc = counted_realloc
+        settings[0].id = SETTINGS_MAX_CONCURRENT_STREAMS
+        settings[0].value = max_streams
+        settings[1].id = SETTINGS_MAX_HEADER_LIST_SIZE
+        settings[1].value = MAX_FIELD_BYTES
+        settings[2].id = SETTINGS_NO_RFC7540_PRIORITIES
+        settings[2].value = 1
+        if (nghttp2.session_server_new3(&self.session, callbacks, <void*>self, options, &memory)
+                or nghttp2.submit_settings(self.session, 0, settings, 3)):
+            raise MemoryError
+
+    def __dealloc__(self):
+        self.close_all(&self.open)
+        self.close_all(&self.ready)
+        self.close_all(&self.serving)
+        if self.session != NULL:
+            nghttp2.session_del(self.session)
+
+    # Requests
+
+    def receive(self, data not None):
+        """Take what has come."""
+        cdef Py_buffer view
+        cdef ssize_t taken = 0
+        cdef Py_ssize_t at = 0
+        cdef uint64_t now = monotonic_ns()
+        cdef uint64_t earned = (now - self.counted_ns) // NS_PER_CREDIT
+        if earned:
+            self.counted_ns += earned * NS_PER_CREDIT
+            self.give_credit(<int64_t>earned if earned < MOST_CREDIT else MOST_CREDIT)
+        if self.ending:
+            return
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        while at < view.len and taken >= 0 and self.credit >= 0:
+            taken = nghttp2.session_mem_recv(self.session, <const uint8_t*>view.buf + at,
+                                             min(view.len - at, <Py_ssize_t>PART_BYTES))
+            at += taken
+        PyBuffer_Release(&view)
+        if self.credit < 0:
+            nghttp2.session_terminate_session(self.session, ENHANCE_YOUR_CALM)
+        self.ending = taken < 0 or self.credit < 0
+
+    def next(self):
+        """The next request: its stream, and its message or the status of its refusal. None: there is none."""
+        cdef Exchange* exchange = self.ready.after
+        if exchange == &self.ready:
+            return None
+        self.move(exchange, &self.serving)
+        if exchange.status:
+            return exchange.stream, exchange.status
+        return exchange.stream, PyBytes_FromStringAndSize(<const char*>exchange.message, exchange.message_len)
+
+    @property
+    def unserved(self):
+        """How many requests next has for now."""
+        cdef Exchange* exchange = self.ready.after
+        cdef Py_ssize_t count = 0
+        while exchange != &self.ready:
+            count += 1
+            exchange = exchange.after
+        return count
+
+    # Responses
+
+    def answer(self, int32_t stream, uint16_t status, bytes reply):
+        """Respond to a request that next has told of. reply: with status 200. False where the client has given up
+        the request."""
+        cdef Exchange* exchange = <Exchange*>nghttp2.session_get_stream_user_data(self.session, stream)
+        if exchange == NULL or exchange.reply != NULL:
+            return False
+        if status == OK:
+            self.give_credit(CREDIT_EACH)
+        else:
+            reply = refused(status)[1]
+        Py_INCREF(reply)
+        exchange.reply = <PyObject*>reply
+        exchange.sent = PyBytes_GET_SIZE(reply)
+        self.respond(exchange, status)
+        return True
+
+    def output(self):
+        """What is to be sent next, as far as the client's windows have room; b"" where there is nothing."""
+        cdef const uint8_t* data
+        cdef ssize_t size
+        cdef Py_ssize_t filled = 0
+        while filled < OUT_MOST_BYTES:
+            size = nghttp2.session_mem_send(self.session, &data)
+            if size <= 0:
+                break
+            if size > OUT_BYTES - filled:
+                # No frame is that long: the library makes frames of 16 KiB.
+                self.ending = True
+                break
+            memcpy(out + filled, data, size)
+            filled += size
+        return PyBytes_FromStringAndSize(<const char*>out, filled)
+
+    def goodbye(self):
+        """Tell the client that nothing more is taken: what it sends after that it may ask of another server."""
+        cdef int32_t last = nghttp2.session_get_last_proc_stream_id(self.session)
+        nghttp2.submit_goaway(self.session, 0, last, NO_ERROR, NULL, 0)
+
+    @property
+    def is_over(self):
+        """Whether the connection is to be closed after what output has."""
+        return self.ending or not (
+            nghttp2.session_want_read(self.session) or nghttp2.session_want_write(self.session)
+        )
+
+    # What DNS over HTTPS makes of it
+
+    cdef void field(self, Exchange* exchange, const uint8_t* name, size_t name_len, const uint8_t* value,
+                    size_t value_len) noexcept:
+        cdef int32_t found
+        if name_len == 7 and memcmp(name, b":method", 7) == 0:
+            exchange.method = method_of(value, <uint32_t>value_len)
+        elif name_len == 5 and memcmp(name, b":path", 5) == 0:
+            if not self.keep(exchange, value, value_len, MAX_FIELD_BYTES):
+                exchange.status = HEADERS_TOO_LARGE
+                return
+            # In place: a message is shorter than its text.
+            found = read_target(value, <uint32_t>value_len, exchange.message)
+            exchange.message_len = found if found > 0 else 0
+            exchange.has_content = found >= 0
+            if found == -NOT_FOUND:
+                exchange.status = NOT_FOUND
+        elif name_len == 12 and memcmp(name, b"content-type", 12) == 0:
+            exchange.is_dns_message = is_dns_message(value, <uint32_t>value_len)
+
+    cdef uint16_t fields_over(self, Exchange* exchange) noexcept:
+        if exchange.method == OTHER_METHOD:
+            return METHOD_NOT_ALLOWED
+        if exchange.method == POST:
+            exchange.message_len = 0
+            return 0 if exchange.is_dns_message else UNSUPPORTED_MEDIA_TYPE
+        if not exchange.has_content:
+            return BAD_REQUEST
+        return 0
+
+    cdef uint16_t content_over(self, Exchange* exchange) noexcept:
+        return 0 if is_question(exchange.message, exchange.message_len) else BAD_REQUEST
+
+    cdef int respond(self, Exchange* exchange, uint16_t status) except -1:
+        cdef NameValue fields[MAX_FIELDS]
+        cdef DataProvider content
+        cdef bytes reply = <bytes>exchange.reply
+        cdef char code[8]
+        cdef char age[32]
+        cdef char length[16]
+        cdef uint32_t age_s
+        cdef size_t count = 5
+        content.source.exchange = exchange
+        content.read = read_reply
+        set_field(&fields[0], b":status", code, snprintf(code, sizeof(code), b"%u", <unsigned>status), 0)
+        set_field(&fields[1], b"content-length", length,
+                  snprintf(length, sizeof(length), b"%zd", PyBytes_GET_SIZE(reply)), 0)
+        set_field(&fields[4], b"date", date_now(), DATE_BYTES, 0)
+        if status == OK:
+            set_field(&fields[2], b"content-type", b"application/dns-message", 23, NV_NO_COPY_VALUE)
+            age_s = max_age_s(<const uint8_t*>PyBytes_AS_STRING(reply), <uint32_t>PyBytes_GET_SIZE(reply))
+            set_field(&fields[3], b"cache-control", age, snprintf(age, sizeof(age), b"max-age=%u", age_s), 0)
+        else:
+            set_field(&fields[2], b"content-type", b"text/plain; charset=utf-8", 25, NV_NO_COPY_VALUE)
+            set_field(&fields[3], b"x-content-type-options", b"nosniff", 7, NV_NO_COPY_VALUE)
+            if status == METHOD_NOT_ALLOWED:
+                set_field(&fields[5], b"allow", b"GET, HEAD, POST", 15, NV_NO_COPY_VALUE)
+                count += 1
+        return self.submit(exchange, fields, count, &content if exchange.method != HEAD else NULL)
+
+    # Exchanges
+
+    cdef int submit(self, Exchange* exchange, const NameValue* fields, size_t count,
+                    const DataProvider* content) except -1:
+        if nghttp2.submit_response(self.session, exchange.stream, fields, count, content):
+            raise MemoryError
+        if content != NULL:
+            self.unsent_bytes += exchange.sent
+            self.request_bytes += exchange.sent
+            exchange.sent = 0
+        return 0
+
+    cdef void give_credit(self, int64_t earned) noexcept:
+        self.credit = min(self.credit + earned, <int64_t>MOST_CREDIT)
+
+    cdef void move(self, Exchange* exchange, Exchange* head) noexcept:
+        """To the end of a list."""
+        exchange.before.after = exchange.after
+        exchange.after.before = exchange.before
+        exchange.before = head.before
+        exchange.after = head
+        head.before.after = exchange
+        head.before = exchange
+
+    cdef void whole(self, Exchange* exchange, uint16_t status) noexcept:
+        """Nothing more of its request is needed."""
+        exchange.status = status
+        exchange.is_open = False
+        self.move(exchange, &self.ready)
+
+    cdef bint keep(self, Exchange* exchange, const uint8_t* data, size_t size, uint32_t most) noexcept:
+        """Add to what is kept of a request. False where that would be more than most, or memory is short."""
+        cdef uint32_t room
+        cdef uint8_t* moved
+        if size > most - exchange.message_len:
+            return False
+        if size > exchange.message_room - exchange.message_len:
+            room = max(2 * exchange.message_room, exchange.message_len + <uint32_t>size)
+            room = min(max(room, <uint32_t>FIRST_BYTES), most)
+            moved = <uint8_t*>realloc(exchange.message, room)
+            if moved == NULL:
+                return False
+            self.request_bytes += room - exchange.message_room
+            exchange.message = moved
+            exchange.message_room = room
+        memcpy(exchange.message + exchange.message_len, data, size)
+        exchange.message_len += <uint32_t>size
+        return True
+
+    cdef void close_all(self, Exchange* head) noexcept:
+        while head.after != NULL and head.after != head:
+            self.close(head.after)
+
+    cdef void close(self, Exchange* exchange) noexcept:
+        """Its stream is closed."""
+        cdef Py_ssize_t unsent
+        exchange.before.after = exchange.after
+        exchange.after.before = exchange.before
+        if exchange.reply != NULL:
+            unsent = PyBytes_GET_SIZE(<bytes>exchange.reply) - exchange.sent
+            self.unsent_bytes -= unsent
+            self.request_bytes -= unsent
+            Py_DECREF(<object>exchange.reply)
+        self.request_bytes -= sizeof(Exchange) + exchange.message_room
+        free(exchange.message)
+        free(exchange)

@@ -1,0 +1,20 @@
+"""What connections of each stream transport are made of, and what that needs of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from fastdns.transports.table import HTTPS
+
+# By the scheme of a listener: the statuses that its responses may have.
+STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500")}
+
+
+def prepare(schemes: Collection[str]) -> None:
+    """Have what connections of these schemes need. Before the workers are forked, which share its memory. Raises
+    FastdnsError where the host lacks a library."""
+    if HTTPS.scheme in schemes:
+        from fastdns.transports import _nghttp2, https
+
+        assert https
+        _nghttp2.load()
