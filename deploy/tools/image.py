@@ -35,6 +35,7 @@ PACKAGES = (
     "libexpat1",
     "libffi8",
     "libgcc-s1",
+    "libnghttp2-14",
     f"libpython{PYTHON}-minimal",
     f"libpython{PYTHON}-stdlib",
     "libssl3t64",
@@ -45,6 +46,8 @@ PACKAGES = (
 )
 # Libraries that only some of the locks' packages ask for: if none does, they are not in the image.
 OPTIONAL = {"libstdc++6": "libstdc++.so.6"}
+# What fastdns loads by name, when a Corefile needs it; nothing that is linked asks for it.
+LOADED = ("libnghttp2.so.14",)
 # Of the standard library: what only people at a terminal, tests and installers use, and databases.
 UNUSED = (
     "__pycache__", "_pyrepl", "config-*", "curses", "dbm", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
@@ -102,10 +105,11 @@ def copy_libraries(staged: Path, folder: Path, triplet: str) -> None:
     """The libraries that the interpreter and all modules need, and the loader. SystemExit if one is missing."""
     programs = [folder / "usr/bin" / f"python{PYTHON}", *folder.rglob("*.so"), *folder.rglob("*.so.*")]
     bundled = {path.name for path in folder.rglob("*.libs/*")}
-    libraries, missing = closure(programs, staged / "usr/lib" / triplet)
+    loaded = {staged / "usr/lib" / triplet / name for name in LOADED}
+    libraries, missing = closure([*programs, *loaded], staged / "usr/lib" / triplet)
     if lacking := {file: name for file, name in missing.items() if name not in bundled}:
         raise SystemExit(f"image: a package of Debian's is missing: {lacking}")
-    for library in libraries:
+    for library in libraries | loaded:
         shutil.copy2(library, folder / "usr/lib" / triplet / library.name)
     # The kernel starts the interpreter by way of the loader, whose path depends on the architecture.
     (loader,) = [path for name in ("lib", "lib64") for path in (staged / "usr" / name).glob("ld-linux-*")]

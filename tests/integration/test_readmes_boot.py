@@ -26,7 +26,7 @@ from tests.plugins.forward.certificates import Authority
 from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
 from tests.support import Server, free_port, has_address, wait_until
-from tests.transports.http_clients import Http2Socket
+from tests.transports.http_clients import Http2Socket, has_nghttp2
 
 # The ports that plugins take where an example names none.
 DEFAULT_PORTS = {"health": 8080, "pprof": 6053, "ready": 8181, "prometheus": 9153}
@@ -162,6 +162,8 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
     if "nomad" in corefile:
         corefile = followed(corefile, "nomad", "address", request.getfixturevalue("nomad").url)
     read = load(corefile, environ=ENVIRON)
+    if "https" in {listener.transport for listener in read.listeners} and not has_nghttp2():
+        pytest.skip("there is no libnghttp2")
     skip_what_cannot_be(read)
     environ: dict[str, str] = {}
     if any(read.with_plugin(plugin) for plugin in LIBRARIES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,15 @@ class Response:
     @property
     def status(self) -> int:
         return int(self.fields[":status"])
+
+
+def has_nghttp2() -> bool:
+    """Whether this host has the library that HTTP/2 is served with."""
+    try:
+        ctypes.CDLL("libnghttp2.so.14")
+    except OSError:
+        return False
+    return True
 
 
 def get_target(message: bytes) -> str:

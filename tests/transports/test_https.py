@@ -19,6 +19,7 @@ from tests.transports.http_clients import (
     Response,
     get_fields,
     get_target,
+    has_nghttp2,
     http1_post,
     http1_request,
     http1_responses,
@@ -33,6 +34,8 @@ HEADER = bytes(12)
 
 @pytest.fixture(scope="module", autouse=True)
 def library() -> None:
+    if not has_nghttp2():
+        pytest.skip("there is no libnghttp2")
     _nghttp2.load()
 
 

@@ -27,6 +27,7 @@ from tests.transports.http_clients import (
     Http2Socket,
     Response,
     get_target,
+    has_nghttp2,
     http1_post,
     http1_request,
     http1_responses,
@@ -61,6 +62,9 @@ https://example.org:OTHER_PORT example.org:DNS_PORT {
     whoami
 }
 """
+
+
+pytestmark = pytest.mark.skipif(not has_nghttp2(), reason="there is no libnghttp2")
 
 
 @pytest.fixture(scope="module")
