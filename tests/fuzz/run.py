@@ -27,6 +27,7 @@ from tests.fuzz.networks import fuzz_networks
 from tests.fuzz.outstanding import fuzz_table
 from tests.fuzz.patterns import fuzz_patterns
 from tests.fuzz.queries import fuzz_queries
+from tests.fuzz.requests import fuzz_requests
 from tests.fuzz.services import fuzz_services
 from tests.fuzz.signatures import fuzz_signatures
 from tests.fuzz.templates import fuzz_records, fuzz_template_steps, fuzz_templates
@@ -65,6 +66,7 @@ TARGETS = {
     "signatures": Target(fuzz_signatures, 20, "signed requests", "signed rightly"),
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),
     "headers": Target(fuzz_headers, 2, "headers of proxies", "naming a client"),
+    "requests": Target(fuzz_requests, 100, "connections of HTTP", "requests answered"),
     "networks": Target(fuzz_networks, 250, "blocks of acl", "taken"),
 }
 

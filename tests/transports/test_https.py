@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import hpack
 import pytest
 
 from fastdns.transports import _nghttp2, https
@@ -482,3 +485,134 @@ def test_the_version_is_known_by_the_first_bytes() -> None:
     assert client.connection.http is None and client.connection.pending_bytes() == 3
     client.send(https.PREFACE[3:])
     assert client.connection.http is not None
+
+
+# ----------------------------------------------------------------------------------------------------- floods
+
+
+def frame(kind: int, stream: int = 0, payload: bytes = b"", flags: int = 0) -> bytes:
+    """RFC 9113 section 4.1."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 8, 9
+UNKNOWN = 0x1F
+END_STREAM, END_HEADERS = 1, 4
+ENHANCE_YOUR_CALM = 11
+
+
+def encoded(fields: list[tuple[str, str]]) -> bytes:
+    return hpack.Encoder().encode(fields)
+
+
+def resets() -> Iterator[bytes]:
+    block = encoded(get_fields(query()))
+    for stream in itertools.count(1, 2):
+        yield frame(HEADERS, stream, block, END_STREAM | END_HEADERS) + frame(RST_STREAM, stream, bytes(4))
+
+
+def continuations() -> Iterator[bytes]:
+    yield frame(HEADERS, 1, encoded(get_fields(query())), END_STREAM)
+    while True:
+        yield frame(CONTINUATION, 1, encoded([("x-more", "x")]))
+
+
+def parts_of_content() -> Iterator[bytes]:
+    yield frame(HEADERS, 1, encoded(post_fields(bytes(60000))), END_HEADERS)
+    while True:
+        yield frame(DATA, 1)
+
+
+def bombs() -> Iterator[bytes]:
+    """A field of 4,000 bytes that each byte repeats (RFC 7541 section 7.1.3)."""
+    encoder = hpack.Encoder()
+    first = encoder.encode([*get_fields(query()), ("x-bomb", "x" * 4000)])
+    yield frame(HEADERS, 1, first, END_HEADERS | END_STREAM)
+    again = encoder.encode([("x-bomb", "x" * 4000)])
+    assert len(again) == 1
+    for stream in itertools.count(3, 2):
+        yield frame(HEADERS, stream, encoder.encode(get_fields(query())) + again * 16000, END_HEADERS | END_STREAM)
+
+
+def refused_requests() -> Iterator[bytes]:
+    block = encoded(fields_with(path="/", method="GET", content_length="", content_type=""))
+    for stream in itertools.count(1, 2):
+        yield frame(HEADERS, stream, block, END_STREAM | END_HEADERS)
+
+
+FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "resets": resets,
+    "continuations": continuations,
+    "empty parts of a content": parts_of_content,
+    "fields that unpack to much": bombs,
+    "requests that are refused": refused_requests,
+    "pings": lambda: itertools.repeat(frame(PING, 0, bytes(8))),
+    "settings": lambda: itertools.repeat(frame(SETTINGS, 0, b"\0\4\0\0\xff\xff")),
+    "sizes of the table of fields": lambda: itertools.cycle(
+        [frame(SETTINGS, 0, b"\0\1\0\0\0\0"), frame(SETTINGS, 0, b"\0\1\0\0\xff\xff")]
+    ),
+    "windows": lambda: itertools.repeat(frame(WINDOW_UPDATE, 0, b"\0\0\0\1")),
+    "priorities": lambda: (frame(PRIORITY, stream, bytes(5)) for stream in itertools.count(1, 2)),
+}
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["a client that reads", "one that reads nothing"])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_floods_end_their_connection(flood: str, reads: bool) -> None:
+    """Bounded in what is done, and in memory on the way. Who reads nothing is not read any more."""
+    world = World()
+    served = []
+
+    def serve(message: bytes, *_: object) -> bytes:
+        served.append(message)
+        return message
+
+    client = Client(world, serve, room=float("inf") if reads else 0)
+    client.send(https.PREFACE + frame(SETTINGS))
+    frames = FLOODS[flood]()
+    sent = most = 0
+    answer = b""
+    while not client.transport.ended and client.transport.reading and sent < 8 << 20:
+        data = b""
+        while len(data) < 8192:
+            data += next(frames)
+        sent += len(data)
+        client.send(data)
+        while client.connection.deferred and not client.transport.ended:
+            world.loop.turn()
+        answer += client.taken()
+        most = max(most, world.clients.held.total)
+    assert sent < 8 << 20
+    assert most < 400_000 and len(served) <= 100
+    assert len(answer) < 600_000
+    if client.transport.ended:
+        # To send what is left, of a client that reads nothing.
+        world.loop.go_on(world.limits.write_s + 1)
+        assert world.clients.held.total == 0 and not world.clients.busy
+        if flood not in ("continuations", "fields that unpack to much"):
+            assert answer.endswith(ENHANCE_YOUR_CALM.to_bytes(4, "big"))
+    else:
+        assert not reads and client.transport.waiting < 300_000
+
+
+def test_answers_give_credit_back() -> None:
+    """However many requests a client makes on a connection, and with a ping for each."""
+    world = World()
+    client = Client(world)
+    client.send(https.PREFACE + frame(SETTINGS))
+    block = encoded(get_fields(query()))
+    for number in range(3000):
+        client.send(frame(PING, 0, bytes(8)) + frame(HEADERS, 2 * number + 1, block, END_STREAM | END_HEADERS))
+        world.loop.turn()
+    assert client.statuses[200] == 3000 and not client.transport.ended
+
+
+def test_frames_that_are_ignored_keep_no_connection_open() -> None:
+    """Of types that nobody knows (RFC 9113 section 4.1): the time for the first request is over."""
+    world = World(read_s=3)
+    client = Client(world)
+    client.send(https.PREFACE + frame(SETTINGS))
+    for _ in range(4):
+        client.send(frame(UNKNOWN, 0, b"x") * 500)
+        world.loop.go_on(1)
+    assert client.transport.ended and world.clients.held.total == 0

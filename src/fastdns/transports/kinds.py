@@ -7,7 +7,7 @@ from collections.abc import Collection
 from fastdns.transports.table import HTTPS
 
 # By the scheme of a listener: the statuses that its responses may have.
-STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500")}
+STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500", "501")}
 
 
 def prepare(schemes: Collection[str]) -> None:
