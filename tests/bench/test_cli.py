@@ -15,10 +15,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import dns.message
 import pytest
 
 from fastdns.bench.cli import main
-from fastdns.bench.options import REFUSED, host_and_port, parse
+from fastdns.bench.options import LONG_OPTIONS, host_and_port, parse
 from fastdns.bench.report import SCHEMA
 from tests.bench.servers import answered, label, server_tls, tcp, udp
 from tests.support import WEB, Server
@@ -64,7 +65,19 @@ def run(*words: object, stdin: str | None = None) -> subprocess.CompletedProcess
         ("-m tcp --resume", "--resume needs an encrypted transport: -m dot"),
         ("-m dot --tls-cert a", "--tls-cert and --tls-key belong together"),
         ("-f inet5", "argument -f/--family: invalid choice"),
-        ("-u", "-u: dynamic updates are not supported"),
+        ("-u --check x", "-u is for a query file: it goes without --corefile, --template and --check"),
+        ("-B --template x", "-B is for a query file"),
+        ("-B -D", "-B asks messages as they are: it goes without -D"),
+        ("-B -u", "-B asks messages as they are: it goes without -u"),
+        ("-x 65530", "-x: 16 clients need as many ports, from 65530 to 65535"),
+        ("-v --json", "-v prints to standard output: it is for a run without --json and --versus"),
+        ("-y key", "argument -y/--tsig: [ALGORITHM:]NAME:SECRET expected, got 'key'"),
+        ("-y md5:key:YQ==", "one of hmac-md5, hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512 "),
+        ("-y a..b:YQ==", "'a..b' is not a domain name"),
+        ("-y key:YQ", "a secret in base64 expected, got 'YQ'"),
+        ("-O qps=5", "one of num-queries-per-conn=VALUE, suppress=VALUE expected, got 'qps=5'"),
+        ("-O num-queries-per-conn=0", "num-queries-per-conn: a whole number of 1 to 2147483648 expected, got '0'"),
+        ("-O suppress=all", "suppress: one of timeouts, congestion, sendfailed, sockready, unexpected expected"),
         ("-d a --template x", "-d and --template are two sources of queries"),
         ("--kinds srv", "--kinds needs --corefile"),
         ("--names 5", "--names needs --template"),
@@ -101,18 +114,20 @@ def test_a_wrong_command_line_is_2(capsys: pytest.CaptureFixture[str], words: st
     assert err.endswith("fastdns bench -h lists the options\n")
 
 
-@pytest.mark.parametrize("letter", REFUSED)
-def test_what_dnsperf_has_and_we_have_not_is_said(capsys: pytest.CaptureFixture[str], letter: str) -> None:
-    for words in ([letter], [letter, "value"]):
-        assert main(words) == 2
-        assert REFUSED[letter] in capsys.readouterr().err
+def test_dnsperfs_long_options_are_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "-m tcp -O num-queries-per-conn=7 -O suppress=timeouts,unexpected"
+    assert parse(words.split()).queries_per_connection == 7
+    assert main(["-H"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"  {name}: " in said for name in LONG_OPTIONS)
 
 
 def test_letters_and_long_names_are_the_same() -> None:
-    short = "-s ::1 -p 5 -m tcp -f inet6 -d x -l 1 -n 2 -q 3 -Q 4 -c 5 -T 2 -t 6 -e -D -b 7 -S 8"
+    short = "-s ::1 -p 5 -m tcp -f inet6 -d x -l 1 -n 2 -q 3 -Q 4 -c 5 -T 2 -t 6 -e -D -b 7 -S 8 -x 9 -v -W"
     long = (
         "--server ::1 --port 5 --mode tcp --family inet6 --data x --limit 1 --runs 2 --outstanding 3 --rate 4 "
-        "--clients 5 --threads 2 --timeout 6 --edns --dnssec-ok --buffer 7 --interval 8"
+        "--clients 5 --threads 2 --timeout 6 --edns --dnssec-ok --buffer 7 --interval 8 --local-port 9 --verbose "
+        "--errors-to-stdout"
     )
     assert vars(parse(short.split())) == vars(parse(long.split()))
 
@@ -144,7 +159,7 @@ def test_no_servers(text: str) -> None:
     [
         (
             "a.example\n",
-            ":1 - NAME TYPE expected, got 'a.example' alone (a file of dynamic updates is not supported)",
+            ":1 - NAME TYPE expected, got 'a.example' alone (-u reads files of dynamic updates)",
         ),
         ("ok.example A\n\na.example NOPE\n", ":3 - 'NOPE' is not a record type"),
         ("a..example A\n", ":1 - 'a..example' is not a domain name"),
@@ -479,7 +494,81 @@ def test_nothing_of_the_server_is_imported() -> None:
     assert not {"yaml", "aiohttp", "kubernetes", "uvloop", "msgspec", "cryptography"} & set(ended.stderr.split())
 
 
-@pytest.mark.skipif(shutil.which("dnsperf") is None, reason="dnsperf is not installed")
+def endings(said: str) -> list[str]:
+    """The lines of -v without their times, sorted."""
+    return sorted(re.sub(r" \d+\.\d{6}$", "", line) for line in said.splitlines() if line.startswith("> "))
+
+
+def test_each_query_that_has_ended_has_a_line(data: Path) -> None:
+    with udp(rcode_by_name) as port:
+        ended = run("-p", port, "-d", data, "-t", 0.5, "-T", 2, "-v")
+    kinds = ("A", "AAAA", "TXT")
+    wanted = [f"> {'NXDOMAIN' if i == 3 else 'NOERROR'} n{i}.example {kind}" for i in range(4) for kind in kinds]
+    assert endings(ended.stdout) == sorted([*wanted, *(f"> T n4.example {kind}" for kind in kinds)])
+    assert "queries sent" in ended.stdout
+
+
+def test_errors_go_to_standard_output_where_that_is_wanted(tmp_path: Path) -> None:
+    ended = run("-d", tmp_path / "none", "-W")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout == f"fastdns bench: {tmp_path}/none: No such file or directory\n"
+
+
+UPDATES = """\
+example.com
+require a A 192.0.2.1
+add x 3600 A 192.0.2.2
+delete w
+send
+example.org
+delete y MX
+send
+"""
+NEEDS_DNSPERF = pytest.mark.skipif(shutil.which("dnsperf") is None, reason="dnsperf is not installed")
+
+
+@NEEDS_DNSPERF
+def test_dnsperf_sends_the_same_messages(tmp_path: Path) -> None:
+    """Updates, but that it compresses their names; and messages as they are. Its lines of -v have the same form."""
+
+    def sent() -> list[str]:
+        lines = seen.read_text().split()
+        seen.unlink()
+        return lines
+
+    def plain(message: str) -> bytes:
+        return dns.message.from_wire(bytes(2) + bytes.fromhex(message)).to_wire()
+
+    (tmp_path / "updates").write_text(UPDATES)
+    messages = [b"\0\0\x01\0\0\1\0\0\0\0\0\0\1a\0\0\x10\0\3", b"\0\0" + b"\xff" * 20, bytes(12)]
+    (tmp_path / "stream").write_bytes(b"".join(len(one).to_bytes(2, "big") + one for one in messages))
+    seen = tmp_path / "seen"
+
+    def note(message: bytes) -> list[tuple[float, bytes]]:
+        with seen.open("a") as file:
+            file.write(message[2:].hex() + "\n")
+        return [(0.0, message[:2] + b"\xa8\5" + bytes(8))]
+
+    cases = {
+        "-u": ["-d", str(tmp_path / "updates"), "-u", "-v"],
+        "-B": ["-d", str(tmp_path / "stream"), "-B", "-v"],
+    }
+    with udp(note) as port:
+        for name, words in cases.items():
+            words += ["-s", "127.0.0.1", "-p", str(port), "-t", "5", "-q", "1", "-c", "1"]
+            theirs = subprocess.run(["dnsperf", *words], capture_output=True, text=True, timeout=60, check=True)
+            wanted = sent()
+            ours = run(*words)
+            got = sent()
+            assert len(endings(ours.stdout)) == len(endings(theirs.stdout)) == len(got) == len(wanted), name
+            if name == "-u":
+                assert [*map(plain, got)] == [*map(plain, wanted)]
+                assert endings(ours.stdout) == endings(theirs.stdout)
+            else:
+                assert got == wanted
+
+
+@NEEDS_DNSPERF
 @pytest.mark.parametrize("mode", ["udp", "tcp", "dot"])
 def test_dnsperf_counts_the_same(data: Path, mode: str) -> None:
     """The same file, twice through, to a server with rcodes of its own; over UDP it loses a fifth."""

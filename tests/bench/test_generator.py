@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import socket
@@ -13,6 +14,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.name
+import dns.tsig
 import pytest
 
 from fastdns.bench import runner
@@ -21,9 +26,11 @@ from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.exchange import query
 from fastdns.bench.messages import Query, edns, message
+from fastdns.bench.processes import free_port
 from fastdns.bench.result import Result
 from fastdns.bench.runner import How, part
 from fastdns.bench.transport import TlsOptions
+from fastdns.bench.tsig import DIGESTS, parse_key
 from tests.bench.servers import answered, bound, in_process, label, right, server_tls, tcp, udp
 from tests.certificates import write_certificate
 from tests.support import children, wait_until
@@ -257,6 +264,69 @@ def test_a_server_that_goes_away_ends_a_run_of_a_count() -> None:
         result = ask(port, replace(ONCE, transport="tcp", clients=1, outstanding=1))
     assert result.sent + result.unsent == 70
     assert (result.answered, result.unsent > 0) == (0, True)
+
+
+# ------------------------------------------------------------------------------------- signatures, local ports
+
+
+@pytest.mark.parametrize("algorithm", DIGESTS)
+@pytest.mark.parametrize("serve", [udp, tcp], ids=["udp", "tcp"])
+def test_queries_are_signed(algorithm: str, serve: Callable[..., object]) -> None:
+    """dnspython verifies them: with an OPT record and without, short and long."""
+    key = parse_key(f"{algorithm}:Key.Example:c2VjcmV0")
+    theirs = {"hmac-md5": "HMAC-MD5.SIG-ALG.REG.INT."}.get(algorithm, algorithm)
+    ring = {dns.name.from_text("key.example"): dns.tsig.Key("key.example", key.secret, theirs)}
+
+    def verify(message: bytes) -> list[tuple[float, bytes]]:
+        try:
+            read = dns.message.from_wire(message, keyring=ring)
+            right = read.had_tsig and read.tsig[0].fudge == 300 and read.tsig[0].original_id == read.id
+        except dns.exception.DNSException:
+            right = False
+        return [(0.0, answered(message, rcode=0 if right else 9))]
+
+    asked = [*QUERIES, message(Query("a" * 60 + "." + "b" * 60, "TXT"), edns(options=((65001, bytes(400)),)))]
+    with serve(verify) as port:  # type: ignore[attr-defined]
+        result = ask(port, replace(PATIENT, tsig=key, transport=serve.__name__), queries=asked)
+    assert (result.answered, result.rcodes[0]) == (70, 70)
+    signature_bytes = 13 + 10 + len(key.algorithm_name) + 10 + key.mac_bytes + 6
+    assert result.query_bytes == sum(len(asked[i % 8]) + signature_bytes for i in range(70))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_clients_have_ports_in_a_row(processes: int) -> None:
+    seen = mmap.mmap(-1, 65536)
+
+    def work(served: socket.socket) -> None:
+        while True:
+            message, client = served.recvfrom(4096)
+            seen[client[1]] = 1
+            served.sendto(answered(message), client)
+
+    first = free_port()
+    with in_process(work, bound(socket.SOCK_DGRAM)) as port:
+        result = ask(port, replace(PATIENT, local_port=first, clients=5, processes=processes))
+    assert result.answered == 70
+    assert [at for at in range(65536) if seen[at]] == list(range(first, first + 5))
+
+
+def test_a_port_is_used_again_for_the_next_connection() -> None:
+    how = replace(PATIENT, transport="tcp", clients=1, queries_per_connection=7, local_port=free_port())
+    with tcp(close_after=7) as port:
+        result = ask(port, how)
+    assert (result.answered, result.lost) == (70, 0)
+
+
+def test_an_answer_without_the_question_is_one_if_it_refuses() -> None:
+    """RFC 2136 section 3.8; and what servers say to what they cannot read."""
+
+    def bare(message: bytes) -> list[tuple[float, bytes]]:
+        refuses = label(message)[1] % 2
+        return [(0.0, message[:2] + (b"\x81\1" if refuses else b"\x81\0") + bytes(8))]
+
+    with udp(bare) as port:
+        result = ask(port, replace(ONCE, count=7))
+    assert (result.answered, result.rcodes[1], result.mismatched, result.lost) == (3, 3, 4, 4)
 
 
 # ------------------------------------------------------------------------------------------------------ TLS

@@ -1,10 +1,13 @@
 """The queries that a process asks, and the answers that end them: what the loop, UDP and TCP share."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from fastdns.bench._counts cimport Counts
-from fastdns.bench._lanes cimport GIVEN_UP, NO_PLACE, Lane, Place, next_place, release_place, take_place
+from fastdns.bench._lanes cimport GIVEN_UP, Lane, Place, next_place, take_place
+from fastdns.bench._lines cimport Lines
 from fastdns.bench._questions cimport Question
+from fastdns.bench._signing cimport Signer, sign
 
 cdef struct Asking:
     const Question* table
@@ -19,10 +22,14 @@ cdef struct Asking:
     uint32_t under_way
     uint64_t random
     Counts* counts
+    const Signer* signer        # NULL: queries are not signed
+    Lines* lines                # NULL: nothing is printed
 
 
 cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t size, uint32_t room,
                        uint64_t now) noexcept nogil
+cdef void lose(Asking* a, Lane* lane, uint16_t at) noexcept nogil
+cdef void interrupt(Asking* a, Lane* lane) noexcept nogil
 cdef void give_up(Asking* a, Lane* lane, uint64_t now) noexcept nogil
 cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nogil
 
@@ -50,6 +57,21 @@ cdef inline uint32_t prepare(Asking* a, Lane* lane, uint32_t ahead) noexcept nog
     return place.question
 
 
+cdef inline uint32_t most_bytes(const Asking* a, uint32_t of_messages) noexcept nogil:
+    """The room for a query whose message has at most so many bytes."""
+    return of_messages + (a.signer.record_bytes if a.signer != NULL else 0)
+
+
+cdef inline uint32_t write_message(const Asking* a, const Question* question, const Place* place,
+                                   uint8_t* out) noexcept nogil:
+    """Write a query with its ID, signed if queries are. Returns its size. For the room: most_bytes."""
+    memcpy(out, question.message, question.size)
+    if question.size >= 2:
+        out[0] = place.id[0]
+        out[1] = place.id[1]
+    return question.size if a.signer == NULL else sign(a.signer, out, question.size)
+
+
 cdef inline void under_way_now(Asking* a, Lane* lane, uint32_t n, uint64_t now) noexcept nogil:
     """The next n queries of a lane are sent."""
     cdef uint32_t i
@@ -57,9 +79,3 @@ cdef inline void under_way_now(Asking* a, Lane* lane, uint32_t n, uint64_t now) 
         take_place(lane, due_ns(a, a.counts.sent + i) if a.rate > 0 else now, now)
     a.next_question = (a.next_question + n * a.step) % a.question_count
     a.counts.sent += n
-
-
-cdef inline void forget(Asking* a, Lane* lane, uint16_t at) noexcept nogil:
-    """Stop waiting for a query."""
-    a.under_way -= 1
-    release_place(lane, at, GIVEN_UP)

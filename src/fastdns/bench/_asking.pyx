@@ -6,17 +6,23 @@ from libc.string cimport memcmp, memcpy
 from fastdns.bench._answers cimport Said, read_said
 from fastdns.bench._counts cimport SAMPLE_BYTES, SAMPLES, add_latency
 from fastdns.bench._lanes cimport (
-    ANSWERED, GONE, NO_PLACE, UNDER_WAY, Gone, Lane, Place, release_place, remember_gone,
+    ANSWERED, GIVEN_UP, GONE, NO_PLACE, UNDER_WAY, Gone, Lane, Place, release_place, remember_gone,
 )
+from fastdns.bench._lines cimport answered_line, unanswered_line
 from fastdns.bench._questions cimport EXACTLY, NOTHING, SOME, Question
 
 cdef enum:
     HEADER_BYTES = 12
     QR = 0x80
     TC = 0x02
+    OPCODE = 0x78
+    UPDATE = 0x28
 
 
 cdef inline bint same_question(const Question* question, const uint8_t* answer, uint32_t size) noexcept nogil:
+    if answer[4] == 0 and answer[5] == 0 and (answer[3] & 0xF or answer[2] & OPCODE == UPDATE):
+        # A refusal may come without the question; so may the answer to an update (RFC 2136 section 3.8).
+        return True
     return size >= question.question_end and memcmp(
         answer + HEADER_BYTES, question.message + HEADER_BYTES, question.question_end - HEADER_BYTES) == 0
 
@@ -58,6 +64,8 @@ cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t si
     elif question.expects != NOTHING and size <= room:
         compare(a, question, place.question, answer, size)
     add_latency(&a.counts.answers, now - place.due_ns)
+    if a.lines != NULL:
+        answered_line(a.lines, answer[3] & 0xF, question.text, now - place.due_ns)
     a.under_way -= 1
     release_place(lane, at, ANSWERED)
 
@@ -109,5 +117,24 @@ cdef void give_up(Asking* a, Lane* lane, uint64_t now) noexcept nogil:
     # Some were sent after this time was read.
     while lane.first != NO_PLACE and now > lane.places[lane.first].sent_ns + a.timeout_ns:
         remember_gone(lane, &lane.places[lane.first])
-        a.counts.lost += 1
-        forget(a, lane, lane.first)
+        lose(a, lane, lane.first)
+
+
+cdef void lose(Asking* a, Lane* lane, uint16_t at) noexcept nogil:
+    """A query has no answer, and none is waited for any more."""
+    a.counts.lost += 1
+    forget(a, lane, at, b"T")
+
+
+cdef void interrupt(Asking* a, Lane* lane) noexcept nogil:
+    """The run ends before the answers to a lane's queries."""
+    while lane.first != NO_PLACE:
+        a.counts.interrupted += 1
+        forget(a, lane, lane.first, b"I")
+
+
+cdef inline void forget(Asking* a, Lane* lane, uint16_t at, const char* why) noexcept nogil:
+    if a.lines != NULL:
+        unanswered_line(a.lines, why, a.table[lane.places[at].question].text)
+    a.under_way -= 1
+    release_place(lane, at, GIVEN_UP)

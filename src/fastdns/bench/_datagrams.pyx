@@ -3,29 +3,30 @@
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
-from fastdns.bench._asking cimport Asking, match_answer, prepare, under_way_now
+from fastdns.bench._asking cimport Asking, match_answer, prepare, under_way_now, write_message
 from fastdns.bench._lanes cimport Lane, next_place
-from fastdns.bench._questions cimport Question
 from fastdns.bench._sockets cimport (
     BATCH, MSG_DONTWAIT, MSG_TRUNC, iovec, mmsghdr, monotonic_ns, recvmmsg, sendmmsg,
 )
 
 cdef enum:
-    SLOT_BYTES = 512            # for a query; longer ones are sent in two pieces
     ROOM = 4096                 # for a datagram; a longer one is matched and counted, but not compared
 
 
-cdef int make_datagrams(Datagrams* d) noexcept nogil:
-    """Room for a batch each way. Returns -1 where there is no memory; free_datagrams frees what there is."""
+cdef int make_datagrams(Datagrams* d, uint32_t query_bytes) noexcept nogil:
+    """Room for a batch each way, of queries of so many bytes at most.
+
+    Returns -1 where there is no memory; free_datagrams frees what there is.
+    """
     cdef int k
     d.room = <uint8_t*>calloc(BATCH, ROOM)
-    d.slots = <uint8_t*>calloc(BATCH, SLOT_BYTES)
+    d.slot_bytes = query_bytes
+    d.slots = <uint8_t*>calloc(BATCH, query_bytes if query_bytes else 1)
     d.headers_in = <mmsghdr*>calloc(BATCH, sizeof(mmsghdr))
     d.headers_out = <mmsghdr*>calloc(BATCH, sizeof(mmsghdr))
     d.iovecs_in = <iovec*>calloc(BATCH, sizeof(iovec))
-    d.iovecs_out = <iovec*>calloc(2 * BATCH, sizeof(iovec))
+    d.iovecs_out = <iovec*>calloc(BATCH, sizeof(iovec))
     if not (d.room and d.slots and d.headers_in and d.headers_out and d.iovecs_in and d.iovecs_out):
         return -1
     for k in range(BATCH):
@@ -33,7 +34,9 @@ cdef int make_datagrams(Datagrams* d) noexcept nogil:
         d.iovecs_in[k].iov_len = ROOM
         d.headers_in[k].msg_hdr.msg_iov = &d.iovecs_in[k]
         d.headers_in[k].msg_hdr.msg_iovlen = 1
-        d.headers_out[k].msg_hdr.msg_iov = &d.iovecs_out[2 * k]
+        d.iovecs_out[k].iov_base = d.slots + k * query_bytes
+        d.headers_out[k].msg_hdr.msg_iov = &d.iovecs_out[k]
+        d.headers_out[k].msg_hdr.msg_iovlen = 1
     return 0
 
 
@@ -68,28 +71,11 @@ cdef uint32_t send_queries(Datagrams* d, Asking* a, Lane* lane, uint32_t n) noex
     cdef uint32_t i, number
     cdef int sent
     cdef uint64_t now, query_bytes = 0
-    cdef const Question* question
-    cdef uint8_t* slot
-    cdef uint8_t* id_
     for i in range(n):
         number = prepare(a, lane, i)
-        question = &a.table[number]
-        id_ = lane.places[next_place(lane, i)].id
-        if question.size <= SLOT_BYTES:
-            # The kernel takes one piece faster than two; the copy costs less than that.
-            slot = d.slots + i * SLOT_BYTES
-            memcpy(slot, question.message, question.size)
-            slot[0] = id_[0]
-            slot[1] = id_[1]
-            d.iovecs_out[2 * i].iov_base = slot
-            d.iovecs_out[2 * i].iov_len = question.size
-            d.headers_out[i].msg_hdr.msg_iovlen = 1
-        else:
-            d.iovecs_out[2 * i].iov_base = id_
-            d.iovecs_out[2 * i].iov_len = 2
-            d.iovecs_out[2 * i + 1].iov_base = <void*>(question.message + 2)
-            d.iovecs_out[2 * i + 1].iov_len = question.size - 2
-            d.headers_out[i].msg_hdr.msg_iovlen = 2
+        # The kernel takes one piece faster than two; the copy costs less than that.
+        d.iovecs_out[i].iov_len = write_message(
+            a, &a.table[number], &lane.places[next_place(lane, i)], d.slots + i * d.slot_bytes)
     now = monotonic_ns()
     sent = sendmmsg(lane.fd, d.headers_out, n, MSG_DONTWAIT)
     if sent <= 0:
@@ -97,9 +83,7 @@ cdef uint32_t send_queries(Datagrams* d, Asking* a, Lane* lane, uint32_t n) noex
             a.counts.errors += 1
         return 0
     for i in range(<uint32_t>sent):
-        query_bytes += d.iovecs_out[2 * i].iov_len
-        if d.headers_out[i].msg_hdr.msg_iovlen == 2:
-            query_bytes += d.iovecs_out[2 * i + 1].iov_len
+        query_bytes += d.iovecs_out[i].iov_len
     a.counts.query_bytes += query_bytes
     under_way_now(a, lane, sent, now)
     return sent

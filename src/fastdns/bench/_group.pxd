@@ -23,6 +23,7 @@ cdef struct LaneGroup:
     const sockaddr* peer_at
     const sockaddr* local_at
     socklen_t peer_size
+    uint32_t first_port         # local, of lane 0; the next lane has the next one; 0: the kernel chooses
     socklen_t local_size        # 0: from whatever address the kernel chooses
     int open_errno              # why a lane stays closed
     uint64_t accepted_ns        # when any lane was last known to be connected

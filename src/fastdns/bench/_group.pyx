@@ -3,12 +3,14 @@
 from libc.errno cimport EINPROGRESS, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
-from fastdns.bench._asking cimport Asking, forget
+from fastdns.bench._asking cimport Asking, lose
 from fastdns.bench._lanes cimport CLOSED, CONNECTING, NO_PLACE, OPEN, Lane, free_lane, make_places
 from fastdns.bench._sockets cimport (
-    IPPROTO_TCP, POLLIN, POLLOUT, SO_RCVBUF, SO_SNDBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
-    SOL_SOCKET, TCP_NODELAY, bind, close, connect, pollfd, ppoll, setsockopt, socket, timespec,
+    ADDRESS_ROOM, IPPROTO_TCP, POLLIN, POLLOUT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_CLOEXEC, SOCK_DGRAM,
+    SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, bind, close, connect, pollfd, ppoll, setsockopt, sockaddr,
+    socket, timespec,
 )
 from fastdns.bench._tls cimport end_tls, free_tls
 
@@ -57,6 +59,22 @@ cdef void close_lanes(LaneGroup* g) noexcept nogil:
     g.polls = NULL
 
 
+cdef int bind_to(LaneGroup* g, int fd, uint32_t at) noexcept nogil:
+    """Bind a lane's socket to the local address, and to its port if ports are given."""
+    cdef uint8_t local[ADDRESS_ROOM]
+    cdef uint32_t port
+    cdef int one = 1
+    memcpy(local, g.local_at, g.local_size)
+    if g.first_port:
+        # The earlier connection of this lane may still be in TIME_WAIT.
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(int))
+        # In the same place in sockaddr_in and sockaddr_in6.
+        port = g.first_port + at
+        local[2] = (port >> 8) & 0xFF
+        local[3] = port & 0xFF
+    return bind(fd, <const sockaddr*>local, g.local_size)
+
+
 cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept nogil:
     """Open a socket. A connection is established once it is writable. open_errno says why it stays closed."""
     cdef Lane* lane = &g.lanes[at]
@@ -78,7 +96,7 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(int))
     if g.over_tcp:
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(int))
-    if (g.local_size > 0 and bind(fd, g.local_at, g.local_size) < 0) or (
+    if (g.local_size > 0 and bind_to(g, fd, at) < 0) or (
             connect(fd, g.peer_at, g.peer_size) < 0 and errno != EINPROGRESS):
         g.open_errno = errno
         close(fd)
@@ -105,8 +123,7 @@ cdef void close_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t retry_ns) no
     lane.asked = lane.heard = 0
     lane.incoming_size = lane.outgoing_size = lane.outgoing_sent = 0
     while lane.first != NO_PLACE:
-        a.counts.lost += 1
-        forget(a, lane, lane.first)
+        lose(a, lane, lane.first)
 
 
 cdef void sleep_ns(LaneGroup* g, uint64_t ns, uint32_t lanes) noexcept nogil:

@@ -4,6 +4,7 @@ from mmap import mmap
 from fastdns.bench._questions import Questions
 from fastdns.bench.result import Result
 from fastdns.bench.transport import TlsOptions
+from fastdns.bench.tsig import TsigKey
 
 class Load:
     def __init__(
@@ -24,6 +25,9 @@ class Load:
         buffer_bytes: int = 0,
         queries_per_connection: int = 0,
         tls: TlsOptions | None = None,
+        tsig: TsigKey | None = None,
+        first_port: int = 0,
+        verbose: bool = False,
         counters: mmap | bytearray | None = None,
     ) -> None: ...
     def run(self, *, seconds: float = 0.0, count: int = 0, start_ns: int = 0) -> Result: ...

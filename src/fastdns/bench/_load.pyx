@@ -14,13 +14,15 @@ from libc.errno cimport EPROTO, ETIMEDOUT
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastdns.bench._asking cimport Asking, due_by, due_ns, forget, give_up
+from fastdns.bench._asking cimport Asking, due_by, due_ns, give_up, interrupt, most_bytes
 from fastdns.bench._counts cimport Counts, counts_in
 from fastdns.bench._connections cimport connect_all, give_up_opening, go_on_opening, nobody_accepts
 from fastdns.bench._datagrams cimport Datagrams, free_datagrams, make_datagrams, send_queries, take_answers
 from fastdns.bench._group cimport LaneGroup, close_lane, close_lanes, make_lanes, open_lane, sleep_ns
-from fastdns.bench._lanes cimport CLOSED, MAX_WINDOW, NO_PLACE, OPEN, Lane
+from fastdns.bench._lanes cimport CLOSED, MAX_WINDOW, OPEN, Lane
+from fastdns.bench._lines cimport Lines, write_lines
 from fastdns.bench._questions cimport Questions
+from fastdns.bench._signing cimport TsigSigner
 from fastdns.bench._sockets cimport BATCH, monotonic_ns, sockaddr, thread_cpu_ns
 from fastdns.bench._streams cimport flush_all, take_stream, write_queries
 from fastdns.bench._tls cimport TlsClient
@@ -38,6 +40,7 @@ cdef extern from "sys/prctl.h" nogil:
 
 cdef enum:
     MAX_LANES = 16384
+    MAX_MESSAGE_BYTES = 65535
     POLLED_LANES = 64           # from here on it is cheaper to ask the kernel which lanes have something
     YIELDS = 4                  # empty rounds before the CPU is given to others
     SPINS = 400                 # empty rounds before sleeping: the server does not pay for waking its client
@@ -77,6 +80,8 @@ cdef class Load:
     cdef Asking asking
     cdef Datagrams datagrams
     cdef TlsClient tls
+    cdef TsigSigner signer
+    cdef Lines lines
     cdef bint has_run
     cdef uint32_t turn
     cdef uint64_t queries_per_connection
@@ -85,8 +90,9 @@ cdef class Load:
     def __cinit__(self, str host not None, int port, queries not None, *, uint32_t outstanding=256,
                   uint32_t sockets=16, double timeout_s=1.0, str transport="udp", double rate=0.0, uint64_t first=0,
                   uint64_t step=1, int family=0, str local_address=None, int buffer_bytes=0,
-                  uint64_t queries_per_connection=0, tls=None, counters=None):
-        cdef uint32_t i, window, there
+                  uint64_t queries_per_connection=0, tls=None, tsig=None, uint32_t first_port=0,
+                  bint verbose=False, counters=None):
+        cdef uint32_t i, window, there, query_bytes
         if not 1 <= sockets <= MAX_LANES:
             raise ValueError(f"sockets must be 1 to {MAX_LANES}, got {sockets}")
         window = (outstanding + sockets - 1) // sockets
@@ -110,18 +116,29 @@ cdef class Load:
         self.asking.timeout_ns = <uint64_t>(timeout_s * 1e9)
         self.asking.random = int.from_bytes(os.urandom(8), "little") | 1
         self.asking.counts = self.counts
+        if tsig is not None:
+            self.signer = TsigSigner(tsig)
+            self.asking.signer = &self.signer.signer
+        if verbose:
+            self.asking.lines = &self.lines
         self.group.over_tcp = transport != "udp"
         if transport in ENCRYPTED:
             self.tls = TlsClient(TlsOptions() if tls is None else tls, ALPN[transport])
             self.group.tls = &self.tls.tls
         self.group.buffer_bytes = buffer_bytes
         self.group.family, self.peer, _ = packed_address(host, port, family)
+        self.group.first_port = first_port
+        if first_port and local_address is None:
+            local_address = "0.0.0.0" if self.group.family == py_socket.AF_INET else "::"
         self.local = packed_address(local_address, 0, self.group.family)[1] if local_address is not None else b""
         self.group.peer_at = <const sockaddr*><const char*>self.peer
         self.group.peer_size = len(self.peer)
         self.group.local_at = <const sockaddr*><const char*>self.local
         self.group.local_size = len(self.local)
-        if make_datagrams(&self.datagrams) < 0 or make_lanes(&self.group, sockets, window) < 0:
+        query_bytes = most_bytes(&self.asking, self.questions.most_bytes)
+        if query_bytes > MAX_MESSAGE_BYTES:
+            raise ValueError(f"queries of at most {MAX_MESSAGE_BYTES} bytes expected, with their signatures")
+        if make_datagrams(&self.datagrams, query_bytes) < 0 or make_lanes(&self.group, sockets, window) < 0:
             raise MemoryError
         opening_ns = monotonic_ns()
         for i in range(sockets):
@@ -166,6 +183,7 @@ cdef class Load:
             self.counts.begin_ns = self.counts.asked_ns = self.group.accepted_ns = self.asking.begin_ns
             self.ask_all(self.asking.begin_ns + <uint64_t>(seconds * 1e9) if seconds > 0 else ~<uint64_t>0,
                          count if count else ~<uint64_t>0)
+            write_lines(&self.lines)
         return read_result(self.counters)
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -243,6 +261,8 @@ cdef class Load:
                         give_up_opening(g, a, i, now)
             if not self.asks and a.under_way == 0:
                 return
+            if moved == 0 and a.lines != NULL and a.lines.size:
+                write_lines(a.lines)
             idle = 0 if moved else idle + 1
         if self.asks:
             self.counts.cpu_ns = thread_cpu_ns() - cpu_begin_ns
@@ -250,10 +270,8 @@ cdef class Load:
             if a.rate > 0:
                 due = due_by(a, now if now < end_ns else end_ns - 1, count)
                 self.counts.unsent = due - self.counts.sent if due > self.counts.sent else 0
-        self.counts.interrupted = a.under_way
         for i in range(g.lane_count):
-            while g.lanes[i].first != NO_PLACE:
-                forget(a, &g.lanes[i], g.lanes[i].first)
+            interrupt(a, &g.lanes[i])
 
     cdef uint64_t until_due(self, uint64_t now, uint64_t end_ns, uint64_t count, uint64_t most) noexcept nogil:
         """The time until the next query is due, in nanoseconds."""

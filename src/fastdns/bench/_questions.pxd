@@ -9,8 +9,9 @@ cdef enum:
 
 cdef struct Question:
     const uint8_t* message
+    const char* text            # name and type, to be printed; NULL unless name_all has been called
     uint32_t size
-    uint32_t question_end       # offset behind QCLASS
+    uint32_t question_end       # offset behind QCLASS; of a message without one question, behind the header
     uint64_t digest             # of expected records
     uint32_t records
     uint16_t qtype
@@ -20,5 +21,7 @@ cdef struct Question:
 
 cdef class Questions:
     cdef readonly uint32_t count
+    cdef readonly uint32_t most_bytes
     cdef Question* table
     cdef uint8_t* arena
+    cdef list texts

@@ -8,6 +8,7 @@ from fastdns.bench._answers cimport Said, read_said
 
 cdef enum:
     HEADER_BYTES = 12
+    MAX_MESSAGE_BYTES = 65535
 
 
 cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept nogil:
@@ -23,9 +24,12 @@ cdef uint32_t end_of_question(const uint8_t* message, uint32_t size) noexcept no
 
 
 cdef class Questions:
-    """messages: whole queries; their IDs are replaced. Raises ValueError unless each has exactly one question."""
+    """messages: whole queries; their IDs are replaced. Raises ValueError unless each has exactly one question.
 
-    def __cinit__(self, list messages not None):
+    anything: messages may be any bytes; an answer to one without a question is known by its ID alone.
+    """
+
+    def __cinit__(self, list messages not None, *, bint anything=False):
         cdef uint32_t i
         cdef uint64_t total = 0
         cdef uint8_t* at
@@ -34,6 +38,10 @@ cdef class Questions:
             raise ValueError("no queries to ask")
         for message in messages:
             total += len(message)
+            if <uint64_t>len(message) > self.most_bytes:
+                self.most_bytes = <uint32_t>min(len(message), MAX_MESSAGE_BYTES + 1)
+        if self.most_bytes > MAX_MESSAGE_BYTES:
+            raise ValueError(f"messages of at most {MAX_MESSAGE_BYTES} bytes expected")
         self.count = len(messages)
         self.table = <Question*>calloc(self.count, sizeof(Question))
         self.arena = <uint8_t*>malloc(total if total else 1)
@@ -46,10 +54,13 @@ cdef class Questions:
             self.table[i].message = at
             self.table[i].size = len(message)
             self.table[i].question_end = end_of_question(at, self.table[i].size)
-            if self.table[i].question_end == 0:
+            if self.table[i].question_end:
+                self.table[i].qtype = (<uint16_t>at[self.table[i].question_end - 4] << 8
+                                       | at[self.table[i].question_end - 3])
+            elif anything:
+                self.table[i].question_end = HEADER_BYTES
+            else:
                 raise ValueError(f"query {i} is no message with one question")
-            self.table[i].qtype = (<uint16_t>at[self.table[i].question_end - 4] << 8
-                                   | at[self.table[i].question_end - 3])
             at += len(message)
 
     def __dealloc__(self):
@@ -58,6 +69,15 @@ cdef class Questions:
 
     def __len__(self):
         return self.count
+
+    def name_all(self, list texts not None):
+        """The text of each query, as ``-v`` prints it."""
+        cdef uint32_t i
+        if len(texts) != <Py_ssize_t>self.count:
+            raise ValueError("one text for each query expected")
+        self.texts = [text.encode() for text in texts]
+        for i in range(self.count):
+            self.table[i].text = <bytes>self.texts[i]
 
     def message(self, uint32_t index):
         """One query as bytes."""

@@ -45,6 +45,7 @@ cdef extern from "sys/socket.h" nogil:
         SOL_SOCKET
         SO_ERROR
         SO_RCVBUF
+        SO_REUSEADDR
         SO_SNDBUF
 
 cdef extern from "netinet/in.h" nogil:

@@ -5,11 +5,11 @@ Over TLS the same (RFC 7858 section 3.3).
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memmove
 
-from fastdns.bench._asking cimport Asking, match_answer, prepare, under_way_now
+from fastdns.bench._asking cimport Asking, match_answer, most_bytes, prepare, under_way_now, write_message
 from fastdns.bench._group cimport INCOMING_BYTES, OUTGOING_BYTES, RETRY_NS, LaneGroup, close_lane
-from fastdns.bench._lanes cimport OPEN, Lane, Place, next_place
+from fastdns.bench._lanes cimport OPEN, Lane, next_place
 from fastdns.bench._sockets cimport MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, recv, send
 from fastdns.bench._tls cimport BROKEN, NOT_NOW, read_tls, write_tls
 
@@ -39,20 +39,15 @@ cdef uint32_t write_queries(Asking* a, Lane* lane, uint32_t n, uint64_t now) noe
     """Put the next queries into a connection's buffer, as far as there is room. Returns their number."""
     cdef uint32_t i, number, size, at, written = 0
     cdef uint8_t* out
-    cdef const Place* place
     for i in range(n):
         number = prepare(a, lane, i)
-        size = a.table[number].size
         at = lane.outgoing_size
-        if at + LENGTH_BYTES + size > OUTGOING_BYTES:
+        if at + LENGTH_BYTES + most_bytes(a, a.table[number].size) > OUTGOING_BYTES:
             break
         out = lane.outgoing + at
-        place = &lane.places[next_place(lane, i)]
+        size = write_message(a, &a.table[number], &lane.places[next_place(lane, i)], out + LENGTH_BYTES)
         out[0] = size >> 8
         out[1] = size & 0xFF
-        memcpy(out + LENGTH_BYTES, a.table[number].message, size)
-        out[2] = place.id[0]
-        out[3] = place.id[1]
         lane.outgoing_size = at + LENGTH_BYTES + size
         a.counts.query_bytes += size
         written += 1

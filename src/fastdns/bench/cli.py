@@ -6,6 +6,7 @@ Exit codes: 0 after a run; 1 if it cannot run, or if answers were wrong or missi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ KIB = 1024
 
 def main(arguments: list[str]) -> int:
     """The words behind ``fastdns bench``; returns the exit code."""
+    errors = sys.stderr
     try:
         if arguments and arguments[0] == "cluster":
             from fastdns.bench.cluster import cli as cluster
@@ -28,12 +30,16 @@ def main(arguments: list[str]) -> int:
             return cluster.main(arguments[1:])
         from fastdns.bench.options import parse
 
-        return run(parse(arguments))
+        how = parse(arguments)
+        if how.errors_to_stdout:
+            errors = sys.stdout
+        with contextlib.redirect_stderr(errors):
+            return run(how)
     except BenchUsageError as error:
-        print(f"fastdns bench: {error}\nfastdns bench -h lists the options", file=sys.stderr, flush=True)
+        print(f"fastdns bench: {error}\nfastdns bench -h lists the options", file=errors, flush=True)
         return USAGE
     except BenchError as error:
-        print(f"fastdns bench: {error}", file=sys.stderr, flush=True)
+        print(f"fastdns bench: {error}", file=errors, flush=True)
         return FAILED
     except SystemExit as ended:
         # argparse's, after -h.
@@ -99,6 +105,9 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
         buffer_bytes=(how.buffer or 0) * KIB,
         queries_per_connection=how.queries_per_connection or 0,
         cpus=how.cpus or (),
+        local_port=how.local_port or 0,
+        tsig=how.tsig,
+        verbose=how.verbose,
     )
     if made.most_outstanding < how.threads:
         raise BenchUsageError(f"-T {how.threads} needs at least as many outstanding queries: -q {how.threads}")
@@ -147,7 +156,7 @@ def run_of(how: argparse.Namespace, asked: Any) -> dict[str, Any]:
     load = how_to_ask(how, len(asked.queries))
     server = Server(how.server or "127.0.0.1", how.port or PORTS[how.mode])
     pid = how.pid[0][1] if how.pid else None
-    with progress.live(load.seconds, not (how.no_progress or how.interval)) as display:
+    with progress.live(load.seconds, not (how.no_progress or how.interval or how.verbose)) as display:
         tell = progress.print_line if how.interval else display
         outcome, usage = versus.ask(
             server, asked.questions, load, how.warm or 0.0, pid, tell=tell, interval_s=how.interval

@@ -151,8 +151,8 @@ FIELDS = {
 }
 
 
-def read_rdata(qtype: int, words: Sequence[str]) -> list[bytes]:
-    """The data of each record. Raises ValueError."""
+def read_rdata(qtype: int, words: Sequence[str], origin: str = "") -> list[bytes]:
+    """The data of each record. origin: the zone of names that have no last dot. Raises ValueError."""
     found = []
     at = 0
     while at < len(words):
@@ -170,7 +170,12 @@ def read_rdata(qtype: int, words: Sequence[str]) -> list[bytes]:
             raise ValueError(f"only the form {GENERIC} LENGTH HEX is known, got {words[at]!r}")
         if len(words) - at < len(fields):
             raise ValueError(f"{len(fields)} words for each record expected, got {' '.join(words[at:])!r}")
-        found.append(b"".join(read(word) for read, word in zip(fields, words[at:], strict=False)))
+        found.append(
+            b"".join(
+                read(f"{word}.{origin}" if read is name and origin and not word.endswith(".") else word)
+                for read, word in zip(fields, words[at:], strict=False)
+            )
+        )
         at += len(fields)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastdns.dns.names import wire_name_as_written
+from fastdns.dns.names import text_name, wire_name_as_written
 
 # IANA, "Resource Record (RR) TYPEs". Others are written TYPEnnn (RFC 3597 section 5).
 TYPES = {
@@ -69,6 +69,18 @@ def message(query: Query, opt: bytes = b"") -> bytes:
         raise ValueError(f"{query.name!r} is not a domain name") from None
     header = HEADER[:11] + b"\1" if opt else HEADER
     return header + name + type_number(query.type).to_bytes(2, "big") + b"\0\1" + opt
+
+
+def query_of(asked: bytes) -> Query:
+    """The question of a message, to be shown and compared; an empty name if there is none to be read."""
+    at = len(HEADER)
+    try:
+        while asked[at]:
+            at += 1 + asked[at]
+        qtype = int.from_bytes(asked[at + 1 : at + 3], "big")
+        return Query(text_name(asked[len(HEADER) : at + 1]), TYPE_NAMES.get(qtype, f"TYPE{qtype}"))
+    except IndexError:
+        return Query("", "")
 
 
 def said_by(answer: bytes) -> str:

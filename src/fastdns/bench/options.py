@@ -6,10 +6,12 @@ import argparse
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchUsageError
 from fastdns.bench.transport import CONNECTED, ENCRYPTED, PORTS
+from fastdns.bench.tsig import TsigKey, parse_key
 
 DESCRIPTION = """\
 Loads a DNS server and measures it: queries a second, latencies, rcodes, losses.
@@ -37,18 +39,12 @@ FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_
 MAX_CLIENTS = 16384
 MAX_PROCESSES = 256
 MAX_RATE = 100_000_000
+MAX_PER_CONNECTION = 2**31
+MAX_PORT = 65535
 VERSUS_SECONDS = 2.0
 VERSUS_ROUNDS = 7
-# dnsperf's options that are refused, and why.
-REFUSED = {
-    "-u": "dynamic updates are not supported: queries only",
-    "-y": "TSIG is not supported",
-    "-B": "query files in binary form are not supported: lines of NAME TYPE",
-    "-v": "single answers are not printed; --check names the wrong ones, --json has all counts",
-    "-O": "dnsperf's extended options are not supported; --queries-per-connection is its num-queries-per-conn",
-    "-x": "the system chooses the local ports, one for each client",
-    "-W": "warnings go to standard error",
-}
+# The messages that dnsperf's -O suppress=LIST silences.
+SUPPRESSIBLE = ("timeouts", "congestion", "sendfailed", "sockready", "unexpected")
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,11 +137,64 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
 
 
-class _Refuse(argparse.Action):
-    """An option of dnsperf that is refused."""
+def _tsig(text: str) -> TsigKey:
+    try:
+        return parse_key(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
-    def __call__(self, parser: object, namespace: object, values: object, option: str | None = None) -> None:
-        raise BenchUsageError(f"{option}: {REFUSED[option or '']}")
+
+def _suppressed(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    for word in words:
+        if word not in SUPPRESSIBLE:
+            raise argparse.ArgumentTypeError(f"one of {', '.join(SUPPRESSIBLE)} expected, got {word!r}")
+    return words
+
+
+class LongOption(NamedTuple):
+    """An option of dnsperf's -O NAME=VALUE: the option that it is here, how its value is read, and its help."""
+
+    attribute: str
+    read: Callable[[str], Any]
+    help: str
+
+
+LONG_OPTIONS = {
+    "num-queries-per-conn": LongOption(
+        "queries_per_connection", _count(1, MAX_PER_CONNECTION), "--queries-per-connection"
+    ),
+    "suppress": LongOption("suppress", _suppressed, "accepted: such messages are never printed here"),
+}
+
+
+class _Long(argparse.Action):
+    """-O NAME=VALUE: sets the option of that name."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        name, equals, value = str(values).partition("=")
+        long = LONG_OPTIONS.get(name)
+        if long is None or not equals:
+            known = ", ".join(f"{one}=VALUE" for one in LONG_OPTIONS)
+            raise argparse.ArgumentError(self, f"one of {known} expected, got {values!r}")
+        try:
+            setattr(namespace, long.attribute, long.read(value))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, f"{name}: {error}") from None
+
+
+class _LongHelp(argparse.Action):
+    """-H: prints the options of -O, and ends."""
+
+    def __call__(
+        self, parser: object, namespace: object, values: object, option: str | None = None
+    ) -> None:
+        print("Options of -O NAME=VALUE, as dnsperf has them:")
+        for name, one in LONG_OPTIONS.items():
+            print(f"  {name}: {one.help}")
+        raise SystemExit(0)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -166,6 +215,8 @@ def parser() -> argparse.ArgumentParser:
     add("-f", "--family", choices=FAMILIES, default="any", help="address family (default any)")
     add("-m", "--mode", default="udp", metavar="|".join(PORTS), help="transport (default udp)")
     add("-a", "--local-address", metavar="ADDRESS", help="ask from this local address")
+    add("-x", "--local-port", metavar="PORT", type=_count(1, MAX_PORT),
+        help="ask from this local port, with the next client from the next port (default: any)")  # fmt: skip
 
     add = made.add_argument_group("TLS").add_argument
     add("--tls-ca", metavar="FILE", type=Path, help="the server's certificate has to be signed by one of these "
@@ -176,7 +227,10 @@ def parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="a client's next connection resumes the TLS session of its last")
 
     add = made.add_argument_group("what to ask: one of").add_argument
-    add("-d", "--data", metavar="FILE", type=Path, help="query file: lines of NAME TYPE (default: standard input)")
+    add("-d", "--data", metavar="FILE", type=Path, help="query file: lines of NAME TYPE, or a capture "
+        "(pcap, pcapng); default: standard input")  # fmt: skip
+    add("-B", "--binary", action="store_true", help="the query file has whole messages as on a TCP stream")
+    add("-u", "--updates", action="store_true", help="the query file has dynamic updates")
     add("--check", metavar="FILE", type=Path, help="lines of NAME TYPE RCODE [RDATA...]: compare answers "
         "with these; without another source, also ask for these")  # fmt: skip
     add("--corefile", metavar="FILE", type=Path, help="names of the clusters (manifests) that a Corefile serves")
@@ -195,6 +249,8 @@ def parser() -> argparse.ArgumentParser:
     add("-e", "--edns", action="store_true", help="with EDNS")
     add("-D", "--dnssec-ok", action="store_true", help="with EDNS and the DO bit")
     add("-E", "--edns-option", metavar="CODE:HEX", type=_edns_option, help="with EDNS and this option")
+    add("-y", "--tsig", metavar="[ALGORITHM:]NAME:SECRET", type=_tsig,
+        help="sign with this key, its secret in base64 (default algorithm: hmac-md5)")  # fmt: skip
 
     add = made.add_argument_group("how much").add_argument
     add("-l", "--limit", metavar="SECONDS", type=_seconds, help="duration (default: once through the queries)")
@@ -207,7 +263,7 @@ def parser() -> argparse.ArgumentParser:
     add("-T", "--threads", metavar="N", type=_count(1, MAX_PROCESSES), default=1, help="processes (default 1)")
     add("-t", "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="a query is lost then (default 5)")
     add("-b", "--buffer", metavar="KIB", type=_count(1, 1 << 20), help="buffers of the sockets, each way")
-    add("--queries-per-connection", metavar="N", type=_count(1, 2**31),
+    add("--queries-per-connection", metavar="N", type=_count(1, MAX_PER_CONNECTION),
         help="connect again after this many queries")  # fmt: skip
     add("--cpus", metavar="LIST", type=_cpus, help="CPUs of the generator, such as 1,3-4")
     add("--warm", metavar="SECONDS", type=_seconds, help="duration of a run before, which is not counted")
@@ -223,11 +279,13 @@ def parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print JSON")
     add("--html", metavar="FILE", type=Path, help="also write a page with plots")
     add("-S", "--interval", metavar="SECONDS", type=_seconds, help="print a line at this interval")
+    add("-v", "--verbose", action="store_true", help="print a line for each query that has ended")
+    add("-W", "--errors-to-stdout", action="store_true", help="errors and progress go to standard output")
     add("--no-progress", action="store_true", help="no live display on a terminal")
 
-    group = made.add_argument_group("options of dnsperf that are refused")
-    for letter in REFUSED:
-        group.add_argument(letter, action=_Refuse, nargs="?", help=argparse.SUPPRESS)
+    add = made.add_argument_group("dnsperf's long options").add_argument
+    add("-O", "--option", metavar="NAME=VALUE", action=_Long, help=", ".join(LONG_OPTIONS))
+    add("-H", "--help-options", nargs=0, action=_LongHelp, help="list them")
     return made
 
 
@@ -253,6 +311,11 @@ def check(how: argparse.Namespace) -> None:
     if how.queries_per_connection is not None and how.mode not in CONNECTED:
         raise BenchUsageError(f"--queries-per-connection needs connections: -m {' or '.join(CONNECTED)}")
     check_tls(how)
+    check_messages(how)
+    if how.local_port is not None and how.local_port + how.clients - 1 > MAX_PORT:
+        raise BenchUsageError(f"-x: {how.clients} clients need as many ports, from {how.local_port} to {MAX_PORT}")
+    if how.verbose and (how.json or how.versus):
+        raise BenchUsageError("-v prints to standard output: it is for a run without --json and --versus")
     if how.pod is not None and how.search is not None:
         raise BenchUsageError("--pod and --search are two search lists: give one of them")
     if how.ndots is not None and how.pod is None and how.search is None:
@@ -260,6 +323,18 @@ def check(how: argparse.Namespace) -> None:
     if how.threads > how.clients:
         raise BenchUsageError(f"-T {how.threads} needs at least as many clients: -c {how.threads}")
     check_versus(how)
+
+
+def check_messages(how: argparse.Namespace) -> None:
+    """Check the options that say what the queries are. Raises BenchUsageError."""
+    for flag, wanted in (("-B", how.binary), ("-u", how.updates)):
+        if wanted and (how.corefile or how.template or how.check):
+            raise BenchUsageError(f"{flag} is for a query file: it goes without --corefile, --template and --check")
+    if how.binary:
+        for flag, value in (("-e", how.edns), ("-D", how.dnssec_ok), ("-E", how.edns_option), ("-u", how.updates),
+                            ("-y", how.tsig)):  # fmt: skip
+            if value:
+                raise BenchUsageError(f"-B asks messages as they are: it goes without {flag}")
 
 
 def check_tls(how: argparse.Namespace) -> None:

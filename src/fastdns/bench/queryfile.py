@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def read_query(words: list[str], where: str) -> Query:
     """The query of a line's first two words. Raises BenchError."""
     if len(words) < 2:
         raise BenchError(
-            f"{where} - NAME TYPE expected, got {words[0]!r} alone (a file of dynamic updates is not supported)"
+            f"{where} - NAME TYPE expected, got {words[0]!r} alone (-u reads files of dynamic updates)"
         )
     query = Query(words[0], words[1].upper())
     try:
@@ -52,15 +53,24 @@ def parse_queries(text: Iterable[str], file: str) -> list[Query]:
     return queries
 
 
-def read_queries(path: Path | None) -> list[Query]:
-    """The queries of a file, or of standard input (None or ``-``). Raises BenchError."""
+def name_of(path: Path | None) -> str:
+    """A query file as errors and reports name it."""
+    return STANDARD_INPUT if path is None or str(path) == "-" else str(path)
+
+
+def read_bytes(path: Path | None) -> bytes:
+    """A whole query file, or standard input (None or ``-``). Raises BenchError."""
     if path is None or str(path) == "-":
         if sys.stdin.isatty():
             print("Reading queries (NAME TYPE, end with Ctrl-D) from standard input; -d FILE reads a file",
                   file=sys.stderr)  # fmt: skip
-        return parse_queries(sys.stdin, STANDARD_INPUT)
+        return sys.stdin.buffer.read()
     try:
-        with path.open(encoding="utf-8") as text:
-            return parse_queries(text, str(path))
+        return path.read_bytes()
     except OSError as error:
         raise BenchError(f"{path}: {error.strerror}") from None
+
+
+def as_text(data: bytes) -> Iterable[str]:
+    """The lines of a file that has been read; UnicodeDecodeError while they are read, unless they are UTF-8."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")

@@ -28,6 +28,7 @@ from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
 from fastdns.bench.transport import CONNECTED, PLAIN_TLS, TlsOptions
+from fastdns.bench.tsig import TsigKey
 from fastdns.children import die_with_parent
 
 READY = b"+"
@@ -50,7 +51,9 @@ class How:
 
     outstanding: at a time, over all clients; None: 100, and in the open loop what comes due within a timeout.
     clients: sockets or connections. rate: queries a second, 0 for the closed loop. seconds, count: when it ends,
-    whichever is first; 0 for no such bound. cpus: of the generator's processes, in turn; empty for any.
+    whichever is first; 0 for no such bound. local_port: of the first client, and the next ones have the next ports;
+    0: any. tsig: the key that queries are signed with. verbose: a line for each query that has ended. cpus: of the
+    generator's processes, in turn; empty for any.
     """
 
     seconds: float = 0.0
@@ -66,6 +69,9 @@ class How:
     local_address: str | None = None
     buffer_bytes: int = 0
     queries_per_connection: int = 0
+    local_port: int = 0
+    tsig: TsigKey | None = None
+    verbose: bool = False
     cpus: tuple[int, ...] = ()
 
     @property
@@ -90,6 +96,11 @@ class Outcome:
 def part(whole: int, number: int, parts: int) -> int:
     """The size of one of equal parts of a whole."""
     return whole // parts + (number < whole % parts)
+
+
+def before(whole: int, number: int, parts: int) -> int:
+    """The sum of the parts before this one."""
+    return sum(part(whole, one, parts) for one in range(number))
 
 
 class Child:
@@ -133,6 +144,9 @@ class Child:
                 timeout_s=how.timeout_s,
                 transport=how.transport,
                 tls=how.tls.towards(server.host),
+                tsig=how.tsig,
+                first_port=how.local_port and how.local_port + before(how.clients, number, how.processes),
+                verbose=how.verbose,
                 rate=how.rate,
                 first=number,
                 step=how.processes,
