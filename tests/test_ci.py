@@ -86,13 +86,14 @@ def test_what_is_not_ours_to_install_is_said(tmp_path: Path, user: int, apt: str
 BUILT = [
     "go install -ldflags=-s -w helm.sh/helm/v3/cmd/helm@v3.19.5",
     "go install -ldflags=-s -w github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
+    "go install -ldflags=-s -w github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.3",
     "go install -ldflags=-s -w sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
 ]
 
 
 @pytest.mark.parametrize(
     ("there", "built"),
-    [({}, BUILT), ({"kubectl": "exit 0"}, BUILT[:2]), ({"helm": "exit 0", "kustomize": "exit 0"}, BUILT[1:2])],
+    [({}, BUILT), ({"kubectl": "exit 0"}, BUILT[:3]), ({"helm": "exit 0", "kustomize": "exit 0"}, BUILT[1:3])],
     ids=["neither", "kubectl has kustomize", "both"],
 )
 def test_what_debian_lacks_is_built_by_go(tmp_path: Path, there: dict[str, str], built: list[str]) -> None:
@@ -103,7 +104,8 @@ def test_what_debian_lacks_is_built_by_go(tmp_path: Path, there: dict[str, str],
 
 
 def test_what_go_cannot_build_is_said_and_does_not_end_it(tmp_path: Path) -> None:
-    done, said = run(tmp_path, more={"go": "exit 1", "kubectl": "exit 0", "actionlint": "exit 0"})
+    there = dict.fromkeys(("kubectl", "actionlint", "pebble"), "exit 0")
+    done, said = run(tmp_path, more={"go": "exit 1", **there})
     assert said.removesuffix(ONLY) == ".ci/run: helm cannot be built; tests that need it are skipped\n"
     assert done[-len(STEPS) :] == STEPS
 

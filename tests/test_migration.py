@@ -114,7 +114,7 @@ def test_a_transport_that_is_missing(corefile: Path, capsys: pytest.CaptureFixtu
 def test_mistakes_and_old_words(corefile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corefile.write_text(". {\n proxy . 192.0.2.1\n cache -1\n tls {\n acme {\n }\n }\n}\n")
     said = report(capsys, code=1)
-    assert verdicts(said.lines) == {1: "same", 2: "error", 3: "error", 4: "error", 5: "unsupported"}
+    assert verdicts(said.lines) == {1: "same", 2: "error", 3: "error", 4: "better", 5: "error"}
     assert "use forward" in said.lines[1].notes[0].text
 
 

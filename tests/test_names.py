@@ -89,6 +89,7 @@ ALLOWED = {
     ("plugins/rewrite/edns0.py", "local"): "a rule: edns0 local",
     ("plugins/rewrite/edns0.py", "nsid"): "a rule: edns0 nsid",
     ("process/children.py", "ready"): "a message of workers",
+    ("plugins/tls/plugin.py", "cache"): "before which its step stands, as plugins of other packages say it",
     ("process/endpoints.py", "file"): "tls_config_file: the TLS of an endpoint",
     ("regex/classes.py", "cache"): "functools.cache",
     ("regex/unicode.py", "cache"): "functools.cache",

@@ -37,13 +37,17 @@ VERIFY_PEER, FAIL_WITHOUT = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """The files of a listener, and what it asks of clients. authority: "" for the system's."""
+    """The files of a listener, and what it asks of clients. authority: "" for the system's.
+
+    obtained: another part of the server writes the certificate and its key. Until it has, handshakes fail.
+    """
 
     certificate: str
     key: str
     authority: str = ""
     client_auth: str = "nocert"
     keylog: str = ""
+    obtained: bool = False
 
     @property
     def read(self) -> list[str]:
@@ -56,13 +60,23 @@ class Served:
 
     def __init__(self, files: ServerTls, alpn: tuple[str, ...]) -> None:
         self.files = files
+<<<<<<< HEAD
         self.alpn = alpn
         self.seen = seen(files)
         self.context = made(files, alpn)
+=======
+>>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
         self.looked_at = time.monotonic()
         self.said = ""
         # This process accepts connections with it. One that is forked does not, until it says so.
         self.accepting_in = 0
+        if files.obtained:
+            self.seen: list[tuple[int, int, int]] = []
+            self.context = bare(files)
+            self.look()
+        else:
+            self.seen = seen(files)
+            self.context = made(files)
         if files.keylog:
             try:
                 with Path(files.keylog).open("ab"):
@@ -88,11 +102,16 @@ class Served:
         said = ""
         try:
             now = seen(self.files)
+<<<<<<< HEAD
             if now != self.seen:
                 fresh = made(self.files, self.alpn)
+=======
+            if now and now != self.seen:
+                fresh = made(self.files)
+>>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
                 if now[2:] == self.seen[2:]:
                     # The keys of session tickets stay, which all workers share.
-                    self.context.load_cert_chain(self.files.certificate, self.files.key)
+                    load(self.context, self.files)
                 else:
                     self.context = fresh
                     if self.accepting_in == os.getpid():
@@ -132,12 +151,14 @@ def look_for_changes() -> None:
 
 
 def seen(files: ServerTls) -> list[tuple[int, int, int]]:
-    """What tells that a file has changed. Raises FastdnsError."""
+    """What tells that a file has changed; nothing of a certificate that is not there yet. Raises FastdnsError."""
     found = []
     for file in files.read:
         try:
             stat = Path(file).stat()
         except OSError as error:
+            if files.obtained:
+                return []
             raise FastdnsError(f"{file}: {error.strerror}") from None
         found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return found
@@ -145,10 +166,20 @@ def seen(files: ServerTls) -> list[tuple[int, int, int]]:
 
 def made(files: ServerTls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """A context. Raises FastdnsError naming the file and what was expected."""
+<<<<<<< HEAD
     context = server_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if alpn:
         context.set_alpn_protocols(alpn)
+=======
+    context = bare(files)
+    load(context, files)
+    return context
+
+
+def load(context: ssl.SSLContext, files: ServerTls) -> None:
+    """Have a context use the certificate. Raises FastdnsError."""
+>>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
     try:
         context.load_cert_chain(files.certificate, files.key)
     except ssl.SSLError as error:
@@ -158,6 +189,14 @@ def made(files: ServerTls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         ) from None
     except OSError as error:
         raise FastdnsError(f"{files.certificate}, {files.key}: {error.strerror}") from None
+
+
+def bare(files: ServerTls) -> ssl.SSLContext:
+    """A context without a certificate. Raises FastdnsError."""
+    context = server_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # RFC 7858 has none; RFC 9103 and the registry of ALPN have this.
+    context.set_alpn_protocols(["dot"])
     context.verify_mode = CLIENT_AUTH[files.client_auth]
     if files.client_auth in UNVERIFIED:
         accept_unverified(context, required=files.client_auth == "require")

@@ -18,7 +18,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # As the Makefile's target lock has them.
 EXTRAS = {
     "image": ("dnssec", "scripts"),
-    "image-all": ("aws_secretsmanager", "azure", "clouddns", "dnssec", "kubernetes", "route53", "scripts"),
+    "image-all": ("acme", "aws_secretsmanager", "azure", "clouddns", "dnssec", "kubernetes", "route53", "scripts"),
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 

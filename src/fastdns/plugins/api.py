@@ -424,6 +424,8 @@ class Plugin:
     measures: Mapping[str, Measure] = {}
     waiting = "waiting for a source before starting server"
     unlisted = "starting server without a source's listing"
+    # Before which plugin the step stands that step_of_all makes.
+    in_all_before = ""
     # Of a plugin without a step whose like in CoreDNS handles queries: coredns_plugin_enabled has it all the same.
     is_handler_in_coredns = False
 
@@ -476,6 +478,11 @@ class Plugin:
     def python_step(self, config: Any, block: ServerBlock, runtime: Runtime) -> PythonStep:
         """The step of a block, in Python, in place of ``step``: see plugins/python.py. It is slower."""
         raise NotImplementedError
+
+    def step_of_all(self, config: ServerConfig, runtime: Runtime) -> NativeStep | None:
+        """A step in every block of a configuration that names the plugin, before the plugin ``in_all_before``; also
+        in blocks without its line. None: there is none."""
+        return None
 
     def is_in_python(self, config: Any) -> bool:
         """Whether the step of a block is the one in Python. A plugin with both kinds says so here."""

@@ -176,6 +176,11 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=_order.index)
 
 
+def place_of(name: str) -> int:
+    """Where a plugin stands in the order. It has been loaded, or is of the order."""
+    return _order.index(name)
+
+
 def used(config: ServerConfig) -> list[Plugin]:
     """The plugins that a configuration names, and those that these need; each after the ones that it needs."""
     found: dict[str, Plugin] = {}

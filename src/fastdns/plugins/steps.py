@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.metrics.registry import python_row
 from fastdns.plugins.api import Plugin, Runtime
-from fastdns.plugins.order import in_python, load, used, with_step
+from fastdns.plugins.order import in_python, load, named, place_of, used, with_step
 from fastdns.plugins.values import value_of
 from fastdns.transports import kinds
 
@@ -19,11 +19,30 @@ if TYPE_CHECKING:
 
 # Of workers that have a step in Python. dnslib encodes names by way of encodings.idna.
 PYTHON_MODULES = ("dnslib", "encodings.idna", "fastdns.plugins.messages", "fastdns.plugins.tasks")
+NOTHING: Mapping[str, NativeStep] = {}
 
 
-def build_steps(block: ServerBlock, runtime: Runtime) -> dict[str, NativeStep]:
-    """The steps of a block by plugin, in the order in which they run. Plugins that only configure have none."""
-    return {name: build_step(load(name), block, runtime) for name in with_step(block.plugins)}
+def build_steps(
+    block: ServerBlock, runtime: Runtime, of_all: Mapping[str, NativeStep] = NOTHING
+) -> dict[str, NativeStep]:
+    """The steps of a block by plugin, in the order in which they run. Plugins that only configure have none.
+
+    of_all: by plugin, the steps that stand in every block.
+    """
+    steps = {name: build_step(load(name), block, runtime) for name in with_step(block.plugins)}
+    if not of_all:
+        return steps
+    # Before a plugin is behind all that come before it.
+    places = {name: (place_of(name), 1) for name in steps}
+    places |= {name: (place_of(load(name).in_all_before), 0) for name in of_all}
+    both = {**steps, **of_all}
+    return {name: both[name] for name in sorted(both, key=places.__getitem__)}
+
+
+def steps_of_all(config: ServerConfig, runtime: Runtime) -> dict[str, NativeStep]:
+    """By plugin, the steps that stand in every block of a configuration."""
+    made = ((plugin.name, plugin.step_of_all(config, runtime)) for plugin in named(config))
+    return {name: step for name, step in made if step is not None}
 
 
 def build_step(plugin: Plugin, block: ServerBlock, runtime: Runtime) -> NativeStep:
@@ -43,7 +62,7 @@ def python_steps(config: ServerConfig, steps: Sequence[Mapping[str, NativeStep]]
         (number, cast("HandOver", step))
         for number, by_plugin in enumerate(steps)
         for name, step in by_plugin.items()
-        if load(name).is_in_python(config.blocks[number].plugins[name])
+        if name in config.blocks[number].plugins and load(name).is_in_python(config.blocks[number].plugins[name])
     ]
 
 

@@ -11,7 +11,7 @@ from fastdns.corefile.model import Listener, ServerConfig
 from fastdns.corefile.settings import Settings, together
 from fastdns.netaddrs import is_wildcard
 from fastdns.plugins.api import Runtime
-from fastdns.plugins.steps import build_filters, build_steps
+from fastdns.plugins.steps import build_filters, build_steps, steps_of_all
 from fastdns.serve._zones import NativeFilter, NativeStep, ServerTable
 from fastdns.transports.limits import Limits
 
@@ -26,7 +26,8 @@ def build_tables(
     zone_slots: (server name, zone, view) to the slot of its counters.
     """
     filters = build_filters(config, runtime)
-    steps = [build_steps(block, runtime) for block in config.blocks]
+    of_all = steps_of_all(config, runtime)
+    steps = [build_steps(block, runtime, of_all) for block in config.blocks]
     chains = [list(by_plugin.values()) for by_plugin in steps]
     return [build_table(config, listener, chains, filters, zone_slots) for listener in config.listeners], steps
 

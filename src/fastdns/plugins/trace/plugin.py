@@ -50,7 +50,6 @@ class Tracing(InWorker):
     """Sends what both threads have traced."""
 
     def __init__(self, worker: WorkerView) -> None:
-        from fastdns.plugins.order import with_step
         from fastdns.plugins.trace._step import TraceRing
         from fastdns.plugins.trace.sending import Sending
         from fastdns.transports.table import TRANSPORTS
@@ -60,7 +59,7 @@ class Tracing(InWorker):
         for one in worker.slow_workers:
             slow.attach(one)
         configs = {
-            block.index: (config, tuple(with_step(block.plugins)))
+            block.index: (config, tuple(worker.steps[block.index]))
             for block, config in worker.config.with_plugin("trace")
         }
         count = partial(worker.runtime.prepared["trace"].add, worker.slow_slot)
