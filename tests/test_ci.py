@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = [
-    "ccache", "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "golang-go", "knot", "unbound", "etcd-server",
-    "dnsperf", "faketime", "iproute2", "mount", "util-linux", "man-db", "mandoc", "fish",
+    "ccache", "bind9-dnsutils", "knot-dnsutils", "ldnsutils", "stubby", "golang-go", "knot", "unbound",
+    "etcd-server", "dnsperf", "faketime", "iproute2", "mount", "util-linux", "man-db", "mandoc", "fish",
     "zsh", "prometheus", "curl", "procps",
 ]  # fmt: skip
 STEPS = [

@@ -210,30 +210,6 @@ def test_a_session_with_any_worker(server: Server, authority: Authority) -> None
     assert reused == [False] + [True] * 11
 
 
-@pytest.mark.parametrize(
-    ("mode", "accepted"),
-    [
-        ("nocert", ["", "client", "stranger"]),
-        ("request", ["", "client", "stranger"]),
-        ("require", ["client", "stranger"]),
-        ("verify_if_given", ["", "client"]),
-        ("require_and_verify", ["client"]),
-    ],
-)
-def test_what_clients_show(tmp_path: Path, authority: Authority, mode: str, accepted: list[str]) -> None:
-    put(authority, tmp_path)
-    with Server(tmp_path, corefile(mode, str(authority.ca)), workers=1) as server:
-        found = []
-        for client in ("", "client", "stranger"):
-            try:
-                if ask(server, trusting(authority, client)).answer:
-                    found.append(client)
-            except (OSError, EOFError):
-                pass
-        assert found == accepted
-        assert "Traceback" not in server.log
-
-
 def served_certificate(server: Server) -> bytes:
     """The one that a new connection is shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
