@@ -60,23 +60,18 @@ class Served:
 
     def __init__(self, files: ServerTls, alpn: tuple[str, ...]) -> None:
         self.files = files
-<<<<<<< HEAD
         self.alpn = alpn
-        self.seen = seen(files)
-        self.context = made(files, alpn)
-=======
->>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
         self.looked_at = time.monotonic()
         self.said = ""
         # This process accepts connections with it. One that is forked does not, until it says so.
         self.accepting_in = 0
         if files.obtained:
             self.seen: list[tuple[int, int, int]] = []
-            self.context = bare(files)
+            self.context = bare(files, alpn)
             self.look()
         else:
             self.seen = seen(files)
-            self.context = made(files)
+            self.context = made(files, alpn)
         if files.keylog:
             try:
                 with Path(files.keylog).open("ab"):
@@ -102,13 +97,8 @@ class Served:
         said = ""
         try:
             now = seen(self.files)
-<<<<<<< HEAD
-            if now != self.seen:
-                fresh = made(self.files, self.alpn)
-=======
             if now and now != self.seen:
-                fresh = made(self.files)
->>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
+                fresh = made(self.files, self.alpn)
                 if now[2:] == self.seen[2:]:
                     # The keys of session tickets stay, which all workers share.
                     load(self.context, self.files)
@@ -166,20 +156,13 @@ def seen(files: ServerTls) -> list[tuple[int, int, int]]:
 
 def made(files: ServerTls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """A context. Raises FastdnsError naming the file and what was expected."""
-<<<<<<< HEAD
-    context = server_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if alpn:
-        context.set_alpn_protocols(alpn)
-=======
-    context = bare(files)
+    context = bare(files, alpn)
     load(context, files)
     return context
 
 
 def load(context: ssl.SSLContext, files: ServerTls) -> None:
     """Have a context use the certificate. Raises FastdnsError."""
->>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
     try:
         context.load_cert_chain(files.certificate, files.key)
     except ssl.SSLError as error:
@@ -191,12 +174,12 @@ def load(context: ssl.SSLContext, files: ServerTls) -> None:
         raise FastdnsError(f"{files.certificate}, {files.key}: {error.strerror}") from None
 
 
-def bare(files: ServerTls) -> ssl.SSLContext:
+def bare(files: ServerTls, alpn: tuple[str, ...]) -> ssl.SSLContext:
     """A context without a certificate. Raises FastdnsError."""
     context = server_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # RFC 7858 has none; RFC 9103 and the registry of ALPN have this.
-    context.set_alpn_protocols(["dot"])
+    if alpn:
+        context.set_alpn_protocols(alpn)
     context.verify_mode = CLIENT_AUTH[files.client_auth]
     if files.client_auth in UNVERIFIED:
         accept_unverified(context, required=files.client_auth == "require")

@@ -10,13 +10,9 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
-<<<<<<< HEAD
-from fastdns.plugins.api import Check, InSupervisor, Plugin, SupervisorView
-from fastdns.transports.table import of_scheme
-=======
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Runtime, SupervisorView
->>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
+from fastdns.transports.table import of_scheme
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -101,16 +97,11 @@ class Tls(Plugin):
         known: list[Acme] = []
         for block, config in check.config.with_plugin(self.name):
             with check.of(self.name, block):
-<<<<<<< HEAD
-                for alpn in negotiated(check.config, block):
-                    served(files, alpn)
-                if files.keylog:
-                    check.warnings.append(f'plugin/tls: Writing TLS Key Log to "{files.keylog}"')
-=======
                 if config.acme is not None:
                     check_acme(config.acme, known)
                     known.append(config.acme)
-                served(config.files)
+                for alpn in negotiated(check.config, block):
+                    served(config.files, alpn)
                 if config.files.keylog:
                     check.warnings.append(f'plugin/tls: Writing TLS Key Log to "{config.files.keylog}"')
 
@@ -136,7 +127,6 @@ def check_acme(acme: Acme, known: list[Acme]) -> None:
     if domain := conflict(known, acme):
         raise FastdnsError(f"ACME domain {domain!r} is configured with conflicting options")
     trusting(acme.ca_root)
->>>>>>> 72a86bf (tls: certificates by ACME, ordered by a child of the supervisor; the challenge is answered by every block)
 
 
 plugin = Tls()
