@@ -53,11 +53,6 @@ def test_words(before: list[str], there: list[str]) -> None:
     assert words(*before) == there
 
 
-def test_options_that_are_refused_are_not_offered() -> None:
-    offered = words("bench", "-")
-    assert "-u" not in offered and "-s" in offered
-
-
 def test_words_have_meanings() -> None:
     assert candidates(["check", "-js"]) == ["-json\tprint one JSON object in place of text"]
 

@@ -11,6 +11,8 @@ import fastdns
 PACKAGE = Path(fastdns.__file__).parent
 # The library is for other programs, and offers the load generator.
 ONLY_BENCHMARKS = ("fastdns.bench", "fastdns.library", "aiohttp", "cryptography", "hdrh", "rich")
+# A process of its own, where certificates are ordered.
+EXCEPT = {"plugins/tls/ordering.py"}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -29,7 +31,10 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def test_the_server_imports_nothing_that_only_benchmarks_need() -> None:
     files = [
-        path for path in PACKAGE.rglob("*.py") if not {"bench", "library"} & set(path.relative_to(PACKAGE).parts)
+        path
+        for path in PACKAGE.rglob("*.py")
+        if not {"bench", "library"} & set(path.relative_to(PACKAGE).parts)
+        and path.relative_to(PACKAGE).as_posix() not in EXCEPT
     ]
     assert len(files) > 50
     found = [

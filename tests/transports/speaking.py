@@ -123,7 +123,10 @@ class Http2:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):
                 found.append(self.message_of(bytes(self.bodies.pop(event.stream_id))))
-            elif isinstance(event, h2.events.ConnectionTerminated | h2.events.StreamReset):
+            elif isinstance(event, h2.events.StreamReset):
+                raise Ended(str(event))
+            elif isinstance(event, h2.events.ConnectionTerminated) and event.error_code:
+                # With no error the server only takes no more requests.
                 raise Ended(str(event))
         return found
 
