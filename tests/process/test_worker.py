@@ -141,8 +141,8 @@ def test_who_has_connected_when_a_listener_is_left(process: WorkerProcess) -> No
             clients = [stack.enter_context(socket.create_connection(to)) for _ in range(3)]
             for client in clients[1:]:
                 client.sendall(framed)
-            await process.stop_listening(loop)
-            process.plan.pairs[0][0].tcp.close()
+            process.listen(loop)
+            process.stop_listening()
             process.clients.drain()
             # Also what comes after the listener is gone.
             clients[0].sendall(framed)
@@ -179,6 +179,7 @@ def test_any_block_of_the_listener_decides(plugins: tuple[str, str], stacktrace:
 
 # Read by the interpreter before anything else: names that begin so fail outside the hot thread.
 FAULT = """\
+import fastdns.transports._framed
 import fastdns.transports._slow
 
 class SlowPath(fastdns.transports._slow.SlowPath):

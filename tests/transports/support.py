@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
+from collections.abc import Callable
 from typing import Any, cast
 
 from fastdns.metrics._stats import Stats
 from fastdns.transports import clients
+from fastdns.transports._sockets import Sockets
+from fastdns.transports.accepting import Accepting
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.stream import ClientStream
@@ -141,3 +145,28 @@ def cut(message: bytes, client: bytes, port: int, deliver: object = None) -> byt
 def peers(number: int) -> Any:
     """The address of a client."""
     return f"192.0.2.{number}", 5353
+
+
+class Accepted:
+    """A listening socket on a free port of a real loop. own_sockets: as a worker has it; else the loop's."""
+
+    def __init__(self, connect: Callable[[], Any], clients: Clients, *, own_sockets: bool = True) -> None:
+        self.connect = connect
+        self.clients = clients
+        self.own_sockets = own_sockets
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.address = self.listening.getsockname()
+
+    async def begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.own_sockets:
+            self.sockets = Sockets(loop, self.clients.turns)
+            self.server: Any = Accepting(loop, self.sockets, self.listening, self.connect, 100)
+        else:
+            self.server = await loop.create_server(self.connect, sock=self.listening)
+
+    def end(self) -> None:
+        self.server.close()
+        self.clients.timer.cancel()
+        if self.own_sockets:
+            self.sockets.close()

@@ -20,7 +20,7 @@ from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.stream import WRITE_HIGH_BYTES
 from fastdns.transports.tcp import TcpConnection
-from tests.transports.support import World, cut, echo, frame
+from tests.transports.support import Accepted, World, cut, echo, frame
 
 pytestmark = pytest.mark.native
 
@@ -237,7 +237,9 @@ def test_what_was_asked_before_is_not_kept_without_bound_for_who_does_not_read()
 
 
 class Listening:
-    """A uvloop server on a free port, as a worker has it."""
+    """A server on a free port, on uvloop. own_sockets: see Accepted."""
+
+    own_sockets = True
 
     def __init__(self, serve: Any = cut, max_connections: int = 10, **limits: Any) -> None:
         self.serve = serve
@@ -245,19 +247,16 @@ class Listening:
         self.max_connections = max_connections
 
     async def __aenter__(self) -> Listening:
-        loop = asyncio.get_running_loop()
         self.stats = Stats(1)
-        self.clients = Clients(loop, self.max_connections, self.stats, 0)
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.address = listening.getsockname()
-        self.server = await loop.create_server(
-            partial(TcpConnection, self.serve, self.limits, self.clients), sock=listening
-        )
+        self.clients = Clients(asyncio.get_running_loop(), self.max_connections, self.stats, 0)
+        connect = partial(TcpConnection, self.serve, self.limits, self.clients)
+        self.accepted = Accepted(connect, self.clients, own_sockets=self.own_sockets)
+        self.address = self.accepted.address
+        await self.accepted.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.server.close()
-        self.clients.timer.cancel()
+        self.accepted.end()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(*self.address)
@@ -269,10 +268,17 @@ def quick_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(params=[True, False], ids=["own sockets", "the loop's"])
+def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever transport a connection has."""
+    monkeypatch.setattr(Listening, "own_sockets", request.param)
+
+
 def on_uvloop(main: Any) -> None:
     uvloop.run(asyncio.wait_for(main(), 20))
 
 
+@pytest.mark.usefixtures("both")
 def test_pipelined_and_half_closed_on_real_sockets() -> None:
     async def main() -> None:
         async with Listening() as listening:
@@ -284,6 +290,7 @@ def test_pipelined_and_half_closed_on_real_sockets() -> None:
     on_uvloop(main)
 
 
+@pytest.mark.usefixtures("both")
 @pytest.mark.parametrize(
     ("limits", "sends"),
     [
@@ -305,6 +312,7 @@ def test_closed_by_us_on_real_sockets(limits: dict[str, Any], sends: bytes) -> N
     on_uvloop(main)
 
 
+@pytest.mark.usefixtures("both")
 def test_a_peer_that_does_not_read_on_real_sockets() -> None:
     """Nothing more is read from it, memory stays bounded, and it is cut off."""
 
@@ -327,6 +335,7 @@ def test_a_peer_that_does_not_read_on_real_sockets() -> None:
     on_uvloop(main)
 
 
+@pytest.mark.usefixtures("both")
 def test_a_peer_that_reads_late_on_real_sockets() -> None:
     async def main() -> None:
         async with Listening(write_s=10) as listening:
@@ -347,6 +356,7 @@ def test_a_peer_that_reads_late_on_real_sockets() -> None:
     on_uvloop(main)
 
 
+@pytest.mark.usefixtures("both")
 def test_eviction_on_real_sockets() -> None:
     async def main() -> None:
         async with Listening(max_connections=2) as listening:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
 import ssl
 from collections.abc import Iterator
 from functools import partial
@@ -19,12 +18,13 @@ from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.servertls import ServerTls, made
 from fastdns.tls import bare_client_context
 from fastdns.transports import clients
+from fastdns.transports._tls import TlsLayer
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import TcpConnection
 from fastdns.transports.tls import SESSION_BYTES, Handshakes, TlsConnection
 from tests.plugins.forward.certificates import Authority
-from tests.transports.support import cut, frame
+from tests.transports.support import Accepted, cut, frame
 
 pytestmark = pytest.mark.native
 
@@ -42,6 +42,12 @@ def quick_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True, params=[TlsLayer, TlsConnection], ids=["OpenSSL", "ssl"])
+def layer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever does the cryptography."""
+    monkeypatch.setattr(Listening, "layer", request.param)
+
+
 def server_files(authority: Authority) -> ServerTls:
     folder = authority.directory
     return ServerTls(str(folder / "server.crt"), str(folder / "server.key"))
@@ -54,7 +60,9 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 
 
 class Listening:
-    """A uvloop server on a free port, as a worker has it."""
+    """A server on a free port, on uvloop. layer: its TLS, by OpenSSL's functions or by Python's ssl."""
+
+    layer: Any = TlsLayer
 
     def __init__(self, authority: Authority, serve: Any = cut, max_connections: int = 200, **limits: Any) -> None:
         self.context = made(server_files(authority), ("dot",))
@@ -66,19 +74,17 @@ class Listening:
     async def __aenter__(self) -> Listening:
         loop = asyncio.get_running_loop()
         self.stats = Stats(1)
+        self.counts = HandshakeCounts()
         self.clients = Clients(loop, self.max_connections, self.stats, 0)
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.address = listening.getsockname()
-        connect = partial(TcpConnection, self.serve, self.limits, self.clients)
-        self.server = await loop.create_server(
-            partial(TlsConnection, connect, lambda: self.context, Handshakes(loop, HandshakeCounts())),
-            sock=listening,
-        )
+        inner = partial(TcpConnection, self.serve, self.limits, self.clients)
+        connect = partial(self.layer, inner, lambda: self.context, Handshakes(loop, self.counts))
+        self.accepted = Accepted(connect, self.clients, own_sockets=True)
+        self.address = self.accepted.address
+        await self.accepted.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.server.close()
-        self.clients.timer.cancel()
+        self.accepted.end()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(*self.address, ssl=self.trusting, server_hostname="dns.example")
@@ -335,13 +341,13 @@ def test_handshakes_take_turns_with_queries(authority: Authority) -> None:
         async with Listening(authority) as listening:
             reader, writer = await listening.connect()
             order: list[str] = []
-            shake = TlsConnection.shake
+            step = Handshakes.next
 
-            def noted(self: TlsConnection) -> None:
+            def noted(self: Handshakes) -> None:
                 order.append("handshake")
-                shake(self)
+                step(self)
 
-            TlsConnection.shake = noted  # type: ignore[method-assign]
+            Handshakes.next = noted  # type: ignore[method-assign]
             try:
                 hello = Piecewise(listening)
                 with pytest.raises(ssl.SSLWantReadError):
@@ -357,7 +363,7 @@ def test_handshakes_take_turns_with_queries(authority: Authority) -> None:
                 while order.count("handshake") < 40:
                     await asyncio.sleep(0.01)
             finally:
-                TlsConnection.shake = shake  # type: ignore[method-assign]
+                Handshakes.next = step  # type: ignore[method-assign]
             # Not all of them before the first answer.
             assert "query" in order[:30]
             for _, other in others:

@@ -13,19 +13,6 @@ from fastdns.dns cimport _numbers
 
 MAX_MESSAGE_BYTES = _numbers.MAX_MESSAGE_BYTES
 
-cdef enum:
-    LENGTH_BYTES = 2
-
-
-cdef inline Py_ssize_t end_of(const uint8_t* data, Py_ssize_t size, Py_ssize_t at) noexcept nogil:
-    """Where the message ends whose length stands at ``at``, which is at most size; -1 where it is not whole."""
-    cdef Py_ssize_t end
-    if size - at < LENGTH_BYTES:
-        return -1
-    end = at + LENGTH_BYTES + ((<Py_ssize_t>data[at] << 8) | data[at + 1])
-    return end if end <= size else -1
-
-
 cdef Py_ssize_t size_of(bytes message) except -1:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
     if size > _numbers.MAX_MESSAGE_BYTES:

@@ -28,12 +28,15 @@ cdef extern from "sys/socket.h" nogil:
     int c_bind "bind"(int fd, const sockaddr* address, socklen_t size)
     int c_connect "connect"(int fd, const sockaddr* address, socklen_t size)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
+    ssize_t c_recv "recv"(int fd, void* buffer, size_t size, int flags)
+    ssize_t c_send "send"(int fd, const void* buffer, size_t size, int flags)
     int recvmmsg(int fd, mmsghdr* messages, unsigned int count, int flags, void* timeout)
     int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags)
     cmsghdr* CMSG_FIRSTHDR(msghdr* message)
     uint8_t* CMSG_DATA(cmsghdr* control)
     enum:
         MSG_DONTWAIT
+        MSG_NOSIGNAL
         MSG_TRUNC
         SOCK_DGRAM
         SOCK_NONBLOCK
@@ -74,9 +77,11 @@ cdef extern from "sys/epoll.h" nogil:
     int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
     enum:
         EPOLLIN
+        EPOLLOUT
         EPOLL_CLOEXEC
         EPOLL_CTL_ADD
         EPOLL_CTL_DEL
+        EPOLL_CTL_MOD
 
 cdef extern from "poll.h" nogil:
     struct pollfd:

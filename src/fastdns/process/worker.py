@@ -37,8 +37,10 @@ from fastdns.process.sockets import TCP_BACKLOG, Pair
 from fastdns.serve._suspend import NativeService
 from fastdns.serve._worker import Worker
 from fastdns.transports import Deliver, Serve
-from fastdns.transports._slow import PARKED, SlowPath
+from fastdns.transports._slow import PARKED, SlowPath, serving
+from fastdns.transports._sockets import Sockets
 from fastdns.transports._udp import HotLoop
+from fastdns.transports.accepting import Accepting
 from fastdns.transports.clients import Clients
 from fastdns.transports.table import HTTPS, TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
@@ -111,7 +113,7 @@ def give_way() -> None:
 
 
 # What makes the connection of a socket that was accepted.
-Connect = Callable[[], asyncio.BufferedProtocol]
+Connect = Callable[[], Any]
 
 
 class WorkerProcess:
@@ -158,7 +160,7 @@ class WorkerProcess:
         self.handshakes: Handshakes | None = None
         # By the index of a listener.
         self.places: dict[int, Places] = {}
-        self.servers: list[asyncio.Server] = []
+        self.accepting: list[Accepting] = []
         self.left: list[socket.socket] = []
         self.done = asyncio.Event()
         self.hot_ended = asyncio.Event()
@@ -260,7 +262,7 @@ class WorkerProcess:
         )
         if self.tasks is not None:
             await self.tasks.start(loop)
-        await self.listen(loop)
+        self.listen(loop)
         thread = threading.Thread(target=self.run_hot, args=(loop,), name="hot", daemon=True)
         give_back_zeros()
         thread.start()
@@ -309,10 +311,10 @@ class WorkerProcess:
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.settings[index])
             for pair in pairs:
-                serve = partial(self.serve, index, transport=pair.stream)
+                serve = self.serve_at(index, pair.stream, b"")
                 serve_at = partial(self.serve_at, index, pair.stream) if pair.place.wildcard else None
                 plain = partial(self.connection(index, pair.stream), serve, limits, self.clients, serve_at)
-                connect: Callable[..., asyncio.BufferedProtocol] = plain
+                connect: Callable[..., Any] = plain
                 files = self.settings[index].tls
                 if pair.stream.alpn and files is not None:
                     connect = self.encrypted(plain, files, pair.stream.alpn)
@@ -353,39 +355,32 @@ class WorkerProcess:
 
     def encrypted(
         self, connect: Callable[..., ClientStream], files: ServerTls, alpn: tuple[str, ...]
-    ) -> Callable[..., asyncio.BufferedProtocol]:
+    ) -> Callable[..., Any]:
         """What makes connections with TLS around those of connect."""
         from fastdns.metrics.handshakes import handshakes
         from fastdns.servertls import served
+        from fastdns.transports._openssl import may_use
+        from fastdns.transports._tls import TlsLayer
         from fastdns.transports.tls import Handshakes, TlsConnection
 
         if self.handshakes is None:
             self.handshakes = Handshakes(asyncio.get_running_loop(), handshakes())
         certificates = served(files, alpn)
         certificates.accept()
-        return partial(TlsConnection, connect, lambda: certificates.context, self.handshakes)
+        layer = TlsLayer if may_use(certificates.context) else TlsConnection
+        return partial(layer, connect, lambda: certificates.context, self.handshakes)
 
-    async def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Accept TCP connections on this worker's listeners."""
-        for listener, connect in self.listeners():
-            # The loop listens again, by itself with a tenth of the room.
-            self.servers.append(await loop.create_server(connect, sock=listener, backlog=TCP_BACKLOG))
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept connections on this worker's listeners."""
+        self.sockets = Sockets(loop, self.clients.turns)
+        self.accepting = [
+            Accepting(loop, self.sockets, listener, connect, TCP_BACKLOG) for listener, connect in self.listeners()
+        ]
 
-    async def stop_listening(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Accept no more; who has connected is served. Of a socket that is closed the kernel would reset them."""
-        waiting = list[tuple[socket.socket, Connect]]()
-        for listener, connect in self.listeners():
-            with contextlib.suppress(OSError):
-                waiting.append((listener.dup(), connect))
-        for server in self.servers:
-            server.close()
-        for listener, connect in waiting:
-            # No descriptor, or a peer that is gone: the others are served all the same.
-            with contextlib.closing(listener), contextlib.suppress(OSError):
-                for _ in range(TCP_BACKLOG):
-                    accepted, _ = listener.accept()
-                    accepted.setblocking(False)
-                    await loop.connect_accepted_socket(connect, accepted)
+    def stop_listening(self) -> None:
+        """Accept no more; who has connected is served."""
+        for accepting in self.accepting:
+            accepting.close(TCP_BACKLOG)
 
     def serve(
         self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver,
@@ -407,8 +402,9 @@ class WorkerProcess:
         return reply
 
     def serve_at(self, index: int, transport: Transport, local: bytes) -> Serve:
-        """What serves the messages of a connection to one address of a listener on every address."""
-        return partial(self.serve, index, transport=transport, local=local)
+        """What serves the messages of a connection. local: of a listener on every address, the one it came to."""
+        serve = partial(self.serve, index, transport=transport, local=local)
+        return serving(self.slow, index, transport.number, serve, self.ask_soon, local)
 
     def serve_datagrams(self, index: int) -> Callable[..., object]:
         """What serves messages that lie in a UDP socket of a listener, outside the hot thread."""
@@ -455,6 +451,7 @@ class WorkerProcess:
         """Let the slow thread's table see the clock for as long as questions are in flight."""
         again_s = self.slow.tick()
         self.slow_timer = None
+        self.slow.timed = again_s is not None
         if again_s is not None:
             self.slow_timer = asyncio.get_running_loop().call_later(again_s, self.keep_time)
 
@@ -503,7 +500,7 @@ class WorkerProcess:
     async def drain(self) -> None:
         """Finish what has been asked. The supervisor's patience ends it otherwise."""
         self.hot.stop()
-        await self.stop_listening(asyncio.get_running_loop())
+        self.stop_listening()
         self.clients.drain()
         asyncio.get_running_loop().call_later(GIVE_UP_S, self.slow.give_up)
         await self.hot_ended.wait()

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 from fastdns.serve._suspend import NativeService
 from fastdns.serve._worker import Worker
@@ -10,6 +11,7 @@ class Messages:
     def close(self, why: str = "peer") -> None: ...
 
 class SlowPath:
+    timed: bool
     def __init__(self, workers: list[Worker], services: list[NativeService] | None = None) -> None: ...
     @property
     def workers(self) -> list[Worker]: ...
@@ -49,3 +51,17 @@ class SlowPath:
     def flush(self) -> None: ...
     def process(self) -> None: ...
     def tick(self) -> float | None: ...
+
+class Serving:
+    def __call__(
+        self, message: bytes, client: bytes, client_port: int, deliver: Callable[[Any], object]
+    ) -> object: ...
+
+def serving(
+    slow: SlowPath,
+    listener: int,
+    transport: int,
+    otherwise: Callable[..., object],
+    ask_soon: Callable[[], object],
+    local: bytes = b"",
+) -> Callable[..., object]: ...

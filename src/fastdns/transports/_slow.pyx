@@ -162,6 +162,17 @@ cdef class SlowPath:
 
     cdef object begin(self, uint32_t listener, bytes message, bytes client, int client_port, deliver,
                       uint8_t transport, bytes local, tuple inside):
+        cdef int size = self.run(listener, message, len(message), client, client_port, transport, local, inside,
+                                 self.out)
+        if size < 0:
+            self.waiting[self.token] = deliver
+            if inside is not None:
+                self.asked[self.token] = inside
+            return PARKED
+        return self.reply(self.workers[listener], size)
+
+    cdef int run(self, uint32_t listener, const uint8_t* message, uint32_t message_len, bytes client,
+                 int client_port, uint8_t transport, bytes local, tuple inside, uint8_t* out) except? -2:
         cdef Worker worker = self.workers[listener]
         cdef Context* ctx = &worker.ctx
         cdef uint64_t token
@@ -178,15 +189,11 @@ cdef class SlowPath:
         self.following.next = NULL
         if ctx.store != NULL:
             enter_epoch(ctx.store, worker.reader_slot)
-        size = serve(ctx, <const uint8_t*>message, len(message), self.out, MAX_MESSAGE_BYTES)
+        size = serve(ctx, message, message_len, out, MAX_MESSAGE_BYTES)
         if ctx.store != NULL:
             leave_epoch(ctx.store, worker.reader_slot)
-        if size < 0:
-            self.waiting[token] = deliver
-            if inside is not None:
-                self.asked[token] = inside
-            return PARKED
-        return self.reply(worker, size)
+        self.token = token
+        return -1 if size < 0 else size
 
     cdef object reply(self, Worker worker, int size):
         cdef Messages messages
@@ -270,3 +277,46 @@ cdef class SlowPath:
     def waits(self):
         """How many client queries are suspended."""
         return any_suspended(&self.table)
+
+
+cdef class Serving:
+    """slow: what serves. listener, transport, local: as of its serve. otherwise: serves messages that are objects,
+    and says what becomes of an error. ask_soon: called when the services have something to send."""
+
+    def __cinit__(self, SlowPath slow not None, uint32_t listener, uint8_t transport, otherwise, ask_soon,
+                  bytes local not None=b""):
+        if listener >= len(slow.workers):
+            raise ValueError(f"no listener: {listener}")
+        self.slow = slow
+        self.listener = listener
+        self.transport = transport
+        self.otherwise = otherwise
+        self.ask_soon = ask_soon
+        self.local = local
+
+    def __call__(self, message, client, client_port, deliver):
+        return self.otherwise(message, client, client_port, deliver)
+
+    cdef int run(self, const uint8_t* message, uint32_t message_len, bytes client, int client_port,
+                 uint8_t* out) except? -2:
+        return self.slow.run(self.listener, message, message_len, client, client_port, self.transport, self.local,
+                             None, out)
+
+    cdef object messages(self):
+        return None if self.slow.following.next == NULL else self.slow.reply(self.slow.workers[self.listener], 1)
+
+    cdef int park(self, deliver) except -1:
+        self.slow.waiting[self.slow.token] = deliver
+        return 0
+
+    cdef int served(self, bint parked) except -1:
+        if parked or (not self.slow.timed and any_outstanding(&self.slow.table)):
+            self.ask_soon()
+        return 0
+
+
+def serving(slow, listener, transport, otherwise, ask_soon, bytes local not None=b""):
+    """What serves the messages of connections: a Serving; or otherwise, where slow is of a class of its own."""
+    if type(slow) is not SlowPath:
+        return otherwise
+    return Serving(slow, listener, transport, otherwise, ask_soon, local)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from fastdns.transports._shares import Share
+
 
 class ClientConnection(Protocol):
     """What a connection offers to what bounds the clients, whatever its transport is.
@@ -34,22 +36,20 @@ class ClientConnection(Protocol):
         """Close at once. Replies that the client has not read are lost."""
 
 
-class Client:
+class Client(Share):
     """The connections of one address, what they hold, and what is left of the client's turn.
 
     open: the least recently active connection first. closing: connections that only send what is left.
     """
 
-    __slots__ = ("address", "closing", "deferred", "held", "left", "open", "turn")
+    __slots__ = ("address", "closing", "deferred", "held", "open")
 
     def __init__(self, address: bytes) -> None:
         self.address = address
         self.open: dict[ClientConnection, None] = {}
         self.closing: dict[ClientConnection, None] = {}
-        # Of Turns: connections whose next queries wait for the next turn, and what is left of this one.
+        # Of Turns: connections whose next queries wait for the next turn.
         self.deferred: deque[ClientConnection] = deque()
-        self.turn = -1
-        self.left = 0
         # Of HeldBytes: bytes of all its connections.
         self.held = 0
 

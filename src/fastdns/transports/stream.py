@@ -65,7 +65,7 @@ class ClientStream(asyncio.BufferedProtocol):
         self.max_waiting = MAX_WAITING
         self.paused = False
         # Replies of several messages that are being sent, one after the other. Other queries wait meanwhile.
-        self.series: deque[Messages] = deque()
+        self.series: deque[Messages] | None = None
         self.reading = True
         # Its next queries wait for the client's next turn.
         self.deferred = False

@@ -15,7 +15,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.transports import Peer
@@ -37,12 +37,23 @@ PLAIN = memoryview(bytearray(PLAIN_BYTES))
 
 def failure(error: OSError) -> str:
     """Why a handshake has failed: a reason of metrics/handshakes.py."""
-    reason = getattr(error, "reason", None) or ""
+    return reason_of(getattr(error, "reason", None) or "")
+
+
+def reason_of(reason: str) -> str:
+    """The same by OpenSSL's reason, as ``ssl`` names it."""
     if "ALERT" in reason:
         return "alert"
     if reason.startswith(NO_COMMON):
         return "no_common"
     return "certificate" if "CERT" in reason else "malformed"
+
+
+class Shaking(Protocol):
+    """A connection with a handshake."""
+
+    def shake(self) -> None:
+        """The next step of the handshake, with what has come."""
 
 
 class Handshakes:
@@ -51,9 +62,9 @@ class Handshakes:
     def __init__(self, loop: asyncio.AbstractEventLoop, counts: HandshakeCounts) -> None:
         self.loop = loop
         self.counts = counts
-        self.waiting: deque[TlsConnection] = deque()
+        self.waiting: deque[Shaking] = deque()
 
-    def add(self, connection: TlsConnection) -> None:
+    def add(self, connection: Shaking) -> None:
         """Make the next step of a connection's handshake when it is its turn."""
         if not self.waiting:
             self.loop.call_soon(self.next)
@@ -61,9 +72,11 @@ class Handshakes:
 
     def next(self) -> None:
         """One step of one of them."""
-        self.waiting.popleft().shake()
-        if self.waiting:
-            self.loop.call_soon(self.next)
+        try:
+            self.waiting.popleft().shake()
+        finally:
+            if self.waiting:
+                self.loop.call_soon(self.next)
 
 
 class TlsConnection(asyncio.BufferedProtocol):

@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import asyncio
 
+from fastdns.transports._shares import TurnNumber
 from fastdns.transports.client import Client, ClientConnection
 
-# Of one client, in one iteration of the event loop.
+# Of one client, in one iteration of the event loop: see _shares.pxd.
 QUERIES = 32
 
 
-class Turns:
+class Turns(TurnNumber):
     """The turns of all clients of a worker. Only for the thread of its loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         # Clients with queries that wait for the next turn.
         self.behind: dict[Client, None] = {}
-        self.turn = 0
-
-    def allowance(self, client: Client) -> int:
-        """How many more queries of a client are served in this turn."""
-        if client.turn != self.turn:
-            client.turn = self.turn
-            client.left = QUERIES
-        return client.left
 
     def defer(self, connection: ClientConnection) -> None:
         """The next queries of a connection wait for the next turn: then its catch_up is called."""
@@ -47,7 +40,12 @@ class Turns:
         behind, self.behind = self.behind, {}
         for client in behind:
             # A client that has to wait again comes after the others. Only what can be served is called.
-            while client.deferred and self.allowance(client):
+            # Of its connections that were not read yet, half of its turn is kept.
+            kept = QUERIES // 2 if client.passed else 0
+            client.passed = False
+            client.left = self.allowance(client) - kept
+            while client.deferred and client.left > 0:
                 client.deferred.popleft().catch_up()
+            client.left += kept
             if client.deferred:
                 self.wait(client)

@@ -1,0 +1,17 @@
+"""A layer of a connection: see _layer.pxd."""
+
+
+cdef class Layer:
+    """What layers have in common: a layer has the half of it that its place asks for."""
+
+    cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
+        raise NotImplementedError
+
+    cdef bint put(self, const uint8_t* data, Py_ssize_t size) except -1:
+        raise NotImplementedError
+
+    cdef Py_ssize_t unsent_bytes(self) noexcept:
+        return 0
+
+    cdef bint has_turn(self) except -1:
+        return True

@@ -1,0 +1,8 @@
+class Share:
+    turn: int
+    left: int
+    passed: bool
+
+class TurnNumber:
+    turn: int
+    def allowance(self, client: Share) -> int: ...
