@@ -249,8 +249,11 @@ cdef class FramedConnection(Layer):
             self.read_on()
             self.settle(progress=used > 0)
         elif used:
-            self.deadline = self.idle_s + (self.clients_.loop.time() if self.below is None
-                                           else <double>monotonic_ns() / 1e9)
+            if self.below is None:
+                self.deadline = self.clients_.loop.time() + self.idle_s
+            else:
+                # The clock of the loop, without a call of it.
+                self.deadline = <double>monotonic_ns() / 1e9 + self.idle_s
         return 0
 
     cdef int send_gathered(self) except -1:

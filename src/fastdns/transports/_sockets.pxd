@@ -1,10 +1,11 @@
 """The sockets of stream connections: one epoll for all of a worker, which the event loop watches.
 
-One call of the event loop serves all connections that have something to say, each once: what has come is read,
+One call of the event loop serves the connections that have something to say, each once: what has come is read,
 answered and sent where it lies. ``SocketStream`` has the methods of an asyncio transport that connections here use,
 so that a protocol in Python may stand on it as well.
 
-A connection of a client that has had its share of this turn is not read: the kernel tells of it again.
+A connection of a client that has had its share of a turn is not read before others are. Where nobody has waited for
+the next turn already, that begins when all of them were looked at.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -16,7 +17,6 @@ cdef class Sockets:
     """All of a worker. Only for the thread of its loop."""
     cdef object loop
     cdef TurnNumber turns
-    cdef bint skipped                   # a connection, for its client's turn
     cdef int epoll_fd
     cdef list streams                   # by their descriptors
     cdef list unflushed                 # with something that was written since the loop's last turn
@@ -24,7 +24,7 @@ cdef class Sockets:
     cdef readonly int open              # how many
 
     cdef int fail(self, SocketStream stream, error) except -1
-    cdef int on_event(self, SocketStream stream, uint32_t events) except -1
+    cdef bint on_event(self, SocketStream stream, uint32_t events) except -1
     cdef int flush_soon(self, SocketStream stream) except -1
     cdef int lose_soon(self, SocketStream stream) except -1
 
@@ -53,7 +53,7 @@ cdef class SocketStream(Layer):
 
     cdef uint32_t wanted(self) noexcept
     cdef int watch(self, uint32_t events) except -1
-    cdef int on_readable(self) except -1
+    cdef bint on_readable(self) except -1
     cdef int give(self, Py_ssize_t size) except -1
     cdef int keep(self, const uint8_t* data, Py_ssize_t size) except -1
     cdef int write_later(self, const uint8_t* data, Py_ssize_t size) except -1

@@ -71,26 +71,32 @@ cdef class Sockets:
     def on_ready(self):
         """Serve what is ready, each connection once."""
         cdef epoll_event events[EVENTS]
-        cdef int i
         cdef int ready = epoll_wait(self.epoll_fd, events, EVENTS, 0)
-        self.skipped = False
-        for i in range(ready):
-            stream = self.streams[<int>events[i].data.u32]
-            if stream is not None:
-                self.on_event(<SocketStream>stream, events[i].events)
-        if self.skipped and not self.turns.behind:
-            # Nobody else begins the turn in which they are served.
+        cdef int i, passed
+        while ready > 0:
+            passed = 0
+            for i in range(ready):
+                stream = self.streams[<int>events[i].data.u32]
+                if stream is not None and self.on_event(<SocketStream>stream, events[i].events):
+                    events[passed] = events[i]
+                    passed += 1
+            if not passed or self.turns.behind:
+                # Or who waits longer begins the next turn.
+                return
             self.turns.turn += 1
+            ready = passed
 
-    cdef int on_event(self, SocketStream stream, uint32_t events) except -1:
+    cdef bint on_event(self, SocketStream stream, uint32_t events) except -1:
+        """True where it was passed over: its client has had its turn."""
         cdef uint32_t wanted
+        cdef bint passed = False
         try:
             if stream.over:
-                return 0
+                return False
             wanted = stream.wanted()
             # An error, or the end of both directions, is found out by whoever wants something.
             if events & ~<uint32_t>EPOLLOUT and wanted & EPOLLIN:
-                stream.on_readable()
+                passed = stream.on_readable()
             if events & ~<uint32_t>EPOLLIN and wanted & EPOLLOUT and not stream.over:
                 stream.flush()
             wanted = stream.wanted()
@@ -98,7 +104,7 @@ cdef class Sockets:
                 stream.watch(wanted)
         except Exception as error:
             self.fail(stream, error)
-        return 0
+        return passed
 
     cdef int fail(self, SocketStream stream, error) except -1:
         """An error of ours."""
@@ -249,11 +255,10 @@ cdef class SocketStream(Layer):
         self.watched = events
         return 0
 
-    cdef int on_readable(self) except -1:
+    cdef bint on_readable(self) except -1:
         cdef Py_ssize_t size
         if self.above is not None and not self.above.has_turn():
-            self.sockets.skipped = True
-            return 0
+            return True
         size = c_recv(self.fd, received, READ_BYTES, MSG_DONTWAIT)
         if size > 0:
             if self.above is not None:
@@ -266,7 +271,7 @@ cdef class SocketStream(Layer):
                 self.close()
         elif errno not in (EAGAIN, EINTR):
             self.fail(errno)
-        return 0
+        return False
 
     cdef int give(self, Py_ssize_t size) except -1:
         """What was received, to a protocol in Python."""
