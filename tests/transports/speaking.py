@@ -92,6 +92,7 @@ class Http2:
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.bodies: dict[int, bytearray] = {}
+        self.closing = ""
 
     def body_of(self, message: bytes) -> bytes:
         return message
@@ -100,6 +101,8 @@ class Http2:
         return body
 
     def ask(self, message: bytes) -> None:
+        if self.closing:
+            raise Ended(self.closing)
         body = self.body_of(message)
         stream = self.h2.get_next_available_stream_id()
         headers = [
@@ -125,9 +128,11 @@ class Http2:
                 found.append(self.message_of(bytes(self.bodies.pop(event.stream_id))))
             elif isinstance(event, h2.events.StreamReset):
                 raise Ended(str(event))
-            elif isinstance(event, h2.events.ConnectionTerminated) and event.error_code:
-                # With no error the server only takes no more requests.
-                raise Ended(str(event))
+            elif isinstance(event, h2.events.ConnectionTerminated):
+                if event.error_code:
+                    raise Ended(str(event))
+                # The server takes no more requests; replies to those before come yet (RFC 9113 section 6.8).
+                self.closing = str(event)
         return found
 
 
