@@ -460,7 +460,9 @@ def test_the_course_adds_up() -> None:
             Server("127.0.0.1", port), Questions(QUERIES), How(seconds=0.5, rate=200, clients=2, timeout_s=10.0),
             tell=lambda result, interval: told.append(interval.answered), interval_s=0.1,
         )  # fmt: skip
-    assert sum(one.answered for one in outcome.course) == outcome.result.answered == sum(told)
+    assert sum(one.answered for one in outcome.course) == outcome.result.answered
+    # What is left at the end is no interval of its own if it is shorter than half of one.
+    assert 0 < sum(told) <= outcome.result.answered
     assert sum(one.sent for one in outcome.course) == outcome.result.sent
     assert len(outcome.course) >= 3
     ends = [one.end_s for one in outcome.course]

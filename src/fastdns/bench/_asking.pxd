@@ -21,6 +21,7 @@ cdef struct Asking:
     uint32_t outstanding        # how many may be under way at a time, over all lanes
     uint32_t under_way
     uint64_t random
+    bint by_stream              # queries are known by their streams, and have an ID of 0
     Counts* counts
     const Signer* signer        # NULL: queries are not signed
     Lines* lines                # NULL: nothing is printed
@@ -28,6 +29,8 @@ cdef struct Asking:
 
 cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t size, uint32_t room,
                        uint64_t now) noexcept nogil
+cdef void match_at(Asking* a, Lane* lane, uint16_t at, const uint8_t* answer, uint32_t size, uint32_t room,
+                   uint64_t now) noexcept nogil
 cdef void lose(Asking* a, Lane* lane, uint16_t at) noexcept nogil
 cdef void interrupt(Asking* a, Lane* lane) noexcept nogil
 cdef void give_up(Asking* a, Lane* lane, uint64_t now) noexcept nogil
@@ -51,6 +54,8 @@ cdef inline uint32_t prepare(Asking* a, Lane* lane, uint32_t ahead) noexcept nog
     a.random = x
     id_ = (<uint32_t>((x * <uint64_t>0x2545F4914F6CDD1D) >> 48) & ~lane.place_mask) | at
     place.state = GIVEN_UP
+    if a.by_stream:
+        id_ = 0
     place.id[0] = (id_ >> 8) & 0xFF
     place.id[1] = id_ & 0xFF
     place.question = <uint32_t>((a.next_question + ahead * a.step) % a.question_count)

@@ -43,14 +43,21 @@ cdef uint64_t due_by(const Asking* a, uint64_t now, uint64_t count) noexcept nog
 
 cdef void match_answer(Asking* a, Lane* lane, const uint8_t* answer, uint32_t size, uint32_t room,
                        uint64_t now) noexcept nogil:
-    """Find the query of an answer. Of a longer answer only the first room bytes are there."""
-    cdef uint16_t at
+    """Find the query of an answer by its ID. Of a longer answer only the first room bytes are there."""
+    cdef uint16_t at = 0
+    if size >= HEADER_BYTES:
+        at = ((<uint16_t>answer[0] << 8) | answer[1]) & lane.place_mask
+    match_at(a, lane, at, answer, size, room, now)
+
+
+cdef void match_at(Asking* a, Lane* lane, uint16_t at, const uint8_t* answer, uint32_t size, uint32_t room,
+                   uint64_t now) noexcept nogil:
+    """Take an answer to the query at a place, if it is one."""
     cdef Place* place
     cdef const Question* question
     if size < HEADER_BYTES or not answer[2] & QR:
         a.counts.mismatched += 1
         return
-    at = ((<uint16_t>answer[0] << 8) | answer[1]) & lane.place_mask
     place = &lane.places[at]
     question = &a.table[place.question]
     if (place.state != UNDER_WAY or place.id[0] != answer[0] or place.id[1] != answer[1]

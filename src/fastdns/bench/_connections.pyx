@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from fastdns.bench._asking cimport Asking
 from fastdns.bench._counts cimport add_latency
+from fastdns.bench._doh cimport begin_http
 from fastdns.bench._group cimport RETRY_NS, LaneGroup, close_lane, sleep_ns
 from fastdns.bench._lanes cimport CONNECTING, HANDSHAKING, OPEN, Lane
 from fastdns.bench._sockets cimport POLLIN, POLLOUT, SO_ERROR, SOL_SOCKET, getsockopt, monotonic_ns, socklen_t
@@ -55,6 +56,9 @@ cdef uint32_t handshaken(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
 cdef void ready(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
     """Queries can be sent on a connection."""
     cdef Lane* lane = &g.lanes[at]
+    if g.doh != NULL and begin_http(g.doh, a, lane) < 0:
+        close_lane(g, a, at, monotonic_ns() + RETRY_NS)
+        return
     lane.state = OPEN
     g.polls[at].events = POLLIN
     add_latency(&a.counts.set_ups, monotonic_ns() - lane.opening_ns)

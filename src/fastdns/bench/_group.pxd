@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastdns.bench._asking cimport Asking
+from fastdns.bench._doh cimport Doh
 from fastdns.bench._lanes cimport Lane
 from fastdns.bench._sockets cimport pollfd, sockaddr, socklen_t
 from fastdns.bench._tls cimport Tls
@@ -18,6 +19,7 @@ cdef struct LaneGroup:
     uint32_t lane_count
     bint over_tcp
     Tls* tls                    # of connections; NULL: none
+    Doh* doh                    # of connections; NULL: messages have their lengths before them
     int family
     int buffer_bytes            # 0: by how many answers may come at once
     const sockaddr* peer_at

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastdns.bench._asking cimport Asking, lose
+from fastdns.bench._doh cimport end_http, free_http
 from fastdns.bench._lanes cimport CLOSED, CONNECTING, NO_PLACE, OPEN, Lane, free_lane, make_places
 from fastdns.bench._sockets cimport (
     ADDRESS_ROOM, IPPROTO_TCP, POLLIN, POLLOUT, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_CLOEXEC, SOCK_DGRAM,
@@ -47,6 +48,8 @@ cdef void close_lanes(LaneGroup* g) noexcept nogil:
     """Close the sockets, and free everything."""
     cdef uint32_t i
     for i in range(g.lane_count):
+        if g.doh != NULL:
+            free_http(&g.lanes[i])
         if g.tls != NULL:
             free_tls(g.tls, &g.lanes[i])
         if g.lanes[i].fd >= 0:
@@ -113,6 +116,8 @@ cdef void open_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t now) noexcept
 cdef void close_lane(LaneGroup* g, Asking* a, uint32_t at, uint64_t retry_ns) noexcept nogil:
     """Close a connection. Its outstanding queries are lost."""
     cdef Lane* lane = &g.lanes[at]
+    if g.doh != NULL:
+        end_http(lane)
     if g.tls != NULL:
         end_tls(g.tls, lane)
     close(lane.fd)

@@ -59,6 +59,7 @@ cdef struct Lane:
     uint64_t opening_ns         # it has been opened since
     void* tls                   # OpenSSL's SSL; NULL: none
     void* session               # OpenSSL's SSL_SESSION, to be resumed; NULL: none
+    void* http                  # a DohLane; NULL: none
     uint64_t connections
     uint64_t asked              # queries on this connection
     uint64_t heard              # messages that arrived on it

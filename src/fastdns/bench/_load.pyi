@@ -3,7 +3,7 @@ from mmap import mmap
 
 from fastdns.bench._questions import Questions
 from fastdns.bench.result import Result
-from fastdns.bench.transport import TlsOptions
+from fastdns.bench.transport import HttpOptions, TlsOptions
 from fastdns.bench.tsig import TsigKey
 
 class Load:
@@ -25,6 +25,7 @@ class Load:
         buffer_bytes: int = 0,
         queries_per_connection: int = 0,
         tls: TlsOptions | None = None,
+        http: HttpOptions | None = None,
         tsig: TsigKey | None = None,
         first_port: int = 0,
         verbose: bool = False,

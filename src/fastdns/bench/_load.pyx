@@ -18,6 +18,7 @@ from fastdns.bench._asking cimport Asking, due_by, due_ns, give_up, interrupt, m
 from fastdns.bench._counts cimport Counts, counts_in
 from fastdns.bench._connections cimport connect_all, give_up_opening, go_on_opening, nobody_accepts
 from fastdns.bench._datagrams cimport Datagrams, free_datagrams, make_datagrams, send_queries, take_answers
+from fastdns.bench._doh cimport DohClient, is_draining, write_requests
 from fastdns.bench._group cimport LaneGroup, close_lane, close_lanes, make_lanes, open_lane, sleep_ns
 from fastdns.bench._lanes cimport CLOSED, MAX_WINDOW, OPEN, Lane
 from fastdns.bench._lines cimport Lines, write_lines
@@ -28,7 +29,7 @@ from fastdns.bench._streams cimport flush_all, take_stream, write_queries
 from fastdns.bench._tls cimport TlsClient
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
-from fastdns.bench.transport import ALPN, ENCRYPTED, PORTS, TlsOptions
+from fastdns.bench.transport import ALPN, ENCRYPTED, PORTS, HttpOptions, TlsOptions
 
 cdef extern from "sched.h" nogil:
     int sched_yield()
@@ -66,9 +67,11 @@ cdef class Load:
     queries: whole messages, or Questions; asked in this order, again and again, every step-th from first on; their
     IDs are replaced. outstanding: the number of outstanding queries, over all sockets. timeout_s: when a query is
     lost. rate: queries a second of all processes together, 0 for the closed loop; first and step are then this
-    process's place among them. tls: TlsOptions, for transports that are encrypted. counters: memory of COUNTS_BYTES
-    that other processes may read. Use from one thread at a time. Raises ValueError; BenchError for files of TLS;
-    OSError if no socket can be opened or no connection is accepted.
+    process's place among them. tls: TlsOptions, for transports that are encrypted. http: HttpOptions, for
+    transports over HTTP. tsig: a TsigKey, to sign with. first_port: local, of the first socket; 0: any. verbose:
+    print a line for each query that has ended. counters: memory of COUNTS_BYTES that other processes may read. Use
+    from one thread at a time. Raises ValueError; BenchError for files of TLS; OSError if no socket can be opened or
+    no connection is accepted.
     """
 
     cdef Questions questions
@@ -80,6 +83,7 @@ cdef class Load:
     cdef Asking asking
     cdef Datagrams datagrams
     cdef TlsClient tls
+    cdef DohClient doh
     cdef TsigSigner signer
     cdef Lines lines
     cdef bint has_run
@@ -90,7 +94,7 @@ cdef class Load:
     def __cinit__(self, str host not None, int port, queries not None, *, uint32_t outstanding=256,
                   uint32_t sockets=16, double timeout_s=1.0, str transport="udp", double rate=0.0, uint64_t first=0,
                   uint64_t step=1, int family=0, str local_address=None, int buffer_bytes=0,
-                  uint64_t queries_per_connection=0, tls=None, tsig=None, uint32_t first_port=0,
+                  uint64_t queries_per_connection=0, tls=None, http=None, tsig=None, uint32_t first_port=0,
                   bint verbose=False, counters=None):
         cdef uint32_t i, window, there, query_bytes
         if not 1 <= sockets <= MAX_LANES:
@@ -122,8 +126,13 @@ cdef class Load:
         if verbose:
             self.asking.lines = &self.lines
         self.group.over_tcp = transport != "udp"
-        if transport in ENCRYPTED:
-            self.tls = TlsClient(TlsOptions() if tls is None else tls, ALPN[transport])
+        if transport == "doh":
+            self.doh = DohClient(HttpOptions() if http is None else http, self.questions)
+            self.group.doh = &self.doh.doh
+            self.asking.by_stream = True
+        if transport in ENCRYPTED and (http is None or http.is_secure):
+            self.tls = TlsClient(TlsOptions() if tls is None else tls, ALPN[transport],
+                                 must_select=transport == "doh")
             self.group.tls = &self.tls.tls
         self.group.buffer_bytes = buffer_bytes
         self.group.family, self.peer, _ = packed_address(host, port, family)
@@ -318,6 +327,14 @@ cdef class Load:
             n = BATCH
         if n == 0:
             return 0
-        n = write_queries(a, lane, n, now) if g.over_tcp else send_queries(&self.datagrams, a, lane, n)
+        if g.doh != NULL:
+            if is_draining(lane) and lane.under_way == 0:
+                close_lane(g, a, at, now)
+                return 0
+            n = write_requests(g.doh, a, lane, n, now)
+        elif g.over_tcp:
+            n = write_queries(a, lane, n, now)
+        else:
+            n = send_queries(&self.datagrams, a, lane, n)
         a.under_way += n
         return n

@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from fastdns.bench._asking cimport Asking, match_answer, most_bytes, prepare, under_way_now, write_message
+from fastdns.bench._doh cimport is_over, put_frames, take_frames
 from fastdns.bench._group cimport INCOMING_BYTES, OUTGOING_BYTES, RETRY_NS, LaneGroup, close_lane
 from fastdns.bench._lanes cimport OPEN, Lane, next_place
 from fastdns.bench._sockets cimport MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, recv, send
@@ -63,7 +64,11 @@ cdef uint32_t flush_all(LaneGroup* g, Asking* a) noexcept nogil:
     cdef Lane* lane
     for i in range(g.lane_count):
         lane = &g.lanes[i]
-        if lane.state != OPEN or lane.outgoing_sent == lane.outgoing_size:
+        if lane.state != OPEN:
+            continue
+        if g.doh != NULL:
+            lane.outgoing_size = put_frames(lane, lane.outgoing, lane.outgoing_size, OUTGOING_BYTES)
+        if lane.outgoing_sent == lane.outgoing_size:
             continue
         sent = write_some(
             g, lane, lane.outgoing + lane.outgoing_sent, lane.outgoing_size - lane.outgoing_sent)
@@ -96,6 +101,14 @@ cdef uint32_t take_stream(LaneGroup* g, Asking* a, uint32_t at) noexcept nogil:
         # A server that closes each connection before an answer is not asked as fast as connections can be made.
         close_lane(g, a, at, now if lane.heard else now + RETRY_NS)
         return 1
+    if g.doh != NULL:
+        came = take_frames(lane, lane.incoming, <uint32_t>got, now)
+        lane.heard += came
+        if came:
+            a.counts.last_ns = now
+        if is_over(lane):
+            close_lane(g, a, at, now if lane.heard else now + RETRY_NS)
+        return came if came else 1
     lane.incoming_size += <uint32_t>got
     while lane.incoming_size - begin >= LENGTH_BYTES:
         size = (<uint32_t>lane.incoming[begin] << 8) | lane.incoming[begin + 1]

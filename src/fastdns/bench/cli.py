@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
     """The runner's How."""
     from fastdns.bench.options import FAMILIES, VERSUS_SECONDS
     from fastdns.bench.runner import How
-    from fastdns.bench.transport import TlsOptions
+    from fastdns.bench.transport import METHODS, PLAIN_HTTP, TlsOptions
 
     seconds = how.limit or (VERSUS_SECONDS if how.versus and not how.runs else 0.0)
     runs = how.runs or (0 if seconds else 1)
@@ -108,6 +109,7 @@ def how_to_ask(how: argparse.Namespace, queries: int) -> Any:
         local_port=how.local_port or 0,
         tsig=how.tsig,
         verbose=how.verbose,
+        http=dataclasses.replace(how.doh_uri or PLAIN_HTTP, method=how.doh_method or METHODS[0]),
     )
     if made.most_outstanding < how.threads:
         raise BenchUsageError(f"-T {how.threads} needs at least as many outstanding queries: -q {how.threads}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchUsageError
-from fastdns.bench.transport import CONNECTED, ENCRYPTED, PORTS
+from fastdns.bench.transport import CONNECTED, ENCRYPTED, METHODS, OVER_HTTP, PORTS, HttpOptions, parse_uri
 from fastdns.bench.tsig import TsigKey, parse_key
 
 DESCRIPTION = """\
@@ -144,6 +144,19 @@ def _tsig(text: str) -> TsigKey:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _uri(text: str) -> HttpOptions:
+    try:
+        return parse_uri(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _method(text: str) -> str:
+    if text not in METHODS:
+        raise argparse.ArgumentTypeError(f"{' or '.join(METHODS)} expected, got {text!r}")
+    return text
+
+
 def _suppressed(text: str) -> tuple[str, ...]:
     words = _words(text)
     for word in words:
@@ -161,6 +174,8 @@ class LongOption(NamedTuple):
 
 
 LONG_OPTIONS = {
+    "doh-uri": LongOption("doh_uri", _uri, "--doh-uri"),
+    "doh-method": LongOption("doh_method", _method, "--doh-method"),
     "num-queries-per-conn": LongOption(
         "queries_per_connection", _count(1, MAX_PER_CONNECTION), "--queries-per-connection"
     ),
@@ -211,14 +226,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument_group("whom to ask").add_argument
     add("-s", "--server", metavar="SERVER", help="name or address (default 127.0.0.1)")
-    add("-p", "--port", metavar="PORT", type=_count(1, 65535), help="port (default 53; dot 853)")
+    add("-p", "--port", metavar="PORT", type=_count(1, 65535), help="port (default 53; dot 853; doh 443)")
     add("-f", "--family", choices=FAMILIES, default="any", help="address family (default any)")
     add("-m", "--mode", default="udp", metavar="|".join(PORTS), help="transport (default udp)")
     add("-a", "--local-address", metavar="ADDRESS", help="ask from this local address")
     add("-x", "--local-port", metavar="PORT", type=_count(1, MAX_PORT),
         help="ask from this local port, with the next client from the next port (default: any)")  # fmt: skip
 
-    add = made.add_argument_group("TLS").add_argument
+    add = made.add_argument_group("HTTPS and TLS").add_argument
+    add("--doh-uri", metavar="URI", type=_uri, help="URI of requests (default: https://SERVER/dns-query)")
+    add("--doh-method", choices=METHODS, help="method of requests (default GET)")
     add("--tls-ca", metavar="FILE", type=Path, help="the server's certificate has to be signed by one of these "
         "authorities, and to have its name (default: it is not verified)")  # fmt: skip
     add("--tls-name", metavar="NAME", help="name of the server (default: SERVER)")
@@ -343,6 +360,9 @@ def check_tls(how: argparse.Namespace) -> None:
                         ("--resume", how.resume or None)):  # fmt: skip
         if value is not None and how.mode not in ENCRYPTED:
             raise BenchUsageError(f"{flag} needs an encrypted transport: -m {' or '.join(ENCRYPTED)}")
+    for flag, wanted in (("--doh-uri", how.doh_uri), ("--doh-method", how.doh_method)):
+        if wanted is not None and how.mode not in OVER_HTTP:
+            raise BenchUsageError(f"{flag} needs DNS over HTTPS: -m {' or '.join(OVER_HTTP)}")
     if (how.tls_cert is None) != (how.tls_key is None):
         raise BenchUsageError("--tls-cert and --tls-key belong together: give both")
 

@@ -27,7 +27,7 @@ from fastdns.bench._questions import Questions
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
-from fastdns.bench.transport import CONNECTED, PLAIN_TLS, TlsOptions
+from fastdns.bench.transport import CONNECTED, PLAIN_HTTP, PLAIN_TLS, HttpOptions, TlsOptions
 from fastdns.bench.tsig import TsigKey
 from fastdns.children import die_with_parent
 
@@ -65,6 +65,7 @@ class How:
     rate: float = 0.0
     transport: str = "udp"
     tls: TlsOptions = PLAIN_TLS
+    http: HttpOptions = PLAIN_HTTP
     family: int = socket.AF_UNSPEC
     local_address: str | None = None
     buffer_bytes: int = 0
@@ -143,7 +144,8 @@ class Child:
                 sockets=part(how.clients, number, how.processes),
                 timeout_s=how.timeout_s,
                 transport=how.transport,
-                tls=how.tls.towards(server.host),
+                tls=how.tls.towards(how.http.host or server.host),
+                http=how.http.towards(server),
                 tsig=how.tsig,
                 first_port=how.local_port and how.local_port + before(how.clients, number, how.processes),
                 verbose=how.verbose,

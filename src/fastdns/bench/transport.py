@@ -6,14 +6,18 @@ import dataclasses
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastdns.bench.address import Server
 
 # dnsperf's names, and names in their manner where dnsperf has none; and the ports that IANA has assigned.
-PORTS = {"udp": 53, "tcp": 53, "dot": 853}
+PORTS = {"udp": 53, "tcp": 53, "dot": 853, "doh": 443}
 # The protocols that clients offer in a TLS handshake (RFC 7301), by transport: IANA, "TLS ALPN Protocol IDs".
-ALPN = {"dot": "dot"}
+ALPN = {"dot": "dot", "doh": "h2"}
 # Transports of connections, which are made and may be made anew; and those of them that are encrypted.
 CONNECTED = tuple(name for name in PORTS if name != "udp")
 ENCRYPTED = tuple(ALPN)
+OVER_HTTP = ("doh",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,52 @@ class TlsOptions:
 
 
 PLAIN_TLS = TlsOptions()
+METHODS = ("GET", "POST")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How DNS over HTTPS is asked. authority: the host and port of requests; empty: of the server that is asked."""
+
+    scheme: str = "https"
+    authority: str = ""
+    path: str = "/dns-query"
+    method: str = METHODS[0]
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is over TLS."""
+        return self.scheme == "https"
+
+    @property
+    def posts(self) -> bool:
+        """Whether messages are sent by POST."""
+        return self.method == "POST"
+
+    @property
+    def host(self) -> str:
+        """The host of the authority; empty if there is no authority."""
+        return urlsplit(f"//{self.authority}").hostname or ""
+
+    def towards(self, server: Server) -> HttpOptions:
+        """The options with the authority of the server."""
+        if self.authority:
+            return self
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        standard = server.port == (443 if self.is_secure else 80)
+        return dataclasses.replace(self, authority=host if standard else f"{host}:{server.port}")
+
+
+PLAIN_HTTP = HttpOptions()
+
+
+def parse_uri(text: str) -> HttpOptions:
+    """The options of dnsperf's doh-uri. Raises ValueError."""
+    # RFC 8484 writes the part that GET fills in as a template (RFC 6570).
+    uri = urlsplit(text.removesuffix("{?dns}"))
+    if uri.scheme not in ("https", "http") or not uri.hostname or set(uri.path + uri.query) & set("{} "):
+        raise ValueError(f"https://HOST/PATH expected, got {text!r}")
+    return HttpOptions(uri.scheme, uri.netloc, (uri.path or "/") + (f"?{uri.query}" if uri.query else ""))
 
 
 def is_address(host: str) -> bool:

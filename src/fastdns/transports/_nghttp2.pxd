@@ -1,4 +1,4 @@
-"""libnghttp2, as far as a server needs it: found when it is needed, so that nothing else needs it.
+"""libnghttp2, as far as server and load generator need it: found when it is needed, so that nothing else needs it.
 
 The declarations are those of nghttp2/nghttp2.h, which all versions of libnghttp2.so.14 have kept; names are its own
 without their prefix. ``load`` fills the table of functions.
@@ -13,12 +13,16 @@ cdef enum:
     # nghttp2_frame_type
     DATA = 0
     HEADERS = 1
+    SETTINGS = 4
     # nghttp2_flag
     FLAG_END_STREAM = 1
+    FLAG_ACK = 1
     # nghttp2_headers_category
     HCAT_REQUEST = 0
     # nghttp2_settings_id
+    SETTINGS_ENABLE_PUSH = 2
     SETTINGS_MAX_CONCURRENT_STREAMS = 3
+    SETTINGS_INITIAL_WINDOW_SIZE = 4
     SETTINGS_MAX_HEADER_LIST_SIZE = 6
     SETTINGS_NO_RFC7540_PRIORITIES = 9
     # nghttp2_error_code
@@ -103,17 +107,22 @@ cdef struct Library:
     void (*option_set_no_closed_streams)(void* option, int value) noexcept
     int (*session_server_new3)(void** session, const void* callbacks, void* user, const void* option,
                                Memory* memory) noexcept
-    void (*session_del)(void* session) noexcept
-    ssize_t (*session_mem_recv)(void* session, const uint8_t* data, size_t size) noexcept
-    ssize_t (*session_mem_send)(void* session, const uint8_t** data) noexcept
-    int (*session_want_read)(void* session) noexcept
-    int (*session_want_write)(void* session) noexcept
+    int (*session_client_new2)(void** session, const void* callbacks, void* user,
+                               const void* option) noexcept nogil
+    void (*session_del)(void* session) noexcept nogil
+    ssize_t (*session_mem_recv)(void* session, const uint8_t* data, size_t size) noexcept nogil
+    ssize_t (*session_mem_send)(void* session, const uint8_t** data) noexcept nogil
+    int (*session_want_read)(void* session) noexcept nogil
+    int (*session_want_write)(void* session) noexcept nogil
     int (*session_set_stream_user_data)(void* session, int32_t stream_id, void* data) noexcept
-    void* (*session_get_stream_user_data)(void* session, int32_t stream_id) noexcept
+    void* (*session_get_stream_user_data)(void* session, int32_t stream_id) noexcept nogil
     int (*session_get_stream_remote_close)(void* session, int32_t stream_id) noexcept
     int32_t (*session_get_last_proc_stream_id)(void* session) noexcept
     int (*session_terminate_session)(void* session, uint32_t code) noexcept
-    int (*submit_settings)(void* session, uint8_t flags, const SettingsEntry* entries, size_t count) noexcept
+    uint32_t (*session_get_remote_settings)(void* session, int id) noexcept nogil
+    int32_t (*submit_request)(void* session, const PrioritySpec* priority, const NameValue* fields, size_t count,
+                              const DataProvider* data, void* user) noexcept nogil
+    int (*submit_settings)(void* session, uint8_t flags, const SettingsEntry* entries, size_t count) noexcept nogil
     int (*submit_response)(void* session, int32_t stream_id, const NameValue* fields, size_t count,
                            const DataProvider* data) noexcept
     int (*submit_trailer)(void* session, int32_t stream_id, const NameValue* fields, size_t count) noexcept
