@@ -8,6 +8,7 @@ import random
 import ssl
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.servertls import ServerTls, made
 from fastdns.tls import bare_client_context
 from fastdns.transports import clients
-from fastdns.transports._tls import TlsLayer
+from fastdns.transports._openssl import may_use
+from fastdns.transports._tls import SESSION_BYTES, TlsLayer
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.tcp import TcpConnection
-from fastdns.transports.tls import SESSION_BYTES, Handshakes, TlsConnection
+from fastdns.transports.tls import SESSION_BYTES as SSL_SESSION_BYTES
+from fastdns.transports.tls import Handshakes, TlsConnection
 from tests.plugins.forward.certificates import Authority
 from tests.transports.support import Accepted, cut, frame
 
@@ -378,11 +381,12 @@ def test_idle_sessions_are_held_bytes(authority: Authority) -> None:
 
     async def main() -> None:
         async with Listening(authority) as listening:
-            listening.clients.held.max_bytes = 10 * SESSION_BYTES
+            session = SESSION_BYTES if Listening.layer is TlsLayer else SSL_SESSION_BYTES
+            listening.clients.held.max_bytes = 10 * session
             others = [await asyncio.open_connection(*listening.address) for _ in range(30)]
             while listening.stats.failed(0) or len(listening.clients.open) > 10:
                 await asyncio.sleep(0.01)
-            assert 0 < listening.clients.held.total <= 10 * SESSION_BYTES
+            assert 0 < listening.clients.held.total <= 10 * session
             for _, other in others:
                 other.close()
             await listening.everybody_is_gone()
@@ -414,3 +418,13 @@ def test_versions_before_1_2_are_refused(authority: Authority) -> None:
     context = made(server_files(authority), ("dot",))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED
+
+
+def test_contexts_from_which_openssl_calls_python(authority: Authority, tmp_path: Path) -> None:
+    """It would look for an object of Python's ssl at the session, where there is none."""
+    assert may_use(made(server_files(authority), ("dot",)))
+    for name, value in (("keylog_filename", str(tmp_path / "keys")), ("sni_callback", lambda *_: None)):
+        context = made(server_files(authority), ("dot",))
+        setattr(context, name, value)
+        assert not may_use(context), name
+    assert not may_use(object())  # type: ignore[arg-type]

@@ -102,9 +102,11 @@ cdef SSL_CTX* context_of(context) except NULL:
 
 
 def may_use(context not None):
-    """Whether sessions can be made of a context: not where the functions are not found, nor for one that writes its
-    secrets to a file, which is Python's to do."""
-    if load() or type(context) is not ssl.SSLContext or context.keylog_filename is not None:
+    """Whether sessions can be made of a context: not where the functions are not found, nor of one from which
+    OpenSSL calls Python's ssl, which would look for an object of its own: for secrets in a file, and for names."""
+    if load() or type(context) is not ssl.SSLContext:
+        return False
+    if context.keylog_filename is not None or context.sni_callback is not None:
         return False
     return (lib.SSL_CTX_get_verify_mode(context_of(context)) & 1) == (context.verify_mode != ssl.CERT_NONE)
 

@@ -7,6 +7,8 @@ from fastdns.transports._layer import Layer
 from fastdns.transports._sockets import SocketStream
 from fastdns.transports.tls import Handshakes
 
+SESSION_BYTES: int
+
 class TlsLayer(Layer):
     inner: Any
     def __init__(

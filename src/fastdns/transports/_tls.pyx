@@ -9,7 +9,7 @@ from libc.stdlib cimport malloc
 from fastdns.transports._openssl cimport (
     MADE_BYTES, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, feed, lib, made, new_session,
 )
-from fastdns.transports.tls import BUFFER, SESSION_BYTES, reason_of
+from fastdns.transports.tls import BUFFER, reason_of
 
 cdef enum:
     MAX_RECORD_BYTES = 16384            # RFC 8446 section 5.1
@@ -18,6 +18,9 @@ cdef enum:
     ENCRYPTED_BYTES = MADE_BYTES - MADE_BYTES // 16
     # Of a handshake, while its next step waits: then the client has to wait, too.
     EARLY_BYTES = 65536
+
+# What OpenSSL keeps for an idle connection, and the layers, as measured: 14.4 KiB. It counts as held.
+SESSION_BYTES = 15 * 1024
 
 # What was decrypted for the connection that is served now.
 cdef uint8_t* plain = <uint8_t*>malloc(PLAIN_BYTES)
