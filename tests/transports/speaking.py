@@ -48,7 +48,8 @@ class Connection(Protocol):
 class Session(Protocol):
     """What is said on a stream, without the stream."""
 
-    def ask(self, message: bytes) -> None: ...
+    def ask(self, message: bytes) -> None:
+        """Raises Ended where the server takes no more."""
 
     def outgoing(self) -> bytes:
         """What is to be sent now."""
@@ -101,6 +102,8 @@ class Http2:
         return body
 
     def ask(self, message: bytes) -> None:
+        import h2.exceptions
+
         if self.closing:
             raise Ended(self.closing)
         body = self.body_of(message)
@@ -109,7 +112,10 @@ class Http2:
             (":method", "POST"), (":scheme", "https"), (":authority", "dns.example"), (":path", self.path),
             ("content-type", self.kind), ("accept", self.kind), ("te", "trailers"),
         ]  # fmt: skip
-        self.h2.send_headers(stream, headers)
+        try:
+            self.h2.send_headers(stream, headers)
+        except h2.exceptions.ProtocolError as error:
+            raise Ended(str(error)) from None
         self.h2.send_data(stream, body, end_stream=True)
         self.bodies[stream] = bytearray()
 
