@@ -43,7 +43,7 @@ def test_every_query_is_answered(tmp_path: Path, http: HttpOptions, ways: Ways) 
     with doh(tmp_path, ways) as port:
         result = ask(port, replace(DOH, http=http, processes=2))
     assert (result.rcodes, result.lost, result.mismatched, result.errors) == ((10,) * 7 + (0,) * 9, 0, 0, 0)
-    assert (result.set_ups.count, result.reconnects, result.http_errors) == (2, 0, 0)
+    assert (result.set_ups.count, result.reconnects, result.stream_errors) == (2, 0, 0)
     assert is_whole(result)
     assert result.query_bytes == sum(map(len, QUERIES)) * 10 == result.answer_bytes
 
@@ -73,13 +73,13 @@ def test_requests_have_the_fields_of_the_uri(tmp_path: Path) -> None:
     with doh(tmp_path, Ways(wants=wants)) as port:
         assert ask(port, replace(DOH, http=http, count=7), queries=QUERIES[:1]).answered == 7
         wrong = ask(port, replace(DOH, http=POST, count=7), queries=QUERIES[:1])
-    assert (wrong.answered, wrong.lost, wrong.http_errors) == (0, 7, 7)
+    assert (wrong.answered, wrong.lost, wrong.stream_errors) == (0, 7, 7)
 
 
 def test_what_is_no_answer_is_lost_at_once_and_counted(tmp_path: Path) -> None:
     with doh(tmp_path, Ways(resets=7)) as port:
         result = ask(port, replace(DOH, clients=1))
-    assert (result.answered, result.lost, result.http_errors, result.reconnects) == (60, 10, 10, 0)
+    assert (result.answered, result.lost, result.stream_errors, result.reconnects) == (60, 10, 10, 0)
     assert is_whole(result)
     with doh(tmp_path, Ways(answer=lambda message: [(0.0, b"\xff" * 40)])) as port:
         result = ask(port, replace(DOH, count=7, timeout_s=0.3))

@@ -41,7 +41,7 @@ cdef struct Counts:
     uint64_t mismatched
     uint64_t truncated
     uint64_t errors
-    uint64_t http_errors        # responses without a message, and streams that were reset
+    uint64_t stream_errors        # responses without a message, and streams that were reset
     uint64_t reconnects
     uint64_t checked
     uint64_t wrong

@@ -44,7 +44,7 @@ def read_result(memory not None):
         samples.append(result.Wrong(c.samples[i].question, (<const char*>c.samples[i].answer)[:c.samples[i].size]))
     return result.Result(
         sent=c.sent, answered=c.answers.count, lost=c.lost, mismatched=c.mismatched, truncated=c.truncated,
-        errors=c.errors, http_errors=c.http_errors, answer_bytes=c.answer_bytes,
+        errors=c.errors, stream_errors=c.stream_errors, answer_bytes=c.answer_bytes,
         elapsed_s=(end_ns - c.begin_ns) / 1e9 if end_ns > c.begin_ns else 0.0, max_ns=c.answers.max_ns,
         rcodes=tuple([c.rcodes[i] for i in range(16)]), histogram=histogram_of(&c.answers),
         min_ns=c.answers.min_ns, sum_ns=c.answers.sum_ns, query_bytes=c.query_bytes,

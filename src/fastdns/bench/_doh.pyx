@@ -335,6 +335,6 @@ cdef int on_close(void* session, int32_t stream_id, uint32_t code, void* user) n
     elif code == 0 and content.status == OK:
         match_at(h.asking, h.lane, at, content.data, content.size, content.size, h.now_ns)
     else:
-        h.asking.counts.http_errors += 1
+        h.asking.counts.stream_errors += 1
         lose(h.asking, h.lane, at)
     return 0

@@ -29,7 +29,7 @@ from fastdns.bench._streams cimport flush_all, take_stream, write_queries
 from fastdns.bench._tls cimport TlsClient
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
-from fastdns.bench.transport import ALPN, ENCRYPTED, PORTS, HttpOptions, TlsOptions
+from fastdns.bench.transport import ALPN, ENCRYPTED, OVER_QUIC, PORTS, HttpOptions, TlsOptions
 
 cdef extern from "sched.h" nogil:
     int sched_yield()
@@ -102,8 +102,8 @@ cdef class Load:
         window = (outstanding + sockets - 1) // sockets
         if not 1 <= window <= MAX_WINDOW:
             raise ValueError(f"outstanding must be 1 to {MAX_WINDOW} for each socket, got {outstanding}")
-        if transport not in PORTS:
-            raise ValueError(f"transport: one of {', '.join(PORTS)} expected, got {transport!r}")
+        if transport not in PORTS or transport in OVER_QUIC:
+            raise ValueError(f"transport: one of {', '.join(PORTS)} expected, not over QUIC, got {transport!r}")
         if rate < 0 or step < 1:
             raise ValueError("rate must be 0 or more, and step at least 1")
         self.questions = queries if isinstance(queries, Questions) else Questions(list(queries))

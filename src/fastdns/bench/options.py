@@ -226,7 +226,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument_group("whom to ask").add_argument
     add("-s", "--server", metavar="SERVER", help="name or address (default 127.0.0.1)")
-    add("-p", "--port", metavar="PORT", type=_count(1, 65535), help="port (default 53; dot 853; doh 443)")
+    add("-p", "--port", metavar="PORT", type=_count(1, MAX_PORT),
+        help="port (default 53; dot and doq 853; doh and doh3 443)")  # fmt: skip
     add("-f", "--family", choices=FAMILIES, default="any", help="address family (default any)")
     add("-m", "--mode", default="udp", metavar="|".join(PORTS), help="transport (default udp)")
     add("-a", "--local-address", metavar="ADDRESS", help="ask from this local address")

@@ -90,7 +90,7 @@ def figures(result: Result) -> JSON:
         "mismatched": result.mismatched,
         "truncated": result.truncated,
         "socket_errors": result.errors,
-        "http_errors": result.http_errors,
+        "stream_errors": result.stream_errors,
         "reconnects": result.reconnects,
         "checked": result.checked,
         "wrong": result.wrong,
@@ -197,7 +197,7 @@ def series_figures(one: Series, first: Series) -> JSON:
     for name in ("sent", "answered", "lost", "late", "duplicates", "mismatched", "truncated", "checked", "wrong"):
         made[name] = sum(getattr(turn.result, name) for turn in one.turns)
     made["socket_errors"] = sum(turn.result.errors for turn in one.turns)
-    made["http_errors"] = sum(turn.result.http_errors for turn in one.turns)
+    made["stream_errors"] = sum(turn.result.stream_errors for turn in one.turns)
     made["reconnects"] = sum(turn.result.reconnects for turn in one.turns)
     made["generator_busy"] = spread([turn.result.busy for turn in one.turns], 3) if one.turns else None
     counts = zip(*(turn.result.rcodes for turn in one.turns), strict=True)
@@ -289,7 +289,7 @@ EVENTS = {
     "checked": "answers checked",
     "wrong": "wrong answers",
     "socket_errors": "socket errors",
-    "http_errors": "HTTP errors",
+    "stream_errors": "stream errors",
 }
 
 
@@ -458,5 +458,5 @@ COUNTS = {
     "mismatched": "mismatched",
     "truncated": "truncated",
     "wrong": "wrong",
-    "http_errors": "HTTP error",
+    "stream_errors": "stream err.",
 }

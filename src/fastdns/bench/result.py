@@ -147,7 +147,7 @@ class Result:
     late: int = 0
     duplicates: int = 0
     # Responses that are not 200, and streams that the server has reset: no answers. HTTP only.
-    http_errors: int = 0
+    stream_errors: int = 0
     # Connections made after the first one of each client.
     reconnects: int = 0
     # Connections from the first packet until queries can be sent; and how many of them resumed a TLS session.

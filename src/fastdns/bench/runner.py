@@ -16,9 +16,11 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from fastdns.bench._counts import COUNTS_BYTES, read_result
 from fastdns.bench._counts import stop as stop_counting
@@ -27,7 +29,7 @@ from fastdns.bench._questions import Questions
 from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.result import Histogram, Interval, Result, merge, percentile_ns
-from fastdns.bench.transport import CONNECTED, PLAIN_HTTP, PLAIN_TLS, HttpOptions, TlsOptions
+from fastdns.bench.transport import CONNECTED, OVER_QUIC, OVER_TCP, PLAIN_HTTP, PLAIN_TLS, HttpOptions, TlsOptions
 from fastdns.bench.tsig import TsigKey
 from fastdns.children import die_with_parent
 
@@ -99,6 +101,15 @@ def part(whole: int, number: int, parts: int) -> int:
     return whole // parts + (number < whole % parts)
 
 
+def generator(transport: str) -> Callable[..., Any]:
+    """The class of the generator over a transport. Raises BenchError where a package is missing."""
+    if transport not in OVER_QUIC:
+        return Load
+    from fastdns.bench.quic import QuicLoad
+
+    return QuicLoad
+
+
 def before(whole: int, number: int, parts: int) -> int:
     """The sum of the parts before this one."""
     return sum(part(whole, one, parts) for one in range(number))
@@ -122,6 +133,8 @@ class Child:
                 os.close(self.begin)
                 self._work(server, questions, how, number, said, begin, parent)
                 code = 0
+            except Exception:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         os.close(said)
@@ -136,7 +149,7 @@ class Child:
         try:
             if how.cpus:
                 os.sched_setaffinity(0, {how.cpus[number % len(how.cpus)]})
-            load = Load(
+            load = generator(how.transport)(
                 server.host,
                 server.port,
                 questions,
@@ -360,7 +373,8 @@ def watch_until_end(
 def in_words(reason: str, transport: str) -> str:
     """Why a server cannot be asked, and what that says of it."""
     if reason == os.strerror(errno.ECONNREFUSED):
-        return f"connection refused: no program listens there over {'TCP' if transport in CONNECTED else 'UDP'}"
+        protocol = "TCP" if transport in OVER_TCP else "UDP"
+        return f"connection refused: no program listens there over {protocol}"
     return reason
 
 

@@ -11,13 +11,15 @@ from urllib.parse import urlsplit
 from fastdns.bench.address import Server
 
 # dnsperf's names, and names in their manner where dnsperf has none; and the ports that IANA has assigned.
-PORTS = {"udp": 53, "tcp": 53, "dot": 853, "doh": 443}
+PORTS = {"udp": 53, "tcp": 53, "dot": 853, "doh": 443, "doh3": 443, "doq": 853}
 # The protocols that clients offer in a TLS handshake (RFC 7301), by transport: IANA, "TLS ALPN Protocol IDs".
-ALPN = {"dot": "dot", "doh": "h2"}
+ALPN = {"dot": "dot", "doh": "h2", "doh3": "h3", "doq": "doq"}
 # Transports of connections, which are made and may be made anew; and those of them that are encrypted.
 CONNECTED = tuple(name for name in PORTS if name != "udp")
 ENCRYPTED = tuple(ALPN)
-OVER_HTTP = ("doh",)
+OVER_HTTP = ("doh", "doh3")
+OVER_QUIC = ("doh3", "doq")
+OVER_TCP = tuple(name for name in CONNECTED if name not in OVER_QUIC)
 
 
 @dataclass(frozen=True, slots=True)
