@@ -77,11 +77,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=2, help="of a turn")
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--coredns", default="coredns")
+    parser.add_argument(
+        "--also", type=Path, help="another tree of fastdns with its extensions, such as an earlier one"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     if shutil.which("dnsperf") is None:
         sys.exit("bench.transports: dnsperf expected in PATH")
     commands = {"fastdns": [sys.executable, "-m", "fastdns"]}
+    environ = {"FASTDNS_WORKERS": "1", "GOMAXPROCS": "1"}
+    trees = {}
+    if args.also:
+        commands["also"] = commands["fastdns"]
+        trees["also"] = {"PYTHONPATH": str(args.also.absolute() / "src")}
     if shutil.which(args.coredns):
         commands["coredns"] = [args.coredns]
     costs: Costs = {}
@@ -98,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             child = stack.enter_context(
                 processes.Child(
                     [*words, "-conf", str(file)], log=folder / f"{server}.log",
-                    environ={"FASTDNS_WORKERS": "1", "GOMAXPROCS": "1"},
+                    environ=environ | trees.get(server, {}),
                 )
             )  # fmt: skip
             ready(child, ports["tcp"], message(Query(NAME, "A")))
