@@ -16,8 +16,8 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
+from fastdns.http.http2 import MAX_STREAMS
 from fastdns.plugins.forward import http2, pool
-from fastdns.plugins.forward.http2 import MAX_STREAMS
 from fastdns.plugins.forward.pool import HITS, MISSES
 from fastdns.plugins.forward.texts import STOPPED
 from fastdns.plugins.forward.upstreams import Upstream
