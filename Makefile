@@ -40,11 +40,11 @@ $(VENV)/.dev: $(VENV)/.installed
 	@FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The libraries of azure, clouddns, route53 and of certificates by ACME, a validator of bills of materials, and what writes
-# the dashboard: without them, tests are skipped. They take pip a minute.
+# The libraries of azure, clouddns, route53 and of certificates by ACME, a validator of bills of materials, gRPC, and what
+# writes the dashboard: without them, tests are skipped. They take pip a minute.
 providers: build
 	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[acme,azure,clouddns,monitoring,route53]' \
-		'cyclonedx-python-lib[json-validation]>=8'
+		'cyclonedx-python-lib[json-validation]>=8' 'grpcio>=1.60'
 
 $(VENV)/.built: $(SOURCES) | $(VENV)/.tools
 	@$(BIN)/python setup.py --quiet build_ext --inplace

@@ -37,6 +37,7 @@ LINES = {
     "header": ["header {", "    response set ra", "}"],
     "health": ["health 127.0.0.1:{port}"],
     "hosts": ["hosts {home}/hosts {", "    fallthrough", "}"],
+    "grpc_server": ["grpc_server {", "    max_connections 200", "}"],
     "https": ["https {", "    max_connections 200", "}"],
     "k8s_external": [f"k8s_external {ELSEWHERE}"],
     "loadbalance": ["loadbalance"],

@@ -150,7 +150,6 @@ BAD = [
     Bad("\nquic://. {\n}", "Corefile:2 - Error during parsing: 'quic://.': the transport quic is not available",
         why="a transport of another version"),
     Bad("https3://. {\n}", "the transport https3 is not available", why="https3"),
-    Bad("grpc://. {\n}", "the transport grpc is not available", why="grpc"),
     Bad(". {\n\ngrpc\n}", "plugin/grpc: Corefile:3 - ", why="a plugin of another version"),
     Bad(". {\nforword . 192.0.2.1\n}", "Corefile:2 - Error during parsing: unknown directive 'forword'; "
         "did you mean 'forward'?", why="a misspelled plugin"),

@@ -28,7 +28,7 @@ from tests.plugins.geoip.writer import CITIES, database
 from tests.plugins.nomad.agent import Agent
 from tests.plugins.tls.authority import AcmeAuthority
 from tests.support import Server, free_port, has_address, wait_until
-from tests.transports.http_clients import Http2Socket, has_nghttp2
+from tests.transports.http_clients import Http2Socket, has_nghttp2, post_fields
 
 # The ports that plugins take where an example names none.
 DEFAULT_PORTS = {"health": 8080, "pprof": 6053, "ready": 8181, "prometheus": 9153}
@@ -140,6 +140,16 @@ def rcode_over_tls(name: str, at: str, port: int, folder: Path) -> int:
         return -1
 
 
+def over_http(http: Http2Socket, transport: str, query: bytes) -> bytes:
+    """The reply to a query of less than 128 bytes, over HTTPS or gRPC."""
+    if transport == "https":
+        return http.response(http.client.post(query)).content
+    packet = bytes([0, 0, 0, 0, len(query) + 2, 10, len(query)]) + query
+    fields = {**dict(post_fields(packet, "/coredns.dns.DnsService/Query")), "content-type": "application/grpc"}
+    reply = http.response(http.client.post(packet, list(fields.items()))).content
+    return reply[7 if reply[6] < 128 else 8 :]
+
+
 @pytest.mark.parametrize("text", BOOTS)
 def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest) -> None:
     (tmp_path / "weights.txt").write_text("www.example.com\n192.0.2.1 3\n192.0.2.2 1\n")
@@ -179,7 +189,7 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
     if "nomad" in corefile:
         corefile = followed(corefile, "nomad", "address", request.getfixturevalue("nomad").url)
     read = load(corefile, environ=ENVIRON)
-    if "https" in {listener.transport for listener in read.listeners} and not has_nghttp2():
+    if {"https", "grpc"} & {listener.transport for listener in read.listeners} and not has_nghttp2():
         pytest.skip("there is no libnghttp2")
     skip_what_cannot_be(read)
     if acme is not None:
@@ -202,13 +212,13 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         for listener in config.listeners:
             at = listener.address or "127.0.0.1"
             for name in asked(listener, config):
-                if listener.transport == "https":
+                if listener.transport in ("https", "grpc"):
                     sock: socket.socket = socket.create_connection((at, listener.port), 5)
                     if any(config.blocks[index].settings.tls for _, index in listener.zones):
                         sock = client(tmp_path).wrap_socket(sock)
                     with Http2Socket(sock) as http:
-                        response = http.response(http.client.post(dns.message.make_query(name, "A").to_wire()))
-                    assert dns.message.from_wire(response.content).rcode() in expected, f"{name} at {at}"
+                        content = over_http(http, listener.transport, dns.message.make_query(name, "A").to_wire())
+                    assert dns.message.from_wire(content).rcode() in expected, f"{name} at {at}"
                     continue
                 if listener.transport == "tls":
                     ask_tls = partial(rcode_over_tls, name, at, listener.port, tmp_path)

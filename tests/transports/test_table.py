@@ -14,6 +14,7 @@ from fastdns.errors import CorefileError
 from fastdns.transports.table import (
     DATAGRAM,
     DEFAULT_PORTS,
+    GRPC,
     HTTPS,
     SCHEMES,
     SERVED,
@@ -51,7 +52,7 @@ def test_ports_as_they_are_assigned() -> None:
 def test_native_code_knows_them_by_their_places() -> None:
     """OVER_UDP, OVER_TCP, ...: see serve/_context.pxd."""
     assert [transport.number for transport in TRANSPORTS] == [*range(len(TRANSPORTS))]
-    assert SERVED == (UDP, TCP, TLS, HTTPS)
+    assert SERVED == (UDP, TCP, TLS, HTTPS, GRPC)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

@@ -25,7 +25,8 @@ class Settings:
     name. newest_first: under overload the newest queries over UDP of a listener are answered first, and older ones
     are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
     that plugins provide can be read. tls: what encrypted connections are accepted with. proxied: which senders are
-    proxies that speak for clients. https_connections: to a listener of DNS over HTTPS at a time; 0: no limit.
+    proxies that speak for clients. https_connections, grpc_connections: to a listener at a time; grpc_streams: of a
+    connection; 0: no limit.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -48,6 +49,8 @@ class Settings:
     tls: ServerTls | None = None
     proxied: ProxyConfig | None = None
     https_connections: int | None = None
+    grpc_connections: int | None = None
+    grpc_streams: int | None = None
 
 
 DEFAULTS = Settings()

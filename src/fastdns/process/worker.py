@@ -42,7 +42,7 @@ from fastdns.transports._sockets import Sockets
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.accepting import Accepting
 from fastdns.transports.clients import Clients
-from fastdns.transports.table import HTTPS, TCP, UDP, Transport
+from fastdns.transports.table import GRPC, HTTPS, TCP, UDP, Transport
 from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
@@ -327,11 +327,19 @@ class WorkerProcess:
 
     def connection(self, index: int, stream: Transport) -> Callable[..., ClientStream]:
         """What makes the connections of a transport to a listener."""
-        if stream is not HTTPS:
-            return TcpConnection
-        from fastdns.transports.https import HttpsConnection
+        settings = self.settings[index]
+        if stream is HTTPS:
+            from fastdns.transports.https import MAX_CONNECTIONS, HttpsConnection
 
-        return partial(HttpsConnection, count=self.counter(index, stream), places=self.places_of(index, stream))
+            places = self.places_of(index, settings.https_connections, MAX_CONNECTIONS)
+            return partial(HttpsConnection, count=self.counter(index, stream), places=places)
+        if stream is GRPC:
+            from fastdns.transports import grpc
+
+            places = self.places_of(index, settings.grpc_connections, grpc.MAX_CONNECTIONS)
+            streams = grpc.MAX_STREAMS if settings.grpc_streams is None else settings.grpc_streams
+            return partial(grpc.GrpcConnection, count=lambda _: None, places=places, max_streams=streams)
+        return TcpConnection
 
     def counter(self, index: int, stream: Transport) -> Callable[[int], object]:
         """What counts the responses of a listener, where they are counted."""
@@ -341,14 +349,12 @@ class WorkerProcess:
 
         return responses().counter(stream.scheme, server_name(self.plan.config.listeners[index]))
 
-    def places_of(self, index: int, stream: Transport) -> Places:
+    def places_of(self, index: int, most: int | None, default: int) -> Places:
         """The connections that a listener may have in this worker, however many sockets it has."""
-        from fastdns.transports.https import MAX_CONNECTIONS
         from fastdns.transports.places import Places
 
         if index not in self.places:
-            most = self.settings[index].https_connections
-            most = MAX_CONNECTIONS if most is None else most
+            most = default if most is None else most
             # Rounded up: no worker has none.
             self.places[index] = Places(-(-most // self.plan.workers))
         return self.places[index]

@@ -14,8 +14,13 @@ opens them, has the connection ended (RFC 9113 section 10.5).
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cpython.ref cimport PyObject
+from libc.string cimport strlen
 from fastdns.transports._doh cimport Method
-from fastdns.transports._nghttp2 cimport DataProvider, NameValue
+from fastdns.transports._nghttp2 cimport NV_NO_COPY_NAME, DataProvider, NameValue, ReadData
+
+cdef enum:
+    MAX_FIELD_BYTES = 16384         # of a request, which is told to clients; above that it is refused
+    DATE_BYTES = 29
 
 cdef struct Exchange:
     Exchange* before                # in one of the lists of the connection
@@ -33,6 +38,20 @@ cdef struct Exchange:
     PyObject* reply                 # bytes, owned
     uint32_t sent                   # of the reply
 
+# The field date: DATE_BYTES that stay as they are until the next call.
+cdef const char* date_now() except NULL
+
+cdef ReadData read_reply
+
+cdef inline void set_field(NameValue* field, const char* name, const char* value, size_t value_len,
+                           uint8_t flags) noexcept:
+    field.name = <uint8_t*>name
+    field.name_len = strlen(name)
+    field.value = <uint8_t*>value
+    field.value_len = value_len
+    field.flags = NV_NO_COPY_NAME | flags
+
+
 cdef class Http2:
     cdef void* session
     cdef Exchange open              # heads of the lists
@@ -45,12 +64,19 @@ cdef class Http2:
     cdef uint64_t counted_ns
     cdef bint ending
 
-    # What a service on HTTP/2 makes of it.
+    # What a service on HTTP/2 sets: the most bytes of a request's content, what is the status of more, and of more
+    # fields; and what follows each content. A name that is NULL: nothing does.
+    cdef uint32_t most_content_bytes
+    cdef uint16_t too_much
+    cdef uint16_t too_many_fields
+    cdef NameValue trailer
+    # What it does. field: of a request. fields_over, content_over: the status of a refusal, or 0.
     cdef void field(self, Exchange* exchange, const uint8_t* name, size_t name_len, const uint8_t* value,
                     size_t value_len) noexcept
-    # The status of a refusal when all fields have come, or 0.
     cdef uint16_t fields_over(self, Exchange* exchange) noexcept
     cdef uint16_t content_over(self, Exchange* exchange) noexcept
+    # What a response has as its content. reply: with status 200.
+    cdef bytes content(self, uint16_t status, bytes reply)
     cdef int respond(self, Exchange* exchange, uint16_t status) except -1
 
     cdef int submit(self, Exchange* exchange, const NameValue* fields, size_t count,

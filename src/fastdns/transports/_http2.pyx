@@ -3,24 +3,18 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, strlen
+from libc.string cimport memcpy
 from libc.time cimport time, time_t
 
-from fastdns.dns._numbers cimport MAX_MESSAGE_BYTES
 from fastdns.memory._clock cimport monotonic_ns
-from fastdns.transports._doh cimport (
-    BAD_REQUEST, CONTENT_TOO_LARGE, HEAD, HEADERS_TOO_LARGE, METHOD_NOT_ALLOWED, NOT_FOUND, OK, OTHER_METHOD, POST,
-    UNSUPPORTED_MEDIA_TYPE, is_dns_message, is_question, max_age_s, method_of, read_target,
-)
 from fastdns.transports._nghttp2 cimport (
-    DATA, DATA_FLAG_EOF, ENHANCE_YOUR_CALM, ERR_CALLBACK_FAILURE, ERR_TEMPORAL_CALLBACK_FAILURE, FLAG_END_STREAM,
-    HCAT_REQUEST, HEADERS, NO_ERROR, NV_NO_COPY_NAME, NV_NO_COPY_VALUE, SETTINGS_MAX_CONCURRENT_STREAMS,
-    SETTINGS_MAX_HEADER_LIST_SIZE, SETTINGS_NO_RFC7540_PRIORITIES, DataProvider, Frame, FrameHead, Memory,
+    DATA, DATA_FLAG_EOF, DATA_FLAG_NO_END_STREAM, ENHANCE_YOUR_CALM, ERR_CALLBACK_FAILURE,
+    ERR_TEMPORAL_CALLBACK_FAILURE, FLAG_END_STREAM, HCAT_REQUEST, HEADERS, NO_ERROR, SETTINGS_NO_RFC7540_PRIORITIES,
+    SETTINGS_MAX_CONCURRENT_STREAMS, SETTINGS_MAX_HEADER_LIST_SIZE, DataProvider, Frame, FrameHead, Memory,
     NameValue, SettingsEntry, Source, nghttp2,
 )
-from fastdns.transports.doh import date_of, refused
+from fastdns.transports.doh import date_of
 
 cdef extern from "malloc.h" nogil:
     size_t malloc_usable_size(void* block)
@@ -28,17 +22,15 @@ cdef extern from "malloc.h" nogil:
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 cdef enum:
-    MAX_FIELD_BYTES = 16384         # of a request, which is told to clients; above that the status is 431
+    OK = 200
     MOST_FIELD_BYTES = 65536        # above that the connection is ended
     FIELD_EXTRA_BYTES = 32          # RFC 9113 section 6.5.2
-    MAX_FIELDS = 8                  # of a response
     MOST_CREDIT = 2048              # frames at once
     CREDIT_EACH = 16                # for a request that is answered
     CREDIT_S = 64
     NS_PER_CREDIT = 1000000000 // CREDIT_S
     PART_BYTES = 4096               # credit is looked at after so many bytes
     FIRST_BYTES = 512               # of a message's content
-    DATE_BYTES = 29
     OUT_BYTES = 128 * 1024
     # What output returns at once may be more by what is left of these.
     OUT_MOST_BYTES = 64 * 1024
@@ -112,7 +104,7 @@ cdef int on_header(void* session, const Frame* frame, const uint8_t* name, size_
         http.credit = -1
         return ERR_TEMPORAL_CALLBACK_FAILURE
     if exchange.field_bytes > MAX_FIELD_BYTES:
-        exchange.status = HEADERS_TOO_LARGE
+        exchange.status = http.too_many_fields
     elif frame.category == HCAT_REQUEST:
         http.field(exchange, name, name_len, value, value_len)
     return 0
@@ -125,8 +117,8 @@ cdef int on_data(void* session, uint8_t flags, int32_t stream_id, const uint8_t*
     if exchange == NULL or not exchange.is_open:
         # It is refused already.
         return 0
-    if not http.keep(exchange, data, size, MAX_MESSAGE_BYTES):
-        http.whole(exchange, CONTENT_TOO_LARGE)
+    if not http.keep(exchange, data, size, http.most_content_bytes):
+        http.whole(exchange, http.too_much)
     return 0
 
 
@@ -162,19 +154,26 @@ cdef int on_frame_send(void* session, const Frame* frame, void* user) noexcept:
     return 0
 
 
-cdef ssize_t read_reply(void* session, int32_t stream_id, uint8_t* to, size_t room, uint32_t* flags, Source* source,
-                        void* user) noexcept:
+cdef ssize_t next_of_reply(void* session, int32_t stream_id, uint8_t* to, size_t room, uint32_t* flags,
+                           Source* source, void* user) noexcept:
     cdef Exchange* exchange = <Exchange*>source.exchange
     cdef size_t size = PyBytes_GET_SIZE(<bytes>exchange.reply) - exchange.sent
     if size > room:
         size = room
     else:
         flags[0] |= DATA_FLAG_EOF
+        if (<Http2>user).trailer.name != NULL:
+            flags[0] |= DATA_FLAG_NO_END_STREAM
+            if nghttp2.submit_trailer(session, stream_id, &(<Http2>user).trailer, 1):
+                return ERR_CALLBACK_FAILURE
     memcpy(to, PyBytes_AS_STRING(<bytes>exchange.reply) + exchange.sent, size)
     exchange.sent += <uint32_t>size
     (<Http2>user).unsent_bytes -= size
     (<Http2>user).request_bytes -= size
     return size
+
+
+read_reply = next_of_reply
 
 
 cdef int prepare() except -1:
@@ -206,15 +205,6 @@ cdef const char* date_now() except NULL:
         memcpy(date, PyBytes_AS_STRING(text), min(PyBytes_GET_SIZE(text), <Py_ssize_t>DATE_BYTES))
         dated = now
     return date
-
-
-cdef inline void set_field(NameValue* field, const char* name, const char* value, size_t value_len,
-                           uint8_t flags) noexcept:
-    field.name = <uint8_t*>name
-    field.name_len = strlen(name)
-    field.value = <uint8_t*>value
-    field.value_len = value_len
-    field.flags = NV_NO_COPY_NAME | flags
 
 
 cdef class Http2:
@@ -305,8 +295,7 @@ cdef class Http2:
             return False
         if status == OK:
             self.give_credit(CREDIT_EACH)
-        else:
-            reply = refused(status)[1]
+        reply = self.content(status, reply)
         Py_INCREF(reply)
         exchange.reply = <PyObject*>reply
         exchange.sent = PyBytes_GET_SIZE(reply)
@@ -342,65 +331,23 @@ cdef class Http2:
             nghttp2.session_want_read(self.session) or nghttp2.session_want_write(self.session)
         )
 
-    # What DNS over HTTPS makes of it
+    # What a service makes of it
 
     cdef void field(self, Exchange* exchange, const uint8_t* name, size_t name_len, const uint8_t* value,
                     size_t value_len) noexcept:
-        cdef int32_t found
-        if name_len == 7 and memcmp(name, b":method", 7) == 0:
-            exchange.method = method_of(value, <uint32_t>value_len)
-        elif name_len == 5 and memcmp(name, b":path", 5) == 0:
-            if not self.keep(exchange, value, value_len, MAX_FIELD_BYTES):
-                exchange.status = HEADERS_TOO_LARGE
-                return
-            # In place: a message is shorter than its text.
-            found = read_target(value, <uint32_t>value_len, exchange.message)
-            exchange.message_len = found if found > 0 else 0
-            exchange.has_content = found >= 0
-            if found == -NOT_FOUND:
-                exchange.status = NOT_FOUND
-        elif name_len == 12 and memcmp(name, b"content-type", 12) == 0:
-            exchange.is_dns_message = is_dns_message(value, <uint32_t>value_len)
+        pass
 
     cdef uint16_t fields_over(self, Exchange* exchange) noexcept:
-        if exchange.method == OTHER_METHOD:
-            return METHOD_NOT_ALLOWED
-        if exchange.method == POST:
-            exchange.message_len = 0
-            return 0 if exchange.is_dns_message else UNSUPPORTED_MEDIA_TYPE
-        if not exchange.has_content:
-            return BAD_REQUEST
         return 0
 
     cdef uint16_t content_over(self, Exchange* exchange) noexcept:
-        return 0 if is_question(exchange.message, exchange.message_len) else BAD_REQUEST
+        return 0
+
+    cdef bytes content(self, uint16_t status, bytes reply):
+        raise NotImplementedError
 
     cdef int respond(self, Exchange* exchange, uint16_t status) except -1:
-        cdef NameValue fields[MAX_FIELDS]
-        cdef DataProvider content
-        cdef bytes reply = <bytes>exchange.reply
-        cdef char code[8]
-        cdef char age[32]
-        cdef char length[16]
-        cdef uint32_t age_s
-        cdef size_t count = 5
-        content.source.exchange = exchange
-        content.read = read_reply
-        set_field(&fields[0], b":status", code, snprintf(code, sizeof(code), b"%u", <unsigned>status), 0)
-        set_field(&fields[1], b"content-length", length,
-                  snprintf(length, sizeof(length), b"%zd", PyBytes_GET_SIZE(reply)), 0)
-        set_field(&fields[4], b"date", date_now(), DATE_BYTES, 0)
-        if status == OK:
-            set_field(&fields[2], b"content-type", b"application/dns-message", 23, NV_NO_COPY_VALUE)
-            age_s = max_age_s(<const uint8_t*>PyBytes_AS_STRING(reply), <uint32_t>PyBytes_GET_SIZE(reply))
-            set_field(&fields[3], b"cache-control", age, snprintf(age, sizeof(age), b"max-age=%u", age_s), 0)
-        else:
-            set_field(&fields[2], b"content-type", b"text/plain; charset=utf-8", 25, NV_NO_COPY_VALUE)
-            set_field(&fields[3], b"x-content-type-options", b"nosniff", 7, NV_NO_COPY_VALUE)
-            if status == METHOD_NOT_ALLOWED:
-                set_field(&fields[5], b"allow", b"GET, HEAD, POST", 15, NV_NO_COPY_VALUE)
-                count += 1
-        return self.submit(exchange, fields, count, &content if exchange.method != HEAD else NULL)
+        raise NotImplementedError
 
     # Exchanges
 

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fastdns.transports import Peer, Serve
-from fastdns.transports._http2 import PREFACE, Http2
+from fastdns.transports._doh2 import DohHttp2
+from fastdns.transports._http2 import PREFACE
 from fastdns.transports._slow import PARKED, Messages
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
@@ -102,7 +103,7 @@ class HttpsConnection(ClientStream):
     def version(self, beginning: bytes) -> Http | None:
         """What is spoken on a connection that begins like this; None where that is not known yet."""
         if beginning.startswith(BEGINNING):
-            return Http2(MAX_STREAMS)
+            return DohHttp2(MAX_STREAMS)
         if BEGINNING.startswith(beginning):
             return None
         from fastdns.transports.http1 import Http1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fastdns.transports.table import HTTPS
+from fastdns.transports.table import GRPC, HTTPS
 
 # By the scheme of a listener: the statuses that its responses may have.
 STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500", "501")}
@@ -13,8 +13,9 @@ STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500
 def prepare(schemes: Collection[str]) -> None:
     """Have what connections of these schemes need. Before the workers are forked, which share its memory. Raises
     FastdnsError where the host lacks a library."""
-    if HTTPS.scheme in schemes:
-        from fastdns.transports import _nghttp2, https
+    if HTTPS.scheme in schemes or GRPC.scheme in schemes:
+        from fastdns.transports import _nghttp2, grpc
 
-        assert https
+        # It has all of https.
+        assert grpc
         _nghttp2.load()

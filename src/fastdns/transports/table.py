@@ -55,7 +55,7 @@ GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6, ("h2",))
 # Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 # The transports that this version serves.
-SERVED = (UDP, TCP, TLS, HTTPS)
+SERVED = (UDP, TCP, TLS, HTTPS, GRPC)
 
 # The scheme of a key that names none.
 DEFAULT_SCHEME = UDP.scheme

@@ -1,0 +1,3 @@
+from fastdns.transports._http2 import Http2
+
+class DohHttp2(Http2): ...
