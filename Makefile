@@ -43,7 +43,7 @@ $(VENV)/.dev: $(VENV)/.installed
 # The libraries of azure, clouddns, route53 and of certificates by ACME, a validator of bills of materials, gRPC, and what
 # writes the dashboard: without them, tests are skipped. They take pip a minute.
 providers: build
-	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[acme,azure,clouddns,monitoring,route53]' \
+	FASTDNS_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable '.[acme,azure,clouddns,monitoring,quic,route53]' \
 		'cyclonedx-python-lib[json-validation]>=8' 'grpcio>=1.60'
 
 $(VENV)/.built: $(SOURCES) | $(VENV)/.tools
@@ -149,8 +149,8 @@ package: $(VENV)/.dev
 LOCK = uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.13 --no-emit-index-url \
 	--no-annotate --no-header
 lock:
-	$(LOCK) pyproject.toml --extra dnssec --extra scripts -o deploy/requirements/image.txt
-	$(LOCK) pyproject.toml --extra acme --extra aws_secretsmanager --extra azure --extra clouddns --extra dnssec --extra kubernetes --extra route53 --extra scripts -o deploy/requirements/image-all.txt
+	$(LOCK) pyproject.toml --extra dnssec --extra quic --extra scripts -o deploy/requirements/image.txt
+	$(LOCK) pyproject.toml --extra acme --extra aws_secretsmanager --extra azure --extra clouddns --extra dnssec --extra kubernetes --extra quic --extra route53 --extra scripts -o deploy/requirements/image-all.txt
 	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires']))" \
 		| $(LOCK) - -o deploy/requirements/build.txt
 

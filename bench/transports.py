@@ -1,10 +1,10 @@
-"""``python -m bench.transports``: what a query costs the server over TCP, TLS and HTTPS, beside CoreDNS.
+"""``python -m bench.transports``: what a query costs the server over TCP, TLS, HTTPS and QUIC, beside CoreDNS.
 
 Each server has one worker, or one thread of Go, and answers one name from *template*. dnsperf asks with one query
-outstanding on each connection, and with four. Each server and transport has its turn in each round. CPU is what the
-scheduler counted for all threads of the server's processes, by the queries answered. Ratios are of one round: to
-TCP and to TLS of the same server, and to CoreDNS over the same transport. A turn has its handshakes in it: let
-turns be long beside them.
+outstanding on each connection, and with four; over QUIC ``bench.quic_load`` does, where qh3 is there. Each server
+and transport has its turn in each round. CPU is what the scheduler counted for all threads of the server's
+processes, by the queries answered. Ratios are of one round: to TCP and to TLS of the same server, and to CoreDNS
+over the same transport. A turn has its handshakes in it: let turns be long beside them.
 
 At its limit dnsperf asks less often over HTTPS than over TLS, so that the server has fewer queries in each turn of
 its loop, which then cost more each: --qps has it ask as often over all transports.
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.certificates import write_certificate
@@ -39,7 +40,7 @@ Costs = dict[Turn, list[float]]
 
 NAME = "a.example.org"
 # dnsperf's names, and the schemes of keys.
-TRANSPORTS = {"tcp": "dns", "dot": "tls", "doh": "https"}
+TRANSPORTS = {"tcp": "dns", "dot": "tls", "doh": "https"} | ({"doq": "quic"} if find_spec("qh3") else {})
 # Outstanding on each connection.
 OUTSTANDING = (1, 4)
 # dnsperf 2.10 loses responses of HTTP/2 that come together, and waits for them.
@@ -73,10 +74,14 @@ def turn(pid: int, transport: str, port: int, file: Path, args: argparse.Namespa
         "-c", str(args.connections), "-q", str(args.connections * outstanding), "-T", "1",
         *(["-Q", str(args.qps)] if args.qps else []),
     ]  # fmt: skip
+    if transport == "doq":
+        numbers = [port, args.seconds, args.connections, outstanding]
+        words = [sys.executable, "-m", "bench.quic_load", *map(str, numbers)]
     before = processes.cpu_ns(pid)
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     used = processes.cpu_ns(pid) - before
-    return used / 1000 / max(1, parse(said).answered)
+    answered = int(said) if transport == "doq" else parse(said).answered
+    return used / 1000 / max(1, answered)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

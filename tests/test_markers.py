@@ -43,6 +43,8 @@ SERVERS = "starts whole servers, and waits shorter than a server under sanitizer
 NOT_NATIVE = {
     "deploy/monitoring/test_queries.py": SERVERS,
     "integration/test_extended_errors.py": SERVERS,
+    "plugins/quic/test_quic.py": SERVERS,
+    "transports/test_quic.py": "what is native is tested by test_datagrams.py; the rest is Python and a library",
     "fuzz/test_fuzz.py": "make fuzz runs the same under sanitizers, and longer",
     "integration/faults/test_hostile.py": SERVERS,
     "integration/faults/test_loops.py": SERVERS,

@@ -147,7 +147,7 @@ BAD = [
     Bad("a. b: {\n}", "expected after the last colon of 'b:'", why="a key without a port after the colon"),
     Bad(".:{$UNSET} {\n}", "expected after the last colon of '.:'", why="an unset port"),
     Bad(", a {\n}", "the zone is empty", why="a comma first"),
-    Bad("\nquic://. {\n}", "Corefile:2 - Error during parsing: 'quic://.': the transport quic is not available",
+    Bad("\ngrpc://. {\n}", "Corefile:2 - Error during parsing: 'grpc://.': the transport grpc is not available",
         why="a transport of another version"),
     Bad("https3://. {\n}", "the transport https3 is not available", why="https3"),
     Bad(". {\n\ngrpc\n}", "plugin/grpc: Corefile:3 - ", why="a plugin of another version"),

@@ -44,7 +44,7 @@ tls://.:READY_PORT {
     tls cert.pem key.pem
     whoami
 }
-zone.test:DNS_PORT {
+QUICzone.test:DNS_PORT {
     bind 127.0.0.1
     file missing.db
     auto {
@@ -73,6 +73,21 @@ if find_spec("acme") is None:
     ROWS = {name: row for name, row in ROWS.items() if "_acme_" not in name}
 else:
     COREFILE += ACME
+
+
+QUIC = """\
+quic://.:READY_PORT {
+    bind 127.0.0.1
+    tls cert.pem key.pem
+    whoami
+}
+"""
+if find_spec("qh3") is not None:
+    COREFILE = COREFILE.replace("QUIC", QUIC)
+else:
+    # Without the package there is no such listener.
+    COREFILE = COREFILE.replace("QUIC", "")
+    del ROWS["coredns_dns_quic_responses_total"]
 
 
 Shape = tuple[str, tuple[str, ...]]

@@ -57,7 +57,7 @@ def make_process(plugin: str = "") -> Iterator[WorkerProcess]:
     pairs = (tuple(table.of_worker(0, wanted)),)
     ours, theirs = channel_pair()
     memory = Store(1 << 20), Stats(3), Slots(1, 2)
-    plan = WorkerPlan(config, pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 100, 0, 1, 100)
+    plan = WorkerPlan(config, pairs, {}, Runtime(), *memory, Files(10), 1 << 20, 100, 100, 0, 1, 1, 100)
     process = WorkerProcess(plan, theirs)
     process.slow = Failing()  # type: ignore[assignment]
     yield process

@@ -16,6 +16,7 @@ from fastdns.transports.table import (
     DEFAULT_PORTS,
     GRPC,
     HTTPS,
+    QUIC,
     SCHEMES,
     SERVED,
     SERVED_SCHEMES,
@@ -52,13 +53,13 @@ def test_ports_as_they_are_assigned() -> None:
 def test_native_code_knows_them_by_their_places() -> None:
     """OVER_UDP, OVER_TCP, ...: see serve/_context.pxd."""
     assert [transport.number for transport in TRANSPORTS] == [*range(len(TRANSPORTS))]
-    assert SERVED == (UDP, TCP, TLS, HTTPS, GRPC)
+    assert SERVED == (UDP, TCP, TLS, HTTPS, QUIC, GRPC)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_a_key_of_each_scheme(scheme: str) -> None:
     """What is not served is an error that names the transport."""
-    text = f"{scheme}://example.org {{\nwhoami\n}}"
+    text = f"{scheme}://example.org {{\ntls cert.pem key.pem\nwhoami\n}}"
     if scheme in SERVED_SCHEMES:
         assert [listener.port for listener in load(text, environ={}).listeners] == [DEFAULT_PORTS[scheme]]
     else:

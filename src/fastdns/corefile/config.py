@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.keys import Key, KeyProblem, parse_key
 from fastdns.corefile.lexer import Token
-from fastdns.corefile.listeners import Endpoint, group, unencrypted, unreached
+from fastdns.corefile.listeners import Endpoint, group, need_certificates, unencrypted, unreached
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.parser import RawBlock, RawCorefile, parse
@@ -21,7 +22,7 @@ from fastdns.corefile.settings import together
 from fastdns.corefile.values import clean, read_text
 from fastdns.errors import CorefileError, FastdnsError, UnsupportedError
 from fastdns.plugins import order
-from fastdns.transports.table import DEFAULT_PORTS, DEFAULT_SCHEME, SERVED_SCHEMES
+from fastdns.transports.table import DEFAULT_PORTS, DEFAULT_SCHEME, SERVED_SCHEMES, of_scheme
 
 DEFAULT_FILE = "Corefile"
 DEFAULT_PORT = DEFAULT_PORTS[DEFAULT_SCHEME]
@@ -87,6 +88,10 @@ def load(
         name = next(name for name in plugins if order.load(name).settings(plugins[name]).addresses == ())
         file, line = blocks[0].places[name]
         raise CorefileError(f"{name}: no address is left to listen at: except takes all of them", file, line)
+    with mistakes.noted():
+        need_certificates(listeners, blocks)
+    if mistakes.found:
+        raise mistakes.found[0]
     warnings += unreached(listeners, blocks) + unencrypted(listeners, blocks)
     return ServerConfig(
         blocks=blocks,
@@ -116,6 +121,14 @@ def _key(token: Token) -> Key:
             token.file,
             token.line,
         )
+    for transport in of_scheme(key.scheme):
+        if transport.package and find_spec(transport.package) is None:
+            raise UnsupportedError(
+                f"{token.text!r}: the transport {key.scheme} needs the package {transport.package}",
+                f"install fastdns[{transport.extra}]",
+                token.file,
+                token.line,
+            )
     return key
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fastdns.corefile.model import Listener, ServerBlock
 from fastdns.errors import CorefileError
 from fastdns.netaddrs import WILDCARDS, is_wildcard
-from fastdns.transports.table import GRPC, HTTPS, TLS
+from fastdns.transports.table import GRPC, HTTPS, TLS, of_scheme
 
 # Without a certificate CoreDNS serves these unencrypted.
 UNENCRYPTED = (TLS.scheme, HTTPS.scheme, GRPC.scheme)
@@ -78,6 +78,17 @@ def unencrypted(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) ->
         for listener in listeners
         if listener.transport in UNENCRYPTED and not any(blocks[index].settings.tls for _, index in listener.zones)
     ]
+
+
+def need_certificates(listeners: Iterable[Listener], blocks: Sequence[ServerBlock]) -> None:
+    """Raises CorefileError for a listener that cannot be served without a certificate, and has none."""
+    for listener in listeners:
+        block = blocks[listener.zones[0][1]]
+        if any(one.encrypted for one in of_scheme(listener.transport)) and not any(
+            blocks[index].settings.tls for _, index in listener.zones
+        ):
+            message = f"{listener.transport}:// needs a certificate: tls CERT KEY expected in the server block"
+            raise CorefileError(message, block.file, block.line)
 
 
 def listeners(endpoints: Sequence[Endpoint]) -> tuple[Listener, ...]:

@@ -232,6 +232,17 @@ def store(name: str, reader: Reader) -> Option:
     return read
 
 
+def store_once(name: str, reader: Reader) -> Option:
+    """As store, of an option that may not be repeated."""
+
+    def read(d: Dispenser, fields: dict[str, Any]) -> None:
+        if name in fields:
+            raise d.error(f"{name} already defined for this server block")
+        fields[name] = reader(d)
+
+    return read
+
+
 def extend(name: str, reader: Reader) -> Option:
     """The option adds to a field that is a tuple."""
 

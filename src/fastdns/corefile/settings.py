@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastdns.servertls import ServerTls
+    from fastdns.transports.limits import QuicLimits
     from fastdns.transports.proxied import ProxyConfig
 
 
@@ -26,7 +27,7 @@ class Settings:
     are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
     that plugins provide can be read. tls: what encrypted connections are accepted with. proxied: which senders are
     proxies that speak for clients. https_connections, grpc_connections: to a listener at a time; grpc_streams: of a
-    connection; 0: no limit.
+    connection; 0: no limit. quic, https3: bounds of connections of these transports.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -51,6 +52,8 @@ class Settings:
     https_connections: int | None = None
     grpc_connections: int | None = None
     grpc_streams: int | None = None
+    quic: QuicLimits | None = None
+    https3: QuicLimits | None = None
 
 
 DEFAULTS = Settings()

@@ -94,7 +94,6 @@ ORDER = (
 INSTEAD = {
     "grpc": "use forward, with the address of the upstream as it is, tls:// or https://",
     "https3": "remove it, and have clients use DNS over TLS (tls://); or keep CoreDNS for this block",
-    "quic": "remove it, and have clients use DNS over TLS (tls://); or keep CoreDNS for this block",
 }
 
 

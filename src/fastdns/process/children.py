@@ -214,6 +214,7 @@ class Children(Server):
             max(1, self.max_in_flight // self.count_workers(config)),
             max(1, self.max_python_queries // self.count_workers(config)),
             child.index,
+            child.generation,
             self.count_workers(config),
             self.log_lines_s,
         )

@@ -55,7 +55,10 @@ class Place:
 
 @dataclass(slots=True)
 class Pair:
-    """One worker's sockets of one place. udp: None where no transport of the place has datagrams of its own."""
+    """One worker's sockets of one place. udp: None where no transport of the place has datagrams of its own.
+
+    tcp: of the transport over streams; a UDP socket where that is QUIC.
+    """
 
     place: Place
     udp: socket.socket | None
@@ -65,6 +68,11 @@ class Pair:
     def opened(self) -> list[socket.socket]:
         """Those that there are."""
         return [self.tcp] if self.udp is None else [self.udp, self.tcp]
+
+    @property
+    def datagrams(self) -> list[socket.socket]:
+        """Those that are UDP sockets."""
+        return [one for one in self.opened if one.type == socket.SOCK_DGRAM]
 
     @property
     def stream(self) -> Transport:
@@ -157,6 +165,11 @@ def drops(opened: socket.socket) -> int:
     return 0
 
 
+def proto_of(opened: socket.socket) -> str:
+    """Of which protocol a socket is: udp or tcp."""
+    return "udp" if opened.type == socket.SOCK_DGRAM else "tcp"
+
+
 class SocketTable:
     """Every open pair, by worker place and place. Opening is all or nothing."""
 
@@ -173,9 +186,8 @@ class SocketTable:
         """What the kernel has dropped for want of room: datagrams, and connections."""
         total = dict(self.dropped)
         for pair in self.pairs.values():
-            if pair.udp is not None:
-                total["udp"] += drops(pair.udp)
-            total["tcp"] += drops(pair.tcp)
+            for one in pair.opened:
+                total[proto_of(one)] += drops(one)
         return total
 
     def open(self, wanted: list[Place], workers: int) -> list[tuple[int, Place]]:
@@ -205,7 +217,7 @@ class SocketTable:
     def give_up(self, keys: list[tuple[int, Place]]) -> None:
         """Have the kernel give the UDP sockets of these nothing more; who reads them finds what they hold."""
         for key in keys:
-            if (udp := self.pairs[key].udp) is not None:
+            for udp in self.pairs[key].datagrams:
                 with contextlib.suppress(OSError):
                     take_no_part(udp)
 
@@ -214,11 +226,9 @@ class SocketTable:
         for key in keys:
             pair = self.pairs.pop(key, None)
             if pair is not None:
-                if pair.udp is not None:
-                    self.dropped["udp"] += drops(pair.udp)
-                    pair.udp.close()
-                self.dropped["tcp"] += drops(pair.tcp)
-                pair.tcp.close()
+                for one in pair.opened:
+                    self.dropped[proto_of(one)] += drops(one)
+                    one.close()
 
     def keep_only(self, wanted: list[Place], workers: int) -> None:
         """Close every pair that no worker of the present configuration reads.

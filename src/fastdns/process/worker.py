@@ -47,6 +47,7 @@ from fastdns.transports.tcp import TcpConnection
 
 if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
+    from fastdns.process.quic import QuicListening
     from fastdns.servertls import ServerTls
     from fastdns.transports._proxies import Proxies
     from fastdns.transports.places import Places
@@ -97,6 +98,7 @@ class WorkerPlan:
     max_in_flight: int
     max_python_queries: int
     index: int
+    generation: int
     workers: int
     log_lines_s: int
 
@@ -161,6 +163,7 @@ class WorkerProcess:
         # By the index of a listener.
         self.places: dict[int, Places] = {}
         self.accepting: list[Accepting] = []
+        self.quic: QuicListening | None = None
         self.left: list[socket.socket] = []
         self.done = asyncio.Event()
         self.hot_ended = asyncio.Event()
@@ -311,6 +314,8 @@ class WorkerProcess:
         for index, pairs in enumerate(self.plan.pairs):
             limits = limits_of(self.settings[index])
             for pair in pairs:
+                if pair.stream.proto == "udp":
+                    continue
                 serve = self.serve_at(index, pair.stream, b"")
                 serve_at = partial(self.serve_at, index, pair.stream) if pair.place.wildcard else None
                 plain = partial(self.connection(index, pair.stream), serve, limits, self.clients, serve_at)
@@ -382,11 +387,29 @@ class WorkerProcess:
         self.accepting = [
             Accepting(loop, self.sockets, listener, connect, TCP_BACKLOG) for listener, connect in self.listeners()
         ]
+        for index, pairs in enumerate(self.plan.pairs):
+            for pair in pairs:
+                if pair.stream.proto == "udp":
+                    self.listen_quic(index, pair)
+
+    def listen_quic(self, index: int, pair: Pair) -> None:
+        """Take connections over QUIC at one place of a listener."""
+        if self.quic is None:
+            from fastdns.process.quic import QuicListening
+            from fastdns.transports.quic_ids import Owner
+
+            self.quic = QuicListening(Owner(self.plan.index, self.plan.generation & 0xFFFF), self.plan.workers)
+        self.quic.listen(
+            pair.tcp, pair.stream, self.settings[index], self.clients, partial(self.serve_at, index, pair.stream),
+            self.counter(index, pair.stream), self.proxies[index],
+        )  # fmt: skip
 
     def stop_listening(self) -> None:
         """Accept no more; who has connected is served."""
         for accepting in self.accepting:
             accepting.close(TCP_BACKLOG)
+        if self.quic is not None:
+            self.quic.stop()
 
     def serve(
         self, index: int, message: bytes, client: bytes, client_port: int, deliver: Deliver,
@@ -495,7 +518,7 @@ class WorkerProcess:
         """Say that this thread lives, and let time pass for the plugins."""
         while True:
             self.plan.stats.beat(self.plan.slots.slow, time.monotonic_ns())
-            if self.handshakes is not None:
+            if self.handshakes is not None or self.quic is not None:
                 from fastdns.servertls import look_for_changes
 
                 look_for_changes()
@@ -517,7 +540,7 @@ class WorkerProcess:
                 sender = leave(self.serve_datagrams(index), pair.udp, self.slow.may_wait)
                 if sender is not None:
                     self.left.append(sender)
-        while self.clients.busy or self.slow.waits:
+        while self.clients.busy or self.slow.waits or (self.quic is not None and self.quic.busy):
             await asyncio.sleep(0.02)
         for part in self.parts.values():
             await part.drain()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fastdns.transports.table import GRPC, HTTPS
+from fastdns.transports.table import GRPC, HTTPS, QUIC
 
 # By the scheme of a listener: the statuses that its responses may have.
-STATUSES = {HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500", "501")}
+STATUSES = {
+    HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500", "501"),
+    # Codes of RFC 9250 section 8.4.
+    QUIC.scheme: ("0x0", "0x2"),
+}
 
 
 def prepare(schemes: Collection[str]) -> None:
@@ -19,3 +23,7 @@ def prepare(schemes: Collection[str]) -> None:
         # It has all of https.
         assert grpc
         _nghttp2.load()
+    if QUIC.scheme in schemes:
+        from fastdns.transports import doq, quic, quic_tls
+
+        assert doq and quic and quic_tls

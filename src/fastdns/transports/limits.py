@@ -17,3 +17,20 @@ class Limits:
     write_s: float = 5.0
     idle_s: float = 10.0
     max_queries: int = -1
+
+
+# As CoreDNS has them. A number of streams that is not set is QUIC's library's there, 100.
+QUIC_STREAMS, QUIC_POOL, HTTPS3_CONNECTIONS = 256, 1024, 200
+
+
+@dataclass(frozen=True, slots=True)
+class QuicLimits:
+    """Of the connections of one listener over QUIC, in all workers together.
+
+    max_streams: that a connection may have open at a time. pool: questions that are worked on at a time.
+    max_connections: that are open at a time. 0 of the two has no limit.
+    """
+
+    max_streams: int = QUIC_STREAMS
+    pool: int = 0
+    max_connections: int = 0

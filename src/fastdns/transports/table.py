@@ -22,6 +22,8 @@ class Transport:
     scheme: what stands before :// in the key of a server block. default_port: of a key that names no port.
     delivery: STREAM or DATAGRAM. proto: the protocol of its sockets, as CoreDNS's label proto has it. number: what
     native code knows it by, see serve/_context.pxd. alpn: what TLS negotiates on its streams, the best first.
+    package, extra: what it needs that not every installation has, and the extra of fastdns that brings it.
+    encrypted: it is not served without a certificate.
     """
 
     name: str
@@ -31,6 +33,9 @@ class Transport:
     proto: str
     number: int
     alpn: tuple[str, ...] = ()
+    package: str = ""
+    extra: str = ""
+    encrypted: bool = False
 
     @property
     def socket_kind(self) -> socket.SocketKind:
@@ -49,13 +54,13 @@ TCP = Transport("tcp", "dns", 53, STREAM, "tcp", 1)
 TLS = Transport("tls", "tls", 853, STREAM, "tcp", 2, ("dot",))
 HTTPS = Transport("https", "https", 443, STREAM, "tcp", 3, ("h2", "http/1.1"))
 HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp", 4)
-QUIC = Transport("quic", "quic", 853, STREAM, "udp", 5)
+QUIC = Transport("quic", "quic", 853, STREAM, "udp", 5, ("doq",), "qh3", "quic", True)
 GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6, ("h2",))
 
 # Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 # The transports that this version serves.
-SERVED = (UDP, TCP, TLS, HTTPS, GRPC)
+SERVED = (UDP, TCP, TLS, HTTPS, QUIC, GRPC)
 
 # The scheme of a key that names none.
 DEFAULT_SCHEME = UDP.scheme

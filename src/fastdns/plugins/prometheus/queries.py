@@ -16,7 +16,11 @@ from fastdns.plugins.api import SupervisorView
 from fastdns.plugins.order import load, with_step
 
 # CoreDNS's families of these transports: what they say of themselves.
-BY_STATUS = {"https": "Counter of DoH responses per server and http status code."}
+BY_STATUS = {
+    "https": "Counter of DoH responses per server and http status code.",
+    "https3": "Counter of DoH3 responses per server and http status code.",
+    "quic": "Counter of DoQ responses per server and QUIC application code.",
+}
 of_zone = partial(part, layout())
 SERVER_LABELS = ("server", "zone", "view")
 

@@ -12,7 +12,7 @@ from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Runtime, SupervisorView
-from fastdns.transports.table import of_scheme
+from fastdns.transports.table import Transport, of_scheme
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from fastdns.plugins.tls.config import Config
     from fastdns.plugins.tls.managing import Managing
     from fastdns.serve._zones import NativeStep
+
+
+def transports_of(config: ServerConfig, block: ServerBlock) -> Iterator[Transport]:
+    """By which transports a block is reached."""
+    for listener in config.listeners:
+        if any(index == block.index for _, index in listener.zones):
+            yield from of_scheme(listener.transport)
 
 
 def ordered(config: ServerConfig) -> list[Acme]:
@@ -66,8 +73,7 @@ class TlsInSupervisor(InSupervisor):
 
 def negotiated(config: ServerConfig, block: ServerBlock) -> set[tuple[str, ...]]:
     """What clients negotiate with TLS on the streams that a block is served on: ALPN of each transport."""
-    schemes = {one.transport for one in config.listeners if block.index in (index for _, index in one.zones)}
-    found = {one.alpn for scheme in schemes for one in of_scheme(scheme) if one.alpn}
+    found = {one.alpn for one in transports_of(config, block) if one.alpn}
     # Of others the files are read all the same.
     return found or {()}
 
@@ -102,6 +108,10 @@ class Tls(Plugin):
                     known.append(config.acme)
                 for alpn in negotiated(check.config, block):
                     served(config.files, alpn)
+                if any(transport.encrypted for transport in transports_of(check.config, block)):
+                    from fastdns.transports.quic_tls import check as check_quic
+
+                    check_quic(config.files)
                 if config.files.keylog:
                     check.warnings.append(f'plugin/tls: Writing TLS Key Log to "{config.files.keylog}"')
 

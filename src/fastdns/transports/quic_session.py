@@ -1,0 +1,199 @@
+"""One QUIC connection as qh3 has it, with what this server wants of it. All that depends on qh3's inside is here.
+
+qh3 fixes how many streams a client may have; here a configuration says so. Connections have IDs that tell their
+worker, and tokens with which any worker can end them. Clients are asked not to move to other addresses (RFC 9000
+section 18.2): the IDs for that are qh3's own, and no worker could tell whose they are. A client whose address
+changes without its doing keeps its ID.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from qh3._hazmat import Buffer, QuicConnectionCore
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection, QuicConnectionError, QuicConnectionState
+from qh3.quic.events import ConnectionTerminated
+from qh3.quic.packet import QuicErrorCode, pull_quic_transport_parameters, push_quic_transport_parameters
+from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
+from qh3.tls import Epoch
+
+from fastdns.transports.quic_ids import reset_token
+from fastdns.transports.socket_names import Address
+
+# qh3 logs what each peer does wrong.
+logging.getLogger("quic").setLevel(logging.CRITICAL)
+
+# What transport parameters may take.
+PARAMETERS_BYTES = 1024
+# A client may have so many IDs of us, and we of it: as few as there can be (RFC 9000 section 18.2).
+CONNECTION_IDS = 2
+# Of what happens, what concerns a connection of ours.
+TOLD = {"stream_data", "stream_reset", "stop_sending", "connection_id_issued", "connection_id_retired"}
+# Alerts of TLS where client and server cannot agree (RFC 8446 section 6.2), as QUIC has them (RFC 9001
+# section 4.8).
+NO_COMMON = {0x100 + 40, 0x100 + 70, 0x100 + 120}
+
+
+@dataclass
+class Configuration(QuicConfiguration):  # type: ignore[misc]
+    """Of the connections of a listener. max_streams, max_uni_streams: that a client may have open at a time."""
+
+    max_streams: int = 256
+    max_uni_streams: int = 0
+
+
+class Tls(QuicTlsBridge):  # type: ignore[misc]
+    """The handshake of a server's session."""
+
+    configuration: Configuration
+
+    def serialize_transport_parameters(self) -> bytes:
+        parameters = pull_quic_transport_parameters(Buffer(data=super().serialize_transport_parameters()))
+        parameters.initial_max_streams_bidi = self.configuration.max_streams
+        parameters.initial_max_streams_uni = self.configuration.max_uni_streams
+        parameters.active_connection_id_limit = CONNECTION_IDS
+        parameters.disable_active_migration = True
+        buffer = Buffer(capacity=PARAMETERS_BYTES)
+        push_quic_transport_parameters(buffer, parameters)
+        return buffer.data
+
+    def parse_transport_parameters(self, data: bytes, *, from_session_ticket: bool = False):  # type: ignore[no-untyped-def]
+        parameters = super().parse_transport_parameters(data, from_session_ticket=from_session_ticket)
+        # Of the client's own limit: it gets no more IDs than that.
+        parameters.active_connection_id_limit = CONNECTION_IDS
+        return parameters
+
+
+class Session(QuicConnection):  # type: ignore[misc]
+    """A server's side of a connection.
+
+    cid: its ID, which clients send. original: the destination of the client's first packet. retried: the ID that a
+    Retry has given the client; b"": there was none.
+    """
+
+    _configuration: Configuration
+
+    def __init__(self, configuration: Configuration, cid: bytes, original: bytes, retried: bytes) -> None:
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=original,
+            retry_source_connection_id=retried or None,
+        )
+        self.host_cid = cid
+
+    @property
+    def ending(self) -> bool:
+        """Whether either side has closed it."""
+        return self._close_event is not None
+
+    @property
+    def refused(self) -> str:
+        """Why this side has ended the handshake, as metrics/handshakes.py has it; "": it has not."""
+        if self._core is None or self._core.state != "closing" or self._close_event is None:
+            return ""
+        return "no_common" if self._close_event.error_code in NO_COMMON else "malformed"
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the client has still to say that it has got what was sent."""
+        return self._core is not None and self._core.bytes_in_flight > 0
+
+    # An established connection: what QuicConnection does for each datagram and event, without what it logs.
+
+    def take(self, datagrams: list[bytes], sender: Address, now: float) -> None:
+        """Take datagrams of an established connection. Raises QuicConnectionError."""
+        try:
+            self._core.receive_many_datagrams(datagrams, sender, now)
+        except RuntimeError as error:
+            raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
+
+    def let_pass(self, now: float) -> None:
+        """So late it is now, at an established connection. Raises QuicConnectionError."""
+        try:
+            self._core.handle_timer(now)
+        except RuntimeError as error:
+            raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
+
+    def happened(self) -> tuple[Any, ...] | None:
+        """What has happened next, as qh3's core tells it: its name, the number of a stream, and so on."""
+        while (event := self._core.next_event()) is not None:
+            kind = event[0]
+            if kind in TOLD:
+                return event
+            if kind == "connection_terminated":
+                self._state = QuicConnectionState.TERMINATED
+                return event
+            if kind == "crypto_data":
+                self.take_crypto(event)
+            elif kind == "peer_closed":
+                self._close_event = ConnectionTerminated(event[2], event[3], "")
+            elif kind == "protocol_error":
+                self._close_event = ConnectionTerminated(event[1], event[2], "")
+        return None
+
+    def take_crypto(self, event: tuple[Any, ...]) -> None:
+        """A client has nothing more to say for TLS when the handshake is complete."""
+        try:
+            self._tls.receive_crypto(Epoch(event[1]), event[3], event[2], version=self._core.version)
+        except (QuicTlsBridgeError, ValueError):
+            self.close(QuicErrorCode.PROTOCOL_VIOLATION)
+
+    def to_send(self, now: float) -> tuple[Any, ...] | None:
+        """The next datagram, and where it goes. Raises QuicConnectionError."""
+        if self._core is None:
+            return None
+        try:
+            return self._core.poll_transmit(now)
+        except RuntimeError as error:
+            raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
+
+    def _create_core(self, remote_addr: tuple[str, int], initial_dcid: bytes, now: float) -> None:
+        configuration = self._configuration
+        self._core = QuicConnectionCore(
+            is_client=False,
+            version=self._version,
+            local_addr=("0.0.0.0", 0),
+            remote_addr=remote_addr,
+            source_cid=self.host_cid,
+            destination_cid=initial_dcid,
+            peer_address_validated=self._retry_source_connection_id is not None,
+            active_connection_id_limit=CONNECTION_IDS,
+            max_datagram_size=configuration.max_datagram_size,
+            probe_datagram_size=False,
+            idle_timeout=configuration.idle_timeout,
+            ack_delay_exponent=3,
+            max_datagram_frame_size=None,
+            peer_max_datagram_frame_size=None,
+            connection_receive_window=configuration.max_data,
+            connection_send_limit=0,
+            stream_receive_window=configuration.max_stream_data,
+            stream_send_limit_bidi_local=0,
+            stream_send_limit_bidi_remote=0,
+            stream_send_limit_uni=0,
+            max_stream_reassembly=configuration.max_stream_data,
+            local_max_streams_bidi=configuration.max_streams,
+            local_max_streams_uni=configuration.max_uni_streams,
+            peer_max_streams_bidi=0,
+            peer_max_streams_uni=0,
+            initial_rtt=configuration.initial_rtt,
+            max_ack_delay=0.025,
+            initial_time=now,
+        )
+        self._applied_transport_parameters = None
+        self._pre_handshake_state_replayed = False
+
+    def _create_tls(self, remote_source_cid: bytes | None) -> QuicTlsBridge:
+        self._tls = Tls(
+            self._configuration,
+            version=self._version,
+            local_initial_source_connection_id=self.host_cid,
+            remote_initial_source_connection_id=remote_source_cid,
+            original_destination_connection_id=self._original_destination_connection_id,
+            retry_source_connection_id=self._retry_source_connection_id,
+            stateless_reset_token=reset_token(self.host_cid),
+            version_change_handler=self._set_version,
+        )
+        return self._tls
