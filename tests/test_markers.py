@@ -67,8 +67,6 @@ NOT_NATIVE = {
     "plugins/trace/test_process.py": SERVERS,
     "plugins/sign/test_signing.py": "what is native is tested by tests/zonefiles and tests/rrsets",
     "plugins/forward/test_metrics.py": "asks native code only how many counters it has",
-    "transports/test_rude_clients.py": SERVERS,
-    "transports/test_same_answers.py": SERVERS,
 }
 
 

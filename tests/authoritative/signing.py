@@ -235,7 +235,9 @@ class Proofs:
             if rdata is None:
                 encloser = self.encloser_by_nsec3(name)
                 rdata = self.matching3(dns.name.Name((b"*", *encloser.labels)))
-                if rdata is None:
+                if rdata is None or self.has_type(rdata, kind) or self.has_type(rdata, "CNAME"):
+                    # The wildcard's record may be here for the range that it covers: the name is an unsigned cut,
+                    # or above one (RFC 5155 section 7.2.4, and its erratum 3441).
                     closer = self.covering3(name.split(len(encloser) + 1)[1])
                     assert closer is not None and closer.flags & 1, f"nothing about {name}"
                     return

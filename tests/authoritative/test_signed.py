@@ -105,6 +105,19 @@ def test_a_wildcard_beside_an_empty_name_above_unsigned_cuts() -> None:
     )
 
 
+def test_a_wildcard_whose_record_covers_an_unsigned_cut() -> None:
+    """The record of the wildcard, which has DS, says with its range that the cut may have none."""
+    label = "x" * 60
+    content: dict[Labels, list[tuple[str, list[object]]]] = {
+        ("*",): [("DS", ["1 13 1 0000000000000000000000000000000000000000"])],
+        (label, label): [("NS", [("z", "test"), ("a", "a", "z", "test")])],
+        ("a", label, "a"): [("TXT", ['"t"'])],
+    }
+    test_replies_prove_themselves.hypothesis.inner_test(  # type: ignore[attr-defined]
+        content, Parameters(10, b"", True), [((label, label), "DS")]
+    )
+
+
 @given(names, st.integers(0, 20), st.binary(max_size=255))
 def test_hashed_names(name: Labels, iterations: int, salt: bytes) -> None:
     wire = whole(name).to_wire()

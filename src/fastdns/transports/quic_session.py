@@ -58,7 +58,8 @@ class Tls(QuicTlsBridge):  # type: ignore[misc]
         parameters.disable_active_migration = True
         buffer = Buffer(capacity=PARAMETERS_BYTES)
         push_quic_transport_parameters(buffer, parameters)
-        return buffer.data
+        data: bytes = buffer.data
+        return data
 
     def parse_transport_parameters(self, data: bytes, *, from_session_ticket: bool = False):  # type: ignore[no-untyped-def]
         parameters = super().parse_transport_parameters(data, from_session_ticket=from_session_ticket)
@@ -119,6 +120,7 @@ class Session(QuicConnection):  # type: ignore[misc]
 
     def happened(self) -> tuple[Any, ...] | None:
         """What has happened next, as qh3's core tells it: its name, the number of a stream, and so on."""
+        event: tuple[Any, ...] | None
         while (event := self._core.next_event()) is not None:
             kind = event[0]
             if kind in TOLD:
@@ -146,9 +148,10 @@ class Session(QuicConnection):  # type: ignore[misc]
         if self._core is None:
             return None
         try:
-            return self._core.poll_transmit(now)
+            datagram: tuple[Any, ...] | None = self._core.poll_transmit(now)
         except RuntimeError as error:
             raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
+        return datagram
 
     def _create_core(self, remote_addr: tuple[str, int], initial_dcid: bytes, now: float) -> None:
         configuration = self._configuration
