@@ -17,9 +17,11 @@ FOLDER = ROOT / "deploy" / "requirements"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # As the Makefile's target lock has them.
 EXTRAS = {
-    "image": ("dnssec", "scripts"),
-    "image-all": ("acme", "aws_secretsmanager", "azure", "clouddns", "dnssec", "kubernetes", "route53", "scripts"),
-}
+    "image": ("dnssec", "quic", "scripts"),
+    "image-all": (
+        "acme", "aws_secretsmanager", "azure", "clouddns", "dnssec", "kubernetes", "quic", "route53", "scripts",
+    ),
+}  # fmt: skip
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from tests.transports.support import frame
+
 HOST = "127.0.0.1"
 READ_BYTES = 65536
 LIMIT_S = 10.0
@@ -343,9 +345,42 @@ class OverTcp:
         return dataclasses.replace(self, alpn="")
 
 
+class OverQuic:
+    """DNS over QUIC (RFC 9250): a stream for each query. It trusts every server."""
+
+    def __init__(self, port: int, context: ssl.SSLContext, *, name: str = "dns.example") -> None:
+        from tests.transports.quic_client import QuicClient
+
+        self.client = QuicClient(port, name=name).connect()
+        # By stream, the IDs that were asked with: over QUIC all are 0.
+        self.out: dict[int, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def ask(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.out[self.client.stream(frame(b"\0\0" + message[2:]))] = message[:2]
+        self.client.step()
+
+    def replies(self, count: int, limit_s: float = LIMIT_S) -> list[bytes]:
+        client = self.client
+        client.run(lambda: client.over or len(client.ended & self.out.keys()) >= count, limit_s)
+        done = sorted(client.ended & self.out.keys())[:count]
+        if len(done) < count:
+            raise Ended(f"after {len(done)} of {count} replies")
+        return [self.out.pop(stream) + client.data[stream][4:] for stream in done]
+
+
 CONNECT: dict[str, Callable[..., Connection]] = {
     "tcp": OverTcp(Framed),
     "tls": OverTcp(Framed, "dot"),
     "https": OverTcp(Http2, "h2"),
+    "quic": OverQuic,
     "grpc": OverTcp(Grpc, "h2"),
 }

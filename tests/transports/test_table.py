@@ -16,6 +16,7 @@ from fastdns.transports.table import (
     DEFAULT_PORTS,
     GRPC,
     HTTPS,
+    HTTPS3,
     QUIC,
     SCHEMES,
     SERVED,
@@ -59,6 +60,8 @@ def test_native_code_knows_them_by_their_places() -> None:
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_a_key_of_each_scheme(scheme: str) -> None:
     """What is not served is an error that names the transport."""
+    if scheme in {QUIC.scheme, HTTPS3.scheme}:
+        pytest.importorskip("qh3")
     text = f"{scheme}://example.org {{\ntls cert.pem key.pem\nwhoami\n}}"
     if scheme in SERVED_SCHEMES:
         assert [listener.port for listener in load(text, environ={}).listeners] == [DEFAULT_PORTS[scheme]]
