@@ -13,6 +13,7 @@ from tests.certificates import write_certificate
 from tests.docs.fences import ROOT
 from tests.plugins.python.support import install, path_to
 from tests.support import MANIFESTS, WEB, Server
+from tests.transports.http_clients import has_nghttp2
 
 PAGE = (ROOT / "docs/reference/metrics.md").read_text()
 ROWS = {
@@ -58,6 +59,11 @@ QUICzone.test:DNS_PORT {
     }
 }
 """
+HTTPS = """https://.:READY_PORT {
+    bind 127.0.0.3
+    whoami
+}
+"""
 # The authority is not there.
 ACME = """tls://.:READY_PORT {
     bind 127.0.0.2
@@ -73,6 +79,10 @@ if find_spec("acme") is None:
     ROWS = {name: row for name, row in ROWS.items() if "_acme_" not in name}
 else:
     COREFILE += ACME
+if has_nghttp2():
+    COREFILE += HTTPS
+else:
+    ROWS = {name: row for name, row in ROWS.items() if "_https_" not in name}
 
 
 QUIC = """\

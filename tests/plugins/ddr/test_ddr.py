@@ -11,6 +11,7 @@ import pytest
 from fastdns.corefile import load
 from fastdns.errors import CorefileError
 from fastdns.plugins.ddr.config import Config
+from fastdns.plugins.ddr.plugin import listening
 from fastdns.plugins.ddr.records import svcb
 from tests.plugins.forward.certificates import Authority
 from tests.support import Server
@@ -87,6 +88,13 @@ def test_kdig(server: Server) -> None:
     command = [kdig, "@127.0.0.1", "-p", str(server.port), "_dns.resolver.arpa", "SVCB", "+short"]
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
     assert said.startswith("1 dns.example. alpn=dot port=853 ipv4hint=192.0.2.53,192.0.2.54"), said
+
+
+def test_listeners_of_https_are_told_with_their_path() -> None:
+    config = load("https://. tls://. grpc://. .:53 {\nddr dns.example\nwhoami\n}")
+    assert sorted(listening(config)) == [("https", 443), ("tls", 853)]
+    found = svcb(NAME, listening(config), {}, [], "/dns-query{?dns}")
+    assert [b"\2h2\x08http/1.1" in rdata and b"/dns-query{?dns}" in rdata for rdata in found] == [False, True]
 
 
 def test_records() -> None:
