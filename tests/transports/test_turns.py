@@ -80,6 +80,19 @@ def test_a_client_is_served_so_much_in_a_turn() -> None:
     assert [transport.reading for _, transport in flood] == [True] * 3
 
 
+def test_what_was_served_ahead_is_missing_in_the_next_turn() -> None:
+    world = World()
+    client = world.clients.client(b"\xc0\0\2\1")
+    turns = world.clients.turns
+    assert turns.allowance(client) == QUERIES
+    client.left -= QUERIES + 5
+    assert turns.allowance(client) == -5
+    turns.turn += 1
+    assert turns.allowance(client) == QUERIES - 5
+    turns.turn += 1
+    assert turns.allowance(client) == QUERIES
+
+
 def test_a_turn_costs_what_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many connections of one client: each turn asked all of them, to put all but a few off again."""
     world = World(max_connections=100)

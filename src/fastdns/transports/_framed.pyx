@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memmove
 from fastdns.dns._framing cimport LENGTH_BYTES, end_of
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.transports._layer cimport READ_BYTES
+from fastdns.transports._shares cimport MOST_AHEAD
 from fastdns.transports._slow import PARKED, Messages
 from fastdns.transports.stream import MAX_WAITING, WRITE_HIGH_BYTES
 from fastdns._wire cimport MAX_MESSAGE_BYTES
@@ -163,13 +164,14 @@ cdef class FramedConnection(Layer):
         cdef Serving serving = self.serving
         cdef long left = self.turns.left_of(self.share)
         cdef long begun = left
+        cdef long least = 0 if self.below is None else -MOST_AHEAD
         cdef Py_ssize_t at = 0
         cdef Py_ssize_t end
         cdef bint parked = False
         gathered_bytes = 0
         gathered_replies = 0
         while (end := end_of(data, size, at)) >= 0 and self.takes_more():
-            if left <= 0:
+            if left <= least:
                 self.deferred = True
                 break
             left -= 1

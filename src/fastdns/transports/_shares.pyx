@@ -14,7 +14,7 @@ cdef class TurnNumber:
     cdef long left_of(self, Share share) noexcept:
         if share.turn != self.turn:
             share.turn = self.turn
-            share.left = QUERIES
+            share.left = QUERIES + min(0, share.left)
         return share.left
 
     def allowance(self, Share client not None):

@@ -11,7 +11,7 @@ import asyncio
 from fastdns.transports._shares import TurnNumber
 from fastdns.transports.client import Client, ClientConnection
 
-# Of one client, in one iteration of the event loop: see _shares.pxd.
+# Of one client, in one turn: see _shares.pxd.
 QUERIES = 32
 
 
