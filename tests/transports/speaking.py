@@ -312,7 +312,11 @@ class StreamConnection:
             with contextlib.suppress(ssl.SSLWantReadError):
                 self.tls.unwrap()
             self.flush()
-        self.socket.shutdown(socket.SHUT_WR)
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            # The server has reset the connection meanwhile.
+            raise Ended(str(error)) from None
 
     def ended_within(self, limit_s: float) -> bool:
         """Whether the server closes. What it still says is passed over."""

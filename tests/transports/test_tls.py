@@ -395,6 +395,31 @@ def test_idle_sessions_are_held_bytes(authority: Authority) -> None:
     on_uvloop(main)
 
 
+def test_parts_of_records_are_held_bytes(authority: Authority) -> None:
+    """A session keeps room for a record whose rest has still to come."""
+    if Listening.layer is not TlsLayer:
+        pytest.skip("Python's ssl does not tell")
+
+    async def main() -> None:
+        async with Listening(authority, read_s=25) as listening, contextlib.AsyncExitStack() as stack:
+            clients_ = [await stack.enter_async_context(Piecewise(listening)) for _ in range(5)]
+            rest = []
+            for client in clients_:
+                await client.shake_hands()
+                client.tls.write(frame(b"q" * 10000))
+                data = client.outgoing.read()
+                client.writer.write(data[:9000])
+                rest.append(data[9000:])
+            while listening.clients.held.total < 5 * (SESSION_BYTES + 16384):
+                await asyncio.sleep(0.01)
+            for client, data in zip(clients_, rest, strict=True):
+                client.writer.write(data)
+                assert len(await client.read(10005)) == 10005
+            assert listening.clients.held.total == 5 * SESSION_BYTES
+
+    on_uvloop(main)
+
+
 def test_a_session_is_resumed(authority: Authority) -> None:
     async def main() -> None:
         async with Listening(authority) as listening:

@@ -34,6 +34,7 @@ cdef struct Library:
     int (*SSL_do_handshake)(SSL* ssl) noexcept nogil
     int (*SSL_read)(SSL* ssl, void* data, int size) noexcept nogil
     int (*SSL_write)(SSL* ssl, const void* data, int size) noexcept nogil
+    int (*SSL_has_pending)(const SSL* ssl) noexcept nogil
     int (*SSL_shutdown)(SSL* ssl) noexcept nogil
     int (*SSL_get_error)(const SSL* ssl, int result) noexcept nogil
     const char* (*SSL_get_version)(const SSL* ssl) noexcept nogil

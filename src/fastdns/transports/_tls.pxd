@@ -20,6 +20,8 @@ cdef class TlsLayer(Layer):
     cdef bytearray kept                 # what has come and is not decrypted yet; None for nothing
     cdef SSL* ssl                       # NULL before anything has come
     cdef bint more                      # the session has more than was taken
+    cdef bint wants_more                # it could go on with more than it has read
+    cdef bint partial                   # it has read a part of a record, which is counted
     cdef bint queued                    # a step of the handshake waits for its turn
     cdef bint shaken
     cdef bint broken                    # the session must not be used any more
@@ -36,3 +38,4 @@ cdef class TlsLayer(Layer):
     cdef bint encrypt(self, const uint8_t* data, Py_ssize_t size) except -1
     cdef int send_made(self) except -1
     cdef int over(self) except -1
+    cdef int count_partial(self) except -1

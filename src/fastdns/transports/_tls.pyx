@@ -17,7 +17,9 @@ cdef enum:
     # At a time: what is made of it has room, with what TLS adds.
     ENCRYPTED_BYTES = MADE_BYTES - MADE_BYTES // 16
     # Of a handshake, while its next step waits: then the client has to wait, too.
-    EARLY_BYTES = 65536
+    EARLY_BYTES = 16384
+    # What a session allocates for a record of which a part has come.
+    RECORD_BYTES = MAX_RECORD_BYTES + 1024
 
 # What OpenSSL keeps for an idle connection, and the layers, as measured: 14.4 KiB. It counts as held.
 SESSION_BYTES = 15 * 1024
@@ -104,7 +106,7 @@ cdef class TlsLayer(Layer):
             if not self.queued:
                 self.queued = True
                 self.handshakes.add(self)
-            elif PyByteArray_GET_SIZE(self.kept) >= EARLY_BYTES:
+            if PyByteArray_GET_SIZE(self.kept) >= EARLY_BYTES:
                 self.raw.pause_reading()
             return 0
         if self.blocked or self.more or self.kept is not None or self.pumping:
@@ -155,7 +157,8 @@ cdef class TlsLayer(Layer):
         self.raw.resume_reading()
         if result != 1:
             if lib.SSL_get_error(self.ssl, result) == SSL_ERROR_WANT_READ:
-                return self.send_made()
+                self.send_made()
+                return self.count_partial()
             self.broken = True
             text = lib.ERR_reason_error_string(lib.ERR_peek_last_error())
             self.refused = reason_of("" if text == NULL else text.decode().upper().replace(" ", "_"))
@@ -189,6 +192,8 @@ cdef class TlsLayer(Layer):
         """The same with what is fed."""
         cdef Py_ssize_t size = self.decrypt()
         self.keep_rest()
+        if self.partial or self.wants_more:
+            self.count_partial()
         if size and self.raw is not None:
             self.pumping = True
             try:
@@ -206,7 +211,7 @@ cdef class TlsLayer(Layer):
         """Put as much as there is, and has room, into plain. Returns how many bytes."""
         cdef Py_ssize_t size = 0
         cdef int count, why
-        self.more = False
+        self.more = self.wants_more = False
         if self.broken:
             feed.size = 0
             return 0
@@ -228,7 +233,9 @@ cdef class TlsLayer(Layer):
             why = lib.SSL_get_error(self.ssl, count)
             if why == SSL_ERROR_ZERO_RETURN:
                 self.over()
-            elif why != SSL_ERROR_WANT_READ:
+            elif why == SSL_ERROR_WANT_READ:
+                self.wants_more = True
+            else:
                 # A record that is none. What came before it is served no more.
                 self.broken = True
                 lib.ERR_clear_error()
@@ -241,6 +248,15 @@ cdef class TlsLayer(Layer):
             # A key update, or another message of the protocol itself.
             self.send_made()
         return size
+
+    cdef int count_partial(self) except -1:
+        """What a part of a record takes counts as held, until the rest has come."""
+        cdef bint partial = self.ssl != NULL and lib.SSL_has_pending(self.ssl)
+        if partial != self.partial and self.raw is not None:
+            self.partial = partial
+            self.inner.layer_bytes = SESSION_BYTES + (RECORD_BYTES if partial else 0)
+            self.inner.clients.held.count(self.inner)
+        return 0
 
     cdef int over(self) except -1:
         """The client has said that it sends no more (RFC 8446 section 6.1): what follows is no part of that."""
