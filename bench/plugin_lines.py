@@ -34,6 +34,7 @@ LINES = {
     "errors": ["errors"],
     "file": [f"file {{home}}/zone.db {ELSEWHERE}"],
     "forward": ["forward . 127.0.0.1:{port}"],
+    "grpc": ["grpc . 127.0.0.1:{port}"],
     "header": ["header {", "    response set ra", "}"],
     "health": ["health 127.0.0.1:{port}"],
     "hosts": ["hosts {home}/hosts {", "    fallthrough", "}"],

@@ -40,6 +40,10 @@ COREFILE = """\
     inner 5
     loop
 }
+grpc.test:DNS_PORT {
+    bind 127.0.0.1
+    grpc . 127.0.0.1:OTHER_PORT
+}
 tls://.:READY_PORT {
     bind 127.0.0.1
     tls cert.pem key.pem
@@ -114,6 +118,7 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> str:
         server.query(WEB)
         server.query(WEB, tcp=True)
         server.query("example.org.")
+        server.query("www.grpc.test.")
         server.reload()
         return server.http("/metrics")[1]
 

@@ -65,7 +65,7 @@ class Request(Generic[Asker]):
 class User(Protocol[Asker]):
     """What becomes of requests. Whoever is told of the end of one may send others, and reset others."""
 
-    def head(self, headers: Mapping[bytes, bytes]) -> str:
+    def head(self, request: Request[Asker], headers: Mapping[bytes, bytes]) -> str:
         """The fields of a response. Returns why the request fails for them; "": it does not."""
 
     def complete(self, request: Request[Asker]) -> None:
@@ -178,7 +178,8 @@ class Http2Streams(Generic[Asker]):
 
     def on_response(self, event: Any) -> None:
         """Header fields. A response without a body has its end behind them, or in them."""
-        if event.stream_id in self.requests and (why := self.user.head(dict(event.headers))):
+        request = self.requests.get(event.stream_id)
+        if request is not None and (why := self.user.head(request, dict(event.headers))):
             self.fail(event.stream_id, why)
 
     def on_data(self, event: Any) -> None:

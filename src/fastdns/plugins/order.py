@@ -92,7 +92,6 @@ ORDER = (
 
 # What to do about plugins that there are not, where it is more than to remove the line or to keep CoreDNS.
 INSTEAD = {
-    "grpc": "use forward, with the address of the upstream as it is, tls:// or https://",
     "https3": "remove it, and have clients use DNS over TLS (tls://); or keep CoreDNS for this block",
 }
 

@@ -41,6 +41,10 @@ class UnreadableError(FastdnsError):
     """A reply cannot be read. The client gets SERVFAIL."""
 
 
+class NoReplyError(FastdnsError):
+    """Raised by a step: there is no reply to be had from others. The client gets SERVFAIL."""
+
+
 class TooDeepError(FastdnsError):
     """A question would be inside of more than MAX_DEPTH others: steps ask each other."""
 
@@ -208,8 +212,9 @@ class PythonStep:
     async def start(self) -> None:
         """The worker is about to serve. An exception ends it: a start or a reload fails."""
 
-    async def serve(self, request: Request) -> DNSRecord | None:
-        """The reply to one query; None: the next plugin's. Raises Silence: none.
+    async def serve(self, request: Request) -> DNSRecord | bytes | None:
+        """The reply to one query, as dnslib has it or as a message; None: the next plugin's. Raises Silence: none;
+        and NoReplyError.
 
         Any other exception gives the client SERVFAIL, is logged and counted. Several calls run at a time.
         """

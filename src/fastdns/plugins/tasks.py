@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from fastdns.corefile.labels import server_name
 from fastdns.dns.names import wire_name
 from fastdns.errors import FastdnsError
-from fastdns.plugins.python import MAX_DEPTH, Request, Silence, TooDeepError, UnreadableError
+from fastdns.plugins.python import MAX_DEPTH, NoReplyError, Request, Silence, TooDeepError, UnreadableError
 from fastdns.serve.python._service import (
     ANSWERED,
     FAILED,
@@ -148,8 +148,8 @@ class Tasks:
                 result = LATE
             else:
                 self.failed(listener, error)
-        except UnreadableError as error:
-            # What was asked has said something malformed: it is no error of the step.
+        except (NoReplyError, UnreadableError) as error:
+            # What was asked has said nothing, or something malformed: it is no error of the step.
             log.debug("plugin/%s: %s", step.plugin, error)
             result = UNFIT
         except Exception as error:
@@ -160,12 +160,15 @@ class Tasks:
         """What a step has returned, as a result, and the reply's bytes."""
         if answer is None:
             return PASSED, None
-        if not isinstance(answer, self.record):
-            return self.unfit(step, f"its step returned {answer!r:.200}; expected a DNSRecord or None")
-        try:
-            reply = bytes(answer.pack())
-        except Exception as error:
-            return self.unfit(step, f"its step returned a record that cannot be packed: {error!r}")
+        if isinstance(answer, bytes):
+            reply = answer
+        elif isinstance(answer, self.record):
+            try:
+                reply = bytes(answer.pack())
+            except Exception as error:
+                return self.unfit(step, f"its step returned a record that cannot be packed: {error!r}")
+        else:
+            return self.unfit(step, f"its step returned {answer!r:.200}; expected a DNSRecord, bytes or None")
         if len(reply) > MAX_REPLY_BYTES:
             return self.unfit(step, f"its step returned {len(reply)} bytes; expected {MAX_REPLY_BYTES} at most")
         if not request.is_answered_by(reply):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import struct
@@ -16,8 +17,8 @@ from dnslib import AAAA, CNAME, QTYPE, RR, A, DNSRecord
 
 from fastdns.errors import CorefileError
 from fastdns.plugins.forward import upstreams
-from fastdns.plugins.forward.nameservers import NameserverFiles, digest
 from fastdns.plugins.forward.upstreams import Upstream, UpstreamError, resolve, tls_context, watched_files
+from fastdns.plugins.nameservers import NameserverFiles, digest
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.forward.support import stanza_of
 from tests.support import free_port
@@ -105,7 +106,7 @@ def test_a_bad_line_is_skipped_said_once_and_counted(
     """The start ended there, though a good nameserver stood beside it: a DHCP client writes that file."""
     path = tmp_path / "resolv.conf"
     path.write_text(f"nameserver 192.0.2.1\n{line}\nnameserver 192.0.2.2\n")
-    files = NameserverFiles()
+    files = NameserverFiles(logging.getLogger("plugin/forward"))
     stanza = stanza_of(f"forward . {path}")
     for _ in range(3):
         assert [one.to for one in resolve(stanza, files)] == ["192.0.2.1:53", "192.0.2.2:53"]
@@ -120,7 +121,7 @@ def test_a_bad_line_is_skipped_said_once_and_counted(
 def test_a_file_full_of_bad_lines_does_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text("nameserver no\n" * 5000 + "nameserver 192.0.2.1\n")
-    files = NameserverFiles()
+    files = NameserverFiles(logging.getLogger("plugin/forward"))
     assert [one.to for one in resolve(stanza_of(f"forward . {path}"), files)] == ["192.0.2.1:53"]
     assert len(caplog.messages) == 11
     assert files.skipped.counts == {str(path): 5000}
@@ -149,7 +150,7 @@ def test_a_file_that_has_gone(resolv_conf: Path) -> None:
 def test_a_file_that_has_gone_leaves_its_nameservers_and_those_of_others(
     resolv_conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = NameserverFiles()
+    files = NameserverFiles(logging.getLogger("plugin/forward"))
     other = tmp_path / "other.conf"
     other.write_text("nameserver 192.0.2.8\n")
     stanza = stanza_of(f"forward . {resolv_conf} {other}")

@@ -119,7 +119,7 @@ class Http2Connection(StreamConnection):
             return
         self.flush()
 
-    def head(self, headers: Mapping[bytes, bytes]) -> str:
+    def head(self, request: Request[Ask], headers: Mapping[bytes, bytes]) -> str:
         """A response with a wrong status or content type fails its request."""
         status = headers[b":status"].decode("ascii", "replace")
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("ascii", "replace")

@@ -18,8 +18,8 @@ from fastdns.errors import FastdnsError
 from fastdns.netaddrs import interface_index, socket_address, zone_of
 from fastdns.plugins.forward.config import DNS, HTTPS, TLS, Address, HostName, Stanza
 from fastdns.plugins.forward.engine._shared import Upstreams
-from fastdns.plugins.forward.nameservers import FileState, NameserverFiles, digest
 from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
+from fastdns.plugins.nameservers import FileState, NameserverFiles, digest
 from fastdns.skipped import SkippedLines
 from fastdns.threads import in_thread
 from fastdns.transports import table
@@ -97,7 +97,7 @@ class RouteTable:
     """The part that outlives generations: slots of servers, the shared table, and the last state of files."""
 
     def __init__(self, skipped: SkippedLines | None = None) -> None:
-        self.files = NameserverFiles(skipped)
+        self.files = NameserverFiles(log, skipped)
         self.shared = Upstreams()
         self.slots: dict[str, int] = {}
 

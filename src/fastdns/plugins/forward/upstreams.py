@@ -29,7 +29,7 @@ from fastdns.plugins.forward.config import (
     TlsFiles,
     To,
 )
-from fastdns.plugins.forward.nameservers import NameserverFiles
+from fastdns.plugins.nameservers import NameserverFiles
 from fastdns.tls import bare_client_context
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def resolve(stanza: Stanza, files: NameserverFiles | None = None) -> tuple[Upstr
     At most MAX_UPSTREAMS are returned, the first ones. Invalid lines of files are skipped. A file without a valid
     line is skipped if there is another upstream. The TLS files are tested as well.
     """
-    files = files or NameserverFiles()
+    files = files or NameserverFiles(log)
     found = tuple(dict.fromkeys(upstream for to in stanza.to for upstream in _expand(to, stanza, files)))
     if not found:
         raise _error(stanza, _why_none(stanza, files))

@@ -13,8 +13,6 @@ from fastdns.corefile.values import read_text
 from fastdns.netaddrs import canonical_address, needs_zone
 from fastdns.skipped import SkippedLines
 
-log = logging.getLogger("plugin/forward")
-
 # Modification time in ns, inode and size of a file; None if there is no file.
 FileState = tuple[int, int, int] | None
 
@@ -30,14 +28,15 @@ class Nameservers:
 class NameserverFiles:
     """Reads the files, and keeps their last nameservers for the time when a file cannot be read."""
 
-    def __init__(self, skipped: SkippedLines | None = None) -> None:
+    def __init__(self, log: logging.Logger, skipped: SkippedLines | None = None) -> None:
+        self.log = log
         self.skipped = skipped or SkippedLines()
         self.last: dict[str, tuple[str, ...]] = {}
 
     def read(self, path: str) -> Nameservers:
         """The nameservers of a file. Raises nothing: problems are logged once, counted, and returned."""
         found = self.look(path)
-        self.skipped.note(log, path, found.problems)
+        self.skipped.note(self.log, path, found.problems)
         return found
 
     def look(self, path: str) -> Nameservers:
