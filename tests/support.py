@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import random
 import selectors
@@ -67,19 +68,26 @@ def service(name: str, address: str, namespace: str = "shop") -> str:
     )
 
 
-def free_port() -> int:
-    """A port that nobody has, below the range from which the system takes clients' ports.
+# Where the next free port is looked for. None is given twice within a thousand.
+PLACES = itertools.count(random.randrange(1000))
+
+
+def free_port(row: int = 1) -> int:
+    """A port that nobody has, below the range from which the system takes clients' ports; the first of so many.
 
     Every worker of pytest-xdist has ports of its own: servers share a port without an error (SO_REUSEPORT), so two
     that were given the same one at the same time would answer each other's questions.
     """
     first = 20000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12)
     while True:
-        port = random.randrange(first, first + 1000)
+        places = [next(PLACES) % 1000 for _ in range(row)]
+        if places[-1] < places[0]:
+            continue
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
-            return port
+            for place in places:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", first + place))
+            return first + places[0]
 
 
 def has_address(address: str) -> bool:

@@ -204,6 +204,7 @@ def test_check_names_every_mistake(
     """It named the first one only: a Corefile of five mistakes took five rounds."""
     # As in a version that does not have it yet.
     monkeypatch.setattr("fastdns.plugins.order.is_available", lambda name: name != "grpc")
+    monkeypatch.setattr("fastdns.corefile.config.SERVED_SCHEMES", frozenset({"dns"}))
     path = tmp_path / "Corefile"
     path.write_text(WRONG)
     assert main(["check", "-conf", str(path)]) == 1

@@ -106,7 +106,11 @@ def test_advice_is_about_what_is_missing_only() -> None:
     assert set(INSTEAD) <= set(ORDER)
 
 
-def test_a_transport_that_is_missing(corefile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_transport_that_is_missing(
+    corefile: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a version that does not have it yet.
+    monkeypatch.setattr("fastdns.corefile.config.SERVED_SCHEMES", frozenset({"dns"}))
     corefile.write_text("quic://example.org {\n    whoami\n}\n. {\n    whoami\n}\n")
     assert verdicts(report(capsys, code=1).lines) == {1: "unsupported", 2: "same", 4: "same", 5: "same"}
 

@@ -303,7 +303,7 @@ def test_clients_have_ports_in_a_row(processes: int) -> None:
             seen[client[1]] = 1
             served.sendto(answered(message), client)
 
-    first = free_port()
+    first = free_port(5)
     with in_process(work, bound(socket.SOCK_DGRAM)) as port:
         result = ask(port, replace(PATIENT, local_port=first, clients=5, processes=processes))
     assert result.answered == 70
