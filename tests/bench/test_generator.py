@@ -26,14 +26,13 @@ from fastdns.bench.address import Server
 from fastdns.bench.errors import BenchError
 from fastdns.bench.exchange import query
 from fastdns.bench.messages import Query, edns, message
-from fastdns.bench.processes import free_port
 from fastdns.bench.result import Result
 from fastdns.bench.runner import How, part
 from fastdns.bench.transport import TlsOptions
 from fastdns.bench.tsig import DIGESTS, parse_key
 from tests.bench.servers import answered, bound, in_process, label, right, server_tls, tcp, udp
 from tests.certificates import write_certificate
-from tests.support import children, wait_until
+from tests.support import children, free_port, wait_until
 
 pytestmark = pytest.mark.native
 
