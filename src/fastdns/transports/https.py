@@ -28,6 +28,8 @@ MAX_STREAMS = MAX_WAITING
 # To a listener; CoreDNS's plugin https.
 MAX_CONNECTIONS = 200
 OK, NO_REPLY = 200, 500
+# output has said all that there is where it says less than this.
+FULL_BYTES = 32 * 1024
 # What both versions begin with for as long as it may be the preface.
 BEGINNING = PREFACE[:4]
 
@@ -89,6 +91,8 @@ class HttpsConnection(ClientStream):
         self.places = places
         # Until it is known which version it is: what has come.
         self.beginning = b""
+        # What was counted last as held.
+        self.counted = 0
         self.http: Http | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -129,35 +133,52 @@ class HttpsConnection(ClientStream):
     def pending_bytes(self) -> int:
         return self.http.request_bytes if self.http is not None else len(self.beginning)
 
+    def data_received(self, data: bytes | bytearray | memoryview) -> None:
+        self.take(data)
+        http, transport = self.http, self.transport
+        if (
+            http is None
+            or transport is None
+            or http.request_bytes
+            or http.session_bytes + self.layer_bytes != self.counted
+            or transport.get_write_buffer_size()
+        ):
+            self.clients.held.count(self)
+
     def held_bytes(self) -> int:
-        held = super().held_bytes()
-        return held + self.http.session_bytes if held and self.http is not None else held
+        self.counted = 0
+        if self.transport is not None and not self.aborted:
+            session = self.http.session_bytes if self.http is not None else 0
+            self.counted = super().held_bytes() + session
+        return self.counted
 
     def answer_pending(self) -> None:
         http = self.http
         if self.deferred or http is None:
             return
         asked = self.asked
+        # All that there is to send has been sent.
+        flushed = False
         left = begun = self.clients.turns.allowance(self.owner)
         while left and self.takes_more() and (request := http.next()) is not None:
             left -= 1
             self.asked += 1
             stream, message = request
             if isinstance(message, int):
-                self.respond(stream, message, None)
+                flushed = self.respond(stream, message, None)
                 continue
             reply = self.serve(message, self.address, self.port, partial(self.deliver, stream))
             if reply is PARKED:
                 self.waiting += 1
             else:
-                self.respond_with(stream, reply)
+                flushed = self.respond_with(stream, reply)
             if 0 <= self.limits.max_queries <= self.asked:
                 http.goodbye()
                 self.finish_for("max_queries")
+                flushed = False
         self.owner.left -= begun - left
-        if self.transport is None or self.closing:
-            return
-        self.flush()
+        if not flushed and self.transport is not None and not self.closing:
+            self.flush()
         if self.transport is None or self.closing:
             return
         if self.asked > asked:
@@ -206,6 +227,9 @@ class HttpsConnection(ClientStream):
         assert self.http is not None
         while not (self.paused or self.closing) and (data := self.http.output()):
             self.send(data, 1)
+            if len(data) < FULL_BYTES:
+                # There is no more.
+                break
         if self.transport is None or self.closing:
             return
         if self.http.unsent_bytes > WRITE_MOST_BYTES and not self.paused:
