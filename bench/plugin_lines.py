@@ -79,6 +79,7 @@ LEFT_OUT = {
     "nomad": "it needs Nomad; its records are answered as etcd's are",
     "on": "it runs commands at the start and the end",
     "pprof": "it does nothing while nobody asks for a profile",
+    "https3": "it bounds connections, as quic does",
     "quic": "it bounds connections: python -m bench.transports",
     "reload": "it looks at files, not at queries",
     "root": "it changes where files are looked for",

@@ -43,7 +43,12 @@ SERVERS = "starts whole servers, and waits shorter than a server under sanitizer
 NOT_NATIVE = {
     "deploy/monitoring/test_queries.py": SERVERS,
     "integration/test_extended_errors.py": SERVERS,
+    "integration/test_readmes_boot.py": SERVERS,
+    "integration/test_shapes.py": SERVERS,
+    "plugins/forward/test_streams_quic.py": "what is native is tested with the other transports",
+    "plugins/https3/test_https3.py": SERVERS,
     "plugins/quic/test_quic.py": SERVERS,
+    "transports/test_doh3.py": "what is native is tested by test_doh.py and test_datagrams.py",
     "transports/test_quic.py": "what is native is tested by test_datagrams.py; the rest is Python and a library",
     "fuzz/test_fuzz.py": "make fuzz runs the same under sanitizers, and longer",
     "integration/faults/test_hostile.py": SERVERS,

@@ -38,7 +38,7 @@ WORDS = {
     "sign", "template", "timeouts", "top", "trace", "transfer", "view",
 }  # fmt: skip
 # Protocols that more than the plugin of that name speaks: only imports of that are looked for.
-PROTOCOLS = {"grpc", "https", "quic", "tls"}
+PROTOCOLS = {"grpc", "https", "https3", "quic", "tls"}
 # What makes a plugin of a word.
 SAYS_PLUGIN = {"conf", "config", "configs", "options", "plugin", "plugins", "step", "steps"}
 # Libraries whose names have a plugin's name as a part.

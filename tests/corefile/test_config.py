@@ -147,8 +147,8 @@ BAD = [
     Bad("a. b: {\n}", "expected after the last colon of 'b:'", why="a key without a port after the colon"),
     Bad(".:{$UNSET} {\n}", "expected after the last colon of '.:'", why="an unset port"),
     Bad(", a {\n}", "the zone is empty", why="a comma first"),
-    Bad("\nhttps3://. {\n}", "Corefile:2 - Error during parsing: 'https3://.': the transport https3 is not "
-        "available", why="a transport of another version"),
+    Bad("\nunix://. {\n}", "Corefile:2 - Error during parsing: 'unix://.': the transport unix is not available",
+        why="a transport that there is not"),
     Bad(". {\nforword . 192.0.2.1\n}", "Corefile:2 - Error during parsing: unknown directive 'forword'; "
         "did you mean 'forward'?", why="a misspelled plugin"),
     Bad(". {\nwhoami\nready x\nbufsize x\n}", "plugin/bufsize: Corefile:4 - ",

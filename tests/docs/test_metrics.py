@@ -18,7 +18,7 @@ from tests.transports.http_clients import has_nghttp2
 PAGE = (ROOT / "docs/reference/metrics.md").read_text()
 ROWS = {
     name: (kind, tuple(labels.split(", ")) if labels else ())
-    for name, kind, labels in re.findall(r"^\| `([a-z_]+)` \| (\w+) \| ([\w, ]*?) *\|", PAGE, re.MULTILINE)
+    for name, kind, labels in re.findall(r"^\| `([a-z0-9_]+)` \| (\w+) \| ([\w, ]*?) *\|", PAGE, re.MULTILINE)
 }
 # Every plugin that has metrics; the upstream is not there.
 COREFILE = """\
@@ -90,9 +90,12 @@ else:
 
 
 QUIC = """\
-quic://.:READY_PORT {
-    bind 127.0.0.1
+quic://.:READY_PORT https3://.:DNS_PORT {
+    bind 127.0.0.2
     tls cert.pem key.pem
+    prometheus 127.0.0.1:METRICS_PORT {
+        runtime_metrics
+    }
     whoami
 }
 """
@@ -101,7 +104,8 @@ if find_spec("qh3") is not None:
 else:
     # Without the package there is no such listener.
     COREFILE = COREFILE.replace("QUIC", "")
-    del ROWS["coredns_dns_quic_responses_total"]
+    for scheme in ("quic", "https3"):
+        del ROWS[f"coredns_dns_{scheme}_responses_total"]
 
 
 Shape = tuple[str, tuple[str, ...]]

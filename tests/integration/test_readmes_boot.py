@@ -125,6 +125,21 @@ def asked(listener: Listener, config: ServerConfig) -> Iterator[str]:
         yield f"a.{zone}" if zone != "." else "a." if options is None else f"a.{options.primary}"
 
 
+def rcode_over_quic(name: str, listener: Listener) -> dns.rcode.Rcode:
+    """Ask over QUIC, or over HTTP/3."""
+    from tests.transports.h3_client import H3Client
+    from tests.transports.quic_client import QuicClient
+
+    query = dns.message.make_query(name, "A", id=0).to_wire()
+    if listener.transport == "quic":
+        [reply] = QuicClient(listener.port).connect().ask(query)
+        return dns.message.from_wire(reply[2:]).rcode()
+    asking = H3Client(listener.port)
+    asking.connect()
+    _, _, content = asking.response(asking.request(b"POST", b"/dns-query", query))
+    return dns.message.from_wire(content).rcode()
+
+
 def client(folder: Path) -> ssl.SSLContext:
     """A client with a certificate of the example's authority."""
     context = bare_client_context()
@@ -190,7 +205,7 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
         corefile = followed(corefile, "etcd", "endpoint", request.getfixturevalue("etcd").url)
     if "nomad" in corefile:
         corefile = followed(corefile, "nomad", "address", request.getfixturevalue("nomad").url)
-    if "quic://" in corefile and find_spec("qh3") is None:
+    if ("quic://" in corefile or "https3://" in corefile) and find_spec("qh3") is None:
         pytest.skip("qh3 is not installed")
     read = load(corefile, environ=ENVIRON)
     if {"https", "grpc"} & {listener.transport for listener in read.listeners} and not has_nghttp2():
@@ -223,6 +238,9 @@ def test_example_boots(tmp_path: Path, text: str, request: pytest.FixtureRequest
                     with Http2Socket(sock) as http:
                         content = over_http(http, listener.transport, dns.message.make_query(name, "A").to_wire())
                     assert dns.message.from_wire(content).rcode() in expected, f"{name} at {at}"
+                    continue
+                if listener.transport in ("quic", "https3"):
+                    assert rcode_over_quic(name, listener) in expected, f"{name} at {at}"
                     continue
                 if listener.transport == "tls":
                     ask_tls = partial(rcode_over_tls, name, at, listener.port, tmp_path)

@@ -36,7 +36,7 @@ from fastdns.transports.doq import (
 )
 from fastdns.transports.limits import Limits
 from fastdns.transports.quic import Connections, QuicEndpoint
-from fastdns.transports.quic_connection import Pool
+from fastdns.transports.quic_connection import Pool, QuicConnection
 from fastdns.transports.quic_ids import Owner
 from fastdns.transports.quic_session import Configuration
 from fastdns.transports.quic_tls import QuicTls
@@ -62,6 +62,10 @@ def echo(message: bytes, client: bytes, port: int, deliver: object) -> object:
 class Serving:
     """A worker's QUIC on the loop of a thread: one socket a worker, as many as there are owners."""
 
+    transport = QUIC
+    uni_streams = 0
+    stream_bytes = STREAM_BYTES
+
     def __init__(
         self,
         authority: Authority,
@@ -82,6 +86,7 @@ class Serving:
         self.max_held_bytes = max_held_bytes
         self.limits = Limits(**limits)
         self.counted: list[int] = []
+        self.kind: Callable[..., QuicConnection] = DoqConnection
         self.started = threading.Event()
         self.thread = threading.Thread(target=lambda: uvloop.run(self.main()))
 
@@ -92,13 +97,14 @@ class Serving:
         self.handshakes = HandshakeCounts()
         self.clients = Clients(self.loop, self.max_connections, self.stats, 0, self.max_held_bytes)
         configuration = QuicTls(
-            self.files, QUIC.alpn, Configuration, idle_timeout=self.limits.idle_s,
-            max_streams=self.max_streams, max_data=2 * STREAM_BYTES, max_stream_data=STREAM_BYTES,
+            self.files, self.transport.alpn, Configuration, idle_timeout=self.limits.idle_s,
+            max_streams=self.max_streams, max_uni_streams=self.uni_streams,
+            max_data=2 * self.stream_bytes, max_stream_data=self.stream_bytes,
         )  # fmt: skip
         pool = Pool(self.loop, self.pool)
 
-        def connect(*args: Any, **options: Any) -> DoqConnection:
-            return DoqConnection(
+        def connect(*args: Any, **options: Any) -> QuicConnection:
+            return self.kind(
                 *args, serve=self.serve, limits=self.limits, clients=self.clients, pool=pool,
                 count=self.counted.append, **options,
             )  # fmt: skip
@@ -141,7 +147,7 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.loop.call_soon_threadsafe(self.end.set)
         self.thread.join(5)
-        servertls.SERVED.pop((self.files, QUIC.alpn))
+        servertls.SERVED.pop((self.files, self.transport.alpn))
 
 
 @pytest.fixture(autouse=True)

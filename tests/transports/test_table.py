@@ -54,7 +54,7 @@ def test_ports_as_they_are_assigned() -> None:
 def test_native_code_knows_them_by_their_places() -> None:
     """OVER_UDP, OVER_TCP, ...: see serve/_context.pxd."""
     assert [transport.number for transport in TRANSPORTS] == [*range(len(TRANSPORTS))]
-    assert SERVED == (UDP, TCP, TLS, HTTPS, QUIC, GRPC)
+    assert SERVED == (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

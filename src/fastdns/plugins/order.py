@@ -91,9 +91,7 @@ ORDER = (
 )
 
 # What to do about plugins that there are not, where it is more than to remove the line or to keep CoreDNS.
-INSTEAD = {
-    "https3": "remove it, and have clients use DNS over TLS (tls://); or keep CoreDNS for this block",
-}
+INSTEAD: dict[str, str] = {}
 
 
 # With the plugins of other packages that have been loaded.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastdns.corefile.settings import Settings
@@ -14,17 +15,27 @@ from fastdns.transports import Serve
 from fastdns.transports._proxies import Proxies
 from fastdns.transports.clients import Clients
 from fastdns.transports.doq import STREAM_BYTES, DoqConnection
-from fastdns.transports.limits import QUIC_POOL, QuicLimits
+from fastdns.transports.limits import HTTPS3_CONNECTIONS, QUIC_POOL, QuicLimits
+from fastdns.transports.places import Places
 from fastdns.transports.quic import Connections, QuicEndpoint
 from fastdns.transports.quic_connection import Pool, QuicConnection
 from fastdns.transports.quic_ids import Owner
 from fastdns.transports.quic_session import Configuration, Session
 from fastdns.transports.quic_tls import QuicTls
 from fastdns.transports.socket_names import arrived_at
-from fastdns.transports.table import Transport
+from fastdns.transports.table import HTTPS3, QUIC, Transport
 
-# What a connection may send before it is served: two of the longest questions.
-CONNECTION_BYTES = 2 * STREAM_BYTES
+DEFAULTS = {QUIC: QuicLimits(pool=QUIC_POOL), HTTPS3: QuicLimits(max_connections=HTTPS3_CONNECTIONS)}
+NO_LIMIT = 1 << 30
+
+
+def kind(stream: Transport, places: Places) -> tuple[int, int, Callable[..., QuicConnection]]:
+    """What a stream may bring, how many unidirectional ones a client may have, and what makes a connection."""
+    if stream is not HTTPS3:
+        return STREAM_BYTES, 0, DoqConnection
+    from fastdns.transports import doh3
+
+    return doh3.STREAM_BYTES, doh3.UNI_STREAMS, partial(doh3.Doh3Connection, places=places)
 
 
 class QuicListening:
@@ -34,6 +45,9 @@ class QuicListening:
         self.workers = workers
         self.connections = Connections(asyncio.get_running_loop(), owner, workers, handshakes())
         self.endpoints: list[QuicEndpoint] = []
+        # By the index of a listener, which may have two sockets.
+        self.pools: dict[int, Pool] = {}
+        self.places: dict[int, Places] = {}
 
     def part(self, most: int) -> int:
         """This worker's part of a bound of the server."""
@@ -41,6 +55,7 @@ class QuicListening:
 
     def listen(
         self,
+        listener: int,
         sock: socket.socket,
         stream: Transport,
         settings: Settings,
@@ -49,25 +64,34 @@ class QuicListening:
         count: Callable[[int], object],
         proxies: Proxies | None,
     ) -> None:
-        """Take connections at one place of a listener. serve_at: what serves the messages to one address; b"": to
-        the only one. count: of responses, by status."""
+        """Take connections at one place of a listener.
+
+        listener: its index. serve_at: what serves the messages to one address; b"": to the only one. count: of
+        responses, by status.
+        """
         assert settings.tls is not None
         limits = limits_of(settings)
-        bounds = settings.quic or QuicLimits(pool=QUIC_POOL)
-        pool = Pool(clients.loop, self.part(bounds.pool))
+        bounds = (settings.https3 if stream is HTTPS3 else settings.quic) or DEFAULTS[stream]
+        # 0: questions wait as long as their connections may have them.
+        pool = self.pools.setdefault(listener, Pool(clients.loop, self.part(bounds.pool or NO_LIMIT)))
+        # Rounded up: no worker has none.
+        places = self.places.setdefault(listener, Places(-(-bounds.max_connections // self.workers)))
+        stream_bytes, uni_streams, made = kind(stream, places)
         configuration = QuicTls(
             settings.tls,
             stream.alpn,
             Configuration,
             idle_timeout=limits.idle_s,
             max_streams=bounds.max_streams,
-            max_data=CONNECTION_BYTES,
-            max_stream_data=STREAM_BYTES,
+            max_uni_streams=uni_streams,
+            # Two of the longest questions.
+            max_data=2 * stream_bytes,
+            max_stream_data=stream_bytes,
         )
 
         def connect(session: Session, endpoint: QuicEndpoint, *, control: bytes, **of: Any) -> QuicConnection:
             serve = serve_at(arrived_at(control))
-            return DoqConnection(session, endpoint, serve, limits, clients, pool, count, control=control, **of)
+            return made(session, endpoint, serve, limits, clients, pool, count, control=control, **of)
 
         self.endpoints.append(QuicEndpoint(sock, self.connections, configuration.current, connect, proxies))
 

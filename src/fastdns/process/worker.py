@@ -400,8 +400,8 @@ class WorkerProcess:
 
             self.quic = QuicListening(Owner(self.plan.index, self.plan.generation & 0xFFFF), self.plan.workers)
         self.quic.listen(
-            pair.tcp, pair.stream, self.settings[index], self.clients, partial(self.serve_at, index, pair.stream),
-            self.counter(index, pair.stream), self.proxies[index],
+            index, pair.tcp, pair.stream, self.settings[index], self.clients,
+            partial(self.serve_at, index, pair.stream), self.counter(index, pair.stream), self.proxies[index],
         )  # fmt: skip
 
     def stop_listening(self) -> None:

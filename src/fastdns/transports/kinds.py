@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fastdns.transports.table import GRPC, HTTPS, QUIC
+from fastdns.transports.table import GRPC, HTTPS, HTTPS3, QUIC
 
 # By the scheme of a listener: the statuses that its responses may have.
+OF_HTTP = ("200", "400", "404", "405", "413", "415", "431", "500", "501")
 STATUSES = {
-    HTTPS.scheme: ("200", "400", "404", "405", "413", "415", "431", "500", "501"),
+    HTTPS.scheme: OF_HTTP,
+    HTTPS3.scheme: OF_HTTP,
     # Codes of RFC 9250 section 8.4.
     QUIC.scheme: ("0x0", "0x2"),
 }
@@ -23,7 +25,11 @@ def prepare(schemes: Collection[str]) -> None:
         # It has all of https.
         assert grpc
         _nghttp2.load()
-    if QUIC.scheme in schemes:
+    if QUIC.scheme in schemes or HTTPS3.scheme in schemes:
         from fastdns.transports import doq, quic, quic_tls
 
         assert doq and quic and quic_tls
+    if HTTPS3.scheme in schemes:
+        from fastdns.transports import doh3
+
+        assert doh3

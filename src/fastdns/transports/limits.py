@@ -19,7 +19,9 @@ class Limits:
     max_queries: int = -1
 
 
-# As CoreDNS has them. A number of streams that is not set is QUIC's library's there, 100.
+# Of CoreDNS's library of QUIC, for who says 0.
+DEFAULT_STREAMS = 100
+# As CoreDNS has them.
 QUIC_STREAMS, QUIC_POOL, HTTPS3_CONNECTIONS = 256, 1024, 200
 
 

@@ -53,14 +53,14 @@ TCP = Transport("tcp", "dns", 53, STREAM, "tcp", 1)
 # RFC 7858 names none; RFC 9103 and the registry of ALPN have this.
 TLS = Transport("tls", "tls", 853, STREAM, "tcp", 2, ("dot",))
 HTTPS = Transport("https", "https", 443, STREAM, "tcp", 3, ("h2", "http/1.1"))
-HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp", 4)
+HTTPS3 = Transport("https3", "https3", 443, STREAM, "udp", 4, ("h3",), "qh3", "quic", True)
 QUIC = Transport("quic", "quic", 853, STREAM, "udp", 5, ("doq",), "qh3", "quic", True)
 GRPC = Transport("grpc", "grpc", 443, STREAM, "tcp", 6, ("h2",))
 
 # Every transport that CoreDNS has, in the order of their numbers; with the ports of its plugin/pkg/transport.
 TRANSPORTS = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 # The transports that this version serves.
-SERVED = (UDP, TCP, TLS, HTTPS, QUIC, GRPC)
+SERVED = (UDP, TCP, TLS, HTTPS, HTTPS3, QUIC, GRPC)
 
 # The scheme of a key that names none.
 DEFAULT_SCHEME = UDP.scheme
