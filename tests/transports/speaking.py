@@ -381,10 +381,45 @@ class OverQuic:
         return [self.out.pop(stream) + client.data[stream][4:] for stream in done]
 
 
+class OverHttp3:
+    """DNS over HTTP/3 (RFC 8484): a request for each query. It trusts every server."""
+
+    def __init__(self, port: int, context: ssl.SSLContext, *, name: str = "dns.example") -> None:
+        from tests.transports.h3_client import H3Client
+
+        self.client = H3Client(port, name=name)
+        self.client.connect()
+        # By stream, the IDs that were asked with.
+        self.out: dict[int, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def ask(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            stream = self.client.request(b"POST", b"/dns-query", b"\0\0" + message[2:])
+            self.out[stream] = message[:2]
+        self.client.step()
+
+    def replies(self, count: int, limit_s: float = LIMIT_S) -> list[bytes]:
+        client = self.client
+        client.run(lambda: client.over or len(client.ended & self.out.keys()) >= count, limit_s)
+        done = sorted(client.ended & self.out.keys())[:count]
+        if len(done) < count:
+            raise Ended(f"after {len(done)} of {count} replies")
+        return [self.out.pop(stream) + client.responses[stream][2][2:] for stream in done]
+
+
 CONNECT: dict[str, Callable[..., Connection]] = {
     "tcp": OverTcp(Framed),
     "tls": OverTcp(Framed, "dot"),
     "https": OverTcp(Http2, "h2"),
+    "https3": OverHttp3,
     "quic": OverQuic,
     "grpc": OverTcp(Grpc, "h2"),
 }

@@ -98,7 +98,7 @@ cdef struct UpstreamCounters:
     uint64_t broken             # attempts over streams that could not connect, or whose connection ended
     uint64_t passed_over        # answers such as SERVFAIL that another upstream might better
     uint64_t truncated          # replies that were asked for again over TCP
-    uint64_t connections[2][4]  # [reused][PROTOS]: what was opened, and attempts over what was open already
+    uint64_t connections[2][5]  # [reused][PROTOS]: what was opened, and attempts over what was open already
 
 cdef struct ThreadCounters:
     uint64_t heartbeat_ns       # CLOCK_MONOTONIC

@@ -19,7 +19,7 @@ CLOSINGS = (
 )
 assert len(CLOSINGS) == CLOSINGS_COUNTED
 # What upstreams are asked over.
-PROTOS = ("udp", "tcp", "tcp-tls", "https")
+PROTOS = ("udp", "tcp", "tcp-tls", "https", "quic")
 DURATION_BOUNDS_S = tuple(0.00025 * 2**i for i in range(DURATION_BUCKETS))
 SIZE_BOUNDS = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)
 

@@ -193,7 +193,8 @@ class Session(QuicConnection):  # type: ignore[misc]
             self._configuration,
             version=self._version,
             local_initial_source_connection_id=self.host_cid,
-            remote_initial_source_connection_id=remote_source_cid,
+            # A client may have none, as Go's has: qh3 takes that for one that it does not know.
+            remote_initial_source_connection_id=remote_source_cid or b"",
             original_destination_connection_id=self._original_destination_connection_id,
             retry_source_connection_id=self._retry_source_connection_id,
             stateless_reset_token=reset_token(self.host_cid),

@@ -88,7 +88,7 @@ class Counted:
 
     def upstream_values(self, slot: int, upstream_slot: int) -> list[int]:
         layout = upstream_layout()
-        filled = [0] * (layout["connections"][0] + 8)
+        filled = [0] * (layout["connections"][0] + 10)
         for name, row, numbers in self.values.get((slot, upstream_slot), []):
             at, shape = layout[name]
             at += row * (shape[-1] if len(shape) == 2 else 1)
@@ -171,9 +171,11 @@ def test_durations_by_upstream_and_rcode() -> None:
 
 def test_probes_and_connections() -> None:
     stats = Counted({
-        (1, 0): [("failed_probes", 0, [3]), ("connections", 0, [1, 2, 0, 0]), ("connections", 1, [10, 0, 0, 0])],
-        (2, 0): [("connections", 1, [5, 4, 0, 0])],
-        (2, 1): [("connections", 0, [0, 0, 6, 7])],
+        (1, 0): [
+            ("failed_probes", 0, [3]), ("connections", 0, [1, 2, 0, 0, 0]), ("connections", 1, [10, 0, 0, 0, 0]),
+        ],
+        (2, 0): [("connections", 1, [5, 4, 0, 0, 0])],
+        (2, 1): [("connections", 0, [0, 0, 6, 7, 8])],
     })  # fmt: skip
     server = server_of(stats, "forward . 192.0.2.1 tls://192.0.2.2")
     assert samples(server, "coredns_proxy_healthcheck_failures_total") == {
@@ -185,6 +187,7 @@ def test_probes_and_connections() -> None:
         ("forward", "192.0.2.1:53", "tcp"): 2,
         ("forward", "192.0.2.2:853", "tcp-tls"): 6,
         ("forward", "192.0.2.2:853", "https"): 7,
+        ("forward", "192.0.2.2:853", "quic"): 8,
     }
     assert samples(server, "coredns_proxy_conn_cache_hits_total") == {
         ("forward", "192.0.2.1:53", "udp"): 15,

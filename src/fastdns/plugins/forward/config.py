@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zon
 from fastdns.transports import table
 
 # The schemes of upstreams.
-DNS, TLS, HTTPS = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme
-PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS)}
+DNS, TLS, HTTPS, QUIC = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme, table.QUIC.scheme
+PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS, QUIC)}
+ENCRYPTED = {TLS, HTTPS, QUIC}
 # RFC 8484 section 4.1.1, as CoreDNS has it.
 DOH_PATH = "/dns-query"
 # CoreDNS's limit. A file counts once, whatever it contains.
@@ -57,7 +59,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A TO that is an IP address. transport: "dns", "tls" or "https".
+    """A TO that is an IP address. transport: "dns", "tls", "https" or "quic".
 
     address: a link-local one has its zone. server_name: the text after % of other addresses.
     """
@@ -205,7 +207,9 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
     if not separator:
         scheme, rest = DNS, text
     if scheme not in PORTS:
-        raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; dns, tls and https are")
+        raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; dns, tls, https and quic are")
+    if scheme == QUIC and find_spec(table.QUIC.package) is None:
+        raise d.error(f"{text!r} needs the package {table.QUIC.package}: install fastdns[{table.QUIC.extra}]")
     if scheme == HTTPS and "/" in rest:
         raise d.error(f"an https upstream has no path, which is always {DOH_PATH}, got {text!r}")
     if "/" in rest or _is_file_here(rest):
@@ -413,7 +417,7 @@ def _check_server_names(d: Dispenser, stanza: Stanza) -> None:
 
 def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
     transports = {DNS if isinstance(to, NameserverFile) else to.transport for to in stanza.to}
-    encrypted = bool(transports & {TLS, HTTPS})
+    encrypted = bool(transports & ENCRYPTED)
     named = any(isinstance(to, HostName) for to in stanza.to)
     useless = {
         "tls": stanza.tls != TlsFiles() and not encrypted,

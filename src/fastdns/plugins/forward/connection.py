@@ -50,10 +50,12 @@ class StreamConnection(asyncio.Protocol):
     """It is in its pool from connection_made to connection_lost.
 
     shared: whether it serves many asks at a time. alpn: the protocol that a TLS handshake must agree on.
+    datagrams: its socket is one of UDP, and TLS its own affair.
     """
 
     shared: ClassVar[bool] = False
     alpn: ClassVar[str | None] = None
+    datagrams: ClassVar[bool] = False
 
     def __init__(self, pool: Owner) -> None:
         self.pool = pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastdns.plugins.api import Demand
-from fastdns.plugins.forward.config import DNS, HTTPS
+from fastdns.plugins.forward.config import DNS, HTTPS, QUIC
 from fastdns.plugins.forward.routes import Routes
 
 # Each of a worker's two serving threads has an engine with sockets of its own.
@@ -22,11 +22,11 @@ def demands(routes: Routes) -> Sequence[Demand]:
     datagrams = sum(
         route.upstream.transport == DNS and not routes.stanzas[route.stanza].force_tcp for route in routes.upstreams
     )
-    https = transports.count(HTTPS)
-    framed = len(transports) - https
+    shared = transports.count(HTTPS) + transports.count(QUIC)
+    framed = len(transports) - shared
     of = f"each of {len(transports)} upstreams"
     return (
         Demand("sockets", MAX_SOCKETS, TABLES * datagrams, "UDP sockets", of, first=True),
         Demand("streams", MAX_STREAMS, framed, "connections", of),
-        Demand("http2_streams", MAX_HTTP2_STREAMS, https, "connections", of),
+        Demand("http2_streams", MAX_HTTP2_STREAMS, shared, "connections", of),
     )

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from fastdns.netaddrs import socket_address, zone_of
 from fastdns.plugins.forward.config import Stanza
@@ -41,18 +42,27 @@ async def dial(
     stanza: Stanza,
     context: ssl.SSLContext | None,
     make: Callable[[], StreamConnection],
+    *,
+    datagrams: bool = False,
 ) -> StreamConnection:
-    """Open a connection, including the TLS handshake. context: None without TLS. Raises DialError."""
+    """Open a connection, including the TLS handshake. context: None without TLS. datagrams: over UDP, by QUIC.
+    Raises DialError."""
     step = "socket"
+    kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
     try:
-        sock = socket.socket(_family(upstream.address), socket.SOCK_STREAM)
+        sock = socket.socket(_family(upstream.address), kind)
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not datagrams:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if stanza.source_address is not None:
                 step = "bind"
                 _bind(sock, stanza.source_address)
             step = "connect"
+            if datagrams:
+                sock.connect(socket_address(upstream.address, upstream.port))
+                step = "handshake"
+                return await _shake(loop, sock, make)
             # As text with its zone: of a socket's address in numbers the loop takes two.
             await loop.sock_connect(sock, (upstream.address, upstream.port))
             step = "handshake"
@@ -93,6 +103,23 @@ async def _handshake(
         connection.end("")
         raise DialError(f'http2: unexpected ALPN protocol "{protocol or ""}"; want "{connection.alpn}"')
     return connection
+
+
+async def _shake(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Callable[[], StreamConnection]
+) -> StreamConnection:
+    """Make the connection of a connected UDP socket, up to the end of QUIC's handshake."""
+    from fastdns.plugins.forward.quic import QuicConnection
+
+    _, protocol = await loop.create_datagram_endpoint(cast("Callable[[], QuicConnection]", make), sock=sock)
+    try:
+        error = await protocol.shaken
+    except BaseException:
+        protocol.lose("")
+        raise
+    if error:
+        raise DialError(error)
+    return protocol
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -1,8 +1,8 @@
-"""The connections to one upstream over TCP, TLS or HTTPS, and the asks that wait for one.
+"""The connections to one upstream over TCP, TLS, HTTPS or QUIC, and the asks that wait for one.
 
-Over TCP and TLS a connection carries one ask at a time; over HTTP/2 it carries many. If an ask finds no connection,
-one is dialed; the ask is sent over the first connection that becomes free. If a reused connection is silent for the
-adaptive timeout, its ask is sent over another connection as well (``Pool.doubt``).
+Over TCP and TLS a connection carries one ask at a time; over HTTP/2 and QUIC it carries many. If an ask finds no
+connection, one is dialed; the ask is sent over the first connection that becomes free. If a reused connection is
+silent for the adaptive timeout, its ask is sent over another connection as well (``Pool.doubt``).
 
 Limits for one upstream in one worker: MAX_CONNECTIONS or MAX_HTTP2_CONNECTIONS connections, and MAX_WAITING waiting
 asks. An ask ends at its timeout, a dial after DIAL_S. A connection or stream buffers at most one reply.
@@ -17,7 +17,7 @@ from functools import partial
 from typing import cast
 
 from fastdns.plugins.forward.asks import Ask, Usual
-from fastdns.plugins.forward.config import HTTPS, Stanza
+from fastdns.plugins.forward.config import HTTPS, QUIC, Stanza
 from fastdns.plugins.forward.connection import StreamConnection
 from fastdns.plugins.forward.dial import DialError, dial
 from fastdns.plugins.forward.framed import FramedConnection
@@ -36,6 +36,10 @@ HITS, MISSES = "proxy_conn_cache_hits", "proxy_conn_cache_misses"
 
 def kind_of(scheme: str) -> type[StreamConnection]:
     """The class of the connections to an upstream with this scheme."""
+    if scheme == QUIC:
+        from fastdns.plugins.forward.quic import QuicConnection
+
+        return QuicConnection
     if scheme != HTTPS:
         return FramedConnection
     # Imported only if an upstream has https, and before the first ask.
@@ -264,7 +268,8 @@ class Pool:
         try:
             async with asyncio.timeout(DIAL_S):
                 connection = await dial(
-                    self.loop, self.upstream, self.stanza, self.context, partial(self.kind, self)
+                    self.loop, self.upstream, self.stanza, self.context, partial(self.kind, self),
+                    datagrams=self.kind.datagrams,
                 )
             error = connection.ending
         except TimeoutError:

@@ -1,4 +1,5 @@
-"""The upstreams of a stanza over TCP (RFC 7766), TLS (RFC 7858) and HTTPS (RFC 8484), on the event-loop thread.
+"""The upstreams of a stanza over TCP (RFC 7766), TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250), on the
+event-loop thread.
 
 An Ask is one query to one upstream; it ends once. Each upstream has a pool of connections.
 """
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from fastdns.plugins.forward.asks import Ask, Done
-from fastdns.plugins.forward.config import DNS, HTTPS, TLS, Stanza
+from fastdns.plugins.forward.config import DNS, ENCRYPTED, HTTPS, QUIC, TLS, Stanza
 from fastdns.plugins.forward.dial import context_for
 from fastdns.plugins.forward.padding import padded
 from fastdns.plugins.forward.pool import Pool, kind_of
@@ -23,13 +24,11 @@ CLOSE_S = 2.0
 SWEEP_S = 1.0
 
 # The proto label of CoreDNS's metrics of upstreams.
-PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https"}
-# Queries are padded there: nothing but their length can be seen.
-ENCRYPTED = (TLS, HTTPS)
+PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https", QUIC: "quic"}
 
 
 class Streams:
-    """The upstreams of a stanza over TCP, TLS and HTTPS. It is used only on the event-loop thread.
+    """The upstreams of a stanza over streams. It is used only on the event-loop thread.
 
     counters: (name, upstream's ``to``, proto) to a count, for HITS and MISSES: asks that found a connection, and
     connections that were dialed.
@@ -77,6 +76,7 @@ class Streams:
         if self.closed or pool.is_full():
             return self.loop.call_soon(done, None, STOPPED if self.closed else pool.full_error).cancel
         if pool.upstream.transport in ENCRYPTED:
+            # Nothing but the length of queries can be seen there.
             message = padded(message)
         ask = Ask(self.loop, message, timeout_s, done)
         pool.start(ask)
