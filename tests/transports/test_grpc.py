@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastdns.transports import _nghttp2
@@ -146,6 +146,7 @@ def test_fields_that_are_not_known_are_passed_over() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_have_a_status(content: bytes) -> None:
     response = Client().call(framed(content))

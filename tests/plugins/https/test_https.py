@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -302,3 +304,18 @@ def test_errors_of_the_corefile() -> None:
     config = load("https://. {\nhttps {\nmax_connections 0\n}\nwhoami\n}")
     assert config.blocks[0].settings.https_connections == 0
     assert [listener.port for listener in config.listeners] == [443]
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpc"])
+def test_a_host_without_the_library_is_told_what_to_install(tmp_path: Path, scheme: str) -> None:
+    """The loader finds a file of that name first, which is none; also where nothing is served."""
+    (tmp_path / "libnghttp2.so.14").write_text("no library")
+    (tmp_path / "Corefile").write_text(f"{scheme}://.:{free_port()} {{\n    bind 127.0.0.1\n    whoami\n}}\n")
+    for words in (["check"], []):
+        ended = subprocess.run(
+            [sys.executable, "-m", "fastdns", *words, "-conf", "Corefile"],
+            cwd=tmp_path, env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 1
+        assert "install the package libnghttp2-14" in ended.stdout + ended.stderr
