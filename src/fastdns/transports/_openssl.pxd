@@ -15,8 +15,6 @@ ctypedef int (*bio_write_fn)(BIO* bio, const char* data, int size) noexcept nogi
 ctypedef long (*bio_ctrl_fn)(BIO* bio, int what, long number, void* pointer) noexcept nogil
 
 cdef enum:
-    SSL_ERROR_NONE = 0
-    SSL_ERROR_SSL = 1
     SSL_ERROR_WANT_READ = 2
     SSL_ERROR_ZERO_RETURN = 6
 
@@ -39,7 +37,6 @@ cdef struct Library:
     int (*SSL_get_error)(const SSL* ssl, int result) noexcept nogil
     const char* (*SSL_get_version)(const SSL* ssl) noexcept nogil
     int (*SSL_session_reused)(const SSL* ssl) noexcept nogil
-    void (*SSL_get0_alpn_selected)(const SSL* ssl, const unsigned char** name, unsigned int* size) noexcept nogil
     int (*SSL_CTX_get_verify_mode)(const SSL_CTX* context) noexcept nogil
     BIO_METHOD* (*BIO_meth_new)(int kind, const char* name) noexcept nogil
     int (*BIO_meth_set_read)(BIO_METHOD* method, bio_read_fn read) noexcept nogil

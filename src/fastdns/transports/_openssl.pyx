@@ -30,7 +30,7 @@ cdef bytes SESSION_ID = b"Python"
 NAMES = (
     b"SSL_new", b"SSL_free", b"SSL_set_bio", b"SSL_set_accept_state", b"SSL_set_session_id_context",
     b"SSL_set_options", b"SSL_ctrl", b"SSL_do_handshake", b"SSL_read", b"SSL_write", b"SSL_has_pending",
-    b"SSL_shutdown", b"SSL_get_error", b"SSL_get_version", b"SSL_session_reused", b"SSL_get0_alpn_selected",
+    b"SSL_shutdown", b"SSL_get_error", b"SSL_get_version", b"SSL_session_reused",
     b"SSL_CTX_get_verify_mode", b"BIO_meth_new", b"BIO_meth_set_read", b"BIO_meth_set_write", b"BIO_meth_set_ctrl",
     b"BIO_new", b"BIO_set_init", b"BIO_set_flags", b"BIO_clear_flags", b"ERR_clear_error", b"ERR_peek_last_error",
     b"ERR_reason_error_string",
