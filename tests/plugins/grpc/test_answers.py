@@ -326,6 +326,34 @@ def test_coredns_as_upstream(tmp_path: Path) -> None:
                 assert server.addresses(f"n{number}.example.") == ["192.0.2.99"]
 
 
+def test_fastdns_as_upstream(tmp_path: Path) -> None:
+    """The same server, at a port for gRPC."""
+    authority = Authority(tmp_path)
+    authority.issue("server", ("dns.example",))
+    text = """\
+grpc://.:OTHER_PORT {
+    bind 127.0.0.1
+    tls server.crt server.key
+    template IN A {
+        answer "{{ .Name }} 60 IN A 192.0.2.99"
+    }
+}
+.:DNS_PORT {
+    bind 127.0.0.1
+    grpc . 127.0.0.1:OTHER_PORT {
+        tls ca.crt
+        tls_servername dns.example
+    }
+}
+"""
+    with Server(tmp_path, text, workers=1, wait=False) as server:
+        wait_until(lambda: "\nfastdns-" in server.log or server.process.poll() is not None, 30)
+        if "nghttp2" in server.log:
+            pytest.skip("the library of HTTP/2 is not here")
+        for number in range(20):
+            assert server.addresses(f"n{number}.example.") == ["192.0.2.99"]
+
+
 def test_a_file_of_nameservers(tmp_path: Path) -> None:
     """Followed as it changes; one that is unreadable is no upstream."""
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\nnameserver no\n")
