@@ -43,3 +43,11 @@ def test_every_option_that_the_page_names_exists() -> None:
     known |= {"--services", "--endpoints", "--churn", "--workers", "--snapshot", "--command"}
     named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+|-[a-zA-Z])\b(?![\w-])", PAGE.read_text()))
     assert named - known == set()
+
+
+def test_the_page_names_every_option() -> None:
+    text = PAGE.read_text()
+    for action in parser()._actions:
+        assert any(re.search(rf"(?<![\w-]){option}(?![\w-])", text) for option in action.option_strings), (
+            action.option_strings
+        )

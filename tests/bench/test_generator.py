@@ -304,7 +304,7 @@ def test_clients_have_ports_in_a_row(processes: int) -> None:
 
     first = free_port(5)
     with in_process(work, bound(socket.SOCK_DGRAM)) as port:
-        result = ask(port, replace(PATIENT, local_port=first, clients=5, processes=processes))
+        result = ask(port, replace(PATIENT, local_port=first, clients=5, processes=processes, outstanding=15))
     assert result.answered == 70
     assert [at for at in range(65536) if seen[at]] == list(range(first, first + 5))
 

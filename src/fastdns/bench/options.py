@@ -16,9 +16,10 @@ from fastdns.bench.tsig import TsigKey, parse_key
 DESCRIPTION = """\
 Loads a DNS server and measures it: queries a second, latencies, rcodes, losses.
 
-The letters are dnsperf's, with the same meaning, and its query files are read. Without -Q at most -q queries are
-outstanding, and the next one is sent when one is answered (closed loop). With -Q queries are due at a fixed rate,
-whatever the server does, and the latency of an answer counts from when its query was due (open loop).
+The letters are dnsperf's, with the same meaning, and its query files are read. Transports are UDP, TCP, TLS (dot),
+HTTPS on HTTP/2 (doh) and HTTP/3 (doh3), and QUIC (doq). Without -Q at most -q queries are outstanding, and the
+next one is sent when one is answered (closed loop). With -Q queries are due at a fixed rate, whatever the server
+does, and the latency of an answer counts from when its query was due (open loop).
 """
 EPILOG = """\
 Exit codes: 0 after a run, whatever its figures; 1 if it cannot run, if an answer differs from what --check expects,
@@ -29,6 +30,8 @@ Examples:
   fastdns bench -s 10.96.0.10 -d names.txt -l 60 -Q 5000             5,000 a second, open loop
   fastdns bench -s 10.96.0.10 --corefile Corefile --pod shop -l 10   what pods of namespace shop ask
   fastdns bench -s ::1 -p 1053 -m tcp -c 50 --template 'r{random}.example.org A' --names 50000
+  fastdns bench -s 127.0.0.1 -m dot -c 100 -d names.txt -l 10 --resume
+  fastdns bench -s 127.0.0.1 -m doh -O doh-method=POST -d names.txt -l 10
   fastdns bench -d names.txt -l 2 --versus new=127.0.0.1:1053 --versus old=127.0.0.1:2053 --pid new=71 --pid old=85
   fastdns bench --check expected.txt -s 127.0.0.1 -p 1053            right answers, or exit code 1
 

@@ -33,7 +33,7 @@ def measure(
 
     rate: queries a second, whatever the server does (open loop): a latency counts from when its query was due. 0:
     the next query is sent when one is answered (closed loop). outstanding: queries that are not answered yet, at
-    most; 100 in a closed loop. transport: ``udp``, ``tcp`` or ``dot``. clients: sockets, or connections.
+    most; 100 in a closed loop. transport: as with ``fastdns bench -m``. clients: sockets, or connections.
 
     The generator runs in processes that are forked: call it before threads are started. Ctrl-C ends the run, and
     the result is what there is. Raises BenchError where the server cannot be asked.
