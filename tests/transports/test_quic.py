@@ -502,6 +502,18 @@ def test_retry(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
         serving.wait(lambda: not serving.workers[0].half_open)
 
 
+def test_a_client_without_an_id(authority: Authority) -> None:
+    """As Go's has none: it is always made to show where it is, and begins with the ID that it is given then."""
+    with Serving(authority) as serving:
+        client = QuicClient(serving.port, str(authority.ca), connection_id_length=0)
+        client.quic._original_destination_connection_id = os.urandom(8)
+        client.connect()
+        assert client.quic._retry_count == 1
+        for _ in range(20):
+            assert client.ask(MESSAGE) == [frame(b"re:" + MESSAGE)]
+        assert serving.on_loop(lambda: serving.workers[0].half_open) == {}
+
+
 def test_half_open_connections_are_bounded(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of first packets takes so many places and no more, and a client gets through."""
     monkeypatch.setattr(quic, "RETRY_FROM", 8)

@@ -290,7 +290,10 @@ class QuicEndpoint:
         self, data: bytes, cid: bytes, name: bytes, control: bytes, client: tuple[bytes, int, int] | None
     ) -> None:
         """A datagram whose connection is not here: it may begin one."""
-        if not data[0] & LONG or (len(cid) == CID_BYTES and owner_of(cid) is not None):
+        owner = owner_of(cid)
+        # A Retry of ours may have told a client to begin with such an ID.
+        may_begin = data[0] & LONG and owner in (None, self.connections.owner)
+        if not may_begin:
             if data[0] & FIXED:
                 self.connections.unknown(data, cid, name, self, control)
             return
@@ -333,30 +336,35 @@ class QuicEndpoint:
         """The first packet of a new connection."""
         connections = self.connections
         original, retried = cid, b""
+        # QUIC's library does not know clients without an ID of their own, such as Go's: see Session.
+        nameless = not source
         first = read_retry_token(name, token, time.monotonic()) if token else None
         address, port = (client[0], client[1]) if client is not None else (packed(name), port_of(name))
         if first is not None:
             original, retried = first, cid
             if not connections.has_room(address):
                 return
-        elif len(connections.half_open) >= RETRY_FROM:
+        elif owner_of(cid) is not None:
+            return
+        elif nameless or len(connections.half_open) >= RETRY_FROM:
             self.retry(cid, source, name, control)
             return
         configuration = self.configuration()
         if configuration is None:
             return
-        own = new_cid(connections.owner)
-        session = Session(configuration, own, original, retried)
+        own = cid if nameless else new_cid(connections.owner)
+        session = Session(configuration, own, original, retried, nameless=nameless)
         connection = self.connect(session, self, name=name, address=address, port=port, control=control)
         connections.begin(connection, cid, own)
         connections.take(connection, [data], name)
 
     def retry(self, cid: bytes, source: bytes, name: bytes, control: bytes) -> None:
         """Have a client show that it is where it says: it begins again with what this tells it."""
-        # Random, and not marked: what comes for it begins a connection with whoever gets it.
+        # Random, so that what comes for it begins a connection with whoever gets it; of a client without an ID of
+        # its own the one that its connection will have.
         answer = encode_quic_retry(
             version=VERSION,
-            source_cid=os.urandom(MIN_FIRST_CID_BYTES),
+            source_cid=os.urandom(MIN_FIRST_CID_BYTES) if source else new_cid(self.connections.owner),
             destination_cid=source,
             original_destination_cid=cid,
             retry_token=retry_token(name, cid, time.monotonic()),

@@ -15,10 +15,11 @@ from typing import Any
 from qh3._hazmat import Buffer, QuicConnectionCore
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError, QuicConnectionState
+from qh3.quic.crypto import derive_key_iv_hp
 from qh3.quic.events import ConnectionTerminated
 from qh3.quic.packet import QuicErrorCode, pull_quic_transport_parameters, push_quic_transport_parameters
 from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
-from qh3.tls import Epoch
+from qh3.tls import CipherSuite, Epoch, hkdf_expand_label, hkdf_extract
 
 from fastdns.transports.quic_ids import reset_token
 from fastdns.transports.socket_names import Address
@@ -30,6 +31,8 @@ logging.getLogger("quic").setLevel(logging.CRITICAL)
 PARAMETERS_BYTES = 1024
 # A client may have so many IDs of us, and we of it: as few as there can be (RFC 9000 section 18.2).
 CONNECTION_IDS = 2
+# Of QUIC version 1: RFC 9001 section 5.2.
+INITIAL_SALT = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
 # Of what happens, what concerns a connection of ours.
 TOLD = {"stream_data", "stream_reset", "stop_sending", "connection_id_issued", "connection_id_retired"}
 # Alerts of TLS where client and server cannot agree (RFC 8446 section 6.2), as QUIC has them (RFC 9001
@@ -72,18 +75,22 @@ class Session(QuicConnection):  # type: ignore[misc]
     """A server's side of a connection.
 
     cid: its ID, which clients send. original: the destination of the client's first packet. retried: the ID that a
-    Retry has given the client; b"": there was none.
+    Retry has given the client; b"": there was none. nameless: the client has no ID of its own; then cid must be the
+    destination of its packets.
     """
 
     _configuration: Configuration
 
-    def __init__(self, configuration: Configuration, cid: bytes, original: bytes, retried: bytes) -> None:
+    def __init__(
+        self, configuration: Configuration, cid: bytes, original: bytes, retried: bytes, *, nameless: bool = False
+    ) -> None:
         super().__init__(
             configuration=configuration,
             original_destination_connection_id=original,
             retry_source_connection_id=retried or None,
         )
         self.host_cid = cid
+        self.nameless = nameless
 
     @property
     def ending(self) -> bool:
@@ -161,7 +168,7 @@ class Session(QuicConnection):  # type: ignore[misc]
             local_addr=("0.0.0.0", 0),
             remote_addr=remote_addr,
             source_cid=self.host_cid,
-            destination_cid=initial_dcid,
+            destination_cid=b"" if self.nameless else initial_dcid,
             peer_address_validated=self._retry_source_connection_id is not None,
             active_connection_id_limit=CONNECTION_IDS,
             max_datagram_size=configuration.max_datagram_size,
@@ -185,8 +192,23 @@ class Session(QuicConnection):  # type: ignore[misc]
             max_ack_delay=0.025,
             initial_time=now,
         )
+        if self.nameless:
+            self._install_initial_keys(initial_dcid)
         self._applied_transport_parameters = None
         self._pre_handshake_state_replayed = False
+
+    def _install_initial_keys(self, cid: bytes) -> None:
+        """Those of the destination of the client's first packet (RFC 9001 section 5.2): qh3 takes them for those of
+        what it sends to, and that is nothing here."""
+        secret = hkdf_extract(256, INITIAL_SALT, cid)
+        for direction, label in (("receive", b"client in"), ("send", b"server in")):
+            own = hkdf_expand_label(256, secret, label, b"", 32)
+            key, iv, hp = derive_key_iv_hp(
+                cipher_suite=CipherSuite.AES_128_GCM_SHA256, secret=own, version=self._version
+            )
+            self._core.install_packet_key(
+                direction, int(Epoch.INITIAL), ("aes-128-gcm", "aes-128-ecb"), key, iv, hp, 0, own, self._version
+            )
 
     def _create_tls(self, remote_source_cid: bytes | None) -> QuicTlsBridge:
         self._tls = Tls(
