@@ -49,6 +49,8 @@ NOT_NATIVE = {
     "plugins/https3/test_https3.py": SERVERS,
     "plugins/quic/test_quic.py": SERVERS,
     "transports/test_doh3.py": "what is native is tested by test_doh.py and test_datagrams.py",
+    "transports/test_certificates.py": SERVERS,
+    "transports/test_losses.py": SERVERS,
     "transports/test_quic.py": "what is native is tested by test_datagrams.py; the rest is Python and a library",
     "fuzz/test_fuzz.py": "make fuzz runs the same under sanitizers, and longer",
     "integration/faults/test_hostile.py": SERVERS,
