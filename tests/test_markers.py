@@ -67,8 +67,6 @@ NOT_NATIVE = {
     "plugins/dnstap/test_process.py": SERVERS,
     "plugins/k8s_external/test_answers.py": SERVERS,
     "plugins/rewrite/test_answers.py": SERVERS,
-    "transports/test_certificates.py": SERVERS,
-    "transports/test_losses.py": SERVERS,
     "transports/test_rude_clients.py": SERVERS,
     "transports/test_same_answers.py": SERVERS,
     "plugins/test_alike.py": SERVERS,
