@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fastdns.corefile import Listener, ServerConfig, default_config, load, load_file
 from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError
-from fastdns.plugins.order import ORDER, available
+from fastdns.plugins.order import available
 
 
 def read(text: str, **environ: str) -> ServerConfig:
@@ -173,13 +173,6 @@ def test_errors(case: Bad) -> None:
 )
 def test_the_same_zone_or_address_may_be_used_twice(text: str) -> None:
     assert len(read(text).listeners) == 2
-
-
-@pytest.mark.parametrize("name", sorted(set(ORDER) - set(available())))
-def test_plugins_of_coredns_that_are_not_there_yet_are_named(name: str) -> None:
-    with pytest.raises(CorefileError, match="not available in this version of fastdns") as caught:
-        read(f". {{\nwhoami\n{name}\n}}")
-    assert (caught.value.plugin, caught.value.line) == (name, 3)
 
 
 def test_a_plugin_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def _look_for(name: str, tokens: list[Token]) -> None:
     if not order.is_available(name):
         raise UnsupportedError(
             "it is not available in this version of fastdns",
-            order.INSTEAD.get(name, "remove it, or keep CoreDNS for this block"),
+            "remove it, or keep CoreDNS for this block",
             tokens[0].file,
             tokens[0].line,
             name,

@@ -90,9 +90,6 @@ ORDER = (
     "nomad",
 )
 
-# What to do about plugins that there are not, where it is more than to remove the line or to keep CoreDNS.
-INSTEAD: dict[str, str] = {}
-
 
 # With the plugins of other packages that have been loaded.
 _order = list(ORDER)
