@@ -85,7 +85,7 @@ fuzz: sanitize
 # The tests that call native code, under sanitizers.
 test-sanitized: sanitize
 	cd $(SANITIZED) && $(SANITIZE_ENV) $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider \
-		-m "native and not unsanitized" --hypothesis-profile sanitized --timeout 900 \
+		-m "native and not unsanitized" --timeout 900 \
 		--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test:

@@ -1,12 +1,14 @@
-"""The order in which the files of tests begin, where several processes share them; their time under sanitizers."""
+"""The order in which the files of tests begin, where several processes share them; the time of their examples."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Sanitized code takes several times as long as a test with a deadline for its examples thinks of.
-settings.register_profile("sanitized", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says little: it shares the machine with other tests, and sanitized code takes several
+# times as long.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # They start whole servers, one after the other, and mostly wait; the first has the most of them. A long one that
 # began last would keep one process busy while the others have nothing left to do.
