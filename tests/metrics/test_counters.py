@@ -55,8 +55,8 @@ def test_connections_of_one_thread() -> None:
     stats.count_connections(1, 3, "udp", True, 1)
     values = stats.upstream_values(1, 3)
     assert sum(values) == 8
-    assert part(upstream_layout(), values, "connections", 0) == [0, 0, 2, 0]
-    assert part(upstream_layout(), values, "connections", 1) == [1, 0, 5, 0]
+    assert part(upstream_layout(), values, "connections", 0) == [0, 0, 2, 0, 0]
+    assert part(upstream_layout(), values, "connections", 1) == [1, 0, 5, 0, 0]
     assert not any(stats.upstream_values(1, 2)) and not any(stats.upstream_values(0, 3))
 
 
