@@ -19,7 +19,9 @@ for module in sys.argv[1:]:
         try:
             __import__(module)
         except ImportError as error:
-            print(module, error, flush=True)
+            # Of extras, which are not installed everywhere.
+            if error.name not in ("acme", "qh3"):
+                print(module, error, flush=True)
         os._exit(0)
     os.wait()
 """
