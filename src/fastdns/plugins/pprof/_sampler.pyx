@@ -137,8 +137,9 @@ cdef uint64_t main_pending = 0
 
 
 cdef void on_sample(int number) noexcept nogil:
-    """What the threads of all processes run for a sample."""
-    global main_count, main_pending
+    """What the threads of all processes run for a sample. What is interrupted finds errno as it was."""
+    global main_count, main_pending, c_errno
+    cdef int errno_before = c_errno
     cdef uint64_t at
     cdef Sample* sample
     cdef int tid
@@ -151,14 +152,14 @@ cdef void on_sample(int number) noexcept nogil:
         main_pending += 1
         # Python calls its handler of SIGPROF when it is next between two instructions.
         PyErr_SetInterruptEx(PROF)
-        return
-    at = fetch_add(&shared.taken, 1)
-    if at >= MAX_SAMPLES:
-        return
-    sample = &shared.samples[at]
-    sample.pid = <uint32_t>this_process()
-    sample.tid = <uint32_t>tid
-    publish_u64(&sample.count, stack_of(sample.frames, MAX_FRAMES, OWN_FRAMES))
+    else:
+        at = fetch_add(&shared.taken, 1)
+        if at < MAX_SAMPLES:
+            sample = &shared.samples[at]
+            sample.pid = <uint32_t>this_process()
+            sample.tid = <uint32_t>tid
+            publish_u64(&sample.count, stack_of(sample.frames, MAX_FRAMES, OWN_FRAMES))
+    c_errno = errno_before
 
 
 def share() -> None:
