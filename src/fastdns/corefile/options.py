@@ -252,6 +252,15 @@ def extend(name: str, reader: Reader) -> Option:
     return read
 
 
+def only_options(d: Dispenser, table: Mapping[str, Option]) -> dict[str, Any]:
+    """The fields of a directive that has no arguments, is there once, and has only these options."""
+    fields: dict[str, Any] = {}
+    for _ in d.occurrences(once=True):
+        flag(d)
+        read_options(d, table, fields)
+    return fields
+
+
 def read_options(
     d: Dispenser, table: Mapping[str, Option], fields: dict[str, Any], ending: Mapping[str, int] = NOTHING,
     other: Line | None = None,

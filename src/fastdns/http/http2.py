@@ -5,6 +5,7 @@ Imported only where something asks over HTTP/2, because the library h2 takes 1.5
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from fastdns.errors import FastdnsError
 MAX_STREAMS = 100
 # The limit on bytes in a row that yield no event, such as an incomplete frame. h2 would keep 16 MiB.
 MAX_MEANINGLESS_BYTES = 1024 * 1024
+# The limit on requests and acknowledgements that a server leaves unread.
+MAX_UNSENT_BYTES = 1024 * 1024
 # RFC 9113 section 5.1.1
 MAX_STREAM_ID = 2**31 - 1
 
@@ -85,6 +88,37 @@ class User(Protocol[Asker]):
 
     def room(self) -> None:
         """The server may accept more streams than before."""
+
+
+class Outgoing:
+    """What a connection with Http2Streams writes to its transport: requests of one iteration of the event loop
+    together."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport | None
+    streams: Http2Streams[Any]
+    flushing: asyncio.Handle | None = None
+
+    def unread(self) -> None:
+        """The server leaves too much unread."""
+        raise NotImplementedError
+
+    def flush_soon(self) -> None:
+        """Write in this iteration of the event loop."""
+        if self.flushing is None:
+            self.flushing = self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write the pending output of the protocol."""
+        if self.flushing is not None:
+            self.flushing.cancel()
+            self.flushing = None
+        data = self.streams.outgoing()
+        if self.transport is None or not data:
+            return
+        self.transport.write(data)
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.unread()
 
 
 class Http2Streams(Generic[Asker]):

@@ -20,11 +20,14 @@ def prepare(schemes: Collection[str]) -> None:
     """Have what connections of these schemes need. Before the workers are forked, which share its memory. Raises
     FastdnsError where the host lacks a library."""
     if HTTPS.scheme in schemes or GRPC.scheme in schemes:
-        from fastdns.transports import _nghttp2, grpc
+        from fastdns.transports import _nghttp2, https
 
-        # It has all of https.
-        assert grpc
+        assert https
         _nghttp2.load()
+    if GRPC.scheme in schemes:
+        from fastdns.transports import grpc
+
+        assert grpc
     if QUIC.scheme in schemes or HTTPS3.scheme in schemes:
         from fastdns.transports import doq, quic, quic_tls
 

@@ -16,7 +16,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from fastdns.http.http2 import MAX_STREAMS
+from fastdns.http.http2 import MAX_STREAMS, MAX_UNSENT_BYTES
 from fastdns.plugins.forward import http2, pool
 from fastdns.plugins.forward.pool import HITS, MISSES
 from fastdns.plugins.forward.texts import STOPPED
@@ -545,7 +545,7 @@ class Unread:
         return getattr(self.transport, name)
 
     def get_write_buffer_size(self) -> int:
-        return http2.MAX_UNSENT_BYTES + 1
+        return MAX_UNSENT_BYTES + 1
 
 
 def test_a_server_that_does_not_read_is_left(authority: Authority) -> None:

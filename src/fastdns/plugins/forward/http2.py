@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from h2.errors import ErrorCodes
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
-from fastdns.http.http2 import FrameTooLargeError, Http2Error, Http2Streams, Request
+from fastdns.http.http2 import FrameTooLargeError, Http2Error, Http2Streams, Outgoing, Request
 from fastdns.plugins.forward.asks import Ask
 from fastdns.plugins.forward.config import DOH_PATH, HTTPS, PORTS
 from fastdns.plugins.forward.connection import HEADER_BYTES, Owner, StreamConnection
@@ -21,13 +21,11 @@ from fastdns.plugins.forward.upstreams import host_port
 
 # If an ask times out on a connection that was silent for so long, the connection gets no new asks.
 SILENCE_S = 1.0
-# The limit on requests and acknowledgements that an upstream leaves unread.
-MAX_UNSENT_BYTES = 1024 * 1024
 
 DOH_TYPE = "application/dns-message"
 
 
-class Http2Connection(StreamConnection):
+class Http2Connection(Outgoing, StreamConnection):
     """Each ask is a request with the message in its body (POST) or in its path (GET)."""
 
     shared = True
@@ -36,7 +34,6 @@ class Http2Connection(StreamConnection):
     def __init__(self, pool: Owner) -> None:
         super().__init__(pool)
         self.streams: Http2Streams[Ask] = Http2Streams(self, MAX_MESSAGE_BYTES)
-        self.flushing: asyncio.Handle | None = None
         self.opening = True
 
     @property
@@ -66,9 +63,7 @@ class Http2Connection(StreamConnection):
             self.streams.ask(ask, self.loop.time(), headers, message)
         if self.streams.used_up:
             self.retire()
-        if self.flushing is None:
-            # Requests of one iteration of the event loop are written together.
-            self.flushing = self.loop.call_soon(self.flush)
+        self.flush_soon()
 
     def headers(self, method: str, path: str) -> list[tuple[str, str]]:
         """The header fields of a request."""
@@ -80,17 +75,8 @@ class Http2Connection(StreamConnection):
             ("accept", DOH_TYPE),
         ]  # fmt: skip
 
-    def flush(self) -> None:
-        """Write the pending output of the protocol."""
-        if self.flushing is not None:
-            self.flushing.cancel()
-            self.flushing = None
-        data = self.streams.outgoing()
-        if self.transport is None or not data:
-            return
-        self.transport.write(data)
-        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            self.end(f"write tcp {self.local}->{self.pool.to}: i/o timeout")
+    def unread(self) -> None:
+        self.end(f"write tcp {self.local}->{self.pool.to}: i/o timeout")
 
     def abandon(self, ask: Ask) -> str:
         request = self.streams.cancel(ask)

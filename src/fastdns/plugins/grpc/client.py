@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
 from fastdns.errors import FastdnsError
-from fastdns.http.http2 import Http2Error, Http2Streams, Request
+from fastdns.http.http2 import Http2Error, Http2Streams, Outgoing, Request
 from fastdns.plugins.grpc import packets
 from fastdns.plugins.grpc.config import Upstream
 
@@ -27,8 +27,6 @@ log = logging.getLogger("plugin/grpc")
 PATH = "/coredns.dns.DnsService/Query"
 DIAL_S = 5.0
 RETRY_S = 1.0
-# The limit on requests and acknowledgements that a server leaves unread.
-MAX_UNSENT_BYTES = 1024 * 1024
 # Codes of gRPC.
 OK, NOT_FOUND, INTERNAL, UNAVAILABLE = 0, 5, 13, 14
 
@@ -45,7 +43,7 @@ class GrpcError(FastdnsError):
 Reply = asyncio.Future[bytes]
 
 
-class Connection(asyncio.Protocol):
+class Connection(Outgoing, asyncio.Protocol):
     """Each query is a request. on_room: called when there may be room for another one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, authority: str, scheme: str, on_room: Callable[[], None]):
@@ -57,7 +55,6 @@ class Connection(asyncio.Protocol):
         ]  # fmt: skip
         self.on_room = on_room
         self.transport: asyncio.Transport | None = None
-        self.flushing: asyncio.Handle | None = None
         self.heard_at = 0.0
         self.closed = False
         # It takes no more queries.
@@ -97,22 +94,11 @@ class Connection(asyncio.Protocol):
         reply: Reply = self.loop.create_future()
         self.streams.ask(reply, self.loop.time(), self.headers, packets.packet(message))
         self.retired |= self.streams.used_up
-        if self.flushing is None:
-            # Requests of one iteration of the event loop are written together.
-            self.flushing = self.loop.call_soon(self.flush)
+        self.flush_soon()
         return reply
 
-    def flush(self) -> None:
-        """Write the pending output of the protocol."""
-        if self.flushing is not None:
-            self.flushing.cancel()
-            self.flushing = None
-        data = self.streams.outgoing()
-        if self.transport is None or not data:
-            return
-        self.transport.write(data)
-        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            self.end("the server does not read")
+    def unread(self) -> None:
+        self.end("the server does not read")
 
     def abandon(self, reply: Reply) -> None:
         """Nobody waits for a reply any more. A server that has said nothing since may be gone: others are not sent

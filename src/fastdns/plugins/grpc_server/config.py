@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import Option, flag, one, read_options, to_int
+from fastdns.corefile.options import integer, only_options, store_once
 
 # HTTP/2's number of streams.
 MAX_STREAMS = 2**31 - 1
@@ -25,24 +24,10 @@ class Config:
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """Once in a block. Raises CorefileError."""
-    fields: dict[str, Any] = {}
-    for _ in d.occurrences(once=True):
-        flag(d)
-        read_options(d, OPTIONS, fields)
-    return Config(**fields)
-
-
-def _number(name: str, most: int) -> Option:
-    def read(d: Dispenser, fields: dict[str, Any]) -> None:
-        text = one(d)
-        if name in fields:
-            raise d.error(f"{name} already defined for this server block")
-        fields[name] = to_int(d, text, name, 0, most)
-
-    return read
+    return Config(**only_options(d, OPTIONS))
 
 
 OPTIONS = {
-    "max_streams": _number("max_streams", MAX_STREAMS),
-    "max_connections": _number("max_connections", MAX_NUMBER),
+    "max_streams": store_once("max_streams", integer(0, MAX_STREAMS)),
+    "max_connections": store_once("max_connections", integer(0, MAX_NUMBER)),
 }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import flag, one, read_options, to_int
+from fastdns.corefile.options import integer, only_options, store_once
 
 # Go's int.
 MAX_NUMBER = 2**63 - 1
@@ -22,18 +21,7 @@ class Config:
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """Once in a block. Raises CorefileError."""
-    fields: dict[str, Any] = {}
-    for _ in d.occurrences(once=True):
-        flag(d)
-        read_options(d, OPTIONS, fields)
-    return Config(**fields)
+    return Config(**only_options(d, OPTIONS))
 
 
-def _max_connections(d: Dispenser, fields: dict[str, Any]) -> None:
-    text = one(d)
-    if "max_connections" in fields:
-        raise d.error("max_connections already defined for this server block")
-    fields["max_connections"] = to_int(d, text, "max_connections", 0, MAX_NUMBER)
-
-
-OPTIONS = {"max_connections": _max_connections}
+OPTIONS = {"max_connections": store_once("max_connections", integer(0, MAX_NUMBER))}

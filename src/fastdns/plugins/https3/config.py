@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import flag, integer, read_options, store_once
+from fastdns.corefile.options import integer, only_options, store_once
 from fastdns.transports.limits import HTTPS3_CONNECTIONS, QUIC_STREAMS
 
 # QUIC itself has no more (RFC 9000 section 4.6).
@@ -25,11 +25,7 @@ class Config:
 
 def parse(d: Dispenser, block: BlockContext) -> Config:
     """Once in a block, and each option once. Raises CorefileError."""
-    fields: dict[str, int] = {}
-    for _ in d.occurrences(once=True):
-        flag(d)
-        read_options(d, OPTIONS, fields)
-    return Config(**fields)
+    return Config(**only_options(d, OPTIONS))
 
 
 OPTIONS = {

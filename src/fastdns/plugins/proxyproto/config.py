@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
-from fastdns.corefile.options import extend, flag, one, parse_duration_s, read_options, store, to_int, to_network
+from fastdns.corefile.options import extend, one, only_options, parse_duration_s, store, to_int, to_network
 from fastdns.transports.proxied import POLICIES, ProxyConfig
 
 DEFAULT_SESSIONS = 10_240
@@ -17,14 +15,11 @@ MAX_SESSION_S = 86_400.0
 
 def parse(d: Dispenser, block: BlockContext) -> ProxyConfig:
     """Once in a block. Raises CorefileError."""
-    fields: dict[str, Any] = {"counters": "proxyproto"}
-    for _ in d.occurrences(once=True):
-        flag(d)
-        read_options(d, OPTIONS, fields)
+    fields = only_options(d, OPTIONS)
     if fields.get("allowed") and "others" not in fields:
         fields["others"] = "ignore"
     session_s, max_sessions = fields.pop("sessions", (0.0, 0))
-    return ProxyConfig(**fields, session_s=session_s, max_sessions=max_sessions)
+    return ProxyConfig(**fields, counters="proxyproto", session_s=session_s, max_sessions=max_sessions)
 
 
 def _networks(d: Dispenser) -> tuple[tuple[bytes, int], ...]:
