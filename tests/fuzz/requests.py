@@ -11,13 +11,13 @@ from fastdns.transports import _nghttp2
 from fastdns.transports._http2 import PREFACE
 from fastdns.transports._slow import PARKED
 from fastdns.transports.https import HttpsConnection
-from fastdns.transports.kinds import STATUSES
+from fastdns.transports.kinds import KINDS
 from fastdns.transports.places import Places
 from tests.fuzz.findings import Finding
 from tests.transports.http_clients import get_fields, http1_post, http1_request, post_fields
 from tests.transports.support import FakeTransport, World
 
-KINDS = (0, 0, 1, 1, 1, 3, 4, 6, 8, 9)
+FRAMES = (0, 0, 1, 1, 1, 3, 4, 6, 8, 9)
 # What one connection may hold: fields, messages, and replies of 2 KB.
 MOST_HELD_BYTES = 1 << 20
 LINES = (
@@ -57,7 +57,7 @@ def frames(rng: random.Random) -> Iterator[bytes]:
         elif choice < 0.92:
             yield frame(rng, 3, max(1, stream - 2), bytes(4), 0)
         else:
-            kind = rng.choice(KINDS)
+            kind = rng.choice(FRAMES)
             size = {3: 4, 4: 6, 6: 8, 8: 4}.get(kind, rng.choice((0, 1, 5, 40)))
             yield frame(rng, kind, rng.choice((0, 1, stream, stream + 1)), rng.randbytes(size), rng.randrange(64))
 
@@ -84,7 +84,7 @@ def fuzz_requests(count: int, seed: int) -> int:
     _nghttp2.load()
     rng = random.Random(seed)
     world = World(max_connections=10)
-    statuses = {int(status) for status in STATUSES["https"]}
+    statuses = {int(status) for status in KINDS["https"].statuses}
     answered = 0
     for number in range(count):
         waiting = []

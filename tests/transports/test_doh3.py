@@ -11,8 +11,6 @@ import pytest
 
 pytest.importorskip("qh3")
 
-from functools import partial
-
 from qh3.h3.connection import ErrorCode, encode_frame
 
 from fastdns.transports._slow import PARKED
@@ -50,7 +48,7 @@ class Serving(test_quic.Serving):
 
     def __init__(self, authority: Authority, serve: Any = same, places: int = 100, **options: Any) -> None:
         super().__init__(authority, serve, **options)
-        self.kind = partial(Doh3Connection, places=Places(places))
+        self.kind, self.places = Doh3Connection, Places(places)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])

@@ -13,7 +13,8 @@ import pytest
 
 from fastdns.transports import _nghttp2, https
 from fastdns.transports._slow import PARKED
-from fastdns.transports.https import MAX_STREAMS, HttpsConnection
+from fastdns.transports.https import HttpsConnection
+from fastdns.transports.limits import DEFAULTS
 from fastdns.transports.places import Places
 from fastdns.transports.stream import WRITE_HIGH_BYTES, WRITE_MOST_BYTES
 from fastdns.transports.turns import QUERIES
@@ -296,17 +297,17 @@ def test_more_streams_than_the_client_was_told_are_refused() -> None:
     parking = Parking()
     client = Client(World(), parking)
     # It has not read yet what it is told.
-    streams = [client.http.post(query()) for _ in range(MAX_STREAMS + 3)]
+    streams = [client.http.post(query()) for _ in range(DEFAULTS["https"].max_streams + 3)]
     client.settled()
     while client.connection.deferred:
         client.connection.clients.loop.turn()  # type: ignore[attr-defined]
     client.settled()
-    assert len(parking.waiting) == MAX_STREAMS
+    assert len(parking.waiting) == DEFAULTS["https"].max_streams
     assert [client.http.responses[stream].reset for stream in streams[-3:]] == [7, 7, 7]
     for _, deliver in parking.waiting:
         assert deliver(b"reply")
     client.settled()
-    assert client.statuses == {200: MAX_STREAMS}
+    assert client.statuses == {200: DEFAULTS["https"].max_streams}
 
 
 def test_a_client_whose_windows_are_small_gets_it_bit_by_bit() -> None:

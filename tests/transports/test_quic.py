@@ -35,6 +35,7 @@ from fastdns.transports.doq import (
     DoqConnection,
 )
 from fastdns.transports.limits import Limits
+from fastdns.transports.places import Places
 from fastdns.transports.quic import Connections, QuicEndpoint
 from fastdns.transports.quic_connection import Pool, QuicConnection
 from fastdns.transports.quic_ids import Owner
@@ -86,7 +87,8 @@ class Serving:
         self.max_held_bytes = max_held_bytes
         self.limits = Limits(**limits)
         self.counted: list[int] = []
-        self.kind: Callable[..., QuicConnection] = DoqConnection
+        self.kind: type[QuicConnection] = DoqConnection
+        self.places = Places(0)
         self.started = threading.Event()
         self.thread = threading.Thread(target=lambda: uvloop.run(self.main()))
 
@@ -105,7 +107,7 @@ class Serving:
 
         def connect(*args: Any, **options: Any) -> QuicConnection:
             return self.kind(
-                *args, serve=self.serve, limits=self.limits, clients=self.clients, pool=pool,
+                *args, serve=self.serve, limits=self.limits, clients=self.clients, pool=pool, places=self.places,
                 count=self.counted.append, **options,
             )  # fmt: skip
 

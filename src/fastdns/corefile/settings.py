@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastdns.servertls import ServerTls
-    from fastdns.transports.limits import QuicLimits
+    from fastdns.transports.limits import ListenerLimits
     from fastdns.transports.proxied import ProxyConfig
 
 
@@ -26,8 +26,7 @@ class Settings:
     name. newest_first: under overload the newest queries over UDP of a listener are answered first, and older ones
     are dropped; the plugin of this name has the counters. value_zones: in queries for names of these zones, values
     that plugins provide can be read. tls: what encrypted connections are accepted with. proxied: which senders are
-    proxies that speak for clients. https_connections, grpc_connections: to a listener at a time; grpc_streams: of a
-    connection; 0: no limit. quic, https3: bounds of connections of these transports.
+    proxies that speak for clients. https, grpc, https3, quic: bounds of a listener's connections of these schemes.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -49,11 +48,10 @@ class Settings:
     value_zones: tuple[str, ...] | None = None
     tls: ServerTls | None = None
     proxied: ProxyConfig | None = None
-    https_connections: int | None = None
-    grpc_connections: int | None = None
-    grpc_streams: int | None = None
-    quic: QuicLimits | None = None
-    https3: QuicLimits | None = None
+    https: ListenerLimits | None = None
+    grpc: ListenerLimits | None = None
+    https3: ListenerLimits | None = None
+    quic: ListenerLimits | None = None
 
 
 DEFAULTS = Settings()

@@ -13,7 +13,7 @@ from fastdns.netaddrs import is_wildcard
 from fastdns.plugins.api import Runtime
 from fastdns.plugins.steps import build_filters, build_steps, steps_of_all
 from fastdns.serve._zones import NativeFilter, NativeStep, ServerTable
-from fastdns.transports.limits import Limits
+from fastdns.transports.limits import DEFAULTS, Limits, ListenerLimits
 
 ZoneSlots = Mapping[tuple[str, str, str], int]
 
@@ -74,6 +74,14 @@ def limits_of(settings: Settings) -> Limits:
     """The bounds of a connection; what is not set is at its default."""
     bounds = {name: getattr(settings, name) for name in ("read_s", "write_s", "idle_s", "max_queries")}
     return Limits(**{name: value for name, value in bounds.items() if value is not None})
+
+
+def listener_limits_of(settings: Settings, scheme: str) -> ListenerLimits | None:
+    """The bounds of all connections of a listener; None where its scheme has none of its own."""
+    if scheme not in DEFAULTS:
+        return None
+    limits: ListenerLimits | None = getattr(settings, scheme)
+    return limits or DEFAULTS[scheme]
 
 
 @dataclass(frozen=True, slots=True)

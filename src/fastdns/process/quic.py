@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from fastdns.corefile.settings import Settings
 from fastdns.metrics.handshakes import handshakes
-from fastdns.process.assembly import limits_of
+from fastdns.process.assembly import limits_of, listener_limits_of
 from fastdns.transports import Serve
 from fastdns.transports._proxies import Proxies
 from fastdns.transports.clients import Clients
-from fastdns.transports.doq import STREAM_BYTES, DoqConnection
-from fastdns.transports.limits import HTTPS3_CONNECTIONS, QUIC_POOL, QuicLimits
+from fastdns.transports.kinds import KINDS
 from fastdns.transports.places import Places
 from fastdns.transports.quic import Connections, QuicEndpoint
 from fastdns.transports.quic_connection import Pool, QuicConnection
@@ -23,19 +21,9 @@ from fastdns.transports.quic_ids import Owner
 from fastdns.transports.quic_session import Configuration, Session
 from fastdns.transports.quic_tls import QuicTls
 from fastdns.transports.socket_names import arrived_at
-from fastdns.transports.table import HTTPS3, QUIC, Transport
+from fastdns.transports.table import Transport
 
-DEFAULTS = {QUIC: QuicLimits(pool=QUIC_POOL), HTTPS3: QuicLimits(max_connections=HTTPS3_CONNECTIONS)}
 NO_LIMIT = 1 << 30
-
-
-def kind(stream: Transport, places: Places) -> tuple[int, int, Callable[..., QuicConnection]]:
-    """What a stream may bring, how many unidirectional ones a client may have, and what makes a connection."""
-    if stream is not HTTPS3:
-        return STREAM_BYTES, 0, DoqConnection
-    from fastdns.transports import doh3
-
-    return doh3.STREAM_BYTES, doh3.UNI_STREAMS, partial(doh3.Doh3Connection, places=places)
 
 
 class QuicListening:
@@ -71,27 +59,28 @@ class QuicListening:
         """
         assert settings.tls is not None
         limits = limits_of(settings)
-        bounds = (settings.https3 if stream is HTTPS3 else settings.quic) or DEFAULTS[stream]
+        bounds = listener_limits_of(settings, stream.scheme)
+        assert bounds is not None
         # 0: questions wait as long as their connections may have them.
         pool = self.pools.setdefault(listener, Pool(clients.loop, self.part(bounds.pool or NO_LIMIT)))
         # Rounded up: no worker has none.
         places = self.places.setdefault(listener, Places(-(-bounds.max_connections // self.workers)))
-        stream_bytes, uni_streams, made = kind(stream, places)
+        made: type[QuicConnection] = KINDS[stream.scheme].connection()
         configuration = QuicTls(
             settings.tls,
             stream.alpn,
             Configuration,
             idle_timeout=limits.idle_s,
             max_streams=bounds.max_streams,
-            max_uni_streams=uni_streams,
+            max_uni_streams=made.uni_streams,
             # Two of the longest questions.
-            max_data=2 * stream_bytes,
-            max_stream_data=stream_bytes,
+            max_data=2 * made.stream_bytes,
+            max_stream_data=made.stream_bytes,
         )
 
         def connect(session: Session, endpoint: QuicEndpoint, *, control: bytes, **of: Any) -> QuicConnection:
             serve = serve_at(arrived_at(control))
-            return made(session, endpoint, serve, limits, clients, pool, count, control=control, **of)
+            return made(session, endpoint, serve, limits, clients, pool, places, count, control=control, **of)
 
         self.endpoints.append(QuicEndpoint(sock, self.connections, configuration.current, connect, proxies))
 

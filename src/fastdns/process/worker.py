@@ -29,7 +29,7 @@ from fastdns.plugins.api import InWorker, Runtime
 from fastdns.plugins.order import used
 from fastdns.plugins.steps import python_steps
 from fastdns.process._sharing import give_back_zeros
-from fastdns.process.assembly import Recovery, build_tables, limits_of, recovery_of, settings_of
+from fastdns.process.assembly import Recovery, build_tables, limits_of, listener_limits_of, recovery_of, settings_of
 from fastdns.process.descriptors import Files
 from fastdns.process.leaving import answer_rest, leave
 from fastdns.process.processes import Channel
@@ -42,8 +42,8 @@ from fastdns.transports._sockets import Sockets
 from fastdns.transports._udp import HotLoop
 from fastdns.transports.accepting import Accepting
 from fastdns.transports.clients import Clients
-from fastdns.transports.table import GRPC, HTTPS, TCP, UDP, Transport
-from fastdns.transports.tcp import TcpConnection
+from fastdns.transports.kinds import KINDS
+from fastdns.transports.table import TCP, UDP, Transport
 
 if TYPE_CHECKING:
     from fastdns.plugins.tasks import Tasks
@@ -332,34 +332,26 @@ class WorkerProcess:
 
     def connection(self, index: int, stream: Transport) -> Callable[..., ClientStream]:
         """What makes the connections of a transport to a listener."""
-        settings = self.settings[index]
-        if stream is HTTPS:
-            from fastdns.transports.https import MAX_CONNECTIONS, HttpsConnection
-
-            places = self.places_of(index, settings.https_connections, MAX_CONNECTIONS)
-            return partial(HttpsConnection, count=self.counter(index, stream), places=places)
-        if stream is GRPC:
-            from fastdns.transports import grpc
-
-            places = self.places_of(index, settings.grpc_connections, grpc.MAX_CONNECTIONS)
-            streams = grpc.MAX_STREAMS if settings.grpc_streams is None else settings.grpc_streams
-            return partial(grpc.GrpcConnection, count=lambda _: None, places=places, max_streams=streams)
-        return TcpConnection
+        made = KINDS[stream.scheme].connection()
+        limits = listener_limits_of(self.settings[index], stream.scheme)
+        if limits is None:
+            return made
+        places = self.places_of(index, limits.max_connections)
+        return partial(made, count=self.counter(index, stream), places=places, max_streams=limits.max_streams)
 
     def counter(self, index: int, stream: Transport) -> Callable[[int], object]:
         """What counts the responses of a listener, where they are counted."""
-        if not self.settings[index].counted:
+        if not (self.settings[index].counted and KINDS[stream.scheme].statuses):
             return lambda status: None
         from fastdns.metrics.responses import responses
 
         return responses().counter(stream.scheme, server_name(self.plan.config.listeners[index]))
 
-    def places_of(self, index: int, most: int | None, default: int) -> Places:
+    def places_of(self, index: int, most: int) -> Places:
         """The connections that a listener may have in this worker, however many sockets it has."""
         from fastdns.transports.places import Places
 
         if index not in self.places:
-            most = default if most is None else most
             # Rounded up: no worker has none.
             self.places[index] = Places(-(-most // self.plan.workers))
         return self.places[index]

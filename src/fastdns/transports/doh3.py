@@ -14,7 +14,6 @@ from fastdns.dns._framing import MAX_MESSAGE_BYTES
 from fastdns.transports._doh import question
 from fastdns.transports.doh import answered, refused
 from fastdns.transports.doq import EXCESSIVE, UNIDIRECTIONAL
-from fastdns.transports.places import Places
 from fastdns.transports.quic_connection import QuicConnection
 
 OK, TOO_LARGE, HEADERS_TOO_LARGE, NO_REPLY = 200, 413, 431, 500
@@ -68,11 +67,13 @@ class Request:
 
 
 class Doh3Connection(QuicConnection):
-    """Requests in, responses out. places: of its listener."""
+    """Requests in, responses out."""
 
-    def __init__(self, *args: Any, places: Places, **options: Any) -> None:
+    stream_bytes = STREAM_BYTES
+    uni_streams = UNI_STREAMS
+
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.places = places
         self.http: Http3 | None = None
         self.requests: dict[int, Request] = {}
         # Streams whose requests have the method HEAD, until they are answered.
@@ -80,11 +81,6 @@ class Doh3Connection(QuicConnection):
 
     def begin(self, protocol: str) -> None:
         self.http = Http3(self.session)
-        self.places.add(self)
-
-    def over(self, why: str) -> None:
-        self.places.remove(self)
-        super().over(why)
 
     # Requests
 
@@ -200,10 +196,6 @@ class Doh3Connection(QuicConnection):
 
     def silence(self, stream: int) -> None:
         self.refuse(stream, NO_REPLY)
-
-    def answer(self, stream: int, message: bytes) -> None:
-        self.places.touch(self)
-        super().answer(stream, message)
 
     # Its end
 

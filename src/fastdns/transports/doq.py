@@ -19,6 +19,9 @@ UNIDIRECTIONAL = 2
 class DoqConnection(QuicConnection):
     """Of streams that have begun, and have not ended, what has come."""
 
+    stream_bytes = STREAM_BYTES
+    uni_streams = 0
+
     def __init__(self, *args, **options) -> None:  # type: ignore[no-untyped-def]
         super().__init__(*args, **options)
         self.parts: dict[int, bytearray] = {}

@@ -23,10 +23,6 @@ from fastdns.transports.stream import MAX_WAITING, WRITE_MOST_BYTES, ClientStrea
 if TYPE_CHECKING:
     from fastdns.transports.places import Places
 
-# Streams of one connection at a time. RFC 9113 section 6.5.2 recommends 100 at least.
-MAX_STREAMS = MAX_WAITING
-# To a listener; CoreDNS's plugin https.
-MAX_CONNECTIONS = 200
 OK, NO_REPLY = 200, 500
 # output has said all that there is where it says less than this.
 FULL_BYTES = 32 * 1024
@@ -73,7 +69,8 @@ class Http(Protocol):
 
 
 class HttpsConnection(ClientStream):
-    """Requests in, responses out. count: of each response, by its status. places: of its listener."""
+    """Requests in, responses out. count: of each response, by its status. places: of its listener. max_streams: of
+    HTTP/2 at a time."""
 
     def __init__(
         self,
@@ -85,10 +82,12 @@ class HttpsConnection(ClientStream):
         *,
         count: Callable[[int], object],
         places: Places,
+        max_streams: int = MAX_WAITING,
     ) -> None:
         super().__init__(serve, limits, clients, serve_at, peer)
         self.count = count
         self.places = places
+        self.max_streams = max_streams
         # Until it is known which version it is: what has come.
         self.beginning = b""
         # What was counted last as held.
@@ -107,7 +106,7 @@ class HttpsConnection(ClientStream):
     def version(self, beginning: bytes) -> Http | None:
         """What is spoken on a connection that begins like this; None where that is not known yet."""
         if beginning.startswith(BEGINNING):
-            return DohHttp2(MAX_STREAMS)
+            return DohHttp2(self.max_streams)
         if BEGINNING.startswith(beginning):
             return None
         from fastdns.transports.http1 import Http1

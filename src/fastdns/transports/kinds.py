@@ -1,38 +1,78 @@
-"""What connections of each stream transport are made of, and what that needs of the host."""
+"""What connections of each scheme are made of, and what they need of the host."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fastdns.transports.table import GRPC, HTTPS, HTTPS3, QUIC
+from fastdns.transports.table import GRPC, HTTPS, HTTPS3, QUIC, TCP, TLS
 
-# By the scheme of a listener: the statuses that its responses may have.
+if TYPE_CHECKING:
+    from fastdns.transports.https import HttpsConnection
+    from fastdns.transports.quic_connection import QuicConnection
+    from fastdns.transports.stream import ClientStream
+
+
+def _framed() -> type[ClientStream]:
+    from fastdns.transports.tcp import TcpConnection
+
+    return TcpConnection
+
+
+def _https() -> type[HttpsConnection]:
+    from fastdns.transports import _nghttp2
+    from fastdns.transports.https import HttpsConnection
+
+    _nghttp2.load()
+    return HttpsConnection
+
+
+def _grpc() -> type[HttpsConnection]:
+    _https()
+    from fastdns.transports.grpc import GrpcConnection
+
+    return GrpcConnection
+
+
+def _quic() -> type[QuicConnection]:
+    from fastdns.transports import quic, quic_tls
+    from fastdns.transports.doq import DoqConnection
+
+    assert quic and quic_tls
+    return DoqConnection
+
+
+def _https3() -> type[QuicConnection]:
+    _quic()
+    from fastdns.transports.doh3 import Doh3Connection
+
+    return Doh3Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """connection: has what the connections of a scheme need, and returns their class; raises FastdnsError where the
+    host lacks a library. statuses: that the responses of a listener may have."""
+
+    connection: Callable[[], type]
+    statuses: tuple[str, ...] = ()
+
+
 OF_HTTP = ("200", "400", "404", "405", "413", "415", "431", "500", "501")
-STATUSES = {
-    HTTPS.scheme: OF_HTTP,
-    HTTPS3.scheme: OF_HTTP,
+KINDS = {
+    TCP.scheme: Kind(_framed),
+    TLS.scheme: Kind(_framed),
+    HTTPS.scheme: Kind(_https, OF_HTTP),
+    GRPC.scheme: Kind(_grpc),
+    HTTPS3.scheme: Kind(_https3, OF_HTTP),
     # Codes of RFC 9250 section 8.4.
-    QUIC.scheme: ("0x0", "0x2"),
+    QUIC.scheme: Kind(_quic, ("0x0", "0x2")),
 }
 
 
 def prepare(schemes: Collection[str]) -> None:
     """Have what connections of these schemes need. Before the workers are forked, which share its memory. Raises
     FastdnsError where the host lacks a library."""
-    if HTTPS.scheme in schemes or GRPC.scheme in schemes:
-        from fastdns.transports import _nghttp2, https
-
-        assert https
-        _nghttp2.load()
-    if GRPC.scheme in schemes:
-        from fastdns.transports import grpc
-
-        assert grpc
-    if QUIC.scheme in schemes or HTTPS3.scheme in schemes:
-        from fastdns.transports import doq, quic, quic_tls
-
-        assert doq and quic and quic_tls
-    if HTTPS3.scheme in schemes:
-        from fastdns.transports import doh3
-
-        assert doh3
+    for scheme in schemes:
+        KINDS[scheme].connection()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastdns.transports.table import GRPC, HTTPS, HTTPS3, QUIC
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -19,20 +21,24 @@ class Limits:
     max_queries: int = -1
 
 
-# Of CoreDNS's library of QUIC, for who says 0.
-DEFAULT_STREAMS = 100
-# As CoreDNS has them.
-QUIC_STREAMS, QUIC_POOL, HTTPS3_CONNECTIONS = 256, 1024, 200
-
-
 @dataclass(frozen=True, slots=True)
-class QuicLimits:
-    """Of the connections of one listener over QUIC, in all workers together.
+class ListenerLimits:
+    """Of all connections of one listener over HTTP, gRPC or QUIC, in all workers together.
 
-    max_streams: that a connection may have open at a time. pool: questions that are worked on at a time.
-    max_connections: that are open at a time. 0 of the two has no limit.
+    max_connections: open at a time. max_streams: of each of them, open at a time. pool: questions that are worked
+    on at a time. 0: no limit.
     """
 
-    max_streams: int = QUIC_STREAMS
-    pool: int = 0
     max_connections: int = 0
+    max_streams: int = 0
+    pool: int = 0
+
+
+# By scheme, for a listener of which nothing else is set: as CoreDNS has them. RFC 9113 section 6.5.2 recommends 100
+# streams at least.
+DEFAULTS = {
+    HTTPS.scheme: ListenerLimits(max_connections=200, max_streams=128),
+    GRPC.scheme: ListenerLimits(max_connections=200, max_streams=256),
+    HTTPS3.scheme: ListenerLimits(max_connections=200, max_streams=256),
+    QUIC.scheme: ListenerLimits(max_streams=256, pool=1024),
+}

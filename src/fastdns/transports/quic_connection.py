@@ -25,6 +25,7 @@ from fastdns.transports.socket_names import Address, address_of, name_of
 from fastdns.transports.stream import MAX_WAITING, WRITE_HIGH_BYTES, WRITE_MOST_BYTES
 
 if TYPE_CHECKING:
+    from fastdns.transports.places import Places
     from fastdns.transports.quic_session import Session
 
 # What qh3 and Python keep for an idle connection, as measured: 21 KiB. It counts as held.
@@ -79,9 +80,13 @@ class Pool:
 class QuicConnection:
     """One connection. Its subclasses say what streams carry.
 
-    name: struct sockaddr of who has sent the first datagram. address, port: of the client, which a proxy may have
-    named. control: with what the kernel sends from the address that the client has asked.
+    places: of its listener. name: struct sockaddr of who has sent the first datagram. address, port: of the client,
+    which a proxy may have named. control: with what the kernel sends from the address that the client has asked.
     """
+
+    # What a stream may bring, and how many unidirectional ones a client may have.
+    stream_bytes: int
+    uni_streams: int
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class QuicConnection:
         limits: Limits,
         clients: Clients,
         pool: Pool,
+        places: Places,
         count: Callable[[int], object],
         *,
         name: bytes,
@@ -104,6 +110,7 @@ class QuicConnection:
         self.limits = limits
         self.clients = clients
         self.pool = pool
+        self.places = places
         self.count = count
         self.name = name
         self.sender = address_of(name)
@@ -270,8 +277,10 @@ class QuicConnection:
         self.endpoint.connections.established(self)
         self.owner = self.clients.client(self.address)
         self.clients.add(self)
-        if not self.closed:
-            self.begin(protocol)
+        if self.closed:
+            return
+        self.begin(protocol)
+        self.places.add(self)
 
     # Questions and replies
 
@@ -293,6 +302,7 @@ class QuicConnection:
         self.owner.left -= begun - left
         if begun != left:
             self.clients.touch(self)
+            self.places.touch(self)
         if self.deferred:
             self.clients.turns.defer(self)
 
@@ -544,6 +554,7 @@ class QuicConnection:
         while self.series:
             self.series.popleft()[1].close(why)
         self.endpoint.connections.closing(self)
+        self.places.remove(self)
         self.clients.gone(self, why)
 
     def shut(self, why: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from fastdns.corefile import load
 from fastdns.errors import CorefileError
+from fastdns.transports.limits import ListenerLimits
 from tests.plugins.beside import COREDNS, Both, CoreDNS
 from tests.plugins.forward.certificates import Authority
 from tests.support import Server
@@ -149,4 +150,4 @@ def test_errors_of_the_corefile() -> None:
     with pytest.raises(CorefileError, match="only once"):
         load("grpc://. {\ngrpc_server\ngrpc_server\nwhoami\n}")
     settings = load("grpc://. {\ngrpc_server {\nmax_streams 0\nmax_connections 7\n}\nwhoami\n}").blocks[0].settings
-    assert (settings.grpc_streams, settings.grpc_connections) == (0, 7)
+    assert settings.grpc == ListenerLimits(7, 0)

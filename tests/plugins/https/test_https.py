@@ -22,6 +22,7 @@ import pytest
 from fastdns.corefile import load
 from fastdns.errors import CorefileError
 from fastdns.tls import bare_client_context
+from fastdns.transports.limits import ListenerLimits
 from tests.plugins.beside import Both
 from tests.plugins.forward.certificates import Authority
 from tests.support import Server, free_port, wait_until
@@ -302,7 +303,7 @@ def test_errors_of_the_corefile() -> None:
     with pytest.raises(CorefileError, match="only once"):
         load("https://. {\nhttps\nhttps\nwhoami\n}")
     config = load("https://. {\nhttps {\nmax_connections 0\n}\nwhoami\n}")
-    assert config.blocks[0].settings.https_connections == 0
+    assert config.blocks[0].settings.https == ListenerLimits(0, 128)
     assert [listener.port for listener in config.listeners] == [443]
 
 

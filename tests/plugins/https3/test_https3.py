@@ -14,7 +14,7 @@ pytest.importorskip("qh3")
 
 from fastdns.corefile import load
 from fastdns.errors import CorefileError
-from fastdns.transports.limits import QuicLimits
+from fastdns.transports.limits import ListenerLimits
 from tests.plugins.beside import COREDNS, CoreDNS
 from tests.plugins.forward.certificates import Authority
 from tests.plugins.quic.test_quic import COREFILE, NAME, QUESTIONS, alike, put, question
@@ -108,12 +108,12 @@ def test_a_zone_transfer_is_none(client: H3Client) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("https3", QuicLimits(256, max_connections=200)),
-        ("https3 {\nmax_streams 50\nmax_connections 400\n}", QuicLimits(50, max_connections=400)),
-        ("https3 {\nmax_streams 0\nmax_connections 0\n}", QuicLimits(100, max_connections=0)),
+        ("https3", ListenerLimits(200, 256)),
+        ("https3 {\nmax_streams 50\nmax_connections 400\n}", ListenerLimits(400, 50)),
+        ("https3 {\nmax_streams 0\nmax_connections 0\n}", ListenerLimits(0, 100)),
     ],
 )
-def test_options(text: str, expected: QuicLimits) -> None:
+def test_options(text: str, expected: ListenerLimits) -> None:
     [block] = load(f"https3://. {{\ntls a b\n{text}\n}}\n", environ={}).blocks
     assert block.settings.https3 == expected
 

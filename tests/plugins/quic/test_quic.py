@@ -21,7 +21,7 @@ pytest.importorskip("qh3")
 from fastdns.corefile import load
 from fastdns.errors import CorefileError, FastdnsError
 from fastdns.transports.doq import NO_ERROR, PROTOCOL_ERROR
-from fastdns.transports.limits import QuicLimits
+from fastdns.transports.limits import ListenerLimits
 from tests.plugins.beside import COREDNS, CoreDNS
 from tests.plugins.forward.certificates import Authority
 from tests.support import Server, free_port, wait_until
@@ -320,11 +320,11 @@ def test_behind_a_proxy(tmp_path: Path, authority: Authority) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("quic", QuicLimits(256, 1024)),
-        ("quic {\nmax_streams 16\nworker_pool_size 65536\n}", QuicLimits(16, 65536)),
+        ("quic", ListenerLimits(max_streams=256, pool=1024)),
+        ("quic {\nmax_streams 16\nworker_pool_size 65536\n}", ListenerLimits(max_streams=16, pool=65536)),
     ],
 )
-def test_options(text: str, expected: QuicLimits) -> None:
+def test_options(text: str, expected: ListenerLimits) -> None:
     [block] = load(f"quic://. {{\ntls a b\n{text}\n}}\n", environ={}).blocks
     assert block.settings.quic == expected
 

@@ -7,6 +7,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.settings import Settings
 from fastdns.plugins.api import Plugin
 from fastdns.plugins.grpc_server.config import Config, parse
+from fastdns.transports.limits import ListenerLimits
 
 
 class GrpcServer(Plugin):
@@ -18,7 +19,7 @@ class GrpcServer(Plugin):
         return parse(tokens, context)
 
     def settings(self, config: Config) -> Settings:
-        return Settings(grpc_connections=config.max_connections, grpc_streams=config.max_streams)
+        return Settings(grpc=ListenerLimits(config.max_connections, config.max_streams))
 
 
 plugin = GrpcServer()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.settings import Settings
 from fastdns.plugins.api import Plugin
-from fastdns.plugins.https.config import Config, parse
+from fastdns.plugins.https.config import LIMITS, Config, parse
 
 
 class Https(Plugin):
@@ -18,7 +20,7 @@ class Https(Plugin):
         return parse(tokens, context)
 
     def settings(self, config: Config) -> Settings:
-        return Settings(https_connections=config.max_connections)
+        return Settings(https=replace(LIMITS, max_connections=config.max_connections))
 
 
 plugin = Https()

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import integer, only_options, store_once
-from fastdns.transports.limits import HTTPS3_CONNECTIONS, QUIC_STREAMS
+from fastdns.transports.limits import DEFAULTS
+from fastdns.transports.table import HTTPS3
 
+LIMITS = DEFAULTS[HTTPS3.scheme]
+# Of CoreDNS's library of QUIC, for who says 0.
+DEFAULT_STREAMS = 100
 # QUIC itself has no more (RFC 9000 section 4.6).
 MAX_STREAMS = 2**60
 MAX_CONNECTIONS = 2**31 - 1
@@ -16,11 +20,10 @@ MAX_CONNECTIONS = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """max_streams: of each connection; 0: as many as QUIC has without this plugin in CoreDNS. max_connections: to a
-    listener; 0: no limit."""
+    """max_streams: of each connection; 0: DEFAULT_STREAMS. max_connections: to a listener; 0: no limit."""
 
-    max_streams: int = QUIC_STREAMS
-    max_connections: int = HTTPS3_CONNECTIONS
+    max_streams: int = LIMITS.max_streams
+    max_connections: int = LIMITS.max_connections
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:

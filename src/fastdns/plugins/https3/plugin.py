@@ -6,8 +6,8 @@ from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.settings import Settings
 from fastdns.plugins.api import Plugin
-from fastdns.plugins.https3.config import Config, parse
-from fastdns.transports.limits import DEFAULT_STREAMS, QuicLimits
+from fastdns.plugins.https3.config import DEFAULT_STREAMS, Config, parse
+from fastdns.transports.limits import ListenerLimits
 
 
 class Https3(Plugin):
@@ -19,8 +19,7 @@ class Https3(Plugin):
         return parse(tokens, context)
 
     def settings(self, config: Config) -> Settings:
-        streams = config.max_streams or DEFAULT_STREAMS
-        return Settings(https3=QuicLimits(streams, max_connections=config.max_connections))
+        return Settings(https3=ListenerLimits(config.max_connections, config.max_streams or DEFAULT_STREAMS))
 
 
 plugin = Https3()

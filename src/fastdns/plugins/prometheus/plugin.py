@@ -13,7 +13,7 @@ from fastdns.corefile.settings import Settings
 from fastdns.http.server import Endpoint
 from fastdns.plugins.api import InSupervisor, Plugin, Runtime, SupervisorView
 from fastdns.plugins.prometheus.config import Config, parse
-from fastdns.transports.kinds import STATUSES
+from fastdns.transports.kinds import KINDS
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -34,7 +34,7 @@ class Telling(InSupervisor):
     async def prepare(self, config: ServerConfig) -> None:
         # What workers count by labels, the supervisor knows before it forks them.
         for listener in config.listeners:
-            if statuses := STATUSES.get(listener.transport):
+            if statuses := KINDS[listener.transport].statuses:
                 from fastdns.metrics.responses import responses
 
                 responses().know(listener.transport, server_name(listener), statuses)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fastdns.corefile.context import BlockContext
 from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.options import integer, only_options, store_once
-from fastdns.transports.limits import QUIC_POOL, QUIC_STREAMS
+from fastdns.transports.limits import DEFAULTS
+from fastdns.transports.table import QUIC
 
+LIMITS = DEFAULTS[QUIC.scheme]
 # QUIC itself has no more (RFC 9000 section 4.6).
 MAX_STREAMS = 2**60
 MAX_POOL = 2**31 - 1
@@ -18,8 +20,8 @@ MAX_POOL = 2**31 - 1
 class Config:
     """max_streams: of each connection. worker_pool_size: questions of all connections of a listener together."""
 
-    max_streams: int = QUIC_STREAMS
-    worker_pool_size: int = QUIC_POOL
+    max_streams: int = LIMITS.max_streams
+    worker_pool_size: int = LIMITS.pool
 
 
 def parse(d: Dispenser, block: BlockContext) -> Config:

@@ -7,7 +7,7 @@ from fastdns.corefile.dispenser import Dispenser
 from fastdns.corefile.settings import Settings
 from fastdns.plugins.api import Plugin
 from fastdns.plugins.quic.config import Config, parse
-from fastdns.transports.limits import QuicLimits
+from fastdns.transports.limits import ListenerLimits
 
 
 class Quic(Plugin):
@@ -19,7 +19,7 @@ class Quic(Plugin):
         return parse(tokens, context)
 
     def settings(self, config: Config) -> Settings:
-        return Settings(quic=QuicLimits(config.max_streams, config.worker_pool_size))
+        return Settings(quic=ListenerLimits(max_streams=config.max_streams, pool=config.worker_pool_size))
 
 
 plugin = Quic()
