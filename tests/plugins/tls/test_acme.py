@@ -22,9 +22,13 @@ import pytest
 from cryptography import x509
 
 from fastdns.corefile import load
+from fastdns.corefile.mistakes import Mistakes
 from fastdns.errors import CorefileError, FastdnsError
+from fastdns.plugins.api import Check
+from fastdns.plugins.order import load as load_plugin
 from fastdns.plugins.tls.acme import LETS_ENCRYPT, Acme, host_port, to_domains
 from fastdns.plugins.tls.storage import Storage, directory_of, name_of, safe, write
+from fastdns.skipped import SkippedLines
 from fastdns.tls import bare_client_context
 from tests.plugins.tls.authority import AcmeAuthority, Problem
 from tests.support import Server, children, free_port, wait_until
@@ -425,3 +429,11 @@ def test_what_is_looked_at_before_a_start(tmp_path: Path, text: str, error: str)
     with Server(tmp_path, first + second, wait=False) as server:
         assert server.process.wait(20) == 1
         assert error in server.log
+
+
+@pytest.mark.parametrize(("blocks", "warned"), [("", True), ("\n.:1053 {\nwhoami\n}", False)])
+def test_nobody_could_ask_for_the_challenge(blocks: str, warned: bool) -> None:
+    text = f"tls://. {{\ntls {{\nacme a.example\nca http://127.0.0.1:1/\n}}\nwhoami\n}}{blocks}"
+    look = Check(load(text), SkippedLines(), Mistakes())
+    load_plugin("tls").check(look)
+    assert [warning.split(":")[0] for warning in look.warnings] == ["plugin/tls"] * warned

@@ -12,7 +12,7 @@ from fastdns.corefile.model import ServerBlock, ServerConfig
 from fastdns.corefile.settings import Settings
 from fastdns.errors import FastdnsError
 from fastdns.plugins.api import Check, InSupervisor, Plugin, Runtime, SupervisorView
-from fastdns.transports.table import Transport, of_scheme
+from fastdns.transports.table import UDP, Transport, of_scheme
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -114,6 +114,11 @@ class Tls(Plugin):
                     check_quic(config.files)
                 if config.files.keylog:
                     check.warnings.append(f'plugin/tls: Writing TLS Key Log to "{config.files.keylog}"')
+        if known and all(listener.transport != UDP.scheme for listener in check.config.listeners):
+            check.warnings.append(
+                "plugin/tls: an authority looks for the ACME challenge over UDP and TCP, and no server block is "
+                "served there: add one, such as .:53"
+            )
 
     def step_of_all(self, config: ServerConfig, runtime: Runtime) -> NativeStep | None:
         challenges = runtime.prepared.get(self.name)
