@@ -483,9 +483,9 @@ def test_damaged_frames_end_only_their_connection() -> None:
 def test_the_version_is_known_by_the_first_bytes() -> None:
     client = Client(World())
     client.send(https.PREFACE[:3])
-    assert client.connection.http is None and client.connection.pending_bytes() == 3
+    assert client.connection.pending_bytes() == 3 and not client.transport.written
     client.send(https.PREFACE[3:])
-    assert client.connection.http is not None
+    assert client.connection.pending_bytes() == 0 and client.transport.written
 
 
 # ----------------------------------------------------------------------------------------------------- floods

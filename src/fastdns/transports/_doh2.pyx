@@ -2,10 +2,10 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
-from libc.stdio cimport snprintf
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from fastdns.dns._numbers cimport MAX_MESSAGE_BYTES
+from fastdns.dns._texts cimport put_decimal
 from fastdns.transports._doh cimport (
     BAD_REQUEST, CONTENT_TOO_LARGE, HEAD, HEADERS_TOO_LARGE, METHOD_NOT_ALLOWED, NOT_FOUND, OK, OTHER_METHOD, POST,
     UNSUPPORTED_MEDIA_TYPE, is_dns_message, is_question, max_age_s, method_of, read_target,
@@ -18,6 +18,15 @@ from fastdns.transports.doh import refused
 
 cdef enum:
     MAX_FIELDS = 8                  # of a response
+    NUMBER_BYTES = 10               # of 32 bits, in decimal
+    MAX_AGE_BYTES = 8
+
+cdef const char* MAX_AGE = b"max-age="
+
+
+cdef size_t write_number(char* to, uint32_t number) noexcept:
+    """In decimal; to has room for NUMBER_BYTES. Returns how many bytes that is."""
+    return put_decimal(<uint8_t*>to, number) - <uint8_t*>to
 
 
 cdef class DohHttp2(Http2):
@@ -59,29 +68,35 @@ cdef class DohHttp2(Http2):
     cdef uint16_t content_over(self, Exchange* exchange) noexcept:
         return 0 if is_question(exchange.message, exchange.message_len) else BAD_REQUEST
 
-    cdef bytes content(self, uint16_t status, bytes reply):
-        return reply if status == OK else refused(status)[1]
+    cdef bint content(self, Exchange* exchange, uint16_t status, const uint8_t* reply, uint32_t size) except False:
+        cdef bytes text
+        if status != OK:
+            text = refused(status)[1]
+            reply = <const uint8_t*>PyBytes_AS_STRING(text)
+            size = <uint32_t>PyBytes_GET_SIZE(text)
+        if not self.keep(exchange, reply, size, MAX_MESSAGE_BYTES):
+            raise MemoryError
+        return True
 
     cdef int respond(self, Exchange* exchange, uint16_t status) except -1:
         cdef NameValue fields[MAX_FIELDS]
         cdef DataProvider content
-        cdef bytes reply = <bytes>exchange.reply
-        cdef char code[8]
-        cdef char age[32]
-        cdef char length[16]
-        cdef uint32_t age_s
+        cdef char code[NUMBER_BYTES]
+        cdef char length[NUMBER_BYTES]
+        cdef char age[MAX_AGE_BYTES + NUMBER_BYTES]
         cdef size_t count = 5
         content.source.exchange = exchange
         content.read = read_reply
-        set_field(&fields[0], b":status", code, snprintf(code, sizeof(code), b"%u", <unsigned>status), 0)
-        set_field(&fields[1], b"content-length", length,
-                  snprintf(length, sizeof(length), b"%zd", PyBytes_GET_SIZE(reply)), 0)
+        set_field(&fields[1], b"content-length", length, write_number(length, exchange.message_len), 0)
         set_field(&fields[4], b"date", date_now(), DATE_BYTES, 0)
         if status == OK:
+            set_field(&fields[0], b":status", b"200", 3, NV_NO_COPY_VALUE)
             set_field(&fields[2], b"content-type", b"application/dns-message", 23, NV_NO_COPY_VALUE)
-            age_s = max_age_s(<const uint8_t*>PyBytes_AS_STRING(reply), <uint32_t>PyBytes_GET_SIZE(reply))
-            set_field(&fields[3], b"cache-control", age, snprintf(age, sizeof(age), b"max-age=%u", age_s), 0)
+            memcpy(age, MAX_AGE, MAX_AGE_BYTES)
+            set_field(&fields[3], b"cache-control", age, MAX_AGE_BYTES + write_number(
+                age + MAX_AGE_BYTES, max_age_s(exchange.message, exchange.message_len)), 0)
         else:
+            set_field(&fields[0], b":status", code, write_number(code, status), 0)
             set_field(&fields[2], b"content-type", b"text/plain; charset=utf-8", 25, NV_NO_COPY_VALUE)
             set_field(&fields[3], b"x-content-type-options", b"nosniff", 7, NV_NO_COPY_VALUE)
             if status == METHOD_NOT_ALLOWED:

@@ -1,7 +1,6 @@
-from fastdns.transports._layer import Layer
+from fastdns.transports._stream import StreamLayer
 
-class FramedConnection(Layer):
+class FramedConnection(StreamLayer):
     pending: bytearray
-    def data_received(self, data: bytes | bytearray | memoryview) -> None: ...
     def answer_pending(self) -> None: ...
     def held_bytes(self) -> int: ...

@@ -9,15 +9,12 @@ from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memmove
 
 from fastdns.dns._framing cimport LENGTH_BYTES, end_of
-from fastdns.memory._clock cimport monotonic_ns
 from fastdns.transports._layer cimport READ_BYTES
-from fastdns.transports._shares cimport MOST_AHEAD
 from fastdns.transports._slow import PARKED, Messages
-from fastdns.transports.stream import MAX_WAITING, WRITE_HIGH_BYTES
+from fastdns.transports._stream cimport WRITE_HIGH
 from fastdns._wire cimport MAX_MESSAGE_BYTES
 
 cdef enum:
-    WRITE_HIGH = 65536
     # Replies that are gathered: as many as may be sent at once, and the longest on top of them.
     GATHERED_BYTES = WRITE_HIGH + LENGTH_BYTES + MAX_MESSAGE_BYTES + 1
 
@@ -25,8 +22,6 @@ cdef enum:
 cdef uint8_t* gathered = <uint8_t*>malloc(GATHERED_BYTES)
 if gathered == NULL:
     raise MemoryError
-if WRITE_HIGH_BYTES != WRITE_HIGH:
-    raise ImportError("the limits of connections differ")
 cdef Py_ssize_t gathered_bytes = 0
 cdef long gathered_replies = 0
 
@@ -38,81 +33,11 @@ cdef int append(bytearray to, const uint8_t* data, Py_ssize_t size) except -1:
     return 0
 
 
-cdef class FramedConnection(Layer):
-    """One client's. Its attributes are those of ClientStream (stream.py), the other base of a connection."""
+cdef class FramedConnection(StreamLayer):
+    """One client's."""
 
     def __cinit__(self, *_, **__):
         self.pending = bytearray()
-        self.max_queries = -1
-        self.max_waiting = MAX_WAITING
-
-    @property
-    def limits(self):
-        """Limits."""
-        return self.limits_
-
-    @limits.setter
-    def limits(self, limits):
-        self.limits_ = limits
-        self.idle_s = limits.idle_s
-        self.max_queries = limits.max_queries
-
-    @property
-    def clients(self):
-        """Clients."""
-        return self.clients_
-
-    @clients.setter
-    def clients(self, clients):
-        self.clients_ = clients
-        self.turns = clients.turns
-        self.places = clients.open
-
-    @property
-    def serve(self):
-        """What serves its messages."""
-        return self.serve_with
-
-    @serve.setter
-    def serve(self, serve):
-        self.serve_with = serve
-        self.serving = serve if isinstance(serve, Serving) else None
-
-    @property
-    def transport(self):
-        """What it writes to; None before there is one, and when it is gone."""
-        return self.transport_below
-
-    @transport.setter
-    def transport(self, transport):
-        self.transport_below = transport
-        self.below = transport if isinstance(transport, Layer) else None
-
-    @property
-    def owner(self):
-        """Its client."""
-        return self.share
-
-    @owner.setter
-    def owner(self, client):
-        self.share = client
-        self.owner_places = client.open
-
-    def data_received(self, data):
-        """Take what has come."""
-        cdef Py_buffer view
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            self.receive(<const uint8_t*>view.buf, view.len)
-        finally:
-            PyBuffer_Release(&view)
-
-    cdef bint has_turn(self) except -1:
-        cdef Share share = self.share
-        if share is None or self.turns.left_of(share) > 0:
-            return True
-        share.passed = True
-        return False
 
     cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t used
@@ -127,7 +52,7 @@ cdef class FramedConnection(Layer):
             used = self.serve_messages(data, size)
             if used < size:
                 append(self.pending, data + used, size - used)
-            self.go_on(used)
+            self.finish_turn(used)
         return self.count_held()
 
     def answer_pending(self):
@@ -148,15 +73,7 @@ cdef class FramedConnection(Layer):
             kept = PyByteArray_AS_STRING(self.pending)
             memmove(kept, kept + used, size)
             PyByteArray_Resize(self.pending, size)
-        self.go_on(used)
-
-    cdef inline bint takes_more(self) except -1:
-        return (
-            self.transport_below is not None
-            and not (self.paused or self.closing or self.finishing)
-            and self.waiting < self.max_waiting
-            and not (self.series is not None and self.series)
-        )
+        self.finish_turn(used)
 
     cdef Py_ssize_t serve_messages(self, const uint8_t* data, Py_ssize_t size) except -1:
         """Serve what is whole of it. Returns how many bytes that was; what is to be sent is gathered."""
@@ -164,7 +81,7 @@ cdef class FramedConnection(Layer):
         cdef Serving serving = self.serving
         cdef long left = self.turns.left_of(self.share)
         cdef long begun = left
-        cdef long least = 0 if self.below is None else -MOST_AHEAD
+        cdef long least = self.least_left()
         cdef Py_ssize_t at = 0
         cdef Py_ssize_t end
         cdef bint parked = False
@@ -234,56 +151,21 @@ cdef class FramedConnection(Layer):
             self.begin_series(reply)
         return 0
 
-    cdef int go_on(self, Py_ssize_t used) except -1:
+    cdef int finish_turn(self, Py_ssize_t used) except -1:
         """Send what is gathered. used: bytes of queries that were served."""
         if self.transport_below is None or self.closing:
             return 0
         if gathered_bytes:
             self.send_gathered()
-        if used:
-            self.touch()
-        if self.deferred:
-            self.turns.defer(self)
-        if (
-            self.paused or self.closing or self.waiting or self.deferred or self.finishing or self.ended
-            or not self.reading or (self.series is not None and self.series) or self.clients_.draining
-        ):
-            self.read_on()
-            self.settle(progress=used > 0)
-        elif used:
-            if self.below is None:
-                self.deadline = self.clients_.loop.time() + self.idle_s
-            else:
-                # The clock of the loop, without a call of it.
-                self.deadline = <double>monotonic_ns() / 1e9 + self.idle_s
-        return 0
+        return self.go_on(used > 0)
 
     cdef int send_gathered(self) except -1:
         global gathered_bytes, gathered_replies
         cdef Py_ssize_t size = gathered_bytes
         cdef long replies = gathered_replies
-        cdef bint full
         gathered_bytes = 0
         gathered_replies = 0
-        if self.below is None or self.below.unsent_bytes():
-            self.send(PyBytes_FromStringAndSize(<const char*>gathered, size), replies)
-            return 0
-        full = self.below.put(gathered, size)
-        if self.below is not None and self.below.unsent_bytes():
-            self.unsent.update(0)
-            self.unsent.add(size, replies)
-            if full:
-                self.pause_writing()
-        return 0
-
-    cdef int touch(self) except -1:
-        """It is the most recently active connection of its client, and of all."""
-        if self in self.places:
-            del self.places[self]
-            self.places[self] = None
-            del self.owner_places[self]
-            self.owner_places[self] = None
-        return 0
+        return self.send_parts(gathered, &size, 1, replies)
 
     def held_bytes(self):
         """What it holds in memory now: queries that are not whole or not served, and replies that are not read."""

@@ -7,7 +7,6 @@ in four bytes (gRPC over HTTP2, Length-Prefixed-Message). What cannot be answere
 reply. Here such a status is GRPC and more, so that it is none of HTTP.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memmove, strlen
@@ -148,20 +147,19 @@ cdef class GrpcHttp2(Http2):
         exchange.message_len = size
         return 0 if is_question(exchange.message, size) else UNKNOWN
 
-    cdef bytes content(self, uint16_t status, bytes reply):
-        cdef Py_ssize_t size
+    cdef bint content(self, Exchange* exchange, uint16_t status, const uint8_t* reply, uint32_t size) except False:
         cdef uint32_t head
-        cdef bytes packet
         cdef uint8_t* at
         if status != OK:
-            return b""
-        size = PyBytes_GET_SIZE(reply)
+            return True
         # The tag, and the length of the message in 7 bits a byte.
         head = 2 if size < 0x80 else 3 if size < 0x4000 else 4
-        packet = PyBytes_FromStringAndSize(NULL, PREFIX_BYTES + head + size)
-        at = <uint8_t*>PyBytes_AS_STRING(packet)
+        at = self.more_room(exchange, PREFIX_BYTES + head + size)
+        if at == NULL:
+            raise MemoryError
+        exchange.message_len = PREFIX_BYTES + head + size
         at[0] = 0
-        put_u32(at + 1, <uint32_t>(head + size))
+        put_u32(at + 1, head + size)
         at += PREFIX_BYTES
         at[0] = MSG_FIELD << 3 | BYTES
         at[1] = size & 0x7F | (0x80 if head > 2 else 0)
@@ -169,8 +167,8 @@ cdef class GrpcHttp2(Http2):
             at[2] = size >> 7 & 0x7F | (0x80 if head > 3 else 0)
         if head > 3:
             at[3] = <uint8_t>(size >> 14)
-        memcpy(at + head, PyBytes_AS_STRING(reply), size)
-        return packet
+        memcpy(at + head, reply, size)
+        return True
 
     cdef int respond(self, Exchange* exchange, uint16_t status) except -1:
         cdef NameValue fields[4]

@@ -1,12 +1,11 @@
 """One connection of HTTP/2, of the server's side: see _http2.pxd."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 from libc.time cimport time, time_t
 
+from fastdns.dns._numbers cimport MAX_MESSAGE_BYTES
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.transports._nghttp2 cimport (
     DATA, DATA_FLAG_EOF, DATA_FLAG_NO_END_STREAM, ENHANCE_YOUR_CALM, ERR_CALLBACK_FAILURE,
@@ -31,11 +30,7 @@ cdef enum:
     NS_PER_CREDIT = 1000000000 // CREDIT_S
     PART_BYTES = 4096               # credit is looked at after so many bytes
     FIRST_BYTES = 512               # of a message's content
-    OUT_BYTES = 128 * 1024
-    # What output returns at once may be more by what is left of these.
-    OUT_MOST_BYTES = 64 * 1024
 
-cdef uint8_t* out = <uint8_t*>malloc(OUT_BYTES)
 cdef void* callbacks = NULL
 cdef void* options = NULL
 cdef char date[DATE_BYTES]
@@ -157,7 +152,7 @@ cdef int on_frame_send(void* session, const Frame* frame, void* user) noexcept:
 cdef ssize_t next_of_reply(void* session, int32_t stream_id, uint8_t* to, size_t room, uint32_t* flags,
                            Source* source, void* user) noexcept:
     cdef Exchange* exchange = <Exchange*>source.exchange
-    cdef size_t size = PyBytes_GET_SIZE(<bytes>exchange.reply) - exchange.sent
+    cdef size_t size = exchange.message_len - exchange.sent
     if size > room:
         size = room
     else:
@@ -166,10 +161,9 @@ cdef ssize_t next_of_reply(void* session, int32_t stream_id, uint8_t* to, size_t
             flags[0] |= DATA_FLAG_NO_END_STREAM
             if nghttp2.submit_trailer(session, stream_id, &(<Http2>user).trailer, 1):
                 return ERR_CALLBACK_FAILURE
-    memcpy(to, PyBytes_AS_STRING(<bytes>exchange.reply) + exchange.sent, size)
+    memcpy(to, exchange.message + exchange.sent, size)
     exchange.sent += <uint32_t>size
     (<Http2>user).unsent_bytes -= size
-    (<Http2>user).request_bytes -= size
     return size
 
 
@@ -182,7 +176,7 @@ cdef int prepare() except -1:
     if callbacks == NULL:
         if nghttp2.session_del == NULL:
             raise RuntimeError("_nghttp2.load comes before connections")
-        if out == NULL or nghttp2.callbacks_new(&callbacks) or nghttp2.option_new(&options):
+        if nghttp2.callbacks_new(&callbacks) or nghttp2.option_new(&options):
             raise MemoryError
         nghttp2.set_on_begin_frame(callbacks, on_begin_frame)
         nghttp2.set_on_begin_headers(callbacks, on_begin_headers)
@@ -243,9 +237,7 @@ cdef class Http2:
 
     # Requests
 
-    def receive(self, data not None):
-        """Take what has come."""
-        cdef Py_buffer view
+    cdef void feed(self, const uint8_t* data, Py_ssize_t size) noexcept:
         cdef ssize_t taken = 0
         cdef Py_ssize_t at = 0
         cdef uint64_t now = monotonic_ns()
@@ -255,29 +247,24 @@ cdef class Http2:
             self.give_credit(<int64_t>earned if earned < MOST_CREDIT else MOST_CREDIT)
         if self.ending:
             return
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        while at < view.len and taken >= 0 and self.credit >= 0:
-            taken = nghttp2.session_mem_recv(self.session, <const uint8_t*>view.buf + at,
-                                             min(view.len - at, <Py_ssize_t>PART_BYTES))
+        while at < size and taken >= 0 and self.credit >= 0:
+            taken = nghttp2.session_mem_recv(self.session, data + at, min(size - at, <Py_ssize_t>PART_BYTES))
             at += taken
-        PyBuffer_Release(&view)
         if self.credit < 0:
             nghttp2.session_terminate_session(self.session, ENHANCE_YOUR_CALM)
         self.ending = taken < 0 or self.credit < 0
 
-    def next(self):
-        """The next request: its stream, and its message or the status of its refusal. None: there is none."""
+    cdef bint has_next(self) noexcept:
+        return self.ready.after != &self.ready
+
+    cdef Exchange* next(self) noexcept:
         cdef Exchange* exchange = self.ready.after
         if exchange == &self.ready:
-            return None
+            return NULL
         self.move(exchange, &self.serving)
-        if exchange.status:
-            return exchange.stream, exchange.status
-        return exchange.stream, PyBytes_FromStringAndSize(<const char*>exchange.message, exchange.message_len)
+        return exchange
 
-    @property
-    def unserved(self):
-        """How many requests next has for now."""
+    cdef Py_ssize_t unserved(self) noexcept:
         cdef Exchange* exchange = self.ready.after
         cdef Py_ssize_t count = 0
         while exchange != &self.ready:
@@ -285,48 +272,42 @@ cdef class Http2:
             exchange = exchange.after
         return count
 
+    cdef Exchange* served_on(self, int32_t stream) noexcept:
+        return <Exchange*>nghttp2.session_get_stream_user_data(self.session, stream)
+
     # Responses
 
-    def answer(self, int32_t stream, uint16_t status, bytes reply):
-        """Respond to a request that next has told of. reply: with status 200. False where the client has given up
-        the request."""
-        cdef Exchange* exchange = <Exchange*>nghttp2.session_get_stream_user_data(self.session, stream)
-        if exchange == NULL or exchange.reply != NULL:
-            return False
+    cdef int answer(self, Exchange* exchange, uint16_t status, const uint8_t* reply, uint32_t size) except -1:
+        if exchange.is_answered:
+            raise ValueError("a request without a response expected")
+        exchange.is_answered = True
         if status == OK:
             self.give_credit(CREDIT_EACH)
-        reply = self.content(status, reply)
-        Py_INCREF(reply)
-        exchange.reply = <PyObject*>reply
-        exchange.sent = PyBytes_GET_SIZE(reply)
-        self.respond(exchange, status)
-        return True
+        exchange.message_len = 0
+        self.content(exchange, status, reply, size)
+        exchange.sent = exchange.message_len
+        return self.respond(exchange, status)
 
-    def output(self):
-        """What is to be sent next, as far as the client's windows have room; b"" where there is nothing."""
+    cdef Py_ssize_t output(self, uint8_t* out, Py_ssize_t room) noexcept:
         cdef const uint8_t* data
         cdef ssize_t size
         cdef Py_ssize_t filled = 0
-        while filled < OUT_MOST_BYTES:
+        while room - filled >= LEAST_ROOM:
             size = nghttp2.session_mem_send(self.session, &data)
             if size <= 0:
                 break
-            if size > OUT_BYTES - filled:
-                # No frame is that long: the library makes frames of 16 KiB.
+            if size > room - filled:
                 self.ending = True
                 break
             memcpy(out + filled, data, size)
             filled += size
-        return PyBytes_FromStringAndSize(<const char*>out, filled)
+        return filled
 
-    def goodbye(self):
-        """Tell the client that nothing more is taken: what it sends after that it may ask of another server."""
+    cdef void goodbye(self) noexcept:
         cdef int32_t last = nghttp2.session_get_last_proc_stream_id(self.session)
         nghttp2.submit_goaway(self.session, 0, last, NO_ERROR, NULL, 0)
 
-    @property
-    def is_over(self):
-        """Whether the connection is to be closed after what output has."""
+    cdef bint is_over(self) noexcept:
         return self.ending or not (
             nghttp2.session_want_read(self.session) or nghttp2.session_want_write(self.session)
         )
@@ -343,7 +324,7 @@ cdef class Http2:
     cdef uint16_t content_over(self, Exchange* exchange) noexcept:
         return 0
 
-    cdef bytes content(self, uint16_t status, bytes reply):
+    cdef bint content(self, Exchange* exchange, uint16_t status, const uint8_t* reply, uint32_t size) except False:
         raise NotImplementedError
 
     cdef int respond(self, Exchange* exchange, uint16_t status) except -1:
@@ -357,7 +338,6 @@ cdef class Http2:
             raise MemoryError
         if content != NULL:
             self.unsent_bytes += exchange.sent
-            self.request_bytes += exchange.sent
             exchange.sent = 0
         return 0
 
@@ -379,22 +359,30 @@ cdef class Http2:
         exchange.is_open = False
         self.move(exchange, &self.ready)
 
-    cdef bint keep(self, Exchange* exchange, const uint8_t* data, size_t size, uint32_t most) noexcept:
-        """Add to what is kept of a request. False where that would be more than most, or memory is short."""
+    cdef uint8_t* more_room(self, Exchange* exchange, uint32_t size) noexcept:
+        """Where so many bytes may be added to what is kept of a request; NULL without memory."""
+        cdef uint32_t needed = exchange.message_len + size
         cdef uint32_t room
         cdef uint8_t* moved
-        if size > most - exchange.message_len:
-            return False
-        if size > exchange.message_room - exchange.message_len:
-            room = max(2 * exchange.message_room, exchange.message_len + <uint32_t>size)
-            room = min(max(room, <uint32_t>FIRST_BYTES), most)
+        if needed > exchange.message_room:
+            room = max(needed, min(2 * exchange.message_room, <uint32_t>MAX_MESSAGE_BYTES), <uint32_t>FIRST_BYTES)
             moved = <uint8_t*>realloc(exchange.message, room)
             if moved == NULL:
-                return False
+                return NULL
             self.request_bytes += room - exchange.message_room
             exchange.message = moved
             exchange.message_room = room
-        memcpy(exchange.message + exchange.message_len, data, size)
+        return exchange.message + exchange.message_len
+
+    cdef bint keep(self, Exchange* exchange, const uint8_t* data, size_t size, uint32_t most) noexcept:
+        """Add to what is kept of a request. False where that would be more than most, or memory is short."""
+        cdef uint8_t* at
+        if size > most - exchange.message_len:
+            return False
+        at = self.more_room(exchange, <uint32_t>size)
+        if at == NULL:
+            return False
+        memcpy(at, data, size)
         exchange.message_len += <uint32_t>size
         return True
 
@@ -404,14 +392,10 @@ cdef class Http2:
 
     cdef void close(self, Exchange* exchange) noexcept:
         """Its stream is closed."""
-        cdef Py_ssize_t unsent
         exchange.before.after = exchange.after
         exchange.after.before = exchange.before
-        if exchange.reply != NULL:
-            unsent = PyBytes_GET_SIZE(<bytes>exchange.reply) - exchange.sent
-            self.unsent_bytes -= unsent
-            self.request_bytes -= unsent
-            Py_DECREF(<object>exchange.reply)
+        if exchange.is_answered:
+            self.unsent_bytes -= exchange.message_len - exchange.sent
         self.request_bytes -= sizeof(Exchange) + exchange.message_room
         free(exchange.message)
         free(exchange)

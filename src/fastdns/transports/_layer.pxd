@@ -16,6 +16,8 @@ cdef class Layer:
     # Send what comes from above, as soon as the socket takes it. True where that has reached the limit of what may
     # be unsent: then the layer above is told when it has gone down.
     cdef bint put(self, const uint8_t* data, Py_ssize_t size) except -1
+    # The same of parts, each of which has a record of its own, where there is TLS. ends: of each part.
+    cdef bint put_parts(self, const uint8_t* data, const Py_ssize_t* ends, int parts) except -1
     # Bytes that the socket has not taken yet.
     cdef Py_ssize_t unsent_bytes(self) noexcept
     # Whether to read what has come. False: the client has had its turn, and the kernel is asked again in the next.

@@ -10,6 +10,9 @@ cdef class Layer:
     cdef bint put(self, const uint8_t* data, Py_ssize_t size) except -1:
         raise NotImplementedError
 
+    cdef bint put_parts(self, const uint8_t* data, const Py_ssize_t* ends, int parts) except -1:
+        return self.put(data, ends[parts - 1])
+
     cdef Py_ssize_t unsent_bytes(self) noexcept:
         return 0
 

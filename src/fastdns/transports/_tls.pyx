@@ -285,8 +285,7 @@ cdef class TlsLayer(Layer):
         return 0 if self.raw is None else self.raw.unsent_bytes()
 
     cdef bint encrypt(self, const uint8_t* data, Py_ssize_t size) except -1:
-        """Make records of it. False where the session is over."""
-        made.size = 0
+        """Make records of it, behind those that are made. False where the session is over."""
         if self.raw is None or not self.shaken or self.broken:
             return False
         if lib.ERR_peek_last_error():
@@ -299,9 +298,17 @@ cdef class TlsLayer(Layer):
         return True
 
     cdef bint put(self, const uint8_t* data, Py_ssize_t size) except -1:
+        return self.put_parts(data, &size, 1)
+
+    cdef bint put_parts(self, const uint8_t* data, const Py_ssize_t* ends, int parts) except -1:
+        cdef Py_ssize_t begin = 0
         cdef Py_ssize_t ready
-        if not self.encrypt(data, size):
-            return False
+        cdef int part
+        made.size = 0
+        for part in range(parts):
+            if not self.encrypt(data + begin, ends[part] - begin):
+                return False
+            begin = ends[part]
         ready = made.size
         made.size = 0
         return self.raw.put(made.data, ready)
@@ -315,6 +322,7 @@ cdef class TlsLayer(Layer):
         try:
             while at < view.len:
                 part = min(view.len - at, ENCRYPTED_BYTES)
+                made.size = 0
                 if not self.encrypt(<const uint8_t*>view.buf + at, part):
                     break
                 at += part

@@ -1,4 +1,4 @@
-"""HTTP/1.1 (RFC 9112) on one connection, of the server's side: see https.Http.
+"""HTTP/1.1 (RFC 9112) on one connection, of the server's side: for the loop of _https.pyx.
 
 h11 does the protocol. One request is read at a time: what follows it waits until it is answered.
 """
@@ -23,7 +23,6 @@ class Http1:
     """The requests of a connection, numbered."""
 
     session_bytes = SESSION_BYTES
-    unsent_bytes = 0
 
     def __init__(self) -> None:
         self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -127,7 +126,7 @@ class Http1:
         asked, self.ready = self.ready, None
         return self.number, asked
 
-    def answer(self, stream: int, status: int, reply: bytes | None) -> bool:
+    def answer(self, status: int, reply: bytes | None) -> None:
         """Respond to the request that next has told of."""
         fields, content = answered(reply) if reply is not None else refused(status)
         if self.last:
@@ -143,7 +142,6 @@ class Http1:
             self.read_on(behind)
         else:
             self.last = True
-        return True
 
     def send(self, event: h11.Event) -> None:
         """Add to what is to be sent."""

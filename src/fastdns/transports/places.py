@@ -29,6 +29,10 @@ class Places:
             self.remove(oldest)
             oldest.end("client_share" if len(client) else "room")
 
+    def of(self, client: Client) -> dict[ClientConnection, None] | None:
+        """A client's, the least recently active first; None where there is no limit."""
+        return self.taken.get(client)
+
     def touch(self, connection: ClientConnection) -> None:
         """It has asked something."""
         places = self.taken.get(connection.owner)
