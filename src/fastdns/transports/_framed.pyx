@@ -33,6 +33,17 @@ cdef int append(bytearray to, const uint8_t* data, Py_ssize_t size) except -1:
     return 0
 
 
+cdef Py_ssize_t write_frame(uint8_t* to, bytes message) except -1:
+    """A message with its length before it. Returns how many bytes that is."""
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(message)
+    if length > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message of at most {MAX_MESSAGE_BYTES} bytes expected, got {length}")
+    to[0] = length >> 8
+    to[1] = length & 0xFF
+    memcpy(to + LENGTH_BYTES, PyBytes_AS_STRING(message), length)
+    return LENGTH_BYTES + length
+
+
 cdef class FramedConnection(StreamLayer):
     """One client's."""
 
@@ -132,20 +143,11 @@ cdef class FramedConnection(StreamLayer):
     cdef int serve_object(self, bytes message) except -1:
         """The same for what serves objects."""
         global gathered_bytes, gathered_replies
-        cdef uint8_t* out
-        cdef Py_ssize_t length
         reply = self.serve_with(message, self.address, self.port, self.deliver)
         if reply is PARKED:
             self.waiting += 1
         elif isinstance(reply, bytes):
-            length = PyBytes_GET_SIZE(reply)
-            if length > MAX_MESSAGE_BYTES:
-                raise ValueError(f"a message of at most {MAX_MESSAGE_BYTES} bytes expected, got {length}")
-            out = gathered + gathered_bytes
-            out[0] = length >> 8
-            out[1] = length & 0xFF
-            memcpy(out + LENGTH_BYTES, PyBytes_AS_STRING(reply), length)
-            gathered_bytes += LENGTH_BYTES + length
+            gathered_bytes += write_frame(gathered + gathered_bytes, reply)
             gathered_replies += 1
         elif isinstance(reply, Messages):
             self.begin_series(reply)
@@ -166,6 +168,27 @@ cdef class FramedConnection(StreamLayer):
         gathered_bytes = 0
         gathered_replies = 0
         return self.send_parts(gathered, &size, 1, replies)
+
+    def deliver(self, reply):
+        """Send the reply to a query that has waited for an upstream. Returns False where the client is gone."""
+        cdef Py_ssize_t size
+        self.waiting -= 1
+        if self.transport_below is None or self.closing:
+            return False
+        if isinstance(reply, Messages):
+            self.begin_series(reply)
+        elif reply is not None:
+            size = write_frame(gathered, reply)
+            if self.waiting:
+                self.send_parts_later(gathered, &size, 1, 1)
+            else:
+                self.send_parts(gathered, &size, 1, 1)
+        if PyByteArray_GET_SIZE(self.pending):
+            self.answer_pending()
+        if self.transport_below is not None and not self.closing:
+            self.wait_on(True)
+        self.count_held()
+        return True
 
     def held_bytes(self):
         """What it holds in memory now: queries that are not whole or not served, and replies that are not read."""

@@ -24,6 +24,6 @@ cdef class HttpLayer(StreamLayer):
     cdef int respond_with(self, int32_t stream, reply) except -1
     cdef bint respond(self, int32_t stream, uint16_t status, const uint8_t* reply, Py_ssize_t size) except -1
     cdef int gather(self) except -1
-    cdef int send_gathered(self) except -1
+    cdef int send_gathered(self, bint later=*) except -1
     cdef int send_all(self) except -1
     cdef int count_held(self) except -1

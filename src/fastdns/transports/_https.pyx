@@ -167,12 +167,13 @@ cdef class HttpLayer(StreamLayer):
             return False
         parts = 0
         sent = self.respond_with(stream, reply)
+        self.send_gathered(later=self.waiting > 0)
         self.send_all()
-        self.serve_requests()
-        if not self.closing:
-            self.read_on()
-            self.settle(progress=True)
-        self.clients_.held.count(self)
+        if self.has_request():
+            self.serve_requests()
+        if self.transport_below is not None and not self.closing:
+            self.wait_on(True)
+        self.count_held()
         return sent
 
     # Responses
@@ -231,13 +232,15 @@ cdef class HttpLayer(StreamLayer):
             self.end("unread")
         return 0
 
-    cdef int send_gathered(self) except -1:
+    cdef int send_gathered(self, bint later=False) except -1:
         global parts
         cdef int count = parts
         parts = 0
-        if count and self.transport_below is not None and not self.closing:
-            self.send_parts(gathered, ends, count, count)
-        return 0
+        if not count or self.transport_below is None or self.closing:
+            return 0
+        if later:
+            return self.send_parts_later(gathered, ends, count, count)
+        return self.send_parts(gathered, ends, count, count)
 
     cdef int send_all(self) except -1:
         """Send what there is, and close the connection where nothing follows."""

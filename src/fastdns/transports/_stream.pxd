@@ -53,6 +53,10 @@ cdef class StreamLayer(Layer):
     cdef long least_left(self) noexcept
     # Send replies, as many in each part. A part has a TLS record of its own; ends: of the parts.
     cdef int send_parts(self, const uint8_t* data, const Py_ssize_t* ends, int parts, long replies) except -1
+    # The same with all else that is sent in this turn of the loop: where replies to other queries may follow.
+    cdef int send_parts_later(self, const uint8_t* data, const Py_ssize_t* ends, int parts, long replies) except -1
     # What follows when everything is sent. served: whether a query was.
     cdef int go_on(self, bint served) except -1
+    # Read on, or not, and set the deadline: read_on and settle of ClientStream. progress: as there.
+    cdef int wait_on(self, bint progress) except -1
     cdef int touch(self) except -1

@@ -2,6 +2,7 @@
 
 from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.math cimport INFINITY
 
 from fastdns.memory._clock cimport monotonic_ns
 from fastdns.transports._shares cimport MOST_AHEAD
@@ -98,24 +99,27 @@ cdef class StreamLayer(Layer):
         return 0 if self.below is None else -MOST_AHEAD
 
     cdef int send_parts(self, const uint8_t* data, const Py_ssize_t* ends, int parts, long replies) except -1:
-        cdef Py_ssize_t begin = 0
         cdef bint full
-        cdef int part
         if self.below is None or self.below.unsent_bytes():
-            for part in range(parts):
-                if self.transport_below is None or self.closing:
-                    self.clients_.failed("unread", replies // parts)
-                else:
-                    self.send(PyBytes_FromStringAndSize(<const char*>data + begin, ends[part] - begin),
-                              replies // parts)
-                begin = ends[part]
-            return 0
+            return self.send_parts_later(data, ends, parts, replies)
         full = self.below.put_parts(data, ends, parts)
         if self.below is not None and self.below.unsent_bytes():
             self.unsent.update(0)
             self.unsent.add(ends[parts - 1], replies)
             if full:
                 self.pause_writing()
+        return 0
+
+    cdef int send_parts_later(self, const uint8_t* data, const Py_ssize_t* ends, int parts, long replies) except -1:
+        cdef Py_ssize_t begin = 0
+        cdef int part
+        for part in range(parts):
+            if self.transport_below is None or self.closing:
+                self.clients_.failed("unread", replies // parts)
+            else:
+                self.send(PyBytes_FromStringAndSize(<const char*>data + begin, ends[part] - begin),
+                          replies // parts)
+            begin = ends[part]
         return 0
 
     cdef int go_on(self, bint served) except -1:
@@ -125,13 +129,19 @@ cdef class StreamLayer(Layer):
             self.touch()
         if self.deferred:
             self.turns.defer(self)
+        return self.wait_on(served)
+
+    cdef int wait_on(self, bint progress) except -1:
         if (
-            self.paused or self.closing or self.waiting or self.deferred or self.finishing or self.ended
-            or not self.reading or (self.series is not None and self.series) or self.clients_.draining
+            self.paused or self.closing or self.deferred or self.finishing or self.ended or not self.reading
+            or self.waiting >= self.max_waiting or (self.series is not None and self.series)
+            or self.clients_.draining
         ):
             self.read_on()
-            self.settle(progress=served)
-        elif served:
+            self.settle(progress=progress)
+        elif self.waiting:
+            self.deadline = INFINITY
+        elif progress:
             if self.below is None:
                 self.deadline = self.clients_.loop.time() + self.idle_s
             else:

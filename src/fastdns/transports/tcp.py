@@ -62,20 +62,3 @@ class TcpConnection(FramedConnection, ClientStream):
             self.read_on()
             self.settle(progress=True)
         self.clients.held.count(self)
-
-    def deliver(self, reply: bytes | Messages | None) -> bool:
-        """Send the reply to a query that has waited for an upstream. Returns False where the client is gone."""
-        self.waiting -= 1
-        if self.transport is None or self.closing:
-            return False
-        if isinstance(reply, Messages):
-            self.begin_series(reply)
-        elif reply is not None:
-            self.send(framed(reply), 1)
-        if self.pending:
-            self.answer_pending()
-        if not self.closing:
-            self.read_on()
-            self.settle(progress=True)
-        self.clients.held.count(self)
-        return True
