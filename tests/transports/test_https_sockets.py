@@ -15,6 +15,7 @@ from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.servertls import ServerTls, made
 from fastdns.tls import bare_client_context
 from fastdns.transports import _nghttp2, clients
+from fastdns.transports._slow import PARKED
 from fastdns.transports._tls import TlsLayer
 from fastdns.transports.clients import Clients
 from fastdns.transports.https import HttpsConnection
@@ -207,6 +208,46 @@ def test_each_response_is_a_record_of_its_own(authority: Authority, layer: Any) 
                     record = record[FRAME_HEAD_BYTES + int.from_bytes(record[:3], "big") :]
             assert [found.count(HEADERS_FRAME) for found in kinds if HEADERS_FRAME in found] == [1] * QUERIES
             client.writer.close()
+            await listening.everybody_is_gone()
+
+    on_uvloop(main)
+
+
+@LAYERS
+def test_replies_that_come_later(authority: Authority, layer: Any) -> None:
+    """In another order, alone and several in one turn of the loop; and for a request that was given up."""
+
+    async def main() -> None:
+        waiting: list[tuple[bytes, Any]] = []
+
+        def serve(message: bytes, address: bytes, port: int, deliver: Any) -> object:
+            waiting.append((message, deliver))
+            return PARKED
+
+        async def parked(count: int) -> None:
+            while len(waiting) < count:
+                await asyncio.sleep(0.01)
+
+        async with Listening(authority, layer, serve) as listening:
+            client = await listening.connect()
+            for count in (1, 20):
+                streams = [client.http.post(HEADER + b"%d" % n) for n in range(count)]
+                client.send(client.http.sent())
+                await parked(count)
+                for message, deliver in reversed(waiting):
+                    assert deliver(b"re:" + message) is True
+                waiting.clear()
+                assert await client.responses(streams) == [b"re:" + HEADER + b"%d" % n for n in range(count)]
+            given_up = client.http.post(HEADER)
+            client.send(client.http.sent())
+            await parked(1)
+            client.http.h2.reset_stream(given_up)
+            client.http.post(HEADER)
+            client.send(client.http.sent())
+            await parked(2)
+            assert waiting[0][1](b"too late") is False
+            client.writer.close()
+            assert waiting[1][1](b"in time") is True
             await listening.everybody_is_gone()
 
     on_uvloop(main)

@@ -14,6 +14,7 @@ import uvloop
 
 from fastdns.metrics._stats import Stats
 from fastdns.transports import accepting
+from fastdns.transports._slow import PARKED
 from fastdns.transports.clients import Clients
 from fastdns.transports.limits import Limits
 from fastdns.transports.stream import WRITE_HIGH_BYTES
@@ -109,6 +110,39 @@ def test_who_never_stops_asking_leaves_turns_to_other_connections_of_its_client(
             assert await reading > 50 * QUERIES // 2
             writer.close()
             await server.everybody_is_gone()
+
+    on_uvloop(main)
+
+
+def test_replies_that_come_later() -> None:
+    """In another order, alone and several in one turn of the loop."""
+
+    async def main() -> None:
+        waiting: list[tuple[bytes, Any]] = []
+
+        def serve(message: bytes, address: bytes, port: int, deliver: Any) -> object:
+            waiting.append((message, deliver))
+            return PARKED
+
+        async with Server(partial(plain, serve=serve)) as server:
+            reader, writer = await server.connect()
+            for count in (1, 20):
+                writer.write(b"".join(frame(b"%02d" % n) for n in range(count)))
+                while len(waiting) < count:
+                    await asyncio.sleep(0.01)
+                for message, deliver in reversed(waiting):
+                    assert deliver(b"re:" + message) is True
+                waiting.clear()
+                expected = b"".join(frame(b"re:%02d" % n) for n in reversed(range(count)))
+                assert await reader.readexactly(len(expected)) == expected
+            writer.write(frame(b"q"))
+            while not waiting:
+                await asyncio.sleep(0.01)
+            writer.close()
+            # Its silence is waited for.
+            assert waiting[0][1](None) is True
+            await server.everybody_is_gone()
+            assert not server.errors
 
     on_uvloop(main)
 
