@@ -38,7 +38,7 @@ from fastdns.transports.limits import Limits
 from fastdns.transports.places import Places
 from fastdns.transports.quic import Connections, QuicEndpoint
 from fastdns.transports.quic_connection import Pool, QuicConnection
-from fastdns.transports.quic_ids import Owner
+from fastdns.transports.quic_ids import Owner, owner_of
 from fastdns.transports.quic_session import Configuration
 from fastdns.transports.quic_tls import QuicTls
 from fastdns.transports.table import QUIC
@@ -504,16 +504,25 @@ def test_retry(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
         serving.wait(lambda: not serving.workers[0].half_open)
 
 
+def without_an_id(port: int, authority: Authority) -> QuicClient:
+    """A client that is told by its port alone."""
+    client = QuicClient(port, str(authority.ca), connection_id_length=0)
+    client.quic._original_destination_connection_id = os.urandom(8)
+    return client.connect()
+
+
 def test_a_client_without_an_id(authority: Authority) -> None:
-    """As Go's has none: it is always made to show where it is, and begins with the ID that it is given then."""
+    """As Go's has none: it is always made to show where it is, and has only the ID that it is given then."""
     with Serving(authority) as serving:
-        client = QuicClient(serving.port, str(authority.ca), connection_id_length=0)
-        client.quic._original_destination_connection_id = os.urandom(8)
-        client.connect()
+        client = without_an_id(serving.port, authority)
         assert client.quic._retry_count == 1
         for _ in range(20):
             assert client.ask(MESSAGE) == [frame(b"re:" + MESSAGE)]
-        assert serving.on_loop(lambda: serving.workers[0].half_open) == {}
+        worker = serving.workers[0]
+        assert serving.on_loop(lambda: worker.half_open) == {}
+        assert [owner_of(cid) for cid in serving.on_loop(lambda: list(worker.by_cid))] == [worker.owner]
+        with pytest.raises(ValueError, match="no unused peer connection ID"):
+            client.quic.change_connection_id()
 
 
 def test_half_open_connections_are_bounded(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -557,10 +566,12 @@ def test_another_worker_gets_it(authority: Authority, changes_its_id: bool) -> N
         assert serving.on_loop(lambda: [bool(one.by_cid) for one in serving.workers]) == [True, False, False]
 
 
-def test_a_worker_that_is_gone(authority: Authority) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_a_worker_that_is_gone(authority: Authority, named: bool) -> None:
     """Its connections are ended by a stateless reset of its successor, or of any other worker."""
     with Serving(authority, owners=(Owner(0, 1), Owner(1, 1))) as serving:
-        client = QuicClient(serving.ports[0]).connect()
+        at = serving.ports[0]
+        client = QuicClient(at).connect() if named else without_an_id(at, authority)
         assert client.ask(MESSAGE) == [frame(b"re:" + MESSAGE)]
         serving.on_loop(lambda: (serving.endpoints[0].stop(), serving.workers[0].close()))
         client.server = ("127.0.0.1", serving.ports[1])

@@ -9,6 +9,7 @@ changes without its doing keeps its ID.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from qh3.quic.packet import QuicErrorCode, pull_quic_transport_parameters, push_
 from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
 from qh3.tls import CipherSuite, Epoch, hkdf_expand_label, hkdf_extract
 
-from fastdns.transports.quic_ids import reset_token
+from fastdns.transports.quic_ids import RESET_TOKEN_BYTES, reset_token
 from fastdns.transports.socket_names import Address
 
 # qh3 logs what each peer does wrong.
@@ -31,6 +32,8 @@ logging.getLogger("quic").setLevel(logging.CRITICAL)
 PARAMETERS_BYTES = 1024
 # A client may have so many IDs of us, and we of it: as few as there can be (RFC 9000 section 18.2).
 CONNECTION_IDS = 2
+# Which argument of QuicConnectionCore.apply_peer_transport_parameters is the client's reset token.
+TOKEN_ARGUMENT = 10
 # Of QUIC version 1: RFC 9001 section 5.2.
 INITIAL_SALT = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
 # Of what happens, what concerns a connection of ours.
@@ -196,6 +199,19 @@ class Session(QuicConnection):  # type: ignore[misc]
             self._install_initial_keys(initial_dcid)
         self._applied_transport_parameters = None
         self._pre_handshake_state_replayed = False
+
+    def _call_core(self, operation: Callable[..., Any], *args: Any) -> Any:
+        """A client without an ID gets no second one of us: it would use it at once, and no worker could tell whose
+        it is or end its connection. qh3 issues IDs as the last thing that it does with transport parameters. Just
+        before, it takes up a token for the client's ID, and fails where there is no ID."""
+        if not self.nameless or operation.__name__ != "apply_peer_transport_parameters":
+            return super()._call_core(operation, *args)
+        try:
+            operation(*args[:TOKEN_ARGUMENT], bytes(RESET_TOKEN_BYTES), *args[TOKEN_ARGUMENT + 1 :])
+        except ValueError as error:
+            if "reset token" not in str(error):
+                raise
+        return None
 
     def _install_initial_keys(self, cid: bytes) -> None:
         """Those of the destination of the client's first packet (RFC 9001 section 5.2): qh3 takes them for those of
