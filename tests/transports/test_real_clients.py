@@ -1,15 +1,18 @@
-"""Clients that others have written, where they are installed: kdig, stubby, systemd-resolved, Go's libraries."""
+"""Clients that others have written, where they are installed: kdig, stubby, resolved, Go's libraries, Chromium."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dns.exception
@@ -17,7 +20,7 @@ import dns.message
 import dns.query
 import pytest
 
-from fastdns.transports.table import TLS, Transport
+from fastdns.transports.table import HTTPS, HTTPS3, QUIC, TLS, Transport
 from tests.plugins.forward.certificates import Authority
 from tests.support import Server, free_port, wait_until
 from tests.transports.served import NAME, SECURE, STREAMS, certificates, each, everywhere, port_of, ports
@@ -25,6 +28,13 @@ from tests.transports.served import NAME, SECURE, STREAMS, certificates, each, e
 COREFILE = """\
 .:DNS_PORT {
     bind 127.0.0.1
+    prometheus 127.0.0.1:METRICS_PORT
+    template IN A page.example {
+        answer "{{ .Name }} 60 IN A 127.0.0.1"
+    }
+    template IN ANY page.example {
+        rcode NOERROR
+    }
     template IN A {
         answer "{{ .Name }} 60 IN A 192.0.2.1"
     }
@@ -112,6 +122,130 @@ def test_go(world: World, row: Transport, goclient: Path) -> None:
     for name, line in zip("abc", said, strict=True):
         reply = dns.message.from_wire(base64.urlsafe_b64decode(line + "=="))
         assert str(reply.question[0].name) == f"{name}.example." and len(reply.answer[0]) == 1
+
+
+@pytest.fixture(scope="module")
+def goquic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It needs a module, and the version of Go that the module needs."""
+    built, source = tmp_path_factory.mktemp("go") / "goquic", Path(__file__).parent / "goquic"
+    environ = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    go = command("go")
+    if subprocess.run(
+        [go, "list", "-deps", "."], cwd=source, env=environ, capture_output=True, timeout=60
+    ).returncode:
+        pytest.skip("Go's module quic-go cannot be had")
+    subprocess.run(
+        [go, "build", "-buildvcs=false", "-o", built, "."], cwd=source, env=environ, check=True, timeout=110
+    )
+    return built
+
+
+class GoQuic:
+    """A client that asks one query after the other."""
+
+    def __init__(self, goquic: Path, world: World, row: Transport) -> None:
+        address = f"127.0.0.1:{world.port(row)}"
+        self.process = subprocess.Popen(
+            [goquic, row.name, address, world.authority.ca, NAME], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def __enter__(self) -> GoQuic:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, name: str, kind: str) -> dns.message.Message | None:
+        """None where the server has ended the connection by a reset."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        wire = dns.message.make_query(name, kind, id=0).to_wire()
+        self.process.stdin.write(base64.urlsafe_b64encode(wire).rstrip(b"=") + b"\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline().strip()
+        assert line, "it has given up"
+        return None if line == b"reset" else dns.message.from_wire(base64.urlsafe_b64decode(line + b"=="))
+
+
+@each(row for row in STREAMS if row in (QUIC, HTTPS3))
+def test_go_over_quic(world: World, row: Transport, goquic: Path) -> None:
+    """quic-go: the most used client of DNS over QUIC."""
+    with GoQuic(goquic, world, row) as client:
+        for name in ("a.example.", "b.example.", "c.example."):
+            reply = client.ask(name, "TXT")
+            assert reply is not None and str(reply.question[0].name) == name and len(reply.answer[0]) == 1
+
+
+@each(row for row in STREAMS if row is QUIC)
+def test_go_notices_that_its_worker_is_dead(world: World, row: Transport, goquic: Path) -> None:
+    """By a stateless reset; what waits for quic-go's idle timeout gives up."""
+    with GoQuic(goquic, world, row) as client:
+        for _ in range(3):
+            assert client.ask("a.example.", "A") is not None
+        [killed] = world.server.pids().workers.values()
+        os.kill(killed, 9)
+        wait_until(lambda: list(world.server.pids().workers.values()) not in ([], [killed]), 15)
+        wait_until(lambda: world.server.addresses("a.example.") == ["192.0.2.1"], 15)
+        reply = client.ask("b.example.", "A") or client.ask("b.example.", "A")
+        assert reply is not None and str(reply.question[0].name) == "b.example."
+
+
+class Page(BaseHTTPRequestHandler):
+    """Says which host was asked for."""
+
+    def do_GET(self) -> None:
+        content = f"<html><body>This is {self.headers['Host']}</body></html>".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def page() -> Iterator[int]:
+    """The port of a web server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        try:
+            yield served.server_port
+        finally:
+            served.shutdown()
+            thread.join()
+
+
+@each(row for row in STREAMS if row in (HTTPS, HTTPS3))
+def test_chromium(tmp_path: Path, world: World, row: Transport, page: int) -> None:
+    """Secure DNS only: it opens a page whose host nobody else knows. It trusts the authority that its user does."""
+    chromium, certutil = command("chromium"), command("certutil")
+    profile, trusted = tmp_path / "profile", tmp_path / ".pki/nssdb"
+    profile.mkdir()
+    trusted.mkdir(parents=True)
+    told(certutil, "-d", f"sql:{trusted}", "-N", "--empty-password")
+    told(certutil, "-d", f"sql:{trusted}", "-A", "-t", "C,,", "-n", "test", "-i", world.authority.ca)
+    at = f"{NAME}:{world.port(row)}"
+    secure = {"mode": "secure", "templates": f"https://{at}/dns-query"}
+    (profile / "Local State").write_text(json.dumps({"dns_over_https": secure}))
+    quic = "--disable-quic" if row is HTTPS else f"--origin-to-force-quic-on={at}"
+    words = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", quic, f"--user-data-dir={profile}",
+        f"--host-resolver-rules=MAP {NAME} 127.0.0.1", "--dump-dom", f"http://{row.name}.page.example:{page}/",
+    ]  # fmt: skip
+
+    def responses() -> float:
+        at = {"server": f"{row.scheme}://127.0.0.1:{world.port(row)}", "status": "200"}
+        return world.server.total(f"coredns_dns_{row.name}_responses_total", **at)
+
+    before = responses()
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    said = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert f"This is {row.name}.page.example:{page}" in said.stdout, said
+    assert responses() > before
 
 
 @contextlib.contextmanager
