@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -482,6 +483,16 @@ def test_amplification(authority: Authority) -> None:
                 got += len(raw.sock.recv(65535))
         assert 0 < got <= 3 * sum(map(len, flight))
         serving.wait(lambda: serving.handshakes.sums()["closed",] == 1)
+
+
+@pytest.mark.parametrize("names", [200, 400])
+def test_a_certificate_that_is_more_than_may_be_sent_at_first(tmp_path: Path, names: int) -> None:
+    """Three times what the client has sent is sent, and the rest when it has shown where it is."""
+    authority = Authority(tmp_path)
+    authority.issue("server", ("dns.example", *(f"another-name-of-it-{number}.example" for number in range(names))))
+    with Serving(authority) as serving:
+        client = QuicClient(serving.port, str(authority.ca)).connect()
+        assert client.ask(MESSAGE) == [frame(b"re:" + MESSAGE)]
 
 
 def test_retry(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

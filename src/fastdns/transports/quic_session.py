@@ -160,6 +160,9 @@ class Session(QuicConnection):  # type: ignore[misc]
         try:
             datagram: tuple[Any, ...] | None = self._core.poll_transmit(now)
         except RuntimeError as error:
+            # Of a client that has not shown where it is: what is next is more than may be sent to it yet.
+            if not self._handshake_complete and "capacity exhausted" in str(error):
+                return None
             raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
         return datagram
 
