@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_streams_without_an_end(authority: Authority) -> None:
         for _ in range(40):
             rude.quic.send_stream_data(rude.quic.get_next_available_stream_id(True), b"\x21", False)
         rude.run(lambda: rude.over)
+
+
+def test_closed_right_behind_a_request(authority: Authority) -> None:
+    """What HTTP/3 has to say to the request can be said no more."""
+    errors: list[object] = []
+    with Serving(authority) as serving:
+        serving.on_loop(lambda: serving.loop.set_exception_handler(lambda _, context: errors.append(context)))
+        client = H3Client(serving.port).connect()
+        # So that both come together.
+        serving.loop.call_soon_threadsafe(time.sleep, 0.1)
+        client.request(b"GET", GET)
+        client.send()
+        client.close()
+        serving.wait(lambda: not serving.clients.busy)
+    assert not errors
 
 
 def test_any_bytes(authority: Authority) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from qh3._hazmat import QpackDecoder
 from qh3.h3.connection import ErrorCode, H3Connection, ProtocolError, Setting
-from qh3.h3.events import DataReceived, HeadersReceived
+from qh3.h3.events import DataReceived, H3Event, HeadersReceived
 from qh3.quic.connection import QuicConnectionError
-from qh3.quic.events import StopSendingReceived, StreamDataReceived, StreamReset
+from qh3.quic.events import QuicEvent, StopSendingReceived, StreamDataReceived, StreamReset
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
 from fastdns.transports._doh import question
@@ -95,7 +95,7 @@ class Doh3Connection(QuicConnection):
                 self.begun[stream] = self.loop.time()
             request.received += len(data)
             self.begun_bytes += len(data)
-        for event in http.handle_event(StreamDataReceived(data, ended, stream)):
+        for event in self.told(http, StreamDataReceived(data, ended, stream)):
             if isinstance(event, HeadersReceived):
                 self.headers(event.stream_id, event.headers)
             elif isinstance(event, DataReceived):
@@ -106,6 +106,15 @@ class Doh3Connection(QuicConnection):
                 self.whole(event.stream_id)
         if stream & UNIDIRECTIONAL and http.control_bytes(stream) > MAX_CONTROL_BYTES:
             self.close("held_bytes")
+
+    def told(self, http: Http3, event: QuicEvent) -> list[H3Event]:
+        """What an event of QUIC means in HTTP/3; nothing where the client has closed the connection right behind it:
+        HTTP/3 may want to say something at once."""
+        try:
+            events: list[H3Event] = http.handle_event(event)
+        except (QuicConnectionError, ValueError):
+            events = []
+        return events
 
     def headers(self, stream: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The fields of a request; or what follows its content, which says nothing here."""
@@ -162,8 +171,8 @@ class Doh3Connection(QuicConnection):
     def forget_stream(self, stream: int) -> None:
         if self.http is not None:
             # What follows on the stream is none of a request.
-            self.http.handle_event(StreamReset(0, stream))
-            self.http.handle_event(StopSendingReceived(0, stream))
+            self.told(self.http, StreamReset(0, stream))
+            self.told(self.http, StopSendingReceived(0, stream))
         super().forget_stream(stream)
 
     # Responses
