@@ -13,7 +13,7 @@ CASES = {
     "template-steps": (50_000, 20), "zones": (50_000, 350), "zone-files": (50_000, 30), "hosts": (50_000, 90),
     "transfers-in": (50_000, 20), "transfers-out": (50_000, 80), "services": (50_000, 60),
     "signatures": (10_000, 40), "databases": (50_000, 160), "networks": (50_000, 30),
-    "headers": (20_000, 800), "requests": (20_000, 60),
+    "headers": (20_000, 800), "requests": (20_000, 60), "quic": (10_000, 90),
 }  # fmt: skip
 
 
@@ -25,6 +25,8 @@ def test_each_target_has_a_short_run() -> None:
 def test_a_target_finds_nothing(name: str) -> None:
     messages, least = CASES[name]
     target = TARGETS[name]
+    if not target.can_run:
+        pytest.skip(f"no {target.needs}")
     assert target.run(messages // target.messages, 1) > least
 
 
