@@ -29,10 +29,10 @@ from fastdns import servertls
 from fastdns.metrics._stats import Stats
 from fastdns.metrics.handshakes import HandshakeCounts
 from fastdns.servertls import ServerTls
-from fastdns.transports import doq, quic, quic_connection
+from fastdns.transports import quic, quic_connection
 from fastdns.transports._slow import PARKED
 from fastdns.transports.clients import Clients
-from fastdns.transports.doh3 import STREAM_BYTES, UNI_STREAMS, Doh3Connection
+from fastdns.transports.doh3 import Doh3Connection
 from fastdns.transports.doq import DoqConnection
 from fastdns.transports.limits import Limits
 from fastdns.transports.places import Places
@@ -152,23 +152,24 @@ class Server:
         self.clients = Clients(loop, 20, self.stats, 0, 4 << 20)
         self.pool = Pool(loop, 100)
         self.statuses: Counter[int] = Counter()
-        transport, stream_bytes = (HTTPS3, STREAM_BYTES) if h3 else (QUIC, doq.STREAM_BYTES)
+        transport = HTTPS3 if h3 else QUIC
+        kind: type[QuicConnection] = Doh3Connection if h3 else DoqConnection
         files = ServerTls(str(folder / "server.crt"), str(folder / "server.key"))
         self.known_as = (files, transport.alpn)
         # An attack takes less time.
         limits = Limits(idle_s=IDLE_S)
         configuration = QuicTls(
             files, transport.alpn, Configuration, idle_timeout=limits.idle_s, max_streams=MAX_STREAMS,
-            max_uni_streams=UNI_STREAMS if h3 else 0, max_data=2 * stream_bytes, max_stream_data=stream_bytes,
+            max_uni_streams=kind.uni_streams, max_data=2 * kind.stream_bytes, max_stream_data=kind.stream_bytes,
         )  # fmt: skip
         places = Places(10)
 
         def connect(*args: Any, **options: Any) -> QuicConnection:
             options |= {
                 "serve": self.serve, "limits": limits, "clients": self.clients, "pool": self.pool,
-                "count": self.count,
+                "places": places, "count": self.count,
             }  # fmt: skip
-            return Doh3Connection(*args, places=places, **options) if h3 else DoqConnection(*args, **options)
+            return kind(*args, **options)
 
         owners = Owner(0, 7), Owner(1, 7)
         self.workers = [Connections(loop, owner, len(owners), HandshakeCounts()) for owner in owners]

@@ -42,6 +42,7 @@ from fastdns.transports.quic_connection import Pool, QuicConnection
 from fastdns.transports.quic_ids import Owner, owner_of
 from fastdns.transports.quic_session import Configuration
 from fastdns.transports.quic_tls import QuicTls
+from fastdns.transports.stream import MAX_WAITING
 from fastdns.transports.table import QUIC
 from tests.plugins.forward.certificates import Authority
 from tests.transports.quic_client import QuicClient
@@ -314,6 +315,44 @@ def test_streams_are_bounded(authority: Authority) -> None:
             rude.stream(frame(MESSAGE))
         rude.run(lambda: rude.over)
         assert rude.close_code == QuicErrorCode.STREAM_LIMIT_ERROR
+
+
+@pytest.mark.parametrize("how", ["reset", "stopped"])
+def test_streams_that_are_given_up_make_room(authority: Authority, how: str) -> None:
+    """RFC 9000 section 3.5: the server's side of a stream ends as well; else a client has none left some day."""
+
+    def serve(message: bytes, client: bytes, port: int, deliver: Any) -> object:
+        return PARKED
+
+    with Serving(authority, serve, max_streams=5) as serving:
+        client = QuicClient(serving.port).connect()
+        for _ in range(20):
+            client.run(lambda: client.quic._core.stream_limits[0] > client.quic._core.stream_limits[2])
+            stream = client.stream(frame(MESSAGE), ended=how == "stopped")
+            if how == "reset":
+                client.quic.reset_stream(stream, 0)
+            else:
+                client.quic.stop_stream(stream, 0)
+
+
+def test_questions_that_are_given_up_count_until_they_are_answered(authority: Authority) -> None:
+    """Else one connection could have as many as it likes worked on."""
+    waiting: list[Any] = []
+
+    def serve(message: bytes, client: bytes, port: int, deliver: Any) -> object:
+        waiting.append(deliver)
+        return PARKED
+
+    with Serving(authority, serve) as serving:
+        client = QuicClient(serving.port).connect()
+        for most in [*range(1, MAX_WAITING + 1), *[MAX_WAITING] * MAX_WAITING]:
+            stream = client.stream(frame(MESSAGE))
+            client.run(lambda most=most: len(waiting) == most)
+            client.quic.stop_stream(stream, 0)
+        assert not serving.on_loop(lambda: [deliver(b"x") for deliver in waiting[:5]]).count(True)
+        for _ in range(5):
+            client.stream(frame(MESSAGE))
+        client.run(lambda: len(waiting) == MAX_WAITING + 5)
 
 
 def test_the_pool_is_for_all_connections(authority: Authority) -> None:

@@ -108,8 +108,8 @@ class Doh3Connection(QuicConnection):
             self.close("held_bytes")
 
     def told(self, http: Http3, event: QuicEvent) -> list[H3Event]:
-        """What an event of QUIC means in HTTP/3; nothing where the client has closed the connection right behind it:
-        HTTP/3 may want to say something at once."""
+        """What an event of QUIC means in HTTP/3. Nothing where the client has closed the connection right behind
+        it: HTTP/3 may want to say something at once."""
         try:
             events: list[H3Event] = http.handle_event(event)
         except (QuicConnectionError, ValueError):

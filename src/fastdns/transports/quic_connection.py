@@ -132,6 +132,8 @@ class QuicConnection:
         self.ready: deque[tuple[int, bytes]] = deque()
         self.ready_bytes = 0
         self.parked: set[int] = set()
+        # Questions that are worked on, also those that the client has given up.
+        self.waiting = 0
         # Streams on which a question has begun: when, in the order in which they have.
         self.begun: dict[int, float] = {}
         self.begun_bytes = 0
@@ -213,6 +215,8 @@ class QuicConnection:
             elif isinstance(event, events.StreamDataReceived):
                 if not self.closed:
                     self.stream_data(event.stream_id, event.data, event.end_stream)
+            elif isinstance(event, events.StreamReset | events.StopSendingReceived):
+                self.given_up(event.stream_id)
             elif isinstance(event, events.ConnectionIdIssued):
                 self.endpoint.connections.add_cid(event.connection_id, self)
             elif isinstance(event, events.ConnectionTerminated):
@@ -231,7 +235,7 @@ class QuicConnection:
                 if not self.closed:
                     self.stream_data(event[1], event[2], event[3])
             elif kind == "stream_reset" or kind == "stop_sending":
-                self.forget_stream(event[1])
+                self.given_up(event[1])
             elif kind == "connection_id_issued":
                 self.endpoint.connections.add_cid(event[1], self)
             elif kind == "connection_id_retired":
@@ -311,6 +315,7 @@ class QuicConnection:
         reply = self.serve(message, self.address, self.port, partial(self.deliver, stream))
         if reply is PARKED:
             self.parked.add(stream)
+            self.waiting += 1
             self.pool.free -= 1
         else:
             self.answered(stream, reply)
@@ -331,7 +336,7 @@ class QuicConnection:
 
     def takes_more(self) -> bool:
         """Whether another question may be answered now."""
-        if self.closed or self.paused or len(self.parked) >= MAX_WAITING:
+        if self.closed or self.paused or self.waiting >= MAX_WAITING:
             return False
         if self.pool.free <= 0:
             self.pool.waiting[self] = None
@@ -341,6 +346,7 @@ class QuicConnection:
     def deliver(self, stream: int, reply: bytes | Messages | None) -> bool:
         """Send the reply to a question that has waited. Returns False where the client wants it no more."""
         self.pool.give_back()
+        self.waiting -= 1
         wanted = stream in self.parked and not self.closed
         self.parked.discard(stream)
         if wanted:
@@ -389,6 +395,12 @@ class QuicConnection:
         """Say that nothing follows on a stream, and why."""
         with contextlib.suppress(QuicConnectionError, ValueError):
             self.session.reset_stream(stream, code)
+
+    def given_up(self, stream: int) -> None:
+        """The client has given up a stream. It is over when this side ends it as well: until then it counts among
+        those that the client may have."""
+        self.abort_stream(stream, self.close_code("peer"))
+        self.forget_stream(stream)
 
     def forget_stream(self, stream: int) -> None:
         """The client has given up a stream: its question is served no more."""
