@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fuzz.findings import Finding, Memory
+from tests.fuzz.findings import Finding, LiveMemory
 from tests.transports.support import frame
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def fuzz_quic(count: int, seed: int) -> int:
     from tests.fuzz.quic_world import serving
 
     rng = random.Random(seed)
-    memory = Memory(SETTLED_ROUNDS)
+    memory = LiveMemory(SETTLED_ROUNDS)
     answered = 0
     with tempfile.TemporaryDirectory() as folder:
         for begin in range(0, count, CONNECTIONS):

@@ -32,6 +32,7 @@ from tests.fuzz.quic import fuzz_quic
 from tests.fuzz.requests import fuzz_requests
 from tests.fuzz.services import fuzz_services
 from tests.fuzz.signatures import fuzz_signatures
+from tests.fuzz.streams import fuzz_streams
 from tests.fuzz.templates import fuzz_records, fuzz_template_steps, fuzz_templates
 from tests.fuzz.transfers import fuzz_transfers_in, fuzz_transfers_out
 from tests.fuzz.zonefiles import fuzz_zone_files
@@ -75,6 +76,7 @@ TARGETS = {
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),
     "headers": Target(fuzz_headers, 2, "headers of proxies", "naming a client"),
     "requests": Target(fuzz_requests, 100, "connections of HTTP", "requests answered"),
+    "streams": Target(fuzz_streams, 100, "connections over TCP and TLS", "questions beside them answered"),
     "quic": Target(fuzz_quic, 200, "clients of QUIC", "questions beside them answered", needs="qh3"),
     "networks": Target(fuzz_networks, 250, "blocks of acl", "taken"),
 }
