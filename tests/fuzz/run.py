@@ -22,6 +22,7 @@ from tests.fuzz.copies import fuzz_replies
 from tests.fuzz.databases import fuzz_databases
 from tests.fuzz.expressions import fuzz_expressions
 from tests.fuzz.findings import Finding
+from tests.fuzz.grpc import fuzz_grpc
 from tests.fuzz.headers import fuzz_headers
 from tests.fuzz.hosts import fuzz_hosts_files
 from tests.fuzz.networks import fuzz_networks
@@ -76,6 +77,7 @@ TARGETS = {
     "databases": Target(fuzz_databases, 50, "databases of places", "opened"),
     "headers": Target(fuzz_headers, 2, "headers of proxies", "naming a client"),
     "requests": Target(fuzz_requests, 100, "connections of HTTP", "requests answered"),
+    "grpc": Target(fuzz_grpc, 200, "connections of gRPC to a server and of a client", "calls answered"),
     "streams": Target(fuzz_streams, 100, "connections over TCP and TLS", "questions beside them answered"),
     "quic": Target(fuzz_quic, 200, "clients of QUIC", "questions beside them answered", needs="qh3"),
     "networks": Target(fuzz_networks, 250, "blocks of acl", "taken"),

@@ -13,7 +13,8 @@ CASES = {
     "template-steps": (50_000, 20), "zones": (50_000, 350), "zone-files": (50_000, 30), "hosts": (50_000, 90),
     "transfers-in": (50_000, 20), "transfers-out": (50_000, 80), "services": (50_000, 60),
     "signatures": (10_000, 40), "databases": (50_000, 160), "networks": (50_000, 30),
-    "headers": (20_000, 800), "requests": (20_000, 60), "quic": (10_000, 90), "streams": (10_000, 90),
+    "headers": (20_000, 800), "requests": (20_000, 60), "quic": (5_000, 20), "grpc": (8_000, 15),
+    "streams": (5_000, 40),
 }  # fmt: skip
 
 
