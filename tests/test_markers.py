@@ -46,6 +46,7 @@ NOT_NATIVE = {
     "integration/test_readmes_boot.py": SERVERS,
     "integration/test_shapes.py": SERVERS,
     "plugins/forward/test_streams_quic.py": "what is native is tested with the other transports",
+    "plugins/forward/test_streams_https3.py": "what is native is tested with the other transports",
     "plugins/https3/test_https3.py": SERVERS,
     "plugins/quic/test_quic.py": SERVERS,
     "transports/test_doh3.py": "what is native is tested by test_doh.py and test_datagrams.py",

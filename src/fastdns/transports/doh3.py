@@ -4,52 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from qh3._hazmat import QpackDecoder
-from qh3.h3.connection import ErrorCode, H3Connection, ProtocolError, Setting
-from qh3.h3.events import DataReceived, H3Event, HeadersReceived
+from qh3.h3.connection import ErrorCode, ProtocolError
+from qh3.h3.events import DataReceived, HeadersReceived
 from qh3.quic.connection import QuicConnectionError
-from qh3.quic.events import QuicEvent, StopSendingReceived, StreamDataReceived, StreamReset
+from qh3.quic.events import StopSendingReceived, StreamDataReceived, StreamReset
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
+from fastdns.http.http3 import MAX_CONTROL_BYTES, MAX_HEADER_BYTES, MOST_HEADER_BYTES, Http3
 from fastdns.transports._doh import question
 from fastdns.transports.doh import answered, refused
 from fastdns.transports.doq import EXCESSIVE, UNIDIRECTIONAL
 from fastdns.transports.quic_connection import QuicConnection
 
 OK, TOO_LARGE, HEADERS_TOO_LARGE, NO_REPLY = 200, 413, 431, 500
-# Of the fields of a request together, with 32 bytes for each of them (RFC 9114 section 4.2.2); CoreDNS's.
-MAX_HEADER_BYTES = 16 << 10
-# Longer ones are read, to be refused; still longer ones end the connection.
-MOST_HEADER_BYTES = 64 << 10
 FIELD_EXTRA_BYTES = 32
-# Of a control stream's frame that is not whole.
-MAX_CONTROL_BYTES = 16 << 10
 # What a stream may bring: headers, the longest message, frames around it.
 STREAM_BYTES = 2 * MOST_HEADER_BYTES
 # Control, encoder, decoder, and some that say nothing (RFC 9114 section 6.2).
 UNI_STREAMS = 8
-
-
-class Http3(H3Connection):  # type: ignore[misc]
-    """HTTP/3 without a dynamic table (RFC 9204), which would be memory of each connection for a few bytes."""
-
-    def _init_connection(self) -> None:
-        self._max_table_capacity = self._blocked_streams = 0
-        self._max_field_section_size = MAX_HEADER_BYTES
-        self._max_encoded_field_section_size = MOST_HEADER_BYTES
-        self._decoder = QpackDecoder(0, 0, max_field_section_size=MOST_HEADER_BYTES)
-        super()._init_connection()
-
-    def _get_local_settings(self) -> dict[int, int]:
-        settings: dict[int, int] = super()._get_local_settings()
-        # There are no datagrams.
-        del settings[Setting.H3_DATAGRAM]
-        return settings
-
-    def control_bytes(self, stream: int) -> int:
-        """What has come of a frame that is not whole."""
-        known = self._stream.get(stream)
-        return 0 if known is None else len(known.buffer)
 
 
 class Request:
@@ -95,7 +67,7 @@ class Doh3Connection(QuicConnection):
                 self.begun[stream] = self.loop.time()
             request.received += len(data)
             self.begun_bytes += len(data)
-        for event in self.told(http, StreamDataReceived(data, ended, stream)):
+        for event in http.handle_event(StreamDataReceived(data, ended, stream)):
             if isinstance(event, HeadersReceived):
                 self.headers(event.stream_id, event.headers)
             elif isinstance(event, DataReceived):
@@ -106,15 +78,6 @@ class Doh3Connection(QuicConnection):
                 self.whole(event.stream_id)
         if stream & UNIDIRECTIONAL and http.control_bytes(stream) > MAX_CONTROL_BYTES:
             self.close("held_bytes")
-
-    def told(self, http: Http3, event: QuicEvent) -> list[H3Event]:
-        """What an event of QUIC means in HTTP/3. Nothing where the client has closed the connection right behind
-        it: HTTP/3 may want to say something at once."""
-        try:
-            events: list[H3Event] = http.handle_event(event)
-        except (QuicConnectionError, ValueError):
-            events = []
-        return events
 
     def headers(self, stream: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The fields of a request; or what follows its content, which says nothing here."""
@@ -171,8 +134,8 @@ class Doh3Connection(QuicConnection):
     def forget_stream(self, stream: int) -> None:
         if self.http is not None:
             # What follows on the stream is none of a request.
-            self.told(self.http, StreamReset(0, stream))
-            self.told(self.http, StopSendingReceived(0, stream))
+            self.http.handle_event(StreamReset(0, stream))
+            self.http.handle_event(StopSendingReceived(0, stream))
         super().forget_stream(stream)
 
     # Responses

@@ -35,9 +35,13 @@ from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zon
 from fastdns.transports import table
 
 # The schemes of upstreams.
-DNS, TLS, HTTPS, QUIC = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme, table.QUIC.scheme
-PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS, QUIC)}
-ENCRYPTED = {TLS, HTTPS, QUIC}
+DNS, TLS, HTTPS = table.DEFAULT_SCHEME, table.TLS.scheme, table.HTTPS.scheme
+HTTPS3, QUIC = table.HTTPS3.scheme, table.QUIC.scheme
+PORTS = {scheme: table.DEFAULT_PORTS[scheme] for scheme in (DNS, TLS, HTTPS, HTTPS3, QUIC)}
+# DNS over HTTPS, whichever version of HTTP; and what carries many asks on one connection.
+HTTP = {HTTPS, HTTPS3}
+SHARED = {HTTPS, HTTPS3, QUIC}
+ENCRYPTED = {TLS} | SHARED
 # RFC 8484 section 4.1.1, as CoreDNS has it.
 DOH_PATH = "/dns-query"
 # CoreDNS's limit. A file counts once, whatever it contains.
@@ -59,7 +63,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A TO that is an IP address. transport: "dns", "tls", "https" or "quic".
+    """A TO that is an IP address. transport: a scheme of PORTS.
 
     address: a link-local one has its zone. server_name: the text after % of other addresses.
     """
@@ -207,11 +211,12 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
     if not separator:
         scheme, rest = DNS, text
     if scheme not in PORTS:
-        raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; dns, tls, https and quic are")
-    if scheme == QUIC and find_spec(table.QUIC.package) is None:
-        raise d.error(f"{text!r} needs the package {table.QUIC.package}: install fastdns[{table.QUIC.extra}]")
-    if scheme == HTTPS and "/" in rest:
-        raise d.error(f"an https upstream has no path, which is always {DOH_PATH}, got {text!r}")
+        raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; {', '.join(PORTS)} are")
+    for row in table.of_scheme(scheme):
+        if row.package and find_spec(row.package) is None:
+            raise d.error(f"{text!r} needs the package {row.package}: install fastdns[{row.extra}]")
+    if scheme in HTTP and "/" in rest:
+        raise d.error(f"an {scheme} upstream has no path, which is always {DOH_PATH}, got {text!r}")
     if "/" in rest or _is_file_here(rest):
         return _file(d, text, scheme, rest)
     host, name, port = _split(d, text, rest, PORTS[scheme])
@@ -422,7 +427,7 @@ def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
     useless = {
         "tls": stanza.tls != TlsFiles() and not encrypted,
         "tls_servername": stanza.tls_servername is not None and not encrypted,
-        "doh_method": stanza.doh_method != "POST" and HTTPS not in transports,
+        "doh_method": stanza.doh_method != "POST" and not transports & HTTP,
         "resolver": bool(stanza.resolvers) and not named,
     }
     for option in (option for option, is_useless in useless.items() if is_useless):

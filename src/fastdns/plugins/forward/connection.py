@@ -1,4 +1,4 @@
-"""A connection to an upstream: what TCP, TLS and HTTP/2 have in common."""
+"""A connection to an upstream: what TCP, TLS, HTTP/2 and QUIC have in common."""
 
 from __future__ import annotations
 
@@ -161,5 +161,12 @@ class StreamConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
         for ask in self.take_asks():
-            if ask.silent is self or not (again and self.pool.ask_again(ask)):
+            if again:
+                self.start_again(ask, error)
+            else:
                 ask.fail(self, error)
+
+    def start_again(self, ask: Ask, error: str) -> None:
+        """The upstream has not acted on an ask, which the connection has let go: start it over if it may."""
+        if ask.silent is self or not self.pool.ask_again(ask):
+            ask.fail(self, error)

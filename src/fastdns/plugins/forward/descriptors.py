@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastdns.plugins.api import Demand
-from fastdns.plugins.forward.config import DNS, HTTPS, QUIC
+from fastdns.plugins.forward.config import DNS, SHARED
 from fastdns.plugins.forward.routes import Routes
 
 # Each of a worker's two serving threads has an engine with sockets of its own.
 TABLES = 2
 # SOCKETS in engine/_sockets.pxd. With more ports, a forger has more to guess.
 MAX_SOCKETS = 16
-# The limits in pool.py: connections to one upstream over TCP or TLS, and over HTTP/2.
+# The limits in pool.py: connections to one upstream over TCP or TLS, and over HTTP/2 or QUIC.
 MAX_STREAMS, MAX_HTTP2_STREAMS = 128, 4
 
 
@@ -22,7 +22,7 @@ def demands(routes: Routes) -> Sequence[Demand]:
     datagrams = sum(
         route.upstream.transport == DNS and not routes.stanzas[route.stanza].force_tcp for route in routes.upstreams
     )
-    shared = transports.count(HTTPS) + transports.count(QUIC)
+    shared = sum(transport in SHARED for transport in transports)
     framed = len(transports) - shared
     of = f"each of {len(transports)} upstreams"
     return (

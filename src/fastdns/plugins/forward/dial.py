@@ -8,13 +8,16 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastdns.netaddrs import socket_address, zone_of
 from fastdns.plugins.forward.config import Stanza
 from fastdns.plugins.forward.connection import StreamConnection
 from fastdns.plugins.forward.texts import dial_error, dialing
 from fastdns.plugins.forward.upstreams import Upstream, tls_context
+
+if TYPE_CHECKING:
+    from fastdns.plugins.forward.quic import QuicConnection
 
 # To exchange close_notify (RFC 8446 section 6.1) before the socket is closed.
 TLS_SHUTDOWN_S = 1.0
@@ -109,8 +112,6 @@ async def _shake(
     loop: asyncio.AbstractEventLoop, sock: socket.socket, make: Callable[[], StreamConnection]
 ) -> StreamConnection:
     """Make the connection of a connected UDP socket, up to the end of QUIC's handshake."""
-    from fastdns.plugins.forward.quic import QuicConnection
-
     _, protocol = await loop.create_datagram_endpoint(cast("Callable[[], QuicConnection]", make), sock=sock)
     try:
         error = await protocol.shaken

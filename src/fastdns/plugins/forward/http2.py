@@ -6,23 +6,19 @@ Imported only if a stanza has an https upstream: http/http2.py takes 1.5 MB of m
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Mapping
 
 from h2.errors import ErrorCodes
 
 from fastdns.dns._framing import MAX_MESSAGE_BYTES
 from fastdns.http.http2 import FrameTooLargeError, Http2Error, Http2Streams, Outgoing, Request
+from fastdns.plugins.forward import doh
 from fastdns.plugins.forward.asks import Ask
-from fastdns.plugins.forward.config import DOH_PATH, HTTPS, PORTS
 from fastdns.plugins.forward.connection import HEADER_BYTES, Owner, StreamConnection
 from fastdns.plugins.forward.texts import SHORT
-from fastdns.plugins.forward.upstreams import host_port
 
 # If an ask times out on a connection that was silent for so long, the connection gets no new asks.
 SILENCE_S = 1.0
-
-DOH_TYPE = "application/dns-message"
 
 
 class Http2Connection(Outgoing, StreamConnection):
@@ -52,28 +48,11 @@ class Http2Connection(Outgoing, StreamConnection):
     # Requests
 
     def send(self, ask: Ask) -> None:
-        # RFC 8484 section 4.1: ID 0, so that HTTP caches see equal requests.
-        message = b"\0\0" + ask.message[2:]
-        if self.pool.stanza.doh_method == "GET":
-            encoded = base64.urlsafe_b64encode(message).rstrip(b"=").decode()
-            self.streams.ask(ask, self.loop.time(), self.headers("GET", f"{DOH_PATH}?dns={encoded}"))
-        else:
-            headers = self.headers("POST", DOH_PATH)
-            headers += [("content-type", DOH_TYPE), ("content-length", str(len(message)))]
-            self.streams.ask(ask, self.loop.time(), headers, message)
+        headers, body = doh.request(self.pool.upstream, self.pool.stanza.doh_method, ask.message)
+        self.streams.ask(ask, self.loop.time(), headers, body)
         if self.streams.used_up:
             self.retire()
         self.flush_soon()
-
-    def headers(self, method: str, path: str) -> list[tuple[str, str]]:
-        """The header fields of a request."""
-        upstream = self.pool.upstream
-        host = host_port(upstream.verified_name, upstream.port)
-        authority = host.removesuffix(f":{PORTS[HTTPS]}")
-        return [
-            (":method", method), (":scheme", "https"), (":authority", authority), (":path", path),
-            ("accept", DOH_TYPE),
-        ]  # fmt: skip
 
     def unread(self) -> None:
         self.end(f"write tcp {self.local}->{self.pool.to}: i/o timeout")
@@ -107,11 +86,7 @@ class Http2Connection(Outgoing, StreamConnection):
 
     def head(self, request: Request[Ask], headers: Mapping[bytes, bytes]) -> str:
         """A response with a wrong status or content type fails its request."""
-        status = headers[b":status"].decode("ascii", "replace")
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("ascii", "replace")
-        if status != "200":
-            return f"unexpected status {status}; want 200"
-        return "" if kind == DOH_TYPE else f'unexpected content type "{kind}"; want "{DOH_TYPE}"'
+        return doh.refusal(headers[b":status"], headers.get(b"content-type", b""))
 
     def complete(self, request: Request[Ask]) -> None:
         """A response is whole."""
@@ -129,12 +104,13 @@ class Http2Connection(Outgoing, StreamConnection):
 
     def refused(self, request: Request[Ask], stream_id: int, code: object) -> None:
         """With REFUSED_STREAM a request may be sent again (RFC 9113 section 8.7)."""
-        ask = request.asker
         self.pool.offer(self)
-        lives_on = ask.silent is self
-        if code != ErrorCodes.REFUSED_STREAM or lives_on or not self.pool.ask_again(ask):
-            name = getattr(code, "name", code)
-            ask.fail(self, f"stream error: stream ID {stream_id}; {name}; received from peer")
+        name = getattr(code, "name", code)
+        error = f"stream error: stream ID {stream_id}; {name}; received from peer"
+        if code == ErrorCodes.REFUSED_STREAM:
+            self.start_again(request.asker, error)
+        else:
+            request.asker.fail(self, error)
 
     def ends(self) -> None:
         """Nothing can be sent any more."""

@@ -17,7 +17,7 @@ from functools import partial
 from typing import cast
 
 from fastdns.plugins.forward.asks import Ask, Usual
-from fastdns.plugins.forward.config import HTTPS, QUIC, Stanza
+from fastdns.plugins.forward.config import HTTPS, HTTPS3, QUIC, Stanza
 from fastdns.plugins.forward.connection import StreamConnection
 from fastdns.plugins.forward.dial import DialError, dial
 from fastdns.plugins.forward.framed import FramedConnection
@@ -35,24 +35,28 @@ HITS, MISSES = "proxy_conn_cache_hits", "proxy_conn_cache_misses"
 
 
 def kind_of(scheme: str) -> type[StreamConnection]:
-    """The class of the connections to an upstream with this scheme."""
+    """The class of the connections to an upstream with this scheme: imported only if there is one, before the first
+    ask."""
+    if scheme == HTTPS:
+        from fastdns.plugins.forward.http2 import Http2Connection
+
+        return Http2Connection
+    if scheme == HTTPS3:
+        from fastdns.plugins.forward.http3 import Http3Connection
+
+        return Http3Connection
     if scheme == QUIC:
-        from fastdns.plugins.forward.quic import QuicConnection
+        from fastdns.plugins.forward.doq import DoqConnection
 
-        return QuicConnection
-    if scheme != HTTPS:
-        return FramedConnection
-    # Imported only if an upstream has https, and before the first ask.
-    from fastdns.plugins.forward.http2 import Http2Connection
-
-    return Http2Connection
+        return DoqConnection
+    return FramedConnection
 
 
 class Pool:
     """The connections to one upstream, and the asks that wait for one.
 
     usable: connections that can carry another ask now, the longest idle first. dials: outstanding dials, one for
-    each waiting ask; over HTTP/2 at most one, because all asks share the connection.
+    each waiting ask; over HTTP/2 and QUIC at most one, because all asks share the connection.
 
     context: None for connections without TLS. count: called with HITS or MISSES. on_idle: called when a connection
     becomes idle, so that the owner calls sweep later. max_connections: a lower limit than the usual one.

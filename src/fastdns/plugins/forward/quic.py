@@ -1,6 +1,7 @@
-"""Connections to upstreams over QUIC (RFC 9250), with many asks at a time: each on a stream of its own.
+"""Connections to upstreams over QUIC (RFC 9000), with many asks at a time: each on a stream of its own.
 
-Imported only if a stanza has an upstream with quic://, because it needs qh3.
+What is said on streams is the subclass's (doq.py, http3.py). They are imported only if a stanza has an upstream
+with quic:// or https3://, because they need qh3.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection as Session
 from qh3.quic.connection import QuicConnectionError
 
-from fastdns.dns._framing import MAX_MESSAGE_BYTES, framed
 from fastdns.plugins.forward.asks import Ask
 from fastdns.plugins.forward.connection import HEADER_BYTES, Owner, StreamConnection
 from fastdns.plugins.forward.texts import SHORT
 from fastdns.plugins.forward.upstreams import host_port
-from fastdns.transports.table import QUIC
 
 # qh3 logs what each peer does wrong.
 logging.getLogger("quic").setLevel(logging.CRITICAL)
@@ -31,29 +30,32 @@ logging.getLogger("quic").setLevel(logging.CRITICAL)
 MAX_STREAMS = 100
 # If an ask times out on a connection that was silent for so long, the connection gets no new asks.
 SILENCE_S = 1.0
-LENGTH_BYTES = 2
-# What an upstream may send on a stream, and on all that are open.
-STREAM_BYTES = LENGTH_BYTES + MAX_MESSAGE_BYTES
+# What an upstream may send on all streams that are open.
 CONNECTION_BYTES = 1 << 20
-# RFC 9250 section 4.3
-NO_ERROR, PROTOCOL_ERROR, REQUEST_CANCELLED = 0, 2, 3
 
 
 @dataclass(slots=True)
 class Request:
-    """One query, and its reply so far."""
+    """One query that has been sent, until its reply is whole."""
 
     ask: Ask
     sent_at: float
-    reply: bytearray = field(default_factory=bytearray)
 
 
 class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
-    """It is the protocol of a UDP socket that is connected to the upstream."""
+    """It is the protocol of a UDP socket that is connected to the upstream.
+
+    stream_bytes: what an upstream may send on a stream. no_error, protocol_error, cancelled: the codes of the end
+    of a connection, and of a stream whose reply is not needed.
+    """
 
     shared = True
-    alpn = QUIC.alpn[0]
     datagrams = True
+    alpn: ClassVar[str]
+    stream_bytes: ClassVar[int]
+    no_error: ClassVar[int]
+    protocol_error: ClassVar[int]
+    cancelled: ClassVar[int]
 
     def __init__(self, pool: Owner) -> None:
         super().__init__(pool)
@@ -67,7 +69,7 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
             # Before it is over, the pool has closed a connection that is idle.
             idle_timeout=stanza.expire_s + 5.0,
             max_data=CONNECTION_BYTES,
-            max_stream_data=STREAM_BYTES,
+            max_stream_data=self.stream_bytes,
         )
         if stanza.tls.certificate is not None:
             configuration.load_cert_chain(stanza.tls.certificate, stanza.tls.key)
@@ -78,6 +80,28 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
         self.flushing: asyncio.Handle | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.opening = True
+
+    # What subclasses say
+
+    def begin(self) -> None:
+        """The handshake is complete."""
+
+    def write(self, stream: int, ask: Ask) -> Request:
+        """Send the query of an ask on a new stream, and end it. Raises QuicConnectionError or ValueError."""
+        raise NotImplementedError
+
+    def on_data(self, stream: int, data: bytes, ended: bool) -> None:
+        """Something has come on a stream, which may be of no request any more."""
+        raise NotImplementedError
+
+    def on_reset(self, stream: int, code: int) -> None:
+        """The upstream sends no more on a stream."""
+        self.fail(stream, canceled(stream, code))
+
+    def drop(self, stream: int) -> None:
+        """Nothing of a stream is needed any more."""
+
+    # What is asked of every connection
 
     @property
     def reading(self) -> str:
@@ -134,16 +158,13 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
     # Queries
 
     def send(self, ask: Ask) -> None:
-        # RFC 9250 section 4.2.1: the ID is 0.
-        message = b"\0\0" + ask.message[2:]
         try:
             stream = self.quic.get_next_available_stream_id()
-            self.quic.send_stream_data(stream, framed(message), True)
+            self.requests[stream] = self.write(stream, ask)
         except (QuicConnectionError, ValueError) as error:
             ask.fail(self, f"quic: {error}")
             self.retire()
             return
-        self.requests[stream] = Request(ask, self.loop.time())
         if self.flushing is None:
             # Queries of one iteration of the event loop leave together.
             self.flushing = self.loop.call_soon(self.flush)
@@ -162,8 +183,9 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
     def cancel(self, stream: int) -> None:
         """Tell the upstream that a reply is not needed."""
         self.requests.pop(stream, None)
+        self.drop(stream)
         with self.unless_broken():
-            self.quic.stop_stream(stream, REQUEST_CANCELLED)
+            self.quic.stop_stream(stream, self.cancelled)
 
     def take_asks(self) -> list[Ask]:
         requests, self.requests = self.requests, {}
@@ -206,6 +228,7 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
                 self.on_reset(event.stream_id, event.error_code)
             elif isinstance(event, events.HandshakeCompleted):
                 self.opening = False
+                self.begin()
                 if not self.shaken.done():
                     self.shaken.set_result("")
         closed = self.quic._close_event
@@ -217,37 +240,29 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
         elif not self.opening and self not in self.pool.usable and self.has_room:
             self.pool.offer(self)
 
-    def on_data(self, stream: int, data: bytes, ended: bool) -> None:
-        """Part of a reply."""
-        request = self.requests.get(stream)
-        if request is None:
-            return
-        reply = request.reply
-        reply += data
-        framed_bytes = LENGTH_BYTES + int.from_bytes(reply[:LENGTH_BYTES])
-        if len(reply) > STREAM_BYTES or (ended and len(reply) != framed_bytes):
-            self.break_off("quic: a message that is not framed as RFC 9250 has it")
-        elif ended:
-            del self.requests[stream]
-            if len(reply) < LENGTH_BYTES + HEADER_BYTES:
-                request.ask.fail(self, SHORT)
-                return
-            self.note_reply(request.sent_at)
+    def replied(self, stream: int, reply: bytes) -> None:
+        """The reply to a query is whole; its ID is 0."""
+        request = self.requests.pop(stream)
+        if len(reply) < HEADER_BYTES:
             self.pool.offer(self)
-            self.deliver(request.ask, request.ask.message[:2] + bytes(reply[LENGTH_BYTES + 2 :]))
+            request.ask.fail(self, SHORT)
+            return
+        self.note_reply(request.sent_at)
+        self.pool.offer(self)
+        self.deliver(request.ask, request.ask.message[:2] + reply[2:])
 
-    def on_reset(self, stream: int, code: int) -> None:
-        """The upstream has no reply to a query."""
+    def fail(self, stream: int, error: str) -> None:
+        """The upstream has no reply to a query, if the stream has one."""
         request = self.requests.pop(stream, None)
         if request is not None:
             self.pool.offer(self)
-            request.ask.fail(self, f"quic: stream {stream} canceled by remote with error code {code}")
+            request.ask.fail(self, error)
 
     # Its end
 
     def break_off(self, error: str) -> None:
         """The upstream breaks the protocol."""
-        self.bid_farewell(PROTOCOL_ERROR)
+        self.bid_farewell(self.protocol_error)
         self.lose(error)
 
     def bid_farewell(self, code: int) -> None:
@@ -260,19 +275,24 @@ class QuicConnection(StreamConnection, asyncio.DatagramProtocol):
         self.retired, self.opening = True, False
         self.pool.usable.pop(self, None)
         if self.idle and self.transport is not None:
-            self.bid_farewell(NO_ERROR)
+            self.bid_farewell(self.no_error)
             self.lose("")
 
     def end(self, error: str, *, again: bool = False) -> None:
         if self.transport is not None:
-            self.bid_farewell(NO_ERROR)
+            self.bid_farewell(self.no_error)
         super().end(error, again=again)
 
 
+def canceled(stream: int, code: int) -> str:
+    """The error text of a stream that the upstream has reset."""
+    return f"quic: stream {stream} canceled by remote with error code {code}"
+
+
 def closing(event: Any, name: str) -> str:
-    """The error text of a connection that either side has closed."""
+    """The error text of a connection that either side has closed. An application's end concerns no frame."""
     reason = event.reason_phrase
-    if event.error_code >= 0x100:
+    if event.frame_type is not None and event.error_code >= 0x100:
         # RFC 9001 section 4.8: an alert of TLS.
         return f"tls: failed to verify certificate: x509: {reason} ({name})" if reason else "tls: handshake failure"
-    return f"quic: connection closed with error code {event.error_code}" + (f": {reason}" if reason else "")
+    return f"quic: connection closed with error code {int(event.error_code)}" + (f": {reason}" if reason else "")

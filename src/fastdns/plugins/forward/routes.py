@@ -16,7 +16,7 @@ from functools import partial
 from fastdns.corefile.model import ServerConfig
 from fastdns.errors import FastdnsError
 from fastdns.netaddrs import interface_index, socket_address, zone_of
-from fastdns.plugins.forward.config import DNS, HTTPS, QUIC, TLS, Address, HostName, Stanza
+from fastdns.plugins.forward.config import DNS, ENCRYPTED, Address, HostName, Stanza
 from fastdns.plugins.forward.engine._shared import Upstreams
 from fastdns.plugins.forward.upstreams import Upstream, resolve, watched_files
 from fastdns.plugins.nameservers import FileState, NameserverFiles, digest
@@ -31,7 +31,7 @@ MAX_SLOTS = 128
 
 
 # The numbers of the transports of servers that are asked only over streams.
-STREAMS = {DNS: 0, TLS: table.TLS.number, HTTPS: table.HTTPS.number, QUIC: table.QUIC.number}
+STREAMS = {DNS: 0} | {row.scheme: row.number for row in table.TRANSPORTS if row.scheme in ENCRYPTED}
 
 # Address, source address, one of STREAMS, slot.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]

@@ -1,5 +1,5 @@
-"""The upstreams of a stanza over TCP (RFC 7766), TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250), on the
-event-loop thread.
+"""The upstreams of a stanza over TCP (RFC 7766), TLS (RFC 7858), HTTPS (RFC 8484, by HTTP/2 and HTTP/3) and QUIC
+(RFC 9250), on the event-loop thread.
 
 An Ask is one query to one upstream; it ends once. Each upstream has a pool of connections.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from fastdns.plugins.forward.asks import Ask, Done
-from fastdns.plugins.forward.config import DNS, ENCRYPTED, HTTPS, QUIC, TLS, Stanza
+from fastdns.plugins.forward.config import DNS, ENCRYPTED, HTTP, HTTPS, HTTPS3, QUIC, TLS, Stanza
 from fastdns.plugins.forward.dial import context_for
 from fastdns.plugins.forward.padding import padded
 from fastdns.plugins.forward.pool import Pool, kind_of
@@ -23,8 +23,8 @@ CLOSE_S = 2.0
 # The interval at which idle connections are checked.
 SWEEP_S = 1.0
 
-# The proto label of CoreDNS's metrics of upstreams.
-PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https", QUIC: "quic"}
+# The proto label of CoreDNS's metrics of upstreams, which has none of HTTP/3's own.
+PROTO = {DNS: "tcp", TLS: "tcp-tls", HTTPS: "https", HTTPS3: "https", QUIC: "quic"}
 
 
 class Streams:
@@ -71,7 +71,7 @@ class Streams:
         called.
         """
         pool = self.pools[upstream_index]
-        if pool.upstream.transport == HTTPS:
+        if pool.upstream.transport in HTTP:
             done = partial(_tell_with_prefix, done, self.stanza.doh_method, pool.to)
         if self.closed or pool.is_full():
             return self.loop.call_soon(done, None, STOPPED if self.closed else pool.full_error).cancel

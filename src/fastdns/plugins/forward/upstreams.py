@@ -57,7 +57,7 @@ class UpstreamError(CorefileError):
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One server to ask. transport: "dns", "tls", "https" or "quic".
+    """One server to ask. transport: its scheme.
 
     address: an IP address in canonical form; a link-local one with its zone. server_name: the name that the
     certificate must have; None if that is the address, and always None for "dns".
