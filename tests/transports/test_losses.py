@@ -211,5 +211,5 @@ def test_a_reload(world: World) -> None:
     lost = {row.name: sum(client.lost for client in world.clients if client.row is row) for row in OVER_TCP}
     broken = {row.name: sum(client.broken for client in world.clients if client.row is row) for row in OVER_TCP}
     assert set(lost.values()) == {0}, lost
-    # Each connection ends once; with a query out only by chance.
-    assert all(count <= CLIENTS for count in broken.values()), broken
+    # With a query out only by chance; and twice where the next connection comes to the other old worker.
+    assert all(count <= 2 * CLIENTS for count in broken.values()), broken
