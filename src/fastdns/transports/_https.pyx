@@ -266,8 +266,8 @@ cdef class HttpLayer(StreamLayer):
         if self.http2 is None:
             return b"" if self.http1 is None else self.http1.output()
         # Not what is gathered: that may be another connection's.
-        data = PyBytes_FromStringAndSize(NULL, GATHERED_BYTES)
-        size = self.http2.output(<uint8_t*>PyBytes_AS_STRING(data), GATHERED_BYTES)
+        data = PyBytes_FromStringAndSize(NULL, 2 * LEAST_ROOM)
+        size = self.http2.output(<uint8_t*>PyBytes_AS_STRING(data), 2 * LEAST_ROOM)
         return data[:size]
 
     # Bounds
