@@ -14,6 +14,7 @@ ASK = {
     "named": (["-V"], r"(BIND) (\d\S*?)[-\s]"),
     "dnsdist": (["--version"], r"(dnsdist) (\S+)"),
     "coredns": (["-version"], r"(CoreDNS)-(\S+)"),
+    "kresd": (["--version"], r"(Knot Resolver), version (\S+)"),
     "dnsperf": (["-h"], r"Version (\S+)"),
 }
 NAMES = {"unbound": "Unbound", "dnsperf": "dnsperf"}

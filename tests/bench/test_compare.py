@@ -201,6 +201,7 @@ def test_local_data_and_the_zone_hold_the_same_records(tmp_path: Path) -> None:
         ("dnsdist", "dnsdist 1.7.3 (Lua 5.1.4 [LuaJIT 2.1.0-beta3])\nEnabled features:\n", "dnsdist 1.7.3"),
         ("coredns", "CoreDNS-1.14.7\nlinux/amd64, go1.26.8, \n", "CoreDNS 1.14.7"),
         ("dnsperf", "Usage: dnsperf\nDNS Performance Testing Tool\nVersion 2.10.0\n", "dnsperf 2.10.0"),
+        ("kresd", "Knot Resolver, version 5.6.0\n", "Knot Resolver 5.6.0"),
         ("nsd", "something else\nentirely\n", "something else"),
     ],
 )
