@@ -29,13 +29,6 @@ REPLY = bytes(2) + b"\x81\0\0\1\0\1\0\0\0\0\1a\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x
 GET = b"/dns-query?dns=" + base64.urlsafe_b64encode(MESSAGE).rstrip(b"=")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("doh3"))
-    authority.issue("server", ("dns.example",))
-    return authority
-
-
 def same(message: bytes, client: bytes, port: int, deliver: object) -> object:
     return REPLY
 

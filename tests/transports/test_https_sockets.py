@@ -41,13 +41,6 @@ def library() -> None:
     _nghttp2.load()
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("https"))
-    authority.issue("server", ("dns.example",))
-    return authority
-
-
 def reply_to(message: bytes, client: bytes = b"", port: int = 0, deliver: object = None) -> bytes:
     return b"re:" + message
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import ssl
 import threading
 import time
@@ -141,19 +140,12 @@ class World:
             client.thread.join(15)
 
 
-def put(authority: Authority, folder: Path, file: str) -> None:
-    for end in ("key", "crt"):
-        beside = folder / f"beside.{end}"
-        shutil.copy(authority.directory / f"{file}.{end}", beside)
-        beside.replace(folder / f"used.{end}")
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("losses")
     authority = certificates(folder)
     authority.issue("other", ("dns.example",))
-    put(authority, folder, "server")
+    authority.put(folder, to="used")
     at = ports()
     text = everywhere(COREFILE, at, tls="tls used.crt used.key")
     with Server(folder, text, workers=2) as server:
@@ -176,7 +168,7 @@ def test_a_new_certificate(world: World) -> None:
 
     rows = [row for row in SECURE if row in OVER_TCP]
     before = {row.name: shown(row) for row in rows}
-    put(world.authority, world.server.folder, "other")
+    world.authority.put(world.server.folder, "other", to="used")
     wait_until(lambda: all(shown(row) != before[row.name] for row in rows for _ in range(6)), 15)
     world.go_on()
     assert sum(client.broken for client in world.clients) == 0

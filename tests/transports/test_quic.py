@@ -51,13 +51,6 @@ from tests.transports.support import frame
 MESSAGE = bytes(2) + b"\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("quic"))
-    authority.issue("server", ("dns.example",))
-    return authority
-
-
 def echo(message: bytes, client: bytes, port: int, deliver: object) -> object:
     return b"re:" + message
 

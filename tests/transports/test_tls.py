@@ -32,13 +32,6 @@ from tests.transports.support import Accepted, cut, frame
 pytestmark = pytest.mark.native
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("tls"))
-    authority.issue("server", ("dns.example",))
-    return authority
-
-
 @pytest.fixture(autouse=True)
 def quick_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(clients, "CHECK_S", 0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import shutil
 from pathlib import Path
 
 from cryptography import x509
@@ -43,6 +44,13 @@ class Authority:
         certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(_pem(key))
         return certificate, key_file
+
+    def put(self, folder: Path, file: str = "server", to: str = "server") -> None:
+        """Have a certificate and its key stand in a folder under another name. Each file is whole at all times."""
+        for end in ("key", "crt"):
+            beside = folder / f"beside.{end}"
+            shutil.copy(self.directory / f"{file}.{end}", beside)
+            beside.replace(folder / f"{to}.{end}")
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

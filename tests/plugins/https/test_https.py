@@ -78,18 +78,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return authority
 
 
-def put(authority: Authority, folder: Path, file: str = "server") -> None:
-    """A certificate and its key, as the server's."""
-    for end in ("crt", "key"):
-        beside = folder / f"beside.{end}"
-        shutil.copy(authority.directory / f"{file}.{end}", beside)
-        beside.replace(folder / f"server.{end}")
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("https")
-    put(authority, folder)
+    authority.put(folder)
     theirs = COREFILE.replace("METRICS", str(free_port()))
     with Both(folder, COREFILE.replace("METRICS", "METRICS_PORT"), coredns=theirs) as both:
         yield both
@@ -198,10 +190,10 @@ def test_a_changed_certificate_is_taken_up(both: Both, authority: Authority) -> 
 
     before = served()
     with Http2Socket(connected(authority, both.fastdns.port)) as http:
-        put(authority, both.fastdns.folder, "other")
+        authority.put(both.fastdns.folder, "other")
         wait_until(lambda: served() != before)
         assert http.response(http.client.post(question())).status == 200
-    put(authority, both.fastdns.folder)
+    authority.put(both.fastdns.folder)
 
 
 def test_connections_over_the_bound_take_places(both: Both, authority: Authority) -> None:

@@ -72,10 +72,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def put(authority: Authority, folder: Path, file: str = "server") -> None:
     """A certificate and its key, as the server's; and the zone."""
-    for end in ("crt", "key"):
-        beside = folder / f"beside.{end}"
-        shutil.copy(authority.directory / f"{file}.{end}", beside)
-        beside.replace(folder / f"server.{end}")
+    authority.put(folder, file)
     (folder / "zone.txt").write_text(ZONE)
 
 

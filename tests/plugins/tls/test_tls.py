@@ -58,18 +58,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return authority
 
 
-def put(authority: Authority, folder: Path, file: str = "server") -> None:
-    """A certificate and its key, as the server's."""
-    for end in ("crt", "key"):
-        beside = folder / f"beside.{end}"
-        shutil.copy(authority.directory / f"{file}.{end}", beside)
-        beside.replace(folder / f"server.{end}")
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("tls")
-    put(authority, folder)
+    authority.put(folder)
     with Server(folder, corefile(), workers=2) as server:
         yield server
 
@@ -178,7 +170,7 @@ def test_handshakes_are_counted(server: Server, authority: Authority) -> None:
 
 
 def test_a_client_without_a_certificate_is_counted(tmp_path: Path, authority: Authority) -> None:
-    put(authority, tmp_path)
+    authority.put(tmp_path)
     with Server(tmp_path, corefile("require_and_verify", str(authority.ca)), workers=1) as server:
         with pytest.raises((OSError, EOFError)):
             ask(server, trusting(authority))
@@ -224,7 +216,7 @@ def served_certificate(server: Server) -> bytes:
 
 def test_files_that_change(tmp_path: Path, authority: Authority) -> None:
     """Taken up without a reload, and without an end to connections; what does not fit is said once, and waits."""
-    put(authority, tmp_path)
+    authority.put(tmp_path)
     with Server(tmp_path, corefile(), workers=1) as server:
         context = trusting(authority)
         first = served_certificate(server)
@@ -239,7 +231,7 @@ def test_files_that_change(tmp_path: Path, authority: Authority) -> None:
             shutil.copy(authority.directory / "other.key", tmp_path / "server.key")
             wait_until(lambda: "the previous certificate stays in use" in server.log, 15)
             assert served_certificate(server) == first
-            put(authority, tmp_path, "other")
+            authority.put(tmp_path, "other")
             wait_until(lambda: served_certificate(server) != first, 15)
             assert ask(server, context).answer
             open_before.sendall(len(query).to_bytes(2, "big") + query)
@@ -259,7 +251,7 @@ def test_files_that_change(tmp_path: Path, authority: Authority) -> None:
 
 
 def test_a_worker_that_is_killed_takes_its_connections_only(tmp_path: Path, authority: Authority) -> None:
-    put(authority, tmp_path)
+    authority.put(tmp_path)
     with Server(tmp_path, corefile(), workers=2) as server:
         context = trusting(authority)
         [one, other] = server.pids().workers.values()
@@ -284,7 +276,7 @@ def test_a_worker_that_is_killed_takes_its_connections_only(tmp_path: Path, auth
 
 
 def test_keylog(tmp_path: Path, authority: Authority) -> None:
-    put(authority, tmp_path)
+    authority.put(tmp_path)
     text = corefile().replace("client_auth nocert", "keylog keys.log")
     with Server(tmp_path, text, workers=1) as server:
         ask(server, trusting(authority))
@@ -355,7 +347,7 @@ def test_mistakes(text: str, error: str) -> None:
     ],
 )
 def test_a_start_without_its_files(tmp_path: Path, authority: Authority, files: str, error: str) -> None:
-    put(authority, tmp_path)
+    authority.put(tmp_path)
     shutil.copy(authority.directory / "other.key", tmp_path)
     (tmp_path / "Corefile").write_text(f"tls://.:853 {{\ntls {files}\nwhoami\n}}\n")
     command = [sys.executable, "-m", "fastdns.cli", "check", "-conf", "Corefile"]
