@@ -191,6 +191,27 @@ def test_closed_right_behind_a_request(authority: Authority) -> None:
     assert not errors
 
 
+def test_closed_right_behind_the_handshake(authority: Authority) -> None:
+    errors: list[object] = []
+    with Serving(authority) as serving:
+        serving.on_loop(lambda: serving.loop.set_exception_handler(lambda _, context: errors.append(context)))
+        client = H3Client(serving.port)
+        client.quic.connect(client.server, now=time.monotonic())
+        client.send()
+        client.sock.settimeout(5)
+        while not client.quic._handshake_complete:
+            client.quic.receive_datagram(client.sock.recv(2048), client.server, time.monotonic())
+        last = client.quic.datagrams_to_send(time.monotonic())
+        client.quic.close(0)
+        # So that all comes together.
+        serving.loop.call_soon_threadsafe(time.sleep, 0.1)
+        for data, _ in [*last, *client.quic.datagrams_to_send(time.monotonic())]:
+            client.sock.sendto(data, client.server)
+        serving.wait(lambda: serving.handshakes.sums()["alert",] == 1)
+        assert not serving.clients.busy
+    assert not errors
+
+
 def test_any_bytes(authority: Authority) -> None:
     """Frames that are changed and cut at random, on many connections: another one is answered all the while."""
     chance = random.Random(3)

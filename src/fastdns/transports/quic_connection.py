@@ -211,9 +211,11 @@ class QuicConnection:
                 return
         while (event := self.session.next_event()) is not None:
             if isinstance(event, events.HandshakeCompleted):
-                self.established(event.alpn_protocol or "")
+                # The client may have closed it right behind.
+                if not self.session.ending:
+                    self.established(event.alpn_protocol or "")
             elif isinstance(event, events.StreamDataReceived):
-                if not self.closed:
+                if self.shaken and not self.closed:
                     self.stream_data(event.stream_id, event.data, event.end_stream)
             elif isinstance(event, events.StreamReset | events.StopSendingReceived):
                 self.given_up(event.stream_id)
