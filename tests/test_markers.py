@@ -54,6 +54,7 @@ NOT_NATIVE = {
     "transports/test_losses.py": SERVERS,
     "transports/test_quic.py": "what is native is tested by test_datagrams.py; the rest is Python and a library",
     "fuzz/test_fuzz.py": "make fuzz runs the same under sanitizers, and longer",
+    "integration/faults/test_floods.py": SERVERS,
     "integration/faults/test_hostile.py": SERVERS,
     "integration/faults/test_loops.py": SERVERS,
     "integration/faults/test_resources.py": SERVERS,

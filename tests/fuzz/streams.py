@@ -256,7 +256,7 @@ async def say(rng: random.Random, server: Server, sock: socket.socket, data: byt
     data = damaged(rng, data) if rng.random() < 0.1 else data
     size = rng.choice((1, 2, 17, 1000, 20_000, 20_000))
     if size < 17:
-        data = data[:3000]
+        data = data[:600]
     reads = rng.random() < 0.7
     at = stuck = 0
     while at < len(data) and stuck < 50:
