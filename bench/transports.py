@@ -55,9 +55,10 @@ Rows = dict[Turn, list[float]]
 PARTS = ("queries", "connections", "memory", "generator")
 # Outstanding on each connection.
 OUTSTANDING = (1, 4)
+DRIVING = (4, 16)
 WARM_S = 0.1
 # Connections are made in groups, each from an address of its own: a handshake must not wait long for others.
-GROUP = 100
+GROUP = 50
 # A server has had some connections before those whose memory is counted.
 BEFORE = 10
 # CoreDNS has room for 200 connections over QUIC.
@@ -175,8 +176,13 @@ def of_connections(started: Started, transport: str, resumes: bool, how: argpars
     return used / 1000 / max(1, result.reconnects)
 
 
+def address(number: int) -> str:
+    """A local address; 200 in a network."""
+    return f"127.0.{1 + number // 200}.{1 + number % 200}"
+
+
 def of_memory(started: Started, transport: str, count: int) -> float:
-    """KiB of PSS that an idle connection adds. Raises LeftOut if one of them was closed meanwhile."""
+    """KiB of PSS that an idle connection adds. Raises LeftOut if one was closed, or if the PSS has not grown."""
     port = started.ports[transport]
     open_: list[tuple[Any, int]] = []
     try:
@@ -187,7 +193,7 @@ def of_memory(started: Started, transport: str, count: int) -> float:
         before = sum(processes.pss_kib(started.child.pid).values())
         for number in range(0, count, GROUP):
             size = min(GROUP, count - number)
-            one = load(transport, port, size, size, local_address=f"127.0.1.{1 + number // GROUP}")
+            one = load(transport, port, size, size, local_address=address(number // GROUP))
             open_.append((one, size))
             answered(one.run(count=size))
         time.sleep(SETTLE_S)
@@ -198,6 +204,8 @@ def of_memory(started: Started, transport: str, count: int) -> float:
             one.close()
     if closed:
         raise LeftOut(f"{closed} of {count} idle connections were closed")
+    if after <= before:
+        raise LeftOut(f"it took {before - after} KiB less than before")
     return (after - before) / count
 
 
@@ -225,10 +233,13 @@ class Driven:
         }
 
 
-def of_generator(started: Started, how: argparse.Namespace, file: Path) -> dict[str, Driven]:
-    """Ours, and dnsperf's where it is there, over TLS with four queries outstanding on each connection."""
+def of_generator(started: Started, each: int, how: argparse.Namespace, file: Path) -> dict[str, Driven]:
+    """Ours, and dnsperf's where it is there, over TLS, with so many outstanding on each connection.
+
+    Of dnsperf, its start and its handshakes are in the figures.
+    """
     port, pid = started.ports["dot"], started.child.pid
-    one = load("dot", port, how.connections, 4 * how.connections)
+    one = load("dot", port, how.connections, each * how.connections)
     try:
         one.run(seconds=WARM_S)
         before = processes.cpu_ns(pid)
@@ -237,18 +248,18 @@ def of_generator(started: Started, how: argparse.Namespace, file: Path) -> dict[
     finally:
         one.close()
     ours = Driven(result.answered, result.elapsed_s, used_s, result.cpu_ns / 1e9, result.busy)
-    done = {"fastdns bench": ours}
+    done = {f"fastdns bench, {each} each": ours}
     if shutil.which("dnsperf"):
         words = [
             "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-m", "dot", "-d", str(file), "-T", "1",
-            "-l", str(max(1, round(how.seconds))), "-c", str(how.connections), "-q", str(4 * how.connections),
+            "-l", str(max(1, round(how.seconds))), "-c", str(how.connections), "-q", str(each * how.connections),
         ]  # fmt: skip
         before, begun, mine = processes.cpu_ns(pid), time.monotonic(), children_s()
         said = subprocess.run(words, capture_output=True, text=True, check=True)
         took = time.monotonic() - begun
         used_s, its_s = (processes.cpu_ns(pid) - before) / 1e9, children_s() - mine
         figures = dnsperf.parse(said.stdout)
-        done["dnsperf"] = Driven(figures.answered, took, used_s, its_s, its_s / took)
+        done[f"dnsperf, {each} each"] = Driven(figures.answered, took, used_s, its_s, its_s / took)
     return done
 
 
@@ -261,10 +272,16 @@ def children_s() -> float:
 # ---------------------------------------------------------------------------------------------------- the run
 
 
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def rounds(turns: list[tuple[Turn, Callable[[], float]]], count: int, left_out: dict[str, str]) -> Rows:
     """Each turn in each round. One that cannot be is left out from then on, with its reason."""
     rows: Rows = {}
     for number in range(count):
+        say(f"round {number + 1} of {count}")
         at = number * len(turns) // count
         for turn, take in turns[at:] + turns[:at]:
             if " ".join(turn) in left_out:
@@ -309,6 +326,7 @@ def memory(place: Place, pairs: list[tuple[str, str]], how: argparse.Namespace, 
     """Each server and transport, in a server of its own."""
     rows: Rows = {}
     for server, transport in pairs:
+        say(f"memory: {server} {transport}")
         count = min(how.idle, MOST_IDLE.get((server, transport), how.idle))
         try:
             with place.start(server, [transport]) as started:
@@ -345,8 +363,16 @@ def run(how: argparse.Namespace, folder: Path, place: Place, client: set[int]) -
         others = processes.OtherWork(place.cpus | client)
         report |= in_rounds(started, how, left_out)
         report["other_work_percent"] = others.percent()
-        if "generator" in how.parts and "dot" in started["fastdns"].ports:
-            turns = [of_generator(started["fastdns"], how, queries) for _ in range(how.rounds)]
+        if "generator" in how.parts and "fastdns" in started and "dot" in started["fastdns"].ports:
+            say("generator")
+            turns = [
+                {
+                    name: driven
+                    for each in DRIVING
+                    for name, driven in of_generator(started["fastdns"], each, how, queries).items()
+                }
+                for _ in range(how.rounds)
+            ]
             report["generator"] = {
                 name: {
                     figure: spread([turn[name].figures()[figure] for turn in turns], 2)
@@ -472,9 +498,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     if "generator" in report:
         columns = {"per_second": "answers a second", "server_us": "server, us", "generator_us": "its own us",
                    "server_percent": "server busy, %", "generator_percent": "itself busy, %"}  # fmt: skip
-        yield f"{'over dot':14}" + "".join(f"{title:>24}" for title in columns.values())
+        yield f"{'over dot':24}" + "".join(f"{title:>24}" for title in columns.values())
         for name, figures in report["generator"].items():
-            yield f"{name:14}" + "".join(f"{in_words(figures[column]):>24}" for column in columns)
+            yield f"{name:24}" + "".join(f"{in_words(figures[column]):>24}" for column in columns)
         yield ""
     yield ", ".join(report["versions"].values())
     yield f"other work took {report['other_work_percent']}% of the CPUs"

@@ -128,4 +128,4 @@ def test_a_small_run_has_all_parts(capsys: pytest.CaptureFixture[str], monkeypat
         ("queries", "dot", "1"), ("connections", "dot", "full"), ("connections", "dot", "resumed"),
         ("memory", "dot", "20 idle"),
     }  # fmt: skip
-    assert report["generator"]["fastdns bench"]["per_second"]["median"] > 0
+    assert report["generator"]["fastdns bench, 4 each"]["per_second"]["median"] > 0
