@@ -712,3 +712,35 @@ def test_streams_of_all_kinds(authority: Authority) -> None:
         other.close()
         serving.wait(lambda: not serving.clients.busy)
         assert serving.on_loop(lambda: serving.clients.held.total) == 0
+
+
+def test_an_acknowledgement_goes_with_the_reply(authority: Authority) -> None:
+    """While a reply is waited for nothing is sent for itself, but not for long: the client would ask again."""
+    sent: list[bytes] = []
+    counted: list[int] = []
+
+    def serve(message: bytes, client: bytes, port: int, deliver: Any) -> object:
+        def answer(before: int = len(sent)) -> None:
+            counted.append(len(sent) - before)
+            deliver(b"re:" + message)
+
+        if not message.endswith(b"wait"):
+            serving.loop.call_soon(answer)
+        return PARKED
+
+    with Serving(authority, serve) as serving:
+        send = serving.endpoints[0].send
+
+        def noting(data: bytes, name: bytes, control: bytes) -> None:
+            sent.append(data)
+            send(data, name, control)
+
+        serving.on_loop(lambda: setattr(serving.endpoints[0], "send", noting))
+        client = QuicClient(serving.port).connect()
+        for _ in range(5):
+            assert client.ask(MESSAGE) == [frame(b"re:" + MESSAGE)]
+        assert counted == [0] * 5
+        client.stream(frame(MESSAGE + b"wait"))
+        client.step()
+        assert client.quic._core.bytes_in_flight
+        client.run(lambda: not client.quic._core.bytes_in_flight)

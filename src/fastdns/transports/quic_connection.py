@@ -226,9 +226,11 @@ class QuicConnection:
                 return
         self.go_on(soon=True)
 
-    def follow(self, *, soon: bool = True) -> None:
-        """Act on what QUIC tells, answer, and send. soon: also what QUIC itself has to say."""
-        happened = self.session.happened
+    def follow(self, *, soon: bool = True, due: bool = False) -> None:
+        """Act on what QUIC tells, answer, and send. soon: also what QUIC itself has to say, unless that can go with
+        replies that are to come. due: whether or not it can."""
+        session = self.session
+        happened = session.next_happened
         while (event := happened()) is not None:
             kind = event[0]
             if kind == "stream_data":
@@ -243,11 +245,13 @@ class QuicConnection:
             elif kind == "connection_id_retired":
                 self.endpoint.connections.remove_cid(event[1], self)
             else:
-                self.terminated("idle" if not self.closed else "peer")
-                return
-        self.go_on(soon=soon)
+                session.note(event)
+                if kind == "connection_terminated":
+                    self.terminated("idle" if not self.closed else "peer")
+                    return
+        self.go_on(soon=soon, due=due)
 
-    def go_on(self, *, soon: bool) -> None:
+    def go_on(self, *, soon: bool, due: bool = False) -> None:
         """Answer what has come, and send."""
         if self.session.ending and not self.closed:
             # The client has closed it, or has broken the protocol: what is left is to say so.
@@ -264,16 +268,21 @@ class QuicConnection:
             self.answer_ready()
         if self.series and not self.paused:
             self.clients.series.add(self)
-        if soon or self.written or self.paused or self.unsent:
+        if due or self.written or self.paused or self.unsent or (soon and not self.replies_come):
             self.transmit()
-        elif self.timer_at > (later := self.loop.time() + LATER_S):
+        elif not self.deferred and self.timer_at > (later := self.loop.time() + LATER_S):
             # QUIC may have something to say for itself, which has time until there is a reply as well.
             self.set_clock(later)
         if self.shaken and not self.closed:
             if self.written:
                 self.look_at_unsent()
             self.settle()
-            self.clients.held.count(self)
+            self.count_held()
+
+    @property
+    def replies_come(self) -> bool:
+        """Whether what QUIC has to say for itself can go with a reply: a packet less."""
+        return self.shaken and bool(self.deferred or self.parked)
 
     def established(self, protocol: str) -> None:
         """The client is where it says, and has a place among the clients from now on."""
@@ -383,15 +392,17 @@ class QuicConnection:
         if self.series and not self.paused:
             self.clients.series.add(self)
         self.settle()
-        self.clients.held.count(self)
+        self.count_held()
 
     def send_stream(self, stream: int, data: bytes, *, ended: bool) -> None:
         """Send bytes on a stream. A stream that the client has given up takes none."""
         self.written += len(data)
         if ended:
             self.unsent.append(stream)
-        with contextlib.suppress(QuicConnectionError, ValueError):
-            self.session.send_stream_data(stream, data, ended)
+        try:
+            self.session.send_stream(stream, data, ended)
+        except (RuntimeError, ValueError):
+            return
 
     def abort_stream(self, stream: int, code: int) -> None:
         """Say that nothing follows on a stream, and why."""
@@ -431,23 +442,24 @@ class QuicConnection:
         self.transmit()
         if not self.closed:
             self.look_at_unsent()
-            self.clients.held.count(self)
+            self.count_held()
 
     def transmit(self) -> None:
         """Hand what QUIC has to say to the socket, and set the clock for what it has to do later."""
         session = self.session
+        next_datagram = session.next_datagram if self.shaken else session.to_send
         now = self.loop.time()
         try:
-            while (datagram := session.to_send(now)) is not None:
+            while (datagram := next_datagram(now)) is not None:
                 # Not always where it has come from: a new address is asked before it is believed.
                 name = self.name if datagram[1] == self.sender else name_of(datagram[1])
                 self.endpoint.send(datagram[0], name, self.control)
-        except (QuicConnectionError, ValueError):
+        except (QuicConnectionError, RuntimeError, ValueError):
             self.shut("malformed")
             return
-        at = session.get_timer()
-        if at is not None and at < self.timer_at:
-            self.set_clock(at)
+        timer = session.core_timer()
+        if timer is not None and timer[1] < self.timer_at:
+            self.set_clock(timer[1])
 
     def set_clock(self, at: float) -> None:
         """Look at the time then, and not later."""
@@ -470,7 +482,7 @@ class QuicConnection:
                 self.shut("malformed")
                 return
             if self.shaken:
-                self.follow()
+                self.follow(due=True)
             else:
                 self.shake()
         else:
@@ -479,7 +491,7 @@ class QuicConnection:
     def look_at_unsent(self) -> None:
         """Take no more questions of a client that does not read; close where that is too much."""
         self.written = 0
-        unsent = self.session.get_send_buffer_size()
+        unsent = self.session.unsent_bytes()
         if not unsent:
             self.unsent.clear()
         if unsent > WRITE_MOST_BYTES:
@@ -500,8 +512,14 @@ class QuicConnection:
         """What it holds in memory now."""
         if self.closed:
             return 0
-        unsent: int = self.session.get_send_buffer_size()
-        return SESSION_BYTES + self.begun_bytes + self.ready_bytes + self.undelivered + unsent
+        in_hand = self.begun_bytes + self.ready_bytes + self.undelivered
+        return SESSION_BYTES + in_hand + self.session.unsent_bytes()
+
+    def count_held(self) -> None:
+        """It may hold more or less than before."""
+        held = self.clients.held
+        if held.holders.get(self) != self.held_bytes():
+            held.count(self)
 
     def catch_up(self) -> None:
         """Serve what was deferred: the client has its next turn."""
@@ -511,7 +529,7 @@ class QuicConnection:
             self.transmit()
             if not self.closed:
                 self.settle()
-                self.clients.held.count(self)
+                self.count_held()
 
     @property
     def quiet(self) -> bool:

@@ -36,8 +36,6 @@ CONNECTION_IDS = 2
 TOKEN_ARGUMENT = 10
 # Of QUIC version 1: RFC 9001 section 5.2.
 INITIAL_SALT = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
-# Of what happens, what concerns a connection of ours.
-TOLD = {"stream_data", "stream_reset", "stop_sending", "connection_id_issued", "connection_id_retired"}
 # Alerts of TLS where client and server cannot agree (RFC 8446 section 6.2), as QUIC has them (RFC 9001
 # section 4.8).
 NO_COMMON = {0x100 + 40, 0x100 + 70, 0x100 + 120}
@@ -74,6 +72,11 @@ class Tls(QuicTlsBridge):  # type: ignore[misc]
         return parameters
 
 
+def nothing(*_: object) -> Any:
+    """In place of a core's calls."""
+    return None
+
+
 class Session(QuicConnection):  # type: ignore[misc]
     """A server's side of a connection.
 
@@ -94,6 +97,8 @@ class Session(QuicConnection):  # type: ignore[misc]
         )
         self.host_cid = cid
         self.nameless = nameless
+        # Before the first packet is read there is no core.
+        self.core_timer: Callable[[], tuple[str, float] | None] = nothing
 
     @property
     def ending(self) -> bool:
@@ -112,7 +117,15 @@ class Session(QuicConnection):  # type: ignore[misc]
         """Whether the client has still to say that it has got what was sent."""
         return self._core is not None and self._core.bytes_in_flight > 0
 
-    # An established connection: what QuicConnection does for each datagram and event, without what it logs.
+    # An established connection: what QuicConnection does for each datagram, event and reply, without what it logs.
+    # _create_core has the calls that need nothing beside: they raise RuntimeError.
+
+    def unsent_bytes(self) -> int:
+        """How many bytes of streams have not been sent for the first time."""
+        if self._close_event is not None:
+            return 0
+        unsent: int = self.core_unsent()
+        return unsent
 
     def take(self, datagrams: list[bytes], sender: Address, now: float) -> None:
         """Take datagrams of an established connection. Raises QuicConnectionError."""
@@ -128,23 +141,17 @@ class Session(QuicConnection):  # type: ignore[misc]
         except RuntimeError as error:
             raise QuicConnectionError(QuicErrorCode.INTERNAL_ERROR, None, str(error)) from error
 
-    def happened(self) -> tuple[Any, ...] | None:
-        """What has happened next, as qh3's core tells it: its name, the number of a stream, and so on."""
-        event: tuple[Any, ...] | None
-        while (event := self._core.next_event()) is not None:
-            kind = event[0]
-            if kind in TOLD:
-                return event
-            if kind == "connection_terminated":
-                self._state = QuicConnectionState.TERMINATED
-                return event
-            if kind == "crypto_data":
-                self.take_crypto(event)
-            elif kind == "peer_closed":
-                self._close_event = ConnectionTerminated(event[2], event[3], "")
-            elif kind == "protocol_error":
-                self._close_event = ConnectionTerminated(event[1], event[2], "")
-        return None
+    def note(self, event: tuple[Any, ...]) -> None:
+        """Something has happened that concerns QUIC alone, as qh3's core tells it: its name, and what it has."""
+        kind = event[0]
+        if kind == "crypto_data":
+            self.take_crypto(event)
+        elif kind == "peer_closed":
+            self._close_event = ConnectionTerminated(event[2], event[3], "")
+        elif kind == "protocol_error":
+            self._close_event = ConnectionTerminated(event[1], event[2], "")
+        elif kind == "connection_terminated":
+            self._state = QuicConnectionState.TERMINATED
 
     def take_crypto(self, event: tuple[Any, ...]) -> None:
         """A client has nothing more to say for TLS when the handshake is complete."""
@@ -154,7 +161,7 @@ class Session(QuicConnection):  # type: ignore[misc]
             self.close(QuicErrorCode.PROTOCOL_VIOLATION)
 
     def to_send(self, now: float) -> tuple[Any, ...] | None:
-        """The next datagram, and where it goes. Raises QuicConnectionError."""
+        """The next datagram of a handshake, and where it goes. Raises QuicConnectionError."""
         if self._core is None:
             return None
         try:
@@ -198,6 +205,12 @@ class Session(QuicConnection):  # type: ignore[misc]
             max_ack_delay=0.025,
             initial_time=now,
         )
+        core = self._core
+        # What has happened next; the next datagram and where it goes; bytes for a stream, and whether it ends;
+        # when time is to pass, after what that is for.
+        self.next_happened, self.next_datagram = core.next_event, core.poll_transmit
+        self.core_timer, self.core_unsent = core.get_timer, core.get_send_buffer_size
+        self.send_stream = core.send_stream
         if self.nameless:
             self._install_initial_keys(initial_dcid)
         self._applied_transport_parameters = None
