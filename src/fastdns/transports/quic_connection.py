@@ -224,7 +224,7 @@ class QuicConnection:
             elif isinstance(event, events.ConnectionTerminated):
                 self.terminated("peer")
                 return
-        self.go_on(soon=True)
+        self.go_on(soon=True, due=True)
 
     def follow(self, *, soon: bool = True, due: bool = False) -> None:
         """Act on what QUIC tells, answer, and send. soon: also what QUIC itself has to say, unless that can go with
