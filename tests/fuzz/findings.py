@@ -41,9 +41,12 @@ class LiveMemory(Memory):
 
     def used_kib(self) -> int:
         gc.collect()
+        library = ctypes.CDLL(None)
         try:
-            allocated = ctypes.CDLL(None).__sanitizer_get_current_allocated_bytes
+            allocated, purge = library.__sanitizer_get_current_allocated_bytes, library.__sanitizer_purge_allocator
         except AttributeError:
             return super().used_kib()
+        # What was freed is kept for a while, and would count.
+        purge()
         allocated.restype = ctypes.c_size_t
         return int(allocated()) // 1024
