@@ -43,7 +43,9 @@ class LiveMemory(Memory):
         gc.collect()
         library = ctypes.CDLL(None)
         try:
-            allocated, purge = library.__sanitizer_get_current_allocated_bytes, library.__sanitizer_purge_allocator
+            # By their names: Python changes names like these within a class.
+            allocated = library["__sanitizer_get_current_allocated_bytes"]
+            purge = library["__sanitizer_purge_allocator"]
         except AttributeError:
             return super().used_kib()
         # What was freed is kept for a while, and would count.
