@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.configs import Setup
@@ -191,7 +192,7 @@ class Listener:
 
 
 LISTENERS = {
-    "fastdns": Listener("", tuple(SCHEMES), fastdns),
+    "fastdns": Listener("", tuple(one for one in SCHEMES if one in OVER_TCP or find_spec("qh3")), fastdns),
     "coredns": Listener("coredns", tuple(SCHEMES), coredns),
     "dnsdist": Listener("dnsdist", OVER_TCP, dnsdist),
     "unbound": Listener("unbound", OVER_TCP, unbound),

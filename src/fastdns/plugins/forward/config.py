@@ -31,6 +31,7 @@ from fastdns.corefile.options import (
     words,
 )
 from fastdns.dns import mnemonics
+from fastdns.errors import UnsupportedError
 from fastdns.netaddrs import canonical_address, interface_index, needs_zone, zone_of
 from fastdns.transports import table
 
@@ -214,7 +215,8 @@ def _to(d: Dispenser, text: str, block: BlockContext) -> To:
         raise d.error(f"{scheme!r} is no transport to an upstream, got {text!r}; {', '.join(PORTS)} are")
     for row in table.of_scheme(scheme):
         if row.package and find_spec(row.package) is None:
-            raise d.error(f"{text!r} needs the package {row.package}: install fastdns[{row.extra}]")
+            needed = f"{text!r} needs the package {row.package}"
+            raise UnsupportedError(needed, f"install fastdns[{row.extra}]", d.file, d.line, d.plugin)
     if scheme in HTTP and "/" in rest:
         raise d.error(f"an {scheme} upstream has no path, which is always {DOH_PATH}, got {text!r}")
     if "/" in rest or _is_file_here(rest):
