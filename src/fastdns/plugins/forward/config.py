@@ -448,6 +448,7 @@ def _warn_of_what_has_no_effect(stanza: Stanza, block: BlockContext) -> None:
 def _warn(block: BlockContext, file: str, line: int, text: str) -> None:
     block.warnings.append(f"plugin/forward: {file}:{line} - {text}")
 
+
 # Options after which CoreDNS accepts the closing brace on the same line: see read_options.
 ENDING = {
     "except": 1, "expire": 1, "max_age": 1, "max_idle_conns": 1, "read_timeout": 1, "max_fails": 1,
