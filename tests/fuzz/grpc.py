@@ -17,7 +17,7 @@ from fastdns.transports._slow import PARKED
 from fastdns.transports.grpc import GrpcConnection
 from fastdns.transports.places import Places
 from tests.fuzz.findings import Finding
-from tests.fuzz.requests import MOST_HELD_BYTES, damaged, frame
+from tests.fuzz.requests import damaged, frame, receive
 from tests.transports.support import FakeTransport, World
 
 PATH = "/coredns.dns.DnsService/Query"
@@ -129,19 +129,7 @@ def serve(rng: random.Random, world: World) -> int:
     )
     transport: FakeTransport = world.joined(connection, room=rng.choice((float("inf"), 3000)))
     data = damaged(rng, bytearray(b"".join(calls(rng))))
-    at = 0
-    while at < len(data) and not transport.ended:
-        size = rng.choice((1, 9, 100, 3000, 60000))
-        connection.data_received(bytes(data[at : at + size]))
-        at += size
-        if connection.held_bytes() > MOST_HELD_BYTES:
-            raise Finding(f"{connection.held_bytes()} bytes are held")
-        while connection.deferred and not transport.ended:
-            world.loop.turn()
-        if rng.random() < 0.3 and waiting:
-            waiting.pop(rng.randrange(len(waiting)))(rng.choice((None, b"late" * 500)))
-        if rng.random() < 0.1 and transport.waiting and not transport.ended:
-            transport.drained()
+    receive(rng, world, connection, transport, data, waiting)
     if not transport.ended:
         connection.end("peer")
     if not transport.ended or transport.waiting:

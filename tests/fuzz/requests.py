@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import hpack
 
@@ -79,6 +80,26 @@ def damaged(rng: random.Random, data: bytearray) -> bytearray:
     return data
 
 
+def receive(
+    rng: random.Random, world: World, connection: HttpsConnection, transport: FakeTransport, data: bytearray,
+    waiting: list[Any],
+) -> None:  # fmt: skip
+    """A connection gets its data in pieces; now and then who waits gets a reply. Raises Finding."""
+    at = 0
+    while at < len(data) and not transport.ended:
+        size = rng.choice((1, 9, 100, 3000, 60000))
+        connection.data_received(bytes(data[at : at + size]))
+        at += size
+        if connection.held_bytes() > MOST_HELD_BYTES:
+            raise Finding(f"{connection.held_bytes()} bytes are held")
+        while connection.deferred and not transport.ended:
+            world.loop.turn()
+        if rng.random() < 0.3 and waiting:
+            waiting.pop(rng.randrange(len(waiting)))(rng.choice((None, b"late" * 500)))
+        if rng.random() < 0.1 and transport.waiting and not transport.ended:
+            transport.drained()
+
+
 def fuzz_requests(count: int, seed: int) -> int:
     """Serve count connections; returns how many requests were answered with a message. Raises Finding."""
     _nghttp2.load()
@@ -99,22 +120,10 @@ def fuzz_requests(count: int, seed: int) -> int:
         connection = HttpsConnection(serve, world.limits, world.clients, count=seen.append, places=Places(5))
         transport: FakeTransport = world.joined(connection, room=rng.choice((float("inf"), 3000)))
         data = damaged(rng, bytearray(b"".join((frames if rng.random() < 0.8 else lines)(rng))))
-        at = 0
         try:
-            while at < len(data) and not transport.ended:
-                size = rng.choice((1, 9, 100, 3000, 60000))
-                connection.data_received(bytes(data[at : at + size]))
-                at += size
-                if connection.held_bytes() > MOST_HELD_BYTES:
-                    raise Finding(f"{connection.held_bytes()} bytes are held; connection {number} of seed {seed}")
-                while connection.deferred and not transport.ended:
-                    world.loop.turn()
-                if rng.random() < 0.3 and waiting:
-                    waiting.pop(rng.randrange(len(waiting)))(rng.choice((None, b"late" * 500)))
-                if rng.random() < 0.1 and transport.waiting and not transport.ended:
-                    transport.drained()
-        except Finding:
-            raise
+            receive(rng, world, connection, transport, data, waiting)
+        except Finding as finding:
+            raise Finding(f"{finding}; connection {number} of seed {seed}") from None
         except Exception as error:
             raise Finding(f"{error!r}; connection {number} of seed {seed}") from error
         if not transport.ended:

@@ -1,6 +1,5 @@
 """What connections of clients have in common, natively: see _stream.pxd."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport INFINITY
 
@@ -70,15 +69,6 @@ cdef class StreamLayer(Layer):
     def owner(self, client):
         self.share = client
         self.owner_places = client.open
-
-    def data_received(self, data):
-        """Take what has come."""
-        cdef Py_buffer view
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            self.receive(<const uint8_t*>view.buf, view.len)
-        finally:
-            PyBuffer_Release(&view)
 
     cdef bint has_turn(self) except -1:
         cdef Share share = self.share

@@ -91,15 +91,6 @@ cdef class TlsLayer(Layer):
     cdef bint has_turn(self) except -1:
         return self.above is None or self.above.has_turn()
 
-    def data_received(self, data):
-        """Take what has come."""
-        cdef Py_buffer view
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            self.receive(<const uint8_t*>view.buf, view.len)
-        finally:
-            PyBuffer_Release(&view)
-
     cdef int receive(self, const uint8_t* data, Py_ssize_t size) except -1:
         if not self.shaken:
             self.keep(data, size)
