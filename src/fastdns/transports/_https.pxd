@@ -21,6 +21,7 @@ cdef class HttpLayer(StreamLayer):
     cdef bint has_request(self) except -1
     cdef bint serve_next(self) except -1
     cdef bint serve_next_object(self) except -1
+    cdef bint serve_object(self, int32_t stream, bytes message) except -1
     cdef int respond_with(self, int32_t stream, reply) except -1
     cdef bint respond(self, int32_t stream, uint16_t status, const uint8_t* reply, Py_ssize_t size) except -1
     cdef int gather(self) except -1

@@ -126,12 +126,7 @@ cdef class HttpLayer(StreamLayer):
             return False
         if self.serving is None:
             message = PyBytes_FromStringAndSize(<const char*>exchange.message, exchange.message_len)
-            reply = self.serve_with(message, self.address, self.port, partial(self.deliver, stream))
-            if reply is PARKED:
-                self.waiting += 1
-            else:
-                self.respond_with(stream, reply)
-            return False
+            return self.serve_object(stream, message)
         length = self.serving.run(exchange.message, exchange.message_len, self.address, self.port, served)
         if length < 0:
             self.waiting += 1
@@ -151,6 +146,10 @@ cdef class HttpLayer(StreamLayer):
         if isinstance(message, int):
             self.respond(stream, message, NULL, 0)
             return False
+        return self.serve_object(stream, message)
+
+    cdef bint serve_object(self, int32_t stream, bytes message) except -1:
+        """Serve one with what serves objects. It waits by itself."""
         reply = self.serve_with(message, self.address, self.port, partial(self.deliver, stream))
         if reply is PARKED:
             self.waiting += 1
